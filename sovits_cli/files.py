@@ -1,0 +1,60 @@
+"""Files that appear whole or not at all: written under a temporary name beside the target, then renamed.
+
+Knows nothing of what is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sovits_cli.errors import ResourceError, UsageError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write; afterwards it is renamed to `path`, or removed if the body raised.
+
+    The folder of `path` is made when it is missing. The temporary name is hidden and keeps the suffix, so that
+    writers that go by suffix work.
+
+    Raises:
+        ResourceError: the disk is full, or the folder cannot be written.
+        UsageError: `path` is something that is no plain file.
+    """
+    target = _target(path)
+    temporary = target.with_name(f".{secrets.token_hex(6)}.partial{target.suffix}")
+    try:
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        if error.errno in _FULL or error.filename == str(temporary):
+            raise write_error(path, error) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _target(path: Path) -> Path:
+    """Follow links to the file meant, and make its folder."""
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise UsageError(f"cannot write {path}: it exists and is no plain file", hint="name another output file")
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        raise write_error(path, error) from error
+    return target
+
+
+def write_error(path: Path, error: Exception) -> ResourceError:
+    """Turn a failed write of `path` into the one line the user sees."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return ResourceError(f"cannot write {path}: the disk is full", hint=f"free some space: df -h {path.parent}")
+    reason = getattr(error, "strerror", None) or str(error)
+    return ResourceError(f"cannot write {path}: {reason}", hint="choose a place that you may write to")

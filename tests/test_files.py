@@ -1,0 +1,72 @@
+import errno
+
+import pytest
+
+from sovits_cli.errors import ResourceError, UsageError
+from sovits_cli.files import atomic
+
+
+def _names(folder):
+    return [child.name for child in folder.iterdir()]
+
+
+def _write(target, error=None):
+    with atomic(target) as temporary:
+        temporary.write_text("new")
+        if error is not None:
+            raise error
+
+
+def test_appears_whole_in_a_new_folder(tmp_path):
+    target = tmp_path / "new" / "a.txt"
+    with atomic(target) as temporary:
+        temporary.write_text("whole")
+        assert not target.exists()
+        assert temporary.suffix == ".txt"
+    assert target.read_text() == "whole"
+    assert _names(target.parent) == ["a.txt"]
+
+
+def test_failure_keeps_the_old_file_and_leaves_nothing(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(KeyError):
+        _write(target, KeyError())
+    assert target.read_text() == "old"
+    assert _names(tmp_path) == ["a.txt"]
+
+
+def test_full_disk_is_a_resource_error(tmp_path):
+    with pytest.raises(ResourceError, match="disk is full"):
+        _write(tmp_path / "a.bin", OSError(errno.ENOSPC, "No space left on device"))
+    assert _names(tmp_path) == []
+
+
+def test_foreign_os_error_is_left_alone(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic(tmp_path / "a.bin"):
+        (tmp_path / "other").read_bytes()
+
+
+def test_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError, match="cannot write"):
+        _write(tmp_path / "file" / "a.bin")
+
+
+def test_name_too_long(tmp_path):
+    with pytest.raises(ResourceError, match="too long"):
+        _write(tmp_path / ("a" * 300))
+
+
+@pytest.mark.parametrize("target", [".", "/dev/null"])
+def test_no_plain_file_is_refused(tmp_path, target):
+    with pytest.raises(UsageError, match="no plain file"):
+        _write(tmp_path / target)
+
+
+def test_link_is_followed(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    _write(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
