@@ -1,0 +1,113 @@
+"""Text in, phones out: the table of languages, and what each of them has to do.
+
+A language is one file with a class that fulfils `Frontend`, and one row in `LANGUAGES`. Nothing is loaded before its
+language is first asked for. Knows no torch, no settings and no files but the tables beside the code.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Protocol
+
+from sovits_cli.errors import TextError
+from sovits_cli.text import symbols
+from sovits_cli.versions import SymbolTable
+
+
+@dataclass(frozen=True)
+class Pronounced:
+    """What a text sounds like.
+
+    Args:
+        phones: symbols of the table asked for; never empty.
+        word2ph: how many phones each character of `norm` has; None where the language has no such relation.
+        norm: the text as it is read: numbers, signs and abbreviations written out.
+    """
+
+    phones: list[str]
+    word2ph: list[int] | None
+    norm: str
+
+
+class Frontend(Protocol):
+    """One language. `compat` asks for the official program's reading, with its defects."""
+
+    def normalise(self, text: str, *, compat: bool) -> str:
+        """Write out numbers, signs and abbreviations; drop what cannot be read."""
+
+    def phones(self, norm: str, *, compat: bool) -> tuple[list[str], list[int] | None]:
+        """Phones of a normalised text, and phones per character where the language has that."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """One row: `place` is "module:class"; `tables` are the symbol tables that can write its phones."""
+
+    code: str
+    name: str
+    place: str
+    tables: frozenset[SymbolTable]
+
+
+LANGUAGES: dict[str, Language] = {
+    row.code: row
+    for row in (Language(code="en", name="English", place="sovits_cli.text.en:English", tables=frozenset(SymbolTable)),)
+}
+
+
+def language(code: str) -> Language:
+    """Look a language up. Raises TextError, naming the known ones and the nearest."""
+    try:
+        return LANGUAGES[code]
+    except KeyError:
+        near = difflib.get_close_matches(code.lower(), [*LANGUAGES, *(row.name.lower() for row in LANGUAGES.values())])
+        code_of = {row.name.lower(): row.code for row in LANGUAGES.values()}
+        guess = code_of.get(near[0], near[0]) if near else next(iter(LANGUAGES))
+        known = ", ".join(f"{row.code} ({row.name})" for row in LANGUAGES.values())
+        raise TextError(f"unknown language {code!r}: expected {known}", hint=f"--lang {guess}") from None
+
+
+def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False) -> Pronounced:
+    """Read a text of one language.
+
+    Args:
+        text: any text; a sentence at a time is best, `split.sentences` makes them.
+        lang: code of a row of `LANGUAGES`.
+        table: symbol table of the model that will speak; phones it lacks become `UNK`.
+        compat: read exactly as the official program does, defects included.
+
+    Raises:
+        TextError: unknown language, a language the table cannot write, or nothing in the text that can be read.
+    """
+    row = language(lang)
+    if table not in row.tables:
+        raise TextError(
+            f"{row.name} cannot be written in symbol table {table.value}: expected a model with table "
+            f"{' or '.join(sorted(row.tables))}",
+            hint="sovits models list",
+        )
+    frontend = _frontend(row.place)
+    norm = frontend.normalise(text, compat=compat)
+    phones, word2ph = frontend.phones(norm, compat=compat)
+    if not compat and all(phone in symbols.PUNCTUATION for phone in phones):
+        raise TextError(
+            f"nothing to read in {_excerpt(text)}: expected at least one {row.name} word, letter or number",
+            hint="write the words out, or give another language with --lang",
+        )
+    known = symbols.known(table)
+    return Pronounced([phone if phone in known else symbols.UNKNOWN for phone in phones], word2ph, norm)
+
+
+@cache
+def _frontend(place: str) -> Frontend:
+    module, _, name = place.partition(":")
+    made: Frontend = getattr(import_module(module), name)()
+    return made
+
+
+def _excerpt(text: str, limit: int = 40) -> str:
+    shown = ascii(text) if not text.isprintable() else repr(text)
+    return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(text)} characters)"
