@@ -1,0 +1,132 @@
+"""Items of one batch, padded into tensors. Knows nothing of where items come from.
+
+Legend: B batch, T audio samples, F spectrogram frames, S semantic tokens, P phones, C channels, D BERT width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sovits_cli.terms import FRAMES_PER_TOKEN
+
+
+@dataclass(frozen=True)
+class GptItem:
+    """Phones (P,) int64, codes (S,) int64, BERT features (D, P) float32 or None where there are none."""
+
+    name: str
+    phones: Tensor
+    codes: Tensor
+    bert: Tensor | None
+
+
+@dataclass(frozen=True)
+class SovitsItem:
+    """Content (C, F), spectrogram (bins, F), samples (F * hop,) in [-1, 1], phones (P,) int64."""
+
+    name: str
+    ssl: Tensor
+    spec: Tensor
+    wave: Tensor
+    text: Tensor
+
+
+@dataclass(frozen=True)
+class GptBatch:
+    """Phones (B, P) padded with 0, codes (B, S) padded with the end token, `text_keep` (B, P) true on real phones.
+
+    `bert` is (B, D, P), zeros where an item has none; None for a model that has no BERT input.
+    """
+
+    phones: Tensor
+    phone_lens: Tensor
+    text_keep: Tensor
+    codes: Tensor
+    code_lens: Tensor
+    bert: Tensor | None
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> GptBatch:
+        """The same batch on another device."""
+        bert = None if self.bert is None else self.bert.to(device, non_blocking=non_blocking)
+        tensors = (self.phones, self.phone_lens, self.text_keep, self.codes, self.code_lens)
+        return GptBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in tensors), bert)
+
+    def __len__(self) -> int:
+        return len(self.phones)
+
+
+@dataclass(frozen=True)
+class SovitsBatch:
+    """Content (B, C, F), spectrogram (B, bins, F), samples (B, 1, T), phones (B, P), all padded with 0.
+
+    F is even and at least one more than the longest item, as in the official trainer.
+    """
+
+    ssl: Tensor
+    spec: Tensor
+    spec_lens: Tensor
+    wave: Tensor
+    wave_lens: Tensor
+    text: Tensor
+    text_lens: Tensor
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SovitsBatch:
+        """The same batch on another device."""
+        tensors = (self.ssl, self.spec, self.spec_lens, self.wave, self.wave_lens, self.text, self.text_lens)
+        return SovitsBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in tensors))
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+def collate_gpt(items: Sequence[GptItem], *, pad_code: int = 1024, bert_dim: int = 1024) -> GptBatch:
+    """Pad items of the GPT stage. `bert_dim` 0 is a model without BERT input."""
+    phone_lens = _lengths([item.phones for item in items])
+    phones = _stack([item.phones for item in items], int(phone_lens.max()))
+    bert = torch.zeros(len(items), bert_dim, phones.shape[1]) if bert_dim else None
+    if bert is not None:
+        for row, item in enumerate(items):
+            if item.bert is not None:
+                bert[row, :, : item.bert.shape[1]] = item.bert
+    code_lens = _lengths([item.codes for item in items])
+    return GptBatch(
+        phones=phones,
+        phone_lens=phone_lens,
+        text_keep=torch.arange(phones.shape[1])[None] < phone_lens[:, None],
+        codes=_stack([item.codes for item in items], int(code_lens.max()), fill=pad_code),
+        code_lens=code_lens,
+        bert=bert,
+    )
+
+
+def collate_sovits(items: Sequence[SovitsItem]) -> SovitsBatch:
+    """Pad items of the SoVITS stage."""
+    spec_lens = _lengths([item.spec for item in items])
+    wave_lens = _lengths([item.wave for item in items])
+    text_lens = _lengths([item.text for item in items])
+    frames = FRAMES_PER_TOKEN * (int(spec_lens.max()) // FRAMES_PER_TOKEN + 1)
+    return SovitsBatch(
+        ssl=_stack([item.ssl for item in items], frames),
+        spec=_stack([item.spec for item in items], frames),
+        spec_lens=spec_lens,
+        wave=_stack([item.wave for item in items], int(wave_lens.max()))[:, None],
+        wave_lens=wave_lens,
+        text=_stack([item.text for item in items], int(text_lens.max())),
+        text_lens=text_lens,
+    )
+
+
+def _lengths(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.tensor([tensor.shape[-1] for tensor in tensors])
+
+
+def _stack(tensors: Sequence[Tensor], length: int, *, fill: int = 0) -> Tensor:
+    """Tensors (..., L) of different L to (B, ..., length), filled on the right."""
+    stacked = tensors[0].new_full((len(tensors), *tensors[0].shape[:-1], length), fill)
+    for row, tensor in enumerate(tensors):
+        stacked[row, ..., : tensor.shape[-1]] = tensor
+    return stacked

@@ -1,0 +1,263 @@
+"""What each stage trains on, read from an experiment folder. Every clip is an item or a `LeftOut` with its reason.
+
+Knows no settings, no devices and no batches. Rules and limits: the official trainers', see `GptLimits` and
+`SovitsLimits`; nothing is repeated to fill a small set.
+
+Legend: T audio samples, F spectrogram frames, S semantic tokens, P phones, C channels, D BERT width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sovits_cli.audio import files
+from sovits_cli.audio.mel import magnitude
+from sovits_cli.data import tensors
+from sovits_cli.data.collate import GptItem, SovitsItem
+from sovits_cli.data.layout import Experiment, LeftOut, TextRow
+from sovits_cli.errors import AudioError, DatasetError, InputError, TextError
+from sovits_cli.terms import SEMANTIC_RATE_HZ, SpecSpec
+from sovits_cli.text import symbols
+from sovits_cli.versions import SymbolTable
+
+FRAME_SLACK = 2
+"""Content and spectrogram frames may differ by this much: the encoder's windows end earlier, rates are rounded."""
+
+_INT16 = 32768
+
+
+@dataclass(frozen=True)
+class GptLimits:
+    """Which clips the GPT stage takes; defaults are the official ones.
+
+    Args:
+        min_sec, max_sec: seconds of semantic tokens.
+        min_phones_per_s, max_phones_per_s: outside, text and audio hardly belong together.
+        phones_per_max_sec: a clip has at most `max_sec` times this many phones.
+    """
+
+    min_sec: float = 0.0
+    max_sec: float = 54.0
+    min_phones_per_s: float = 3.0
+    max_phones_per_s: float = 25.0
+    phones_per_max_sec: float = 10.0
+
+
+@dataclass(frozen=True)
+class SovitsLimits:
+    """Which clips the SoVITS stage takes, in seconds of audio."""
+
+    min_sec: float = 0.6
+    max_sec: float = 54.0
+
+
+class GptDataset(Dataset[GptItem]):
+    """Phones, codes and BERT features, in the order of the semantic file.
+
+    Args:
+        experiment: folder made by `prep` or by the official program.
+        table: symbol table of the model.
+        limits: which clips to take.
+        vocab: codes of the model with its end token, which no clip may hold.
+        bert_dim: width of BERT features; 0 for a model without them.
+
+    Raises:
+        DatasetError: a table is missing or no table.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        table: SymbolTable,
+        *,
+        limits: GptLimits | None = None,
+        vocab: int = 1025,
+        bert_dim: int = 1024,
+    ) -> None:
+        self._experiment = experiment
+        self._bert_dim = bert_dim
+        self._rules = limits or GptLimits()
+        self._kept: list[GptItem] = []
+        text, semantic = experiment.read_text(), experiment.read_semantic()
+        left_out = [*text.left_out, *semantic.left_out]
+        refused = {item.name for item in left_out}
+        for name, codes in semantic.good.items():
+            try:
+                self._kept.append(self._accept(name, text.good.get(name), codes, table, vocab))
+            except InputError as error:
+                if name not in refused:
+                    left_out.append(LeftOut(name, error.message))
+        untokenised = [name for name in text.good if name not in semantic.good and name not in refused]
+        left_out += [LeftOut(name, f"no row in {experiment.semantic_file.name}") for name in untokenised]
+        self.left_out = tuple(left_out)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the items."""
+        return [item.name for item in self._kept]
+
+    @property
+    def lengths_s(self) -> list[float]:
+        """Seconds of each item."""
+        return [len(item.codes) / SEMANTIC_RATE_HZ for item in self._kept]
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, index: int) -> GptItem:
+        item = self._kept[index]
+        path = self._experiment.bert_path(item.name)
+        if not self._bert_dim or not path.is_file():
+            return item
+        return GptItem(item.name, item.phones, item.codes, tensors.load(path).float())
+
+    def _accept(self, name: str, row: TextRow | None, codes: np.ndarray, table: SymbolTable, vocab: int) -> GptItem:
+        if row is None:
+            raise DatasetError(f"no row in {self._experiment.text_file.name}")
+        phones = symbols.ids(row.phones, table)
+        self._check_lengths(len(phones), len(codes))
+        if codes.min() < 0 or codes.max() >= vocab - 1:
+            raise DatasetError(f"semantic tokens {codes.min()}..{codes.max()}, expected 0..{vocab - 2}: other model")
+        if self._bert_dim and self._experiment.bert_path(name).is_file():
+            found = tensors.shape(self._experiment.bert_path(name))
+            if found != (self._bert_dim, len(phones)):
+                raise DatasetError(f"BERT features {found}, expected {(self._bert_dim, len(phones))}")
+        return GptItem(name, torch.tensor(phones), torch.from_numpy(codes), None)
+
+    def _check_lengths(self, phones: int, codes: int) -> None:
+        seconds, rules = codes / SEMANTIC_RATE_HZ, self._rules
+        if seconds > rules.max_sec:
+            raise DatasetError(f"{seconds:.1f} s, over max_sec {rules.max_sec:g}")
+        if seconds < rules.min_sec:
+            raise DatasetError(f"{seconds:.1f} s, under min_sec {rules.min_sec:g}")
+        most = int(rules.max_sec * rules.phones_per_max_sec)
+        if phones > most:
+            raise DatasetError(f"{phones} phones, over the {most} of max_sec {rules.max_sec:g}")
+        rate = phones / seconds
+        if not rules.min_phones_per_s <= rate <= rules.max_phones_per_s:
+            expected = f"{rules.min_phones_per_s:g}..{rules.max_phones_per_s:g}"
+            raise DatasetError(f"{rate:.1f} phones per second, expected {expected}: does the text fit the audio?")
+
+
+class SovitsDataset(Dataset[SovitsItem]):
+    """Content features, spectrogram, samples and phones, in the order of the text file.
+
+    Samples are those of `5-wav32k`, resampled to the rate of `spec` and kept as int16; they and the content
+    features stay in memory up to `cache_bytes`, so that later epochs decode nothing.
+
+    Args:
+        experiment: folder made by `prep` or by the official program.
+        table: symbol table of the model.
+        spec: spectrogram of the model.
+        content_channels: width of the model's content features.
+        limits: which clips to take.
+        cache_bytes: memory that decoded clips may fill.
+
+    Raises:
+        DatasetError: the text table is missing or no table.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        table: SymbolTable,
+        spec: SpecSpec,
+        *,
+        content_channels: int,
+        limits: SovitsLimits | None = None,
+        cache_bytes: int = 1 << 30,
+    ) -> None:
+        self._experiment = experiment
+        self._spec = spec
+        self._channels = content_channels
+        self._rules = limits or SovitsLimits()
+        self._cache = _Cache(cache_bytes)
+        self._kept: list[tuple[str, Tensor]] = []
+        self.lengths_s: list[float] = []
+        text = experiment.read_text()
+        left_out = list(text.left_out)
+        for row in text.good.values():
+            try:
+                phones = torch.tensor(symbols.ids(row.phones, table))
+                self.lengths_s.append(self._checked_length_s(row.name))
+                self._kept.append((row.name, phones))
+            except (AudioError, DatasetError, TextError) as error:
+                left_out.append(LeftOut(row.name, error.message))
+        self.left_out = tuple(left_out)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the items."""
+        return [name for name, _ in self._kept]
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, index: int) -> SovitsItem:
+        name, phones = self._kept[index]
+        samples, content = self._clip(name)
+        wave = samples.float() / _INT16
+        spec = magnitude(wave[None], self._spec)[0]
+        frames = spec.shape[-1]
+        return SovitsItem(name, _fit(content.float(), frames, name), spec, wave[: frames * self._spec.hop], phones)
+
+    def _checked_length_s(self, name: str) -> float:
+        wave, content = self._experiment.wave_path(name), self._experiment.content_path(name)
+        for path in (wave, content):
+            if not path.is_file():
+                raise DatasetError(f"no {path.parent.name}/{path.name}")
+        seconds = files.probe(wave).duration_s
+        if seconds > self._rules.max_sec:
+            raise DatasetError(f"{seconds:.1f} s, over max_sec {self._rules.max_sec:g}")
+        if seconds < self._rules.min_sec:
+            raise DatasetError(f"{seconds:.2f} s, under min_sec {self._rules.min_sec:g}")
+        self._check_content(tensors.shape(content), seconds)
+        return seconds
+
+    def _check_content(self, shape: tuple[int, ...], seconds: float) -> None:
+        frames = int(seconds * self._spec.sample_rate) // self._spec.hop
+        if len(shape) != 3 or shape[:2] != (1, self._channels):
+            raise DatasetError(f"content features {shape}, expected (1, {self._channels}, {frames}): other model")
+        if abs(shape[2] - frames) > FRAME_SLACK:
+            raise DatasetError(f"{shape[2]} frames of content features for {frames} frames of audio: other audio")
+
+    def _clip(self, name: str) -> tuple[Tensor, Tensor]:
+        found = self._cache.get(name)
+        if found is None:
+            wave, _ = files.read(self._experiment.wave_path(name), rate=self._spec.sample_rate, mono=True)
+            samples = np.clip(np.round(wave * _INT16), -_INT16, _INT16 - 1).astype(np.int16)
+            found = torch.from_numpy(samples), tensors.load(self._experiment.content_path(name))[0]
+            self._cache.put(name, found)
+        return found
+
+
+class _Cache:
+    """Keeps the first clips that fit. Epochs visit every clip once, so throwing the oldest out would help nobody."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._left_bytes = budget_bytes
+        self._clips: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def get(self, name: str) -> tuple[Tensor, Tensor] | None:
+        return self._clips.get(name)
+
+    def put(self, name: str, clip: tuple[Tensor, Tensor]) -> None:
+        size = sum(tensor.nbytes for tensor in clip)
+        if name not in self._clips and size <= self._left_bytes:
+            self._left_bytes -= size
+            self._clips[name] = clip
+
+
+def _fit(content: Tensor, frames: int, name: str) -> Tensor:
+    """Content (C, F') to (C, frames): cut, or the last frame repeated (the official trainer appends one)."""
+    missing = frames - content.shape[-1]
+    if abs(missing) > FRAME_SLACK + 1:
+        raise DatasetError(f"{name}: {content.shape[-1]} frames of content features for {frames} frames of audio")
+    if missing <= 0:
+        return content[:, :frames]
+    return torch.cat([content, content[:, -1:].expand(-1, missing)], dim=-1)

@@ -1,0 +1,224 @@
+"""The official experiment folder: its names, its two tables and our `dataset.json`, read and written.
+
+Knows no torch, no audio and no settings; feature tensors are read by `data/tensors.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from sovits_cli.errors import DatasetError
+from sovits_cli.files import atomic
+
+TEXT_FILE = "2-name2text.txt"
+BERT_FOLDER = "3-bert"
+CONTENT_FOLDER = "4-cnhubert"
+WAVE_FOLDER = "5-wav32k"
+SEMANTIC_FILE = "6-name2semantic.tsv"
+PHONES_FOLDER = "8-phones"
+INFO_FILE = "dataset.json"
+SEMANTIC_HEADER = "item_name\tsemantic_audio"
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An item that is not used, and why. `name` is a basename, or a place ("line 12") where there is none."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """One row of `2-name2text.txt`. `word2ph` is phones per character of `norm`, None where there is no relation."""
+
+    name: str
+    phones: tuple[str, ...]
+    word2ph: tuple[int, ...] | None
+    norm: str
+
+
+@dataclass(frozen=True)
+class Rows(Generic[Row]):
+    """A table: good rows by name in file order, and the lines that are no row."""
+
+    good: dict[str, Row]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What `dataset.json` says: which model the features belong to, and what the folder was made from.
+
+    Args:
+        model: name or folder of the model whose features these are.
+        version: row of `versions.VERSIONS`.
+        symbols: symbol table of the phones.
+        languages: codes found in the transcripts.
+        sources: files and folders that `prep` was given.
+        items: clips in both tables.
+        seconds: their audio.
+    """
+
+    model: str
+    version: str
+    symbols: str
+    languages: tuple[str, ...]
+    sources: tuple[str, ...]
+    items: int
+    seconds: float
+
+
+class Experiment:
+    """An experiment folder. Nothing is read or made before it is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.text_file = root / TEXT_FILE
+        self.semantic_file = root / SEMANTIC_FILE
+        self.info_file = root / INFO_FILE
+        self.bert_dir = root / BERT_FOLDER
+        self.content_dir = root / CONTENT_FOLDER
+        self.wave_dir = root / WAVE_FOLDER
+        self.phones_dir = root / PHONES_FOLDER
+
+    def exists(self) -> bool:
+        """Whether the folder holds the transcripts of an experiment."""
+        return self.text_file.is_file()
+
+    def bert_path(self, name: str) -> Path:
+        """BERT features (D, P); only where the language has them."""
+        return self.bert_dir / f"{name}.pt"
+
+    def content_path(self, name: str) -> Path:
+        """Content features (1, C, F)."""
+        return self.content_dir / f"{name}.pt"
+
+    def wave_path(self, name: str) -> Path:
+        """32 kHz mono int16 audio in WAV form; the name keeps the suffix of its source."""
+        return self.wave_dir / name
+
+    def phones_path(self, name: str) -> Path:
+        """Timed phones, a copy of the sidecar `<stem>.phones`; only where there is one."""
+        return self.phones_dir / f"{name}.txt"
+
+    def read_text(self) -> Rows[TextRow]:
+        """Read `2-name2text.txt`. Raises DatasetError: missing, not UTF-8, or a name twice."""
+        return _read_table(self.text_file, 4, _text_row, header=None)
+
+    def write_text(self, rows: Iterable[TextRow]) -> None:
+        """Write `2-name2text.txt` whole."""
+        _write_lines(self.text_file, ["\t".join(_text_cells(row)) for row in rows])
+
+    def read_semantic(self) -> Rows[np.ndarray]:
+        """Read `6-name2semantic.tsv`: int64 codes (S,) by name. Raises DatasetError as `read_text` does."""
+        return _read_table(self.semantic_file, 2, _codes, header=SEMANTIC_HEADER)
+
+    def write_semantic(self, rows: Iterable[tuple[str, Iterable[int]]]) -> None:
+        """Write `6-name2semantic.tsv` whole."""
+        lines = [f"{name}\t{' '.join(str(int(code)) for code in codes)}" for name, codes in rows]
+        _write_lines(self.semantic_file, [SEMANTIC_HEADER, *lines])
+
+    def read_info(self) -> DatasetInfo | None:
+        """Read `dataset.json`; None where there is none, as in a folder made by the official program."""
+        if not self.info_file.is_file():
+            return None
+        try:
+            found = json.loads(_read(self.info_file))
+            values = {field.name: found[field.name] for field in fields(DatasetInfo)}
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{self.info_file} is not what prep writes: {error!r}",
+                hint=f"delete {self.info_file} and run prep again",
+            ) from error
+        return DatasetInfo(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+    def write_info(self, info: DatasetInfo) -> None:
+        """Write `dataset.json` whole."""
+        with atomic(self.info_file) as place:
+            place.write_text(json.dumps(asdict(info), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _read_table(path: Path, width: int, parse: Callable[[list[str]], Row], *, header: str | None) -> Rows[Row]:
+    good: dict[str, Row] = {}
+    bad: list[LeftOut] = []
+    first_seen: dict[str, int] = {}
+    for number, line in enumerate(_read(path).split("\n"), start=1):
+        row = line.removesuffix("\r")
+        if not row.strip() or (number == 1 and row == header):
+            continue
+        cells = row.split("\t")
+        name = cells[0]
+        try:
+            if len(cells) != width:
+                raise ValueError(f"{len(cells)} fields, expected {width}")
+            parsed = parse(cells)
+        except ValueError as error:
+            bad.append(LeftOut(name or f"line {number}", f"{path.name} line {number}: {error}"))
+            continue
+        if name in first_seen:
+            raise DatasetError(
+                f"{path}: {name!r} is in line {first_seen[name]} and in line {number}, expected each name once",
+                hint="remove one of the two lines, or run prep again",
+            )
+        first_seen[name] = number
+        good[name] = parsed
+    return Rows(good, tuple(bad))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} is missing", hint="sovits prep FOLDER makes it") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from error
+    except OSError as error:
+        raise DatasetError(
+            f"cannot read {path}: {error.strerror}", hint="check the path and its permissions"
+        ) from error
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    with atomic(path) as place:
+        place.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
+def _text_row(cells: list[str]) -> TextRow:
+    name, phones, counts, norm = cells
+    if not phones.split():
+        raise ValueError("no phones")
+    return TextRow(name, tuple(phones.split()), _counts(counts), norm)
+
+
+def _counts(text: str) -> tuple[int, ...] | None:
+    if text.strip() == "None":
+        return None
+    inside = text.strip().removeprefix("[").removesuffix("]")
+    try:
+        return tuple(int(part) for part in inside.split(",")) if inside.strip() else ()
+    except ValueError:
+        raise ValueError(f"phones per character are {text[:40]!r}, expected a list of integers or None") from None
+
+
+def _text_cells(row: TextRow) -> tuple[str, str, str, str]:
+    counts = "None" if row.word2ph is None else str(list(row.word2ph))
+    return row.name, " ".join(row.phones), counts, " ".join(row.norm.split())
+
+
+def _codes(cells: list[str]) -> np.ndarray:
+    try:
+        codes = np.array(cells[1].split(), dtype=np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError("semantic tokens that are no integers") from None
+    if not codes.size:
+        raise ValueError("no semantic tokens")
+    return codes
