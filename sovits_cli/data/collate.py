@@ -50,10 +50,15 @@ class GptBatch:
     bert: Tensor | None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> GptBatch:
-        """The same batch on another device."""
-        bert = None if self.bert is None else self.bert.to(device, non_blocking=non_blocking)
-        tensors = (self.phones, self.phone_lens, self.text_keep, self.codes, self.code_lens)
-        return GptBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in tensors), bert)
+        """Move the batch to another device."""
+        return GptBatch(
+            phones=self.phones.to(device, non_blocking=non_blocking),
+            phone_lens=self.phone_lens.to(device, non_blocking=non_blocking),
+            text_keep=self.text_keep.to(device, non_blocking=non_blocking),
+            codes=self.codes.to(device, non_blocking=non_blocking),
+            code_lens=self.code_lens.to(device, non_blocking=non_blocking),
+            bert=None if self.bert is None else self.bert.to(device, non_blocking=non_blocking),
+        )
 
     def __len__(self) -> int:
         return len(self.phones)
@@ -75,7 +80,7 @@ class SovitsBatch:
     text_lens: Tensor
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SovitsBatch:
-        """The same batch on another device."""
+        """Move the batch to another device."""
         tensors = (self.ssl, self.spec, self.spec_lens, self.wave, self.wave_lens, self.text, self.text_lens)
         return SovitsBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in tensors))
 

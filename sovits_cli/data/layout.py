@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -91,23 +91,23 @@ class Experiment:
         self.phones_dir = root / PHONES_FOLDER
 
     def exists(self) -> bool:
-        """Whether the folder holds the transcripts of an experiment."""
+        """Tell whether the folder holds the transcripts of an experiment."""
         return self.text_file.is_file()
 
     def bert_path(self, name: str) -> Path:
-        """BERT features (D, P); only where the language has them."""
+        """Give the place of BERT features (D, P); only where the language has them."""
         return self.bert_dir / f"{name}.pt"
 
     def content_path(self, name: str) -> Path:
-        """Content features (1, C, F)."""
+        """Give the place of content features (1, C, F)."""
         return self.content_dir / f"{name}.pt"
 
     def wave_path(self, name: str) -> Path:
-        """32 kHz mono int16 audio in WAV form; the name keeps the suffix of its source."""
+        """Give the place of 32 kHz mono int16 audio in WAV form; the name keeps the suffix of its source."""
         return self.wave_dir / name
 
     def phones_path(self, name: str) -> Path:
-        """Timed phones, a copy of the sidecar `<stem>.phones`; only where there is one."""
+        """Give the place of the timed phones, a copy of the sidecar `<stem>.phones`; only where there is one."""
         return self.phones_dir / f"{name}.txt"
 
     def read_text(self) -> Rows[TextRow]:
@@ -133,13 +133,20 @@ class Experiment:
             return None
         try:
             found = json.loads(_read(self.info_file))
-            values = {field.name: found[field.name] for field in fields(DatasetInfo)}
+            return DatasetInfo(
+                model=str(found["model"]),
+                version=str(found["version"]),
+                symbols=str(found["symbols"]),
+                languages=tuple(found["languages"]),
+                sources=tuple(found["sources"]),
+                items=int(found["items"]),
+                seconds=float(found["seconds"]),
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"{self.info_file} is not what prep writes: {error!r}",
                 hint=f"delete {self.info_file} and run prep again",
             ) from error
-        return DatasetInfo(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
     def write_info(self, info: DatasetInfo) -> None:
         """Write `dataset.json` whole."""

@@ -27,7 +27,7 @@ class LengthBatches:
         self._seed = seed
 
     def epoch(self, number: int) -> list[list[int]]:
-        """The batches of one epoch as item numbers, in training order."""
+        """Give the batches of one epoch as item numbers, in training order."""
         draw = np.random.Generator(np.random.PCG64([self._seed, number]))
         order = np.lexsort((draw.random(len(self._lengths)), self._bands))
         batches = self._cut(order)
