@@ -1,0 +1,105 @@
+"""Text2Semantic ("GPT", s1): phones, text features and earlier tokens in, logits of the next semantic token out.
+
+Holds the weights under the official key names (without the leading `model.`) and the training forward.
+Decoding with a cache is in `decode.py`.
+
+Legend: B batch, P phones, S semantic tokens, L = P + S, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.models.t2s.layers import SinePosition, Stack, TokenEmbedding
+from sovits_cli.models.t2s.loss import T2SLoss, eos_padded, summed_cross_entropy, top3_accuracy
+
+
+class Text2Semantic(nn.Module):
+    """The network. Text is read in both directions; each token sees all the text and the tokens before it."""
+
+    def __init__(self, config: T2SConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.bert_proj = nn.Linear(config.bert_dim, config.width) if config.bert_dim else None
+        self.ar_text_embedding = TokenEmbedding(config.phones, config.width)
+        self.ar_text_position = SinePosition(config.width, config.position_dropout)
+        self.ar_audio_embedding = TokenEmbedding(config.vocab, config.width)
+        self.ar_audio_position = SinePosition(config.width, config.position_dropout)
+        self.h = Stack(config)
+        self.ar_predict_layer = nn.Linear(config.width, config.vocab, bias=False)
+
+    def forward(
+        self,
+        phones: Tensor,
+        text_keep: Tensor,
+        bert: Tensor | None,
+        codes: Tensor,
+        code_lens: Tensor,
+        *,
+        ignore_padding: bool = False,
+    ) -> T2SLoss:
+        """Teacher-forced training forward.
+
+        The position of the last kept phone of a row predicts its first token, so text may be padded on either
+        side. The official trainer pads on the right but masks on the left: give it that `text_keep` to get its
+        numbers.
+
+        Args:
+            phones: (B, P) ids.
+            text_keep: (B, P) bool, True for real phones; at least one a row.
+            bert: (B, bert_dim, P) text feature; None counts as zeros.
+            codes: (B, S) semantic tokens; what lies behind a row's length is not read.
+            code_lens: (B,).
+            ignore_padding: leave the EOS of padded places out of the loss (the official loss counts them).
+        """
+        targets = eos_padded(codes, code_lens, self.config.eos)
+        audio_keep = torch.arange(codes.shape[1], device=codes.device) < code_lens[:, None]
+        x = torch.cat((self.embed_text(phones, bert), self.embed_audio(targets[:, :-1])), dim=1)
+        hidden = self.h(x, attention_keep(text_keep, audio_keep))
+        logits = self.ar_predict_layer(_predicting(hidden, text_keep))
+        return T2SLoss(
+            loss=summed_cross_entropy(logits, targets, code_lens if ignore_padding else None),
+            logits=logits,
+            targets=targets,
+            top3_accuracy=top3_accuracy(logits, targets, self.config.eos),
+        )
+
+    def embed_text(self, phones: Tensor, bert: Tensor | None) -> Tensor:
+        """Phones (B, P) and text feature (B, bert_dim, P) to vectors with positions (B, P, D)."""
+        x = self._drop(self.ar_text_embedding(phones))
+        if self.bert_proj is not None:
+            x = x + (self.bert_proj.bias if bert is None else self.bert_proj(bert.transpose(1, 2)))
+        out: Tensor = self.ar_text_position(x)
+        return out
+
+    def embed_audio(self, codes: Tensor) -> Tensor:
+        """Tokens (B, S) to vectors with positions counted from 0 (B, S, D)."""
+        out: Tensor = self.ar_audio_position(self._drop(self.ar_audio_embedding(codes)))
+        return out
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.config.embedding_dropout, self.training)
+
+
+def attention_keep(text_keep: Tensor, audio_keep: Tensor) -> Tensor:
+    """Which query sees which key, (B, 1, L, L), True = keep.
+
+    Text sees text; audio sees text and audio up to itself; nobody sees padding (`text_keep` (B, P),
+    `audio_keep` (B, S), True = real).
+    """
+    phones, tokens = text_keep.shape[1], audio_keep.shape[1]
+    length = phones + tokens
+    position = torch.arange(length, device=text_keep.device)
+    allowed = (position < phones) | ((position[:, None] >= phones) & (position <= position[:, None]))
+    return (allowed & torch.cat((text_keep, audio_keep), dim=1)[:, None])[:, None]
+
+
+def _predicting(hidden: Tensor, text_keep: Tensor) -> Tensor:
+    """Pick the vectors (B, S+1, D) that predict: each row's last kept phone, then all audio positions."""
+    phones = text_keep.shape[1]
+    last = (torch.arange(phones, device=hidden.device) * text_keep).amax(1)
+    first = hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[-1]))
+    return torch.cat((first, hidden[:, phones:]), dim=1)
