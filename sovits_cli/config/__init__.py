@@ -1,0 +1,1 @@
+"""Settings: one strict schema, and where each value came from."""

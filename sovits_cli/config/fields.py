@@ -1,0 +1,174 @@
+"""Reads the schema as a table: one row per setting, by dotted key. Knows no files and no flags."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from sovits_cli.config.schema import Section, Settings
+from sovits_cli.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting.
+
+    Args:
+        key: dotted name, "slice.max_sec".
+        help: what it does, without range and default.
+        default: value when nobody says otherwise.
+        kind: its plain type: bool, int, float, str, Path or tuple.
+        choices: the only values allowed, or () for any.
+        optional: null is a value.
+        expected: what a value must be, in words.
+    """
+
+    key: str
+    help: str
+    default: object
+    kind: type
+    choices: tuple[str, ...]
+    optional: bool
+    expected: str
+
+
+@cache
+def table() -> dict[str, Row]:
+    """All settings, in the order of the schema."""
+    return {row.key: row for row in _rows(Settings, "")}
+
+
+@cache
+def sections() -> dict[str, str]:
+    """Dotted section name -> its one-line description, in the order of the schema."""
+    return dict(_sections(Settings, ""))
+
+
+def row(key: str, *, where: str = "") -> Row:
+    """Look a key up. Raises SettingsError that names the nearest key; `where` ends its message."""
+    if found := table().get(key):
+        return found
+    raise unknown(key, where=where)
+
+
+def unknown(key: str, *, where: str = "") -> SettingsError:
+    """Make the error for a key that is not in the schema."""
+    place = f" ({where})" if where else ""
+    if key in sections():
+        inside = ", ".join(name for name in table() if name.startswith(f"{key}."))
+        return SettingsError(f"{key} is a section, not a setting{place}", hint=f"it holds {inside}")
+    return SettingsError(f"unknown setting {key}{place}", hint=did_you_mean(key) or "sovits config show lists all")
+
+
+def did_you_mean(key: str) -> str | None:
+    """Make a hint that names the setting nearest to `key`, by its whole name or by its last part."""
+    near = nearest(key, table())
+    if near is None:
+        last = {name.rpartition(".")[2]: name for name in reversed(table())}
+        near_last = nearest(key.rpartition(".")[2], last)
+        near = last[near_last] if near_last else None
+    return f"did you mean {near}?" if near else None
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Find the known word most like `word`, None if nothing is close."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+    return found[0] if found else None
+
+
+def _rows(section: type[Section], prefix: str) -> Iterable[Row]:
+    for name, info in section.model_fields.items():
+        if _is_section(info.annotation):
+            yield from _rows(info.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            yield _row(f"{prefix}{name}", info)
+
+
+def _sections(section: type[Section], prefix: str) -> Iterable[tuple[str, str]]:
+    for name, info in section.model_fields.items():
+        if _is_section(info.annotation):
+            yield f"{prefix}{name}", (info.annotation.__doc__ or "").strip()
+            yield from _sections(info.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]
+
+
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _row(key: str, info: FieldInfo) -> Row:
+    kind, choices, optional = _plain_type(info.annotation)
+    expected = _expected(kind, choices, info)
+    return Row(
+        key=key,
+        help=info.description or "",
+        default=info.default,
+        kind=kind,
+        choices=choices,
+        optional=optional,
+        expected=expected + (", or null" if optional else ""),
+    )
+
+
+def _expected(kind: type, choices: tuple[str, ...], info: FieldInfo) -> str:
+    if choices:
+        return f"one of {', '.join(choices)}"
+    if any(getattr(item, "pattern", None) for item in info.metadata):
+        return info.description or ""
+    if any(getattr(item, "min_length", None) for item in info.metadata):
+        return "a text that is not empty"
+    return _WORDS[kind] + _range(info.metadata)
+
+
+_WORDS: dict[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    tuple: "a list of numbers",
+}
+
+
+def _plain_type(annotation: Any) -> tuple[type, tuple[str, ...], bool]:
+    """Reduce an annotation to (plain type, choices, may be null)."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _plain_type(get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        inner = [part for part in get_args(annotation) if part is not type(None)]
+        kind, choices, _ = _plain_type(inner[0])
+        return kind, choices, len(inner) < len(get_args(annotation))
+    if origin is Literal:
+        return str, tuple(str(value) for value in get_args(annotation)), False
+    if origin is tuple:
+        return tuple, (), False
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return str, tuple(str(member.value) for member in annotation), False
+    return annotation, (), False
+
+
+def _range(metadata: Iterable[object]) -> str:
+    """Say the limits of a number in words: ", 1 to 40", ", above 0"."""
+    limits = {
+        name: value
+        for item in metadata
+        for name in ("ge", "gt", "le", "lt")
+        if (value := getattr(item, name, None)) is not None
+    }
+    low = f"{limits['ge']:,}" if "ge" in limits else f"above {limits['gt']:,}" if "gt" in limits else ""
+    high = f"{limits['le']:,}" if "le" in limits else f"below {limits['lt']:,}" if "lt" in limits else ""
+    if low and high:
+        words = f"{low} to {high}" if "le" in limits else f"{low} or more, {high}"
+    elif high:
+        words = f"at most {high}" if "le" in limits else high
+    else:
+        words = f"{low} or more" if "ge" in limits else low
+    return f", {words}".replace(",", "_", 1).replace(",", " ").replace("_", ",", 1) if words else ""

@@ -1,0 +1,165 @@
+"""Settings files: YAML (or official JSON) to a flat table of values with their lines.
+
+Values follow YAML 1.2, so that `no` is a text, `1e-4` a number and `10:54` not a time of day. Knows no schema.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sovits_cli.errors import SettingsError
+
+MAX_NODES = 20_000
+"""More values than any settings file has: aliases of aliases end here."""
+
+MAX_BYTES = 1 << 20
+"""A larger file is not a settings file."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of a file: dotted `key`, `value`, `line` (first is 1)."""
+
+    key: str
+    value: object
+    line: int
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with the scalars of YAML 1.2."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        list("-+0123456789."),
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def read(path: Path) -> list[Entry]:
+    """Read all values of a settings file, in its order.
+
+    Errors: SettingsError with file and line if it cannot be read, is not YAML (JSON is), or repeats a key.
+    """
+    return entries(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read the text of a settings file. Raises SettingsError."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SettingsError(f"{path}: not a settings file: larger than {MAX_BYTES >> 20} MiB")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such settings file", hint="sovits config init writes one") from None
+    except IsADirectoryError:
+        raise SettingsError(f"{path}: is a folder, expected a settings file") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not a settings file: not UTF-8 text") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    # Tabs indent official JSON; PyYAML reads JSON, but not tabs, and JSON strings hold none.
+    return text.replace("\t", " ") if path.suffix == ".json" else text
+
+
+def entries(text: str, name: str) -> list[Entry]:
+    """Read all values of YAML `text`; `name` is the file named in errors."""
+    root = compose(text, name)
+    if root is None:
+        return []
+    loader = _Loader("")
+    return list(_walk(root, "", name, loader, _Budget()))
+
+
+def compose(text: str, name: str) -> yaml.MappingNode | None:
+    """Parse YAML `text` to its node tree, None if it is empty. Raises SettingsError with the line."""
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise SettingsError(f"{name}:{line}: not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise SettingsError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
+    if root is None or (isinstance(root, yaml.ScalarNode) and root.tag.endswith(":null")):
+        return None
+    if not isinstance(root, yaml.MappingNode):
+        raise SettingsError(f"{name}:{_line(root)}: expected `key: value` lines")
+    return root
+
+
+def scalar(text: str) -> object:
+    """Read a value typed on the command line or in a variable as YAML would read it."""
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        return _value(node, "value", _Loader(""), _Budget()) if node is not None else text
+    except (yaml.YAMLError, SettingsError):
+        return text
+
+
+class _Budget:
+    """Counts nodes, so that nested aliases cannot fill the memory."""
+
+    def __init__(self) -> None:
+        self.left = MAX_NODES
+
+    def spend(self, name: str) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise SettingsError(f"{name}: not a settings file: more than {MAX_NODES} values")
+
+
+def _walk(node: yaml.MappingNode, prefix: str, name: str, loader: _Loader, budget: _Budget) -> Iterator[Entry]:
+    seen: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        budget.spend(name)
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise SettingsError(f"{name}:{_line(key_node)}: expected a plain key")
+        key = f"{prefix}{key_node.value}"
+        if key in seen:
+            raise SettingsError(f"{name}:{_line(key_node)}: {key} is there twice, first on line {seen[key]}")
+        seen[key] = _line(key_node)
+        if isinstance(value_node, yaml.MappingNode):
+            yield from _walk(value_node, f"{key}.", name, loader, budget)
+        else:
+            yield Entry(key, _value(value_node, name, loader, budget), _line(key_node))
+
+
+def _value(node: yaml.Node, name: str, loader: _Loader, budget: _Budget) -> object:
+    budget.spend(name)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, name, loader, budget) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        raise SettingsError(f"{name}:{_line(node)}: expected a value, found a section")
+    kind = node.tag.rpartition(":")[2]
+    if kind == "int":
+        return int(node.value)
+    if kind == "float":
+        return (
+            float(node.value.replace(".inf", "inf").replace(".nan", "nan"))
+            if "n" in node.value.lower()
+            else float(node.value)
+        )
+    if kind == "bool":
+        return str(node.value).lower() == "true"
+    if kind == "null":
+        return None
+    if kind == "str":
+        return str(node.value)
+    raise SettingsError(f"{name}:{_line(node)}: the tag {node.tag} is not allowed in settings")
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

@@ -1,0 +1,200 @@
+"""Where settings come from: defaults < user file < project file < variables < --config files < --set and flags.
+
+A later layer wins, and an explicit 0, false or "" counts. Remembers the origin of every value.
+A file named on the command line is as explicit as a flag, so it beats variables; a flag beats it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from sovits_cli import paths
+from sovits_cli.config import fields, files, official
+from sovits_cli.config.checks import check_relations
+from sovits_cli.config.schema import Settings
+from sovits_cli.errors import SettingsError
+
+PROJECT_FILE = Path("sovits.yaml")
+PREFIX = "SOVITS_"
+DEFAULT = "default"
+NOT_SETTINGS = {"SOVITS_HOME", "SOVITS_GOLDEN"}
+"""Variables with our prefix that are not settings."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value and where it was said: "user file /home/x/config.yaml:3", "variable SOVITS_DEVICE"."""
+
+    value: object
+    origin: str
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The settings, the origin of every key, and lines the user should read."""
+
+    settings: Settings
+    origin: Mapping[str, str]
+    notes: Sequence[str] = field(default=())
+
+    def value(self, key: str) -> object:
+        """Look up the value of one key."""
+        found: object = self.settings
+        for part in key.split("."):
+            found = getattr(found, part)
+        return found
+
+
+def load(
+    flags: Mapping[str, tuple[str, object | None]] | None = None,
+    *,
+    sets: Sequence[str] = (),
+    config_files: Sequence[Path] = (),
+) -> Resolved:
+    """Resolve all layers.
+
+    Args:
+        flags: key -> (name of the flag, value as typed); the value None means not given.
+        sets: `key=value` texts of --set.
+        config_files: files of --config, later ones win; the name of a shipped recipe does too.
+    Errors: SettingsError naming the key, where it was said, and what was expected.
+    """
+    layers = [
+        *(_file_layer("user file", path) for path in [user_file()] if path.is_file()),
+        *(_file_layer("project file", path) for path in [PROJECT_FILE] if path.is_file()),
+        _variables(os.environ),
+        *(_file_layer("--config", find_recipe(path)) for path in config_files),
+        _sets(sets),
+        _flags(flags or {}),
+    ]
+    return build(layers)
+
+
+def load_file(path: Path) -> Resolved:
+    """One file alone over the defaults."""
+    return build([_file_layer("file", path)])
+
+
+def user_file() -> Path:
+    """Say where the settings file of the user is, in their configuration folder."""
+    return paths.config_dir() / "config.yaml"
+
+
+def find_recipe(path: Path) -> Path:
+    """Take a file as given, or the shipped recipe of that name. Raises SettingsError naming the recipes."""
+    shipped = paths.configs_dir() / f"{path.name}.yaml"
+    if path.exists() or path.suffix or path.parent != Path() or shipped.is_file() is False:
+        if path.exists() or path.suffix:
+            return path
+        names = ", ".join(sorted(found.stem for found in paths.configs_dir().glob("*.yaml")))
+        raise SettingsError(f"{path}: no such settings file or recipe", hint=f"shipped recipes: {names}")
+    return shipped
+
+
+def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
+    """Merge layers, later ones win, and check the result."""
+    merged: dict[str, Value] = {}
+    notes: list[str] = []
+    for layer in layers:
+        for key, value in layer.items():
+            if reason := official.NO_EFFECT.get(key):
+                notes.append(f"{key} ({value.origin}) has no effect: {reason}")
+            else:
+                fields.row(key, where=value.origin)
+                merged[key] = value
+    settings = _validate(merged)
+    origin = {key: merged[key].origin if key in merged else DEFAULT for key in fields.table()}
+    check_relations(settings, origin)
+    return Resolved(settings=settings, origin=origin, notes=tuple(notes))
+
+
+def parse(key: str, text: str) -> object:
+    """Read what was typed for a key: a text stays a text, anything else is read as YAML."""
+    row = fields.row(key)
+    if row.optional and text == "null":
+        return None
+    return text if row.kind in (str, Path) else files.scalar(text)
+
+
+def _validate(merged: Mapping[str, Value]) -> Settings:
+    tree: dict[str, object] = {}
+    for key, value in merged.items():
+        *parents, last = key.split(".")
+        section = tree
+        for part in parents:
+            section = section.setdefault(part, {})  # type: ignore[assignment]
+        section[last] = value.value
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error, merged) from None
+
+
+def _explain(error: ValidationError, merged: Mapping[str, Value]) -> SettingsError:
+    """Tell the first problem in our words: key, value, origin, what was expected."""
+    location = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
+    key = next(name for size in range(len(location), 0, -1) if (name := ".".join(location[:size])) in merged)
+    said = merged[key]
+    row = fields.row(key)
+    return SettingsError(
+        f"{key} is {shown(said.value)} ({said.origin}): expected {row.expected}", hint=f"{key}: {row.help}"
+    )
+
+
+def shown(value: object) -> str:
+    """Write a value as a settings file would."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(shown(item) for item in value)}]"
+    return str(value) if value != "" else '""'
+
+
+def _file_layer(kind: str, path: Path) -> dict[str, Value]:
+    entries = official.place(files.read(path))
+    sections = fields.sections()
+    empty = [entry.key for entry in entries if entry.value is None and entry.key in sections]
+    return {e.key: Value(e.value, f"{kind} {path}:{e.line}") for e in entries if e.key not in empty}
+
+
+def _variables(environment: Mapping[str, str]) -> dict[str, Value]:
+    """Both SOVITS_DATA__MAX_SEC and SOVITS_DATA_MAX_SEC mean data.max_sec."""
+    names = {key.upper().replace(".", "_"): key for key in fields.table()}
+    layer = {}
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        name = variable.removeprefix(PREFIX).replace("__", "_")
+        if name not in names:
+            near = fields.nearest(name, names)
+            hint = f"did you mean {PREFIX}{near}?" if near else f"unset {variable}"
+            raise SettingsError(f"unknown setting (variable {variable})", hint=hint)
+        layer[names[name]] = Value(parse(names[name], text), f"variable {variable}")
+    return layer
+
+
+def _sets(sets: Sequence[str]) -> dict[str, Value]:
+    layer = {}
+    for text in sets:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {text}: expected key=value", hint="for example --set data.max_sec=30")
+        where = f"--set {text}"
+        fields.row(key.strip(), where=where)
+        layer[key.strip()] = Value(parse(key.strip(), value.strip()), where)
+    return layer
+
+
+def _flags(flags: Mapping[str, tuple[str, object | None]]) -> dict[str, Value]:
+    return {
+        key: Value(parse(key, value) if isinstance(value, str) else value, f"flag {name}")
+        for key, (name, value) in flags.items()
+        if value is not None
+    }

@@ -1,0 +1,248 @@
+"""Every setting of every command, written once: type, default, range and help text.
+
+Flags, `config show`, `config init` and the error messages are made from these fields.
+Official GPT-SoVITS keys keep their names. Knows nothing of files, flags or models.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from sovits_cli.terms import Precision
+
+
+def _precision_name(value: object) -> object:
+    """YAML reads `precision: 32` as a number; `16` is Lightning's old name of `16-mixed`."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return {"16": "16-mixed", "bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32"}.get(str(value), value)
+
+
+FilePath = Annotated[Path, Field(strict=False)]
+"""A path, written as a string."""
+
+Numbers = Annotated[tuple[int, ...], Field(strict=False)]
+"""A list of whole numbers."""
+
+PrecisionName = Annotated[Precision, Field(strict=False), BeforeValidator(_precision_name)]
+"""A Lightning precision; numbers and the old short names are taken too."""
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys and does not convert types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class SliceSettings(Section):
+    """Cutting long recordings (`sovits slice`)."""
+
+    out: FilePath = Field(default=Path("slices"), description="folder for the slices and slices.jsonl")
+    max_sec: float = Field(default=54.0, gt=0, description="no slice is longer than this, in seconds")
+    threshold: float = Field(default=-34.0, le=0, description="level below which audio counts as silence, in dB")
+    min_length: int = Field(default=4000, gt=0, description="shortest slice before a cut is allowed, in ms")
+    min_interval: int = Field(default=300, gt=0, description="shortest silence that allows a cut, in ms")
+    hop_size: int = Field(default=10, gt=0, description="step of the level measurement, in ms")
+    max_sil_kept: int = Field(default=500, ge=0, description="silence kept around a cut, in ms")
+    rate: int | None = Field(
+        default=None, ge=8000, le=192_000, description="sample rate of the slices in Hz; null: as the source"
+    )
+    mono: bool = Field(default=False, description="mix the channels down to one")
+
+
+class PrepSettings(Section):
+    """Making a dataset (`sovits prep`)."""
+
+    out: FilePath = Field(
+        default=Path("dataset"), description="folder of the dataset, in the official experiment layout"
+    )
+    lang: str = Field(default="en", min_length=1, description="language of the transcripts, where they do not say")
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="base model whose features are made; null: the newest installed, else mini",
+    )
+    workers: int | None = Field(default=None, ge=1, description="parallel workers; null: one for each CPU core")
+
+
+class DataSettings(Section):
+    """What training reads of a dataset."""
+
+    max_sec: float = Field(default=54.0, gt=0, description="longest clip that trains, in seconds")
+    min_sec: float = Field(default=0.6, ge=0, description="shortest clip that trains, in seconds")
+    num_workers: int = Field(default=4, ge=0, description="processes that load data; 0: load in the main process")
+    pad_val: int = Field(
+        default=1024, ge=0, description="semantic token that fills short rows; the end token of the model"
+    )
+
+
+class TrainSettings(Section):
+    """Training (`sovits train`): both stages, unless `sovits.train` says otherwise."""
+
+    stage: Literal["all", "gpt", "sovits", "content"] = Field(default="all", description="which training runs")
+    out: FilePath = Field(default=Path("runs"), description="folder that holds one folder per run")
+    exp_name: str | None = Field(
+        default=None, min_length=1, description="name of the run and the voice; null: from the dataset"
+    )
+    model: str | None = Field(
+        default=None, min_length=1, description="base model that is fine-tuned; null: the one the dataset was made for"
+    )
+    seed: int = Field(default=1234, ge=0, lt=2**32, description="seed of everything random")
+    epochs: int = Field(default=20, ge=1, description="passes over the dataset, GPT stage")
+    max_steps: int | None = Field(
+        default=None, ge=1, description="stop a stage after so many optimiser steps; null: by epochs"
+    )
+    batch_size: int = Field(default=8, ge=1, description="clips in a batch")
+    gradient_accumulation: int = Field(default=4, ge=1, description="batches per optimiser step, GPT stage")
+    gradient_clip: float = Field(default=1.0, ge=0, description="largest gradient norm; 0: no clipping")
+    precision: PrecisionName = Field(
+        default=Precision.HALF, description="number format; on a CPU 16-mixed runs as bf16"
+    )
+    save_every_n_epoch: int = Field(default=1, ge=1, description="epochs between saves, GPT stage")
+    save_every_min: float = Field(
+        default=10.0, gt=0, description="most minutes between two saves of the resumable state"
+    )
+    if_save_latest: bool = Field(default=True, description="keep only the newest resumable state")
+    if_save_every_weights: bool = Field(default=True, description="export weights at each save, not only at the end")
+    if_dpo: bool = Field(default=False, description="preference training of the GPT stage against spoiled token rows")
+
+
+class OptimizerSettings(Section):
+    """Learning rate of the GPT stage: rises to `lr`, then falls to `lr_end`."""
+
+    lr: float = Field(default=0.01, gt=0, description="highest learning rate")
+    lr_init: float = Field(default=0.00001, ge=0, description="learning rate of the first step")
+    lr_end: float = Field(default=0.0001, ge=0, description="learning rate after the decay")
+    warmup_steps: int = Field(default=2000, ge=0, description="steps from lr_init to lr")
+    decay_steps: int = Field(default=40_000, ge=1, description="steps from lr to lr_end")
+
+
+class GptModelSettings(Section):
+    """Dimensions of a GPT trained from scratch (official keys; null: as the base model)."""
+
+    vocab_size: int | None = Field(default=None, ge=2, description="semantic tokens, the end token included")
+    phoneme_vocab_size: int | None = Field(default=None, ge=1, description="phones in the symbol table")
+    embedding_dim: int | None = Field(default=None, ge=1, description="width of the embeddings")
+    hidden_dim: int | None = Field(default=None, ge=1, description="width of the transformer")
+    head: int | None = Field(default=None, ge=1, description="attention heads")
+    n_layer: int | None = Field(default=None, ge=1, description="transformer layers")
+    dropout: float | None = Field(default=None, ge=0, lt=1, description="dropout of the embeddings")
+    EOS: int | None = Field(default=None, ge=1, description="the end token; must be vocab_size - 1")
+    bert_dim: int | None = Field(default=None, ge=0, description="width of the BERT features; 0: the model reads none")
+
+
+class InferenceSettings(Section):
+    """Speaking (`sovits infer`)."""
+
+    lang: str = Field(default="en", min_length=1, description="language of the text")
+    top_k: int = Field(default=15, ge=0, description="sample among the k likeliest tokens; 0: among all")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
+    temperature: float = Field(default=1.0, ge=0, description="randomness of sampling; 0: always the likeliest token")
+    repetition_penalty: float = Field(
+        default=1.35, gt=0, description="how much repeated tokens are held back; 1: not at all"
+    )
+    speed: float = Field(default=1.0, ge=0.25, le=4, description="speaking speed, as a factor")
+    seed: int | None = Field(
+        default=None, ge=0, lt=2**32, description="seed of the sampling; null: another one each time"
+    )
+    batch_size: int = Field(default=8, ge=1, description="sentences decoded together")
+    pause: float = Field(default=0.3, ge=0, le=60, description="silence between sentences, in seconds")
+
+
+class SovitsTrainSettings(Section):
+    """Training of the SoVITS stage (official keys of s2.json; null: as `train`)."""
+
+    seed: int | None = Field(default=None, ge=0, lt=2**32, description="seed; null: as train.seed")
+    epochs: int = Field(default=8, ge=1, description="passes over the dataset, SoVITS stage")
+    batch_size: int | None = Field(default=None, ge=1, description="clips in a batch; null: as train.batch_size")
+    precision: PrecisionName | None = Field(default=None, description="number format; null: as train.precision")
+    save_every_epoch: int = Field(default=4, ge=1, description="epochs between saves, SoVITS stage")
+    learning_rate: float = Field(default=0.0001, gt=0, description="learning rate of generator and discriminator")
+    betas: Annotated[tuple[float, float], Field(strict=False)] = Field(
+        default=(0.8, 0.99), description="betas of AdamW"
+    )
+    eps: float = Field(default=1e-9, gt=0, description="epsilon of AdamW")
+    lr_decay: float = Field(default=0.999875, gt=0, le=1, description="learning rate factor per epoch")
+    segment_size: int = Field(default=20_480, ge=1, description="samples of audio per clip that the losses see")
+    c_mel: float = Field(default=45.0, ge=0, description="weight of the mel loss")
+    c_kl: float = Field(default=1.0, ge=0, description="weight of the KL loss")
+    text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
+
+
+class SovitsDataSettings(Section):
+    """Audio format of a SoVITS model trained from scratch (official keys; null: as the base model)."""
+
+    sampling_rate: int | None = Field(default=None, ge=8000, le=192_000, description="sample rate, in Hz")
+    filter_length: int | None = Field(default=None, ge=16, description="FFT size, in samples")
+    hop_length: int | None = Field(default=None, ge=1, description="samples per spectrogram frame")
+    win_length: int | None = Field(default=None, ge=16, description="window, in samples")
+    n_mel_channels: int | None = Field(default=None, ge=1, description="mel bins of the loss")
+    mel_fmin: float | None = Field(default=None, ge=0, description="lowest frequency of the mel loss, in Hz")
+    mel_fmax: float | None = Field(
+        default=None, gt=0, description="highest frequency of the mel loss, in Hz; null: half the rate"
+    )
+
+
+class SovitsModelSettings(Section):
+    """Dimensions of a SoVITS model trained from scratch (official keys, then ours; null: as the base model)."""
+
+    inter_channels: int | None = Field(default=None, ge=1, description="width of the latent")
+    hidden_channels: int | None = Field(default=None, ge=1, description="width of the encoders")
+    filter_channels: int | None = Field(default=None, ge=1, description="width inside the feed-forward layers")
+    n_heads: int | None = Field(default=None, ge=1, description="attention heads")
+    n_layers: int | None = Field(default=None, ge=1, description="layers of the text encoder")
+    kernel_size: int | None = Field(default=None, ge=1, description="kernel of the feed-forward layers")
+    p_dropout: float | None = Field(default=None, ge=0, lt=1, description="dropout")
+    resblock: Literal["1", "2"] | None = Field(default=None, description="kind of the decoder's residual blocks")
+    resblock_kernel_sizes: Numbers | None = Field(default=None, description="kernels of the residual blocks")
+    resblock_dilation_sizes: Annotated[tuple[Numbers, ...], Field(strict=False)] | None = Field(
+        default=None, description="dilations of the residual blocks"
+    )
+    upsample_rates: Numbers | None = Field(default=None, description="upsampling factors of the decoder")
+    upsample_initial_channel: int | None = Field(default=None, ge=1, description="width of the decoder's first layer")
+    upsample_kernel_sizes: Numbers | None = Field(default=None, description="kernels of the upsampling layers")
+    use_spectral_norm: bool | None = Field(
+        default=None, description="spectral instead of weight norm in the discriminators"
+    )
+    gin_channels: int | None = Field(default=None, ge=1, description="width of the style vector")
+    semantic_frame_rate: Literal["25hz", "50hz"] | None = Field(default=None, description="semantic tokens per second")
+    freeze_quantizer: bool | None = Field(default=None, description="keep the codebook as it is")
+    version: str | None = Field(default=None, min_length=1, description="model version that the checkpoint names")
+    content_channels: int | None = Field(default=None, ge=1, description="width of the content features")
+    codebook_size: int | None = Field(default=None, ge=1, description="semantic tokens")
+    mrte_channels: int | None = Field(default=None, ge=1, description="width of the text-to-content attention")
+    style_channels: int | None = Field(default=None, ge=1, description="width inside the style encoder")
+    style_bins: int | None = Field(default=None, ge=1, description="spectrogram bins that the style encoder reads")
+    decoder: Literal["hifigan", "istft"] | None = Field(default=None, description="how the waveform is made")
+
+
+class SovitsSettings(Section):
+    """The SoVITS stage: the three sections of an official s2.json."""
+
+    train: SovitsTrainSettings = SovitsTrainSettings()
+    data: SovitsDataSettings = SovitsDataSettings()
+    model: SovitsModelSettings = SovitsModelSettings()
+
+
+class ContentSettings(Section):
+    """The content encoder of small models trained from scratch."""
+
+
+class Settings(Section):
+    """All settings, by section."""
+
+    device: str = Field(
+        default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps"
+    )
+    slice: SliceSettings = SliceSettings()
+    prep: PrepSettings = PrepSettings()
+    data: DataSettings = DataSettings()
+    train: TrainSettings = TrainSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    model: GptModelSettings = GptModelSettings()
+    inference: InferenceSettings = InferenceSettings()
+    sovits: SovitsSettings = SovitsSettings()
+    content: ContentSettings = ContentSettings()
