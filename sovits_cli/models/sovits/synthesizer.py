@@ -1,0 +1,310 @@
+"""The acoustic model of the VITS family: semantic codes, phones and a style to a waveform; and its training pass.
+
+Knows its dimensions and nothing of files, versions or losses. Key names are those of the official checkpoints.
+Legend: B batch, T samples, F frames, S semantic tokens, P phones, C content channels, Z latent width,
+G width of the style vector, N bins of the spectrogram. Masks say what to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sovits_cli.errors import ModelError
+from sovits_cli.models.layers.masks import keep_mask
+from sovits_cli.models.layers.weight_norm import fold_weight_norm
+from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.encoders import PosteriorEncoder, PriorEncoder, blend_overlap, change_speed
+from sovits_cli.models.sovits.flow import Flow
+from sovits_cli.models.sovits.generator import Generator
+from sovits_cli.models.sovits.istft import IstftGenerator
+from sovits_cli.models.sovits.quantizer import Quantizer
+from sovits_cli.models.sovits.style import StyleEncoder
+from sovits_cli.terms import FRAMES_PER_TOKEN
+
+DECODERS: dict[str, Callable[[SovitsConfig], nn.Module]] = {"hifigan": Generator, "istft": IstftGenerator}
+
+
+@dataclass(frozen=True)
+class SovitsOutput:
+    """What a training pass gives; all that has frames is zero where `keep` is false.
+
+    Args:
+        wave: (B, 1, segment) decoded slice.
+        ids_slice: (B,) int64, first frame of each slice.
+        keep: (B, F) bool, frames that are not padding.
+        z: (B, Z, F) latents of the spectrogram.
+        z_p: (B, Z, F) the same after the flow, to be likely under the prior.
+        m_p, logs_p: (B, Z, F) prior, from codes and text.
+        m_q, logs_q: (B, Z, F) posterior, from the spectrogram.
+        quantized: (B, C, S) codebook entries.
+        kl_ssl: () commitment loss; zero, as the codebook is frozen.
+    """
+
+    wave: Tensor
+    ids_slice: Tensor
+    keep: Tensor
+    z: Tensor
+    z_p: Tensor
+    m_p: Tensor
+    logs_p: Tensor
+    m_q: Tensor
+    logs_q: Tensor
+    quantized: Tensor
+    kl_ssl: Tensor
+
+
+@dataclass(frozen=True)
+class StreamPiece:
+    """One piece of a streaming decode: samples (1, 1, T) and the hidden frames (1, D, F) they came from."""
+
+    wave: Tensor
+    hidden: Tensor
+
+
+class Synthesizer(nn.Module):
+    """The acoustic model.
+
+    Args:
+        config: dimensions.
+        posterior: build the posterior encoder too, which training needs and exported weights lack.
+    """
+
+    def __init__(self, config: SovitsConfig, *, posterior: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.enc_p = PriorEncoder(config)
+        self.dec = DECODERS[config.decoder](config)
+        self.enc_q = PosteriorEncoder(config) if posterior else None
+        self.flow = Flow(config)
+        self.ref_enc = StyleEncoder(config.style_bins, config.style_channels, config.gin_channels)
+        self.ssl_proj = nn.Conv1d(
+            config.content_channels, config.content_channels, FRAMES_PER_TOKEN, stride=FRAMES_PER_TOKEN
+        )
+        self.quantizer = Quantizer(config.codebook_size, config.content_channels)
+
+    @torch.no_grad()
+    def extract_latent(self, ssl: Tensor) -> Tensor:
+        """Semantic codes of content features: (B, C, F) -> (B, 1, F // 2) int64."""
+        return self.quantizer.encode(self.ssl_proj(ssl))[:, None]
+
+    def style(self, refers: Sequence[Tensor]) -> Tensor:
+        """The mean style of some references.
+
+        Args:
+            refers: magnitude spectrograms (1, N, F), each of its own length; N may be all bins or the
+                `style_bins` lowest.
+
+        Returns:
+            (1, G, 1).
+
+        Raises:
+            ModelError: no reference, an empty one, or one with too few bins.
+        """
+        if not refers:
+            raise ModelError("no reference spectrogram was given", hint="give a reference with --ref")
+        return torch.stack([self._style_of(spec) for spec in refers]).mean(dim=0)
+
+    def decode(
+        self,
+        codes: Tensor,
+        text: Tensor,
+        ge: Tensor,
+        *,
+        noise_scale: float = 0.5,
+        speed: float = 1.0,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Speak.
+
+        Args:
+            codes: (1, 1, S) int64 semantic codes.
+            text: (1, P) int64 phones of the spoken text, without those of the reference.
+            ge: (1, G, 1) style.
+            noise_scale: how much the latents may leave their mean; 0 draws nothing.
+            speed: above 1 is faster.
+            noise: (1, Z, F) used instead of a draw.
+            generator: where the draw comes from.
+
+        Returns:
+            (1, 1, T) samples; F * hop of them, F = 2 S, or int(2 S / speed) + 1 at another speed.
+
+        Raises:
+            ModelError: codes or phones that the model does not have, or a speed that is not positive.
+        """
+        hidden = self._hidden(codes, text, ge)
+        return self._render(hidden, ge, noise_scale=noise_scale, speed=speed, noise=noise, generator=generator)
+
+    def decode_stream(
+        self,
+        codes: Tensor,
+        text: Tensor,
+        ge: Tensor,
+        *,
+        last_tokens: int | None = None,
+        overlap: Tensor | None = None,
+        noise_scale: float = 0.5,
+        speed: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> StreamPiece:
+        """Speak the newest part of a growing sequence of codes.
+
+        Args:
+            codes: (1, 1, S) all codes so far.
+            text, ge, noise_scale, speed, generator: as in `decode`.
+            last_tokens: how many of the last tokens become sound; None is all of them.
+            overlap: (1, D, L) last hidden frames of the previous piece, faded into the first L of this one.
+        """
+        hidden = self._hidden(codes, text, ge)
+        if last_tokens is not None:
+            hidden = hidden[..., -FRAMES_PER_TOKEN * last_tokens :]
+        if overlap is not None:
+            hidden = blend_overlap(hidden, overlap)
+        wave = self._render(hidden, ge, noise_scale=noise_scale, speed=speed, noise=None, generator=generator)
+        return StreamPiece(wave=wave, hidden=hidden)
+
+    def forward(
+        self,
+        ssl: Tensor,
+        spec: Tensor,
+        spec_lens: Tensor,
+        text: Tensor,
+        text_lens: Tensor,
+        *,
+        noise: Tensor | None = None,
+        ids_slice: Tensor | None = None,
+    ) -> SovitsOutput:
+        """The training pass: code the content, encode both ways, decode a slice.
+
+        Args:
+            ssl: (B, C, F) content features at the frame rate of the spectrogram, F even.
+            spec: (B, N, F) magnitude spectrogram; spec_lens: (B,) its valid frames.
+            text: (B, P) int64 phones; text_lens: (B,) their number.
+            noise: (B, Z, F) used instead of a draw for the posterior.
+            ids_slice: (B,) first frames of the slices, used instead of a draw.
+
+        Raises:
+            ModelError: the model has no posterior encoder, or shapes do not fit.
+        """
+        if self.enc_q is None:
+            raise ModelError("this acoustic model has no posterior encoder (enc_q): exported weights lack it")
+        self._check_training_shapes(ssl, spec)
+        keep, text_keep = keep_mask(spec_lens, spec.shape[-1]), keep_mask(text_lens, text.shape[-1])
+        places = keep[:, None].to(spec.dtype)
+        ge = self.ref_enc(spec[:, : self.config.style_bins] * places, keep)
+
+        quantized = self.quantizer.decode(self.extract_latent(ssl)[:, 0])
+        prior = self.enc_p.prior(self.enc_p(_per_frame(quantized), keep, text, text_keep, ge), keep)
+        # the style encoder learns from the prior and the decoder only
+        posterior = self.enc_q(spec, keep, ge.detach())
+        z = posterior.sample(torch.randn_like(posterior.mean) if noise is None else noise) * places
+        z_p = self.flow(z, places, ge)
+
+        frames = self.config.segment_frames
+        ids_slice = draw_slices(spec_lens, frames) if ids_slice is None else ids_slice
+        return SovitsOutput(
+            wave=self.dec(slices(z, ids_slice, frames), ge),
+            ids_slice=ids_slice,
+            keep=keep,
+            z=z,
+            z_p=z_p,
+            m_p=prior.mean,
+            logs_p=prior.log_scale,
+            m_q=posterior.mean,
+            logs_q=posterior.log_scale,
+            quantized=quantized,
+            kl_ssl=z.new_zeros(()),
+        )
+
+    def fold_weight_norm(self) -> None:
+        """Turn weight-normed convolutions into plain ones; the model can then no longer be trained or saved."""
+        fold_weight_norm(self)
+
+    def _style_of(self, spec: Tensor) -> Tensor:
+        bins = self.config.style_bins
+        if spec.shape[-2] < bins or spec.shape[-1] == 0:
+            raise ModelError(
+                f"reference spectrogram of {spec.shape[-2]} bins x {spec.shape[-1]} frames: "
+                f"expected {bins} or more bins and at least one frame"
+            )
+        keep = torch.ones(spec.shape[0], spec.shape[-1], dtype=torch.bool, device=spec.device)
+        ge: Tensor = self.ref_enc(spec[:, :bins], keep)
+        return ge
+
+    def _hidden(self, codes: Tensor, text: Tensor, ge: Tensor) -> Tensor:
+        _check_ids("semantic codes", codes, self.config.codebook_size)
+        _check_ids("phones", text, self.config.phones)
+        content = _per_frame(self.quantizer.decode(codes[:, 0]))
+        keep = torch.ones(content.shape[0], content.shape[-1], dtype=torch.bool, device=content.device)
+        hidden: Tensor = self.enc_p(content, keep, text, torch.ones_like(text, dtype=torch.bool), ge)
+        return hidden
+
+    def _render(
+        self,
+        hidden: Tensor,
+        ge: Tensor,
+        *,
+        noise_scale: float,
+        speed: float,
+        noise: Tensor | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        if not speed > 0:
+            raise ModelError(f"speed is {speed}, expected more than 0")
+        hidden = change_speed(hidden, speed)
+        keep = torch.ones(hidden.shape[0], hidden.shape[-1], dtype=torch.bool, device=hidden.device)
+        prior = self.enc_p.prior(hidden, keep)
+        z_p = prior.mean
+        if noise_scale > 0:
+            if noise is None:
+                noise = torch.randn(z_p.shape, generator=generator, device=z_p.device, dtype=z_p.dtype)
+            z_p = prior.sample(noise, scale=noise_scale)
+        places = keep[:, None].to(z_p.dtype)
+        wave: Tensor = self.dec(self.flow.inverse(z_p, places, ge), ge)
+        return wave
+
+    def _check_training_shapes(self, ssl: Tensor, spec: Tensor) -> None:
+        channels, bins, frames = self.config.content_channels, self.config.spec_channels, spec.shape[-1]
+        if ssl.shape[1] != channels or spec.shape[1] != bins:
+            raise ModelError(
+                f"training batch of {ssl.shape[1]} content channels and {spec.shape[1]} spectrogram bins: "
+                f"the model has {channels} and {bins}"
+            )
+        if ssl.shape[-1] != frames or frames % FRAMES_PER_TOKEN or frames < self.config.segment_frames:
+            raise ModelError(
+                f"training batch of {ssl.shape[-1]} content and {frames} spectrogram frames: "
+                f"expected the same even number, {self.config.segment_frames} or more"
+            )
+
+
+def draw_slices(lengths: Tensor, frames: int) -> Tensor:
+    """Where a random slice of `frames` frames starts in each row: (B,) lengths -> (B,) int64; 0 in shorter rows."""
+    room = (lengths - frames + 1).clamp(min=1)
+    return (torch.rand(len(lengths), device=lengths.device) * room).long()
+
+
+def slices(x: Tensor, starts: Tensor, size: int) -> Tensor:
+    """Cut a slice of `size` steps out of each row: (B, C, F) and (B,) starts -> (B, C, size)."""
+    places = starts[:, None] + torch.arange(size, device=x.device)
+    return x.gather(2, places[:, None].expand(-1, x.shape[1], -1))
+
+
+def _check_ids(what: str, ids: Tensor, size: int) -> None:
+    if ids.numel() == 0:
+        raise ModelError(f"no {what} to speak")
+    lowest, highest = int(ids.min()), int(ids.max())
+    if lowest < 0 or highest >= size:
+        raise ModelError(
+            f"{what} {lowest}..{highest}: the SoVITS model knows 0..{size - 1}",
+            hint="the GPT and the SoVITS file must be of the same family",
+        )
+
+
+def _per_frame(quantized: Tensor) -> Tensor:
+    """Each token lasts two frames: (B, C, S) -> (B, C, 2 S)."""
+    return F.interpolate(quantized, scale_factor=float(FRAMES_PER_TOKEN), mode="nearest")
