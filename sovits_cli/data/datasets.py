@@ -9,6 +9,7 @@ Legend: T audio samples, F spectrogram frames, S semantic tokens, P phones, C ch
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
@@ -242,15 +243,17 @@ class _Cache:
     def __init__(self, budget_bytes: int) -> None:
         self._left_bytes = budget_bytes
         self._clips: dict[str, tuple[Tensor, Tensor]] = {}
+        self._writing = Lock()
 
     def get(self, name: str) -> tuple[Tensor, Tensor] | None:
         return self._clips.get(name)
 
     def put(self, name: str, clip: tuple[Tensor, Tensor]) -> None:
         size = sum(tensor.nbytes for tensor in clip)
-        if name not in self._clips and size <= self._left_bytes:
-            self._left_bytes -= size
-            self._clips[name] = clip
+        with self._writing:
+            if name not in self._clips and size <= self._left_bytes:
+                self._left_bytes -= size
+                self._clips[name] = clip
 
 
 def _fit(content: Tensor, frames: int, name: str) -> Tensor:

@@ -1,0 +1,176 @@
+"""Which recordings say what: utterances, and the official `.list` file in and out.
+
+A list has four fields a line: path, speaker, language code, text. Knows nothing of audio or features; folders and
+other manifests are found by `data/sources.py`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sovits_cli.data.layout import Experiment, LeftOut, TextRow
+from sovits_cli.errors import DatasetError, TextError
+from sovits_cli.files import atomic
+from sovits_cli.text import frontend
+
+LIST_FIELDS = 4
+
+_OFFICIAL_CODES = {"jp": "ja"}
+"""Codes of official lists that differ from ours (case aside)."""
+
+_UNSAID = ("", "auto")
+"""What a list says where nobody chose a language: the one of the command is used."""
+
+_AROUND_PATHS = " '\"\r\n\u202a"
+"""What the official program strips from both ends of a path."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording and what it says.
+
+    Args:
+        path: the audio file; its basename is the key of every feature.
+        speaker: kept for lists; nothing below uses it.
+        language: a code of `text.frontend.LANGUAGES`.
+        text: the transcript.
+        where: file and line it was found in, for messages.
+        ready: phones made by an earlier run, where the source is an experiment folder.
+    """
+
+    path: Path
+    speaker: str
+    language: str
+    text: str
+    where: str
+    ready: TextRow | None = None
+
+    @property
+    def name(self) -> str:
+        """Basename with suffix, as the official program keys its files."""
+        return self.path.name
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a source holds. `kind` says in words what it was read as; `experiment` is set if it is one."""
+
+    source: Path
+    kind: str
+    utterances: tuple[Utterance, ...]
+    left_out: tuple[LeftOut, ...]
+    experiment: Experiment | None = None
+
+    def checked(self) -> Manifest:
+        """Leave unusable names out. Raises DatasetError: two utterances with one name, or none at all."""
+        bad = [item for item in self.utterances if any(sign in item.name for sign in "\t\n\r")]
+        left_out = [LeftOut(item.name, "tab or line break in the file name") for item in bad]
+        kept = tuple(item for item in self.utterances if item not in bad)
+        _refuse_collisions(kept)
+        found = replace(self, utterances=kept, left_out=(*self.left_out, *left_out))
+        if not kept:
+            raise _nothing_usable(found)
+        return found
+
+
+def read_list(path: Path, language: str) -> Manifest:
+    """Read a `.list` file. Relative paths start at its folder, or else at the working folder.
+
+    Args:
+        path: the list.
+        language: code for lines that name none.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    utterances: list[Utterance] = []
+    left_out: list[LeftOut] = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            utterances.append(_utterance(line.rstrip("\r"), path, number, language))
+        except (DatasetError, TextError) as error:
+            left_out.append(LeftOut(f"{path.name} line {number}", error.message))
+    return Manifest(path, "a .list file", tuple(utterances), tuple(left_out))
+
+
+def write_list(path: Path, utterances: Iterable[Utterance]) -> None:
+    """Write a `.list` file that the official program reads."""
+    lines = [
+        f"{item.path}|{item.speaker}|{item.language.upper()}|{' '.join(item.text.split())}\n" for item in utterances
+    ]
+    with atomic(path) as place:
+        place.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def language_code(found: str, default: str) -> str:
+    """Turn a code of a list into ours, in any case; `default` where the list says nothing. Raises TextError."""
+    code = found.strip().lower()
+    return default if code in _UNSAID else frontend.language(_OFFICIAL_CODES.get(code, code)).code
+
+
+def read_text(path: Path) -> str:
+    """Read a text file, with or without a byte order mark. Raises DatasetError: missing, unreadable, not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8 at byte {error.start}", hint=f"save {path.name} as UTF-8") from error
+    except OSError as error:
+        raise DatasetError(
+            f"cannot read {path}: {error.strerror}", hint="check the path and its permissions"
+        ) from error
+
+
+def _utterance(line: str, source: Path, number: int, language: str) -> Utterance:
+    cells = line.split("|", LIST_FIELDS - 1)
+    if len(cells) != LIST_FIELDS:
+        raise DatasetError(f"{len(cells)} fields, expected path|speaker|language|text")
+    place, speaker, code, text = cells
+    if not text.strip():
+        raise DatasetError("no text")
+    return Utterance(
+        path=_resolved(place, source.parent),
+        speaker=speaker,
+        language=language_code(code, language),
+        text=text.strip(),
+        where=f"{source}:{number}",
+    )
+
+
+def _resolved(written: str, folder: Path) -> Path:
+    place = written.strip(_AROUND_PATHS).rstrip("/\\")
+    if not place:
+        raise DatasetError("no path")
+    candidates = [folder / place, Path(place)]
+    if "\\" in place:
+        candidates += [folder / place.replace("\\", "/"), Path(place.replace("\\", "/"))]
+    try:
+        return next(path for path in candidates if path.is_file())
+    except StopIteration:
+        raise DatasetError(f"no file {place}") from None
+
+
+def _refuse_collisions(utterances: Iterable[Utterance]) -> None:
+    first: dict[str, Utterance] = {}
+    for item in utterances:
+        key = unicodedata.normalize("NFC", item.name).casefold()
+        if key in first:
+            raise DatasetError(
+                f"two recordings would share the name {item.name}: {first[key].path} ({first[key].where}) "
+                f"and {item.path} ({item.where})",
+                hint="rename one of them: features are kept by file name",
+            )
+        first[key] = item
+
+
+def _nothing_usable(manifest: Manifest) -> DatasetError:
+    reason = manifest.left_out[0] if manifest.left_out else None
+    told = f"{len(manifest.left_out)} left out, the first: {reason.name}: {reason.reason}" if reason else "it is empty"
+    return DatasetError(
+        f"{manifest.source} ({manifest.kind}) has no utterance that can be used: {told}",
+        hint="give a folder of recordings with their transcripts beside them, or a .list of path|speaker|language|text",
+    )

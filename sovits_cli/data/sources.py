@@ -1,0 +1,195 @@
+"""Where utterances come from: a `.list`, an LJSpeech table, slices, a folder with transcripts, or an experiment.
+
+Knows nothing of audio beyond file names. Each reader gives a `Manifest`; `read` picks the one that fits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from sovits_cli.data.layout import Experiment, LeftOut
+from sovits_cli.data.manifest import Manifest, Utterance, language_code, read_list, read_text
+from sovits_cli.errors import DatasetError, TextError
+from sovits_cli.text import frontend
+
+TRANSCRIPT_SUFFIXES = (".txt", ".lab")
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64")
+SLICES_FILE = "slices.jsonl"
+LJSPEECH_FILE = "metadata.csv"
+LJSPEECH_AUDIO = "wavs"
+
+_ALIGNMENT = re.compile(r"\s*\d+\s+\d+\s+\S+\s*")
+"""A line of an HTK label file: start, end, name."""
+
+
+def read(source: Path, language: str) -> Manifest:
+    """Read whatever `source` is; `language` is the code of transcripts that name none.
+
+    Raises:
+        TextError: unknown language.
+        DatasetError: nothing there that can be used, or two recordings of one name.
+    """
+    frontend.language(language)
+    if not source.exists():
+        raise DatasetError(f"{source} does not exist", hint="sovits prep FOLDER, or a .list file")
+    found = _from_folder(source, language) if source.is_dir() else _from_file(source, language)
+    return found.checked()
+
+
+def _from_file(source: Path, language: str) -> Manifest:
+    if source.suffix.lower() == ".list":
+        return read_list(source, language)
+    if source.suffix.lower() == ".csv":
+        return read_ljspeech(source, language)
+    if source.suffix.lower() == ".jsonl":
+        return read_slices(source, language)
+    raise DatasetError(
+        f"{source} is no dataset: expected a folder, a .list, an LJSpeech metadata.csv or a slices.jsonl",
+        hint=f"sovits prep {source.parent}",
+    )
+
+
+def _from_folder(source: Path, language: str) -> Manifest:
+    if Experiment(source).exists():
+        return read_experiment(Experiment(source), language)
+    if (source / LJSPEECH_FILE).is_file():
+        return read_ljspeech(source / LJSPEECH_FILE, language)
+    lists = sorted(source.glob("*.list"))
+    if len(lists) > 1:
+        raise DatasetError(f"{source} holds {len(lists)} .list files, expected one", hint=f"sovits prep {lists[0]}")
+    if lists:
+        return read_list(lists[0], language)
+    if (source / SLICES_FILE).is_file():
+        return read_slices(source / SLICES_FILE, language)
+    return read_folder(source, language)
+
+
+def read_folder(folder: Path, language: str) -> Manifest:
+    """Read recordings with a transcript beside each: `talk.wav` and `talk.txt` or `talk.lab`, in sub-folders too."""
+    recordings = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES]
+    recordings = [path for path in recordings if path.is_file() and not path.name.startswith(".")]
+    if not recordings:
+        raise DatasetError(
+            f"{folder} holds no recording: expected {', '.join(AUDIO_SUFFIXES[:5])} or another sound file",
+            hint="sovits slice RECORDING makes slices/, or name the folder that holds the recordings",
+        )
+    return _with_sidecars(folder, "recordings with transcripts", recordings, language)
+
+
+def read_slices(path: Path, language: str) -> Manifest:
+    """Read the manifest of `sovits slice`; a row may hold its `text` and `language`, else a transcript lies beside."""
+    said: dict[Path, tuple[str, str]] = {}
+    recordings: list[Path] = []
+    left_out: list[LeftOut] = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            recording = path.parent / str(row["file"])
+            text = str(row.get("text") or "").strip()
+            code = language_code(str(row.get("language") or ""), language)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            left_out.append(LeftOut(f"{path.name} line {number}", "no row of a slices manifest"))
+            continue
+        except TextError as error:
+            left_out.append(LeftOut(f"{path.name} line {number}", error.message))
+            continue
+        recordings.append(recording)
+        if text:
+            said[recording] = text, code
+    return _with_sidecars(path.parent, "slices", recordings, language, said=said, left_out=left_out)
+
+
+def read_ljspeech(path: Path, language: str) -> Manifest:
+    """Read an LJSpeech table: id|text|normalised text, audio in `wavs/`."""
+    utterances: list[Utterance] = []
+    left_out: list[LeftOut] = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        name, *texts = (cell.strip() for cell in line.rstrip("\r").split("|", 2))
+        text = next((cell for cell in reversed(texts) if cell), "")
+        recording = _ljspeech_audio(path.parent, name)
+        if recording is None or not text:
+            reason = f"no {LJSPEECH_AUDIO}/{name}.wav" if recording is None else "no text"
+            left_out.append(LeftOut(f"{path.name} line {number}", reason))
+            continue
+        utterances.append(Utterance(recording, path.parent.name, language, text, f"{path}:{number}"))
+    return Manifest(path, "an LJSpeech table", tuple(utterances), tuple(left_out))
+
+
+def read_experiment(experiment: Experiment, language: str) -> Manifest:
+    """Read an official experiment folder: its phones are kept, its audio is taken as it is."""
+    rows = experiment.read_text()
+    utterances: list[Utterance] = []
+    left_out = list(rows.left_out)
+    for row in rows.good.values():
+        path = experiment.wave_path(row.name)
+        if path.is_file():
+            where = str(experiment.text_file)
+            utterances.append(Utterance(path, experiment.root.name, language, row.norm, where, ready=row))
+        else:
+            left_out.append(LeftOut(row.name, f"no {path.parent.name}/{path.name}"))
+    return Manifest(experiment.root, "an experiment folder", tuple(utterances), tuple(left_out), experiment)
+
+
+def _with_sidecars(
+    folder: Path,
+    kind: str,
+    recordings: Iterable[Path],
+    language: str,
+    *,
+    said: dict[Path, tuple[str, str]] | None = None,
+    left_out: Iterable[LeftOut] = (),
+) -> Manifest:
+    utterances: list[Utterance] = []
+    missing = list(left_out)
+    untold: list[LeftOut] = []
+    for path in recordings:
+        try:
+            text, code = (said or {}).get(path) or (_transcript(path), language)
+        except DatasetError as error:
+            missing.append(LeftOut(path.name, error.message))
+            continue
+        if text is None:
+            untold.append(LeftOut(path.name, f"no transcript: expected {path.stem}.txt or {path.stem}.lab beside it"))
+        else:
+            utterances.append(Utterance(path, folder.name, code, text, str(path.parent)))
+    if untold and not utterances:
+        raise DatasetError(
+            f"none of the {len(untold)} recordings in {folder} has a transcript beside it, such as {untold[0].name} "
+            f"and {Path(untold[0].name).stem}.txt",
+            hint="write what is said into a .txt beside each recording, or give a .list of path|speaker|language|text",
+        )
+    return Manifest(folder, kind, tuple(utterances), (*missing, *untold))
+
+
+def _transcript(recording: Path) -> str | None:
+    """Read the text beside a recording; None if there is none. Raises DatasetError: no recording, or no text in it."""
+    if not recording.is_file():
+        raise DatasetError("no such file")
+    beside = (recording.with_suffix(suffix) for suffix in TRANSCRIPT_SUFFIXES)
+    place = next((path for path in beside if path.is_file()), None)
+    if place is None:
+        return None
+    lines = [line for line in read_text(place).splitlines() if line.strip()]
+    if not lines:
+        raise DatasetError(f"{place.name} is empty")
+    if all(_ALIGNMENT.fullmatch(line) for line in lines):
+        raise DatasetError(f"{place.name} holds timed labels, expected the text that is said")
+    return " ".join(" ".join(lines).split())
+
+
+def _ljspeech_audio(folder: Path, name: str) -> Path | None:
+    if not name or "/" in name or "\\" in name:
+        return None
+    for place in (folder / LJSPEECH_AUDIO, folder):
+        for suffix in ("", *AUDIO_SUFFIXES):
+            path = place / f"{name}{suffix}"
+            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+                return path
+    return None
