@@ -1,0 +1,1 @@
+"""The commands: parse, build settings, one call, render."""

@@ -1,0 +1,1 @@
+"""The only room that draws: terminal lines, bars, JSON, plots."""

@@ -1,0 +1,219 @@
+"""The root command `sovits`: the table of commands, imported when called, and the one error boundary.
+
+Imports neither torch nor the settings schema, so that `sovits --help` is quick.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from sovits_cli import __version__
+from sovits_cli.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ResourceError, SovitsError, UsageError
+from sovits_cli.report.console import Console
+
+EXIT_PIPE_CLOSED = 141
+"""The reader of our output went away (128 + SIGPIPE, as the shell counts)."""
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A command not imported yet: its module in `cli/`, the function (or group) there, one line of help."""
+
+    module: str
+    name: str
+    help: str
+
+
+COMMANDS: dict[str, Lazy] = {
+    "slice": Lazy("slice", "slice_command", "Cut long recordings at silence into slices."),
+    "prep": Lazy("prep", "prep_command", "Make a dataset from slices and transcripts."),
+    "train": Lazy("train", "train_command", "Train a voice on a dataset."),
+    "infer": Lazy("infer", "infer_command", "Speak a text in the voice of a recording."),
+    "config": Lazy("config", "app", "Show, change and check settings."),
+    "models": Lazy("models", "app", "List and inspect models."),
+}
+
+
+class Interrupted(SovitsError):  # noqa: N818 - not an error of anybody
+    """Ctrl-C."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+class Root(TyperGroup):
+    """The group that imports a command when it is called and turns every failure into one line and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - typer asks so
+        """All names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - typer asks so
+        """Import one command, or None for an unknown name."""
+        lazy = COMMANDS.get(cmd_name)
+        if lazy is None:
+            return None
+        found = getattr(importlib.import_module(f"sovits_cli.cli.{lazy.module}"), lazy.name)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(add_completion=False, rich_markup_mode=None)
+            single.command(cmd_name)(found)
+            found = single
+        return get_command(found)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer asks so
+        """Write the table of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.help) for name, lazy in COMMANDS.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command, or name the nearest one."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+            hint = f"did you mean `sovits {near[0]}`?" if near else "sovits --help lists the commands"
+            raise UsageError(f"unknown command {name}", hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; typer would answer these two itself."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+        except BrokenPipeError:
+            raise typer.Exit(EXIT_PIPE_CLOSED) from None
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,  # noqa: ARG002 - we are called sovits, however we were started
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: ARG002 - the boundary needs what typer would swallow
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run with the error boundary around it; always ends in SystemExit, like any command."""
+        given = list(sys.argv[1:] if args is None else args)
+        code = EXIT_BUG
+        try:
+            answer = super().main(given, "sovits", complete_var, False, windows_expand_args, **extra)
+            code = answer if isinstance(answer, int) else EXIT_OK
+        except Exception as error:  # noqa: BLE001 - the boundary
+            code = _tell(error, given)
+        except KeyboardInterrupt:
+            code = _tell(Interrupted("interrupted"), given)
+        sys.exit(code)
+
+
+def _tell(error: BaseException, args: Sequence[str]) -> int:
+    """Tell any failure in one line and say its exit code."""
+    before_end = args[: args.index("--")] if "--" in args else args
+    told = explain(error)
+    if "--debug" in before_end and not isinstance(error, Interrupted):
+        traceback.print_exception(error)
+    Console(json="--json" in before_end).error(told)
+    return told.exit_code
+
+
+def explain(error: BaseException) -> SovitsError:
+    """Turn any exception into an error with one line and a hint."""
+    if isinstance(error, SovitsError):
+        return error
+    if _out_of_memory(error):
+        return ResourceError("out of memory", hint="use shorter clips or a smaller --batch-size")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ResourceError(f"no space left on the disk ({error.filename or 'while writing'})", hint="free some space")
+    if isinstance(error, typer.Abort):
+        return Interrupted("interrupted")
+    if hasattr(error, "format_message"):
+        return usage_error(error)
+    return SovitsError(
+        f"internal error: {type(error).__name__}: {error}", hint="run again with --debug and report what it shows"
+    )
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Python's own, torch on a GPU (its class is not imported here), torch on a CPU (a RuntimeError with this text)."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
+
+
+def usage_error(error: Any) -> UsageError:
+    """Say typer's own complaint in our form: one line, and what to type next."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "sovits"
+    hint = f"{path} --help"
+    wrong = getattr(error, "option_name", None)
+    if wrong and context is not None:
+        known = [name for parameter in context.command.params for name in (*parameter.opts, *parameter.secondary_opts)]
+        if str(wrong) not in known:
+            near = difflib.get_close_matches(str(wrong), known, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}?" if near else f"{path} --help lists the options"
+            return UsageError(f"unknown option {wrong}", hint=hint)
+    message = str(error.format_message()).rstrip(".")
+    return UsageError(" ".join(message.split()), hint=hint)
+
+
+app = typer.Typer(
+    cls=Root,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        Console().out(f"sovits {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback answers
+        bool, typer.Option("--version", help="show the version", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """GPT-SoVITS as one command line: voice cloning and few-shot training.
+
+    sovits infer --ref r.wav -t text.txt -o out.wav    speak a text in a voice
+    """
+    if context.invoked_subcommand is None:
+        Console().out(context.get_help())
+
+
+def main() -> None:
+    """Entry point of the `sovits` script and of `python -m sovits_cli`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if "--debug" not in sys.argv:
+        warnings.simplefilter("ignore")
+    try:
+        app()
+    finally:
+        _close_stdout()
+
+
+def _close_stdout() -> None:
+    """Flush; a reader that went away must not cause a message while Python ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

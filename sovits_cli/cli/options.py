@@ -1,0 +1,151 @@
+"""How a command is written: flags take type, range and help from the schema, common options come by themselves.
+
+    # sovits_cli/cli/slice.py; its row in COMMANDS of cli/app.py: "slice": Lazy("slice", "slice_command", "Cut ...")
+    @command(
+        option("slice.max_sec"),                       # --max-sec
+        option("slice.mono"),                          # --mono / --no-mono
+        option("slice.out", "--out", "-o"),
+        option("train.epochs", also=("sovits.train.epochs",)),   # one flag, two keys
+    )
+    def slice_command(run: Run, inputs: Annotated[list[Path], typer.Argument(help="files or folders")]) -> None:
+        \"\"\"Cut long recordings at silence. (The help page.)\"\"\"
+        from sovits_cli.audio.slicing import slice_files          # heavy imports here
+
+        report = slice_files(inputs, run.settings.slice.out, reporter=run.reporter)
+        run.result(report, text=f"{report.count} slices in {report.folder}")
+
+`run` (cli/context.py) holds settings, reporter, device and result; never print or exit, raise errors of errors.py.
+A Skipped event makes the exit code 7. Every command has --json --quiet --debug --device --config --set besides its own.
+In tests: `typer.testing.CliRunner().invoke(sovits_cli.cli.app.app, ["slice", ...])`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_type_hints
+
+import typer
+
+from sovits_cli.cli.context import Run
+from sovits_cli.config import fields, layers
+from sovits_cli.errors import EXIT_SOME_FAILED
+from sovits_cli.events import Note
+from sovits_cli.report.console import Console
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A command-line flag for one setting, or several: `names` as typed, `keys` in the schema."""
+
+    keys: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def parameter(self) -> str:
+        """The name of its parameter inside."""
+        return _FLAG + self.keys[0].replace(".", "_")
+
+
+def option(key: str, *names: str, also: Sequence[str] = ()) -> Flag:
+    """Make a flag for a setting; without `names` it is the last part of the key: slice.max_sec is --max-sec."""
+    last = key.rpartition(".")[2].replace("_", "-")
+    return Flag(keys=(key, *also), names=names or (f"--{last}",))
+
+
+def command(*flags: Flag) -> Callable[[Callable[Concatenate[Run, P], None]], Callable[..., None]]:
+    """Make a command of a function whose first parameter is the `Run`.
+
+    Its other parameters are arguments and options of its own (annotated for typer); `flags` are settings.
+    """
+    every = (*flags, option("device"))
+
+    def decorate(body: Callable[Concatenate[Run, P], None]) -> Callable[..., None]:
+        def run_command(**given: Any) -> None:
+            common = {name: given.pop(name) for name in _COMMON}
+            said = {key: (flag.names[0], given[flag.parameter]) for flag in every for key in flag.keys}
+            own = {name: value for name, value in given.items() if not name.startswith(_FLAG)}
+            _run(lambda run: body(run, **own), said, common)  # type: ignore[call-arg]
+
+        _give_signature(run_command, body, every)
+        return run_command
+
+    return decorate
+
+
+def _run(body: Callable[[Run], None], said: Mapping[str, tuple[str, object]], common: Mapping[str, Any]) -> None:
+    console = Console(quiet=common["quiet"], json=common["as_json"])
+    try:
+        resolved = layers.load(said, sets=common["sets"] or (), config_files=common["config"] or ())
+        for note in resolved.notes:
+            console.emit(Note(note))
+        body(Run(resolved, console, debug=common["debug"]))
+    finally:
+        console.close()
+    if console.skipped:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+_FLAG = "flag_"
+
+_COMMON: dict[str, Any] = {
+    "config": Annotated[
+        list[Path] | None,
+        typer.Option("--config", metavar="FILE", help="settings file, official s1 YAML or s2.json, or a recipe's name"),
+    ],
+    "sets": Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="set any setting")],
+    "as_json": Annotated[bool, typer.Option("--json", help="result and errors as JSON on stdout")],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="warnings and errors only")],
+    "debug": Annotated[bool, typer.Option("--debug", help="show the traceback of an error")],
+}
+"""The options that every command has, besides --device, which is a setting."""
+
+
+def _give_signature(wrapper: Callable[..., None], body: Callable[..., None], flags: Sequence[Flag]) -> None:
+    """Show typer one flat signature: the body's own parameters, then settings, then common options."""
+    hints = get_type_hints(body, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in list(inspect.signature(body).parameters.values())[1:]
+    ]
+    settings = [_parameter(flag.parameter, _annotation(flag), None) for flag in flags]
+    common = [
+        _parameter(name, annotation, False if get_args(annotation)[0] is bool else None)
+        for name, annotation in _COMMON.items()
+    ]
+    parameters = [*own, *settings, *common]
+    wrapper.__name__, wrapper.__doc__, wrapper.__module__ = body.__name__, body.__doc__, body.__module__
+    wrapper.__signature__ = inspect.Signature(parameters, return_annotation=None)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _annotation(flag: Flag) -> object:
+    """The typer annotation of a flag: a switch for true/false, a text the schema reads for all else."""
+    row = fields.row(flag.keys[0])
+    if row.kind is bool:
+        names = tuple(f"{name}/--no-{name[2:]}" if name.startswith("--") else name for name in flag.names)
+        return Annotated[bool | None, typer.Option(*names, help=_help(row), show_default=False)]
+    return Annotated[str | None, typer.Option(*flag.names, metavar=_metavar(row), help=_help(row), show_default=False)]
+
+
+def _metavar(row: fields.Row) -> str:
+    if row.choices:
+        return "|".join(row.choices)
+    return {int: "INTEGER", float: "NUMBER", Path: "PATH", tuple: "LIST"}.get(row.kind, "TEXT")
+
+
+def _help(row: fields.Row) -> str:
+    """The help of a flag: what it does, its range, its default."""
+    limits = row.expected.partition(", ")[2].removesuffix(", or null").removesuffix("or null")
+    notes = [limits] if limits and row.kind in (int, float) else []
+    if row.default is not None and row.default is not False:
+        notes.append(f"default {layers.shown(row.default)}")
+    return f"{row.help} [{'; '.join(notes)}]" if notes else row.help

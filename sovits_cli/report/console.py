@@ -1,0 +1,178 @@
+"""What the user sees while work runs. One object owns colour, verbosity and stderr; results alone go to stdout.
+
+Bars with time left and memory on a terminal, plain lines elsewhere, no more than one every few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+from sovits_cli.errors import SovitsError
+from sovits_cli.events import Chose, Event, Metrics, Note, Progress, Skipped, Warned
+from sovits_cli.report import jsonl, vram
+
+if TYPE_CHECKING:
+    from sovits_cli.report.bars import Bars
+
+LINE_EVERY_S = 5.0
+"""Shortest time between two plain lines of one task."""
+
+_COLOURS = {"error": "31;1", "warning": "33;1", "hint": "36", "dim": "2"}
+
+
+@dataclass
+class _Task:
+    """A task seen so far: when it began and when its last plain line was written (seconds of the clock)."""
+
+    began_s: float
+    line_s: float | None = None
+    finished: bool = False
+
+
+@dataclass
+class Console:
+    """The Reporter of the command line.
+
+    Args:
+        quiet: show warnings and errors only.
+        json: results and errors go to stdout as JSON.
+        device: where the work runs; says which memory is shown.
+        clock: seconds, replaceable in tests.
+    """
+
+    quiet: bool = False
+    json: bool = False
+    device: str = "cpu"
+    clock: Callable[[], float] = time.monotonic
+    skipped: list[Skipped] = field(default_factory=list)
+    _tasks: dict[str, _Task] = field(default_factory=dict)
+    _bars: Bars | None = None
+
+    def emit(self, event: Event) -> None:
+        """Draw one event."""
+        match event:
+            case Chose(what, value, why):
+                self.say(f"{what}: {value}" + (f" ({why})" if why else ""))
+            case Note(text):
+                self.say(text)
+            case Warned(text, hint):
+                self._line("warning", text, hint)
+            case Skipped(item, reason):
+                self.skipped.append(event)
+                self._line("warning", f"left out: {item}: {reason}")
+            case Progress():
+                self._progress(event)
+            case Metrics(stage, step, values):
+                numbers = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+                self._progress(Progress(task=stage, done=step, unit="steps", detail=numbers), keep_total=True)
+
+    def say(self, text: str) -> None:
+        """Write one line to stderr, unless quiet."""
+        if not self.quiet:
+            self._write(text)
+
+    def error(self, error: SovitsError) -> None:
+        """Tell a failure: one line and the hint on stderr, and a JSON object on stdout for machines."""
+        self.close()
+        self._line("error", error.message, error.hint or "")
+        if self.json:
+            self.out(jsonl.dumps(jsonl.error_object(error)))
+
+    def result(self, value: object, text: str) -> None:
+        """Write the result of a command to stdout: `text` for people, `value` as JSON for machines."""
+        self.close()
+        if self.json:
+            self.out(jsonl.dumps(value))
+        elif text:
+            self.out(text)
+
+    def out(self, text: str) -> None:
+        """Write one line, or several, to stdout."""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Take the bars away; what was written stays."""
+        if self._bars is not None:
+            self._bars.close()
+            self._bars = None
+
+    def memory_text(self) -> str:
+        """Memory in use, for bars and lines: "RSS 512 MB"."""
+        use = vram.memory(self.device)
+        return f"{use.kind} {vram.size(use.used_bytes)}"
+
+    def _progress(self, event: Progress, *, keep_total: bool = False) -> None:
+        if self.quiet:
+            return
+        if _is_terminal(sys.stderr):
+            if self._bars is None:
+                from sovits_cli.report.bars import Bars
+
+                self._bars = Bars(self.memory_text)
+            self._bars.show(event, keep_total=keep_total)
+        else:
+            self._progress_line(event)
+
+    def _progress_line(self, event: Progress) -> None:
+        now_s = self.clock()
+        task = self._tasks.setdefault(event.task, _Task(began_s=now_s))
+        finished = event.total is not None and event.done >= event.total
+        if task.finished and finished:
+            return
+        due = now_s - (task.began_s if task.line_s is None else task.line_s) >= LINE_EVERY_S
+        if due or finished:
+            task.line_s, task.finished = now_s, finished
+            self._write(progress_text(event, now_s - task.began_s, self.memory_text()))
+
+    def _line(self, kind: str, text: str, hint: str = "") -> None:
+        self._write(f"{_paint(kind + ':', kind)} {_one_line(text)}")
+        if hint:
+            self._write(f"{_paint('hint:', 'hint')} {_one_line(hint)}")
+
+    def _write(self, text: str) -> None:
+        if self._bars is not None:
+            self._bars.print(text)
+        else:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+
+def progress_text(event: Progress, elapsed_s: float, memory: str) -> str:
+    """One plain line: "slice: 120/300 s (40 %), 2:10 left, RSS 512 MB"."""
+    unit = f" {event.unit}" if event.unit else ""
+    if event.total:
+        share = min(event.done / event.total, 1.0)
+        parts = [f"{event.done:.6g}/{event.total:.6g}{unit} ({share:.0%})"]
+        if 0 < share < 1:
+            parts.append(f"{duration(elapsed_s * (1 - share) / share)} left")
+    else:
+        parts = [f"{event.done:.6g}{unit}"]
+    parts += [event.detail] if event.detail else []
+    return f"{event.task}: " + ", ".join([*parts, memory])
+
+
+def duration(seconds: float) -> str:
+    """A time in words of a clock: "0:07", "2:10", "1:02:03"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _paint(text: str, kind: str) -> str:
+    if _is_terminal(sys.stderr) and "NO_COLOR" not in os.environ:
+        return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m"
+    return text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n")).strip()

@@ -1,0 +1,54 @@
+"""Results and errors as JSON for machines. Knows no terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from sovits_cli.errors import SovitsError
+
+
+def plain(value: object) -> object:
+    """Reduce a result (dataclasses, paths, enums, arrays, sets) to what JSON knows.
+
+    Errors: TypeError for anything else, a bug of the caller.
+    """
+    if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, float):
+        return value if abs(value) != float("inf") and value == value else None
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, Path):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=str)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if callable(to_list := getattr(value, "tolist", None)):
+        return plain(to_list())
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def dumps(value: object) -> str:
+    """One result as one JSON document of one line."""
+    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def error_object(error: SovitsError) -> dict[str, object]:
+    """An error as the JSON object that takes the place of the result."""
+    return {
+        "error": {
+            "type": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+            "exit_code": error.exit_code,
+        }
+    }
