@@ -1,0 +1,123 @@
+"""Where and in which number format a step is computed: Lightning Fabric behind five verbs.
+
+No process group is made at world size 1. Losses are expected in float32; what a module must not compute in half
+precision it protects itself.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.plugins.precision import Precision as FloatFormat
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sovits_cli.errors import SettingsError
+from sovits_cli.events import Note, Reporter
+from sovits_cli.terms import Precision
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class Autocast(MixedPrecision):
+    """Autocast that leaves inputs as they are, and one update of the loss scale for all optimisers of a step."""
+
+    def convert_input(self, data: Any) -> Any:
+        """Features stay float32: the modules decide what is computed in half precision."""
+        return data
+
+    def convert_output(self, data: Any) -> Any:
+        """Results stay as they are: the losses turn them to float32."""
+        return data
+
+    def optimizer_step(self, optimizer: Any, **kwargs: Any) -> Any:
+        """Step without touching the loss scale; `finish_step` does that."""
+        if self.scaler is None:
+            return optimizer.step(**kwargs)
+        return self.scaler.step(optimizer, **kwargs)
+
+    def finish_step(self) -> None:
+        """All optimisers have stepped."""
+        if self.scaler is not None:
+            self.scaler.update()
+
+
+class Engine:
+    """One device and one precision.
+
+    Args:
+        device: where the models live.
+        precision: as the user named it; 16-mixed off CUDA runs as bf16-mixed, and says so.
+        reporter: hears about that change.
+    """
+
+    def __init__(self, device: torch.device, precision: Precision, reporter: Reporter) -> None:
+        self.precision = runnable(precision, device, reporter)
+        accelerator, devices = device.type, [device.index or 0] if device.type == "cuda" else 1
+        if self.precision is Precision.FULL:
+            self._format: FloatFormat | None = None
+            self.fabric = Fabric(accelerator=accelerator, devices=devices, precision="32-true")
+        else:
+            name = "16-mixed" if self.precision is Precision.HALF else "bf16-mixed"
+            self._format = Autocast(name, device.type)  # type: ignore[arg-type]
+            self.fabric = Fabric(accelerator=accelerator, devices=devices, plugins=[self._format])
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches have to be."""
+        return self.fabric.device
+
+    def place(self, module: Module) -> Module:
+        """Move a module to the device; done before its optimiser is made."""
+        return self.fabric.to_device(module)  # type: ignore[return-value]
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context of a forward pass."""
+        return self.fabric.autocast()
+
+    def backward(self, loss: Tensor, parameters: list[nn.Parameter], *, keep_graph: bool) -> None:
+        """Add the gradient of `loss` to these parameters and to no others."""
+        self.fabric.backward(loss, inputs=parameters, retain_graph=keep_graph)
+
+    def clip(self, module: nn.Module, optimizer: Optimizer, max_norm: float) -> float:
+        """Scale the gradients down to `max_norm` together (0: leave them). Returns their norm before."""
+        limit = max_norm or float("inf")
+        norm = self.fabric.clip_gradients(module, optimizer, max_norm=limit, error_if_nonfinite=False)
+        return float(norm) if norm is not None else 0.0
+
+    def step(self, optimizer: Optimizer) -> None:
+        """Update the parameters of one optimiser (with a loss scale: unless a gradient overflowed)."""
+        self.fabric.strategy.optimizer_step(optimizer)  # type: ignore[arg-type]
+
+    def finish_step(self) -> None:
+        """Every optimiser of this step has been updated."""
+        if isinstance(self._format, Autocast):
+            self._format.finish_step()
+
+    @property
+    def scales_loss(self) -> bool:
+        """Whether overflowing gradients are expected now and then, and handled by the loss scale."""
+        return isinstance(self._format, Autocast) and self._format.scaler is not None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The loss scale, if there is one."""
+        return self._format.state_dict() if self._format is not None else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        if self._format is not None and state:
+            self._format.load_state_dict(state)
+
+
+def runnable(precision: Precision, device: torch.device, reporter: Reporter) -> Precision:
+    """The precision this device can train in: float16 with a loss scale exists on CUDA only."""
+    if precision is Precision.HALF and device.type != "cuda":
+        reporter.emit(Note(f"precision 16-mixed runs as bf16-mixed on {device.type}: float16 training needs CUDA"))
+        return Precision.BF16
+    if precision is Precision.BF16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise SettingsError("train.precision: this GPU has no bf16", hint="sovits train --precision 16-mixed (or 32)")
+    return precision

@@ -1,0 +1,110 @@
+"""The numbers of a run, averaged over a few steps: as events, and in TensorBoard under `runs/<name>/tb`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+from torch import Tensor
+
+from sovits_cli.events import Metrics, Reporter
+from sovits_cli.terms import Stage
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+GIB = 2**30
+
+
+class Averages:
+    """Weighted means since the last reading. Tensors stay on their device until read."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor | float] = defaultdict(float)
+        self._weights: dict[str, float] = defaultdict(float)
+
+    def add(self, values: Mapping[str, Tensor | float], weight: float = 1.0) -> None:
+        """Count values, tensors without gradient or numbers, with this weight."""
+        for name, value in values.items():
+            self._sums[name] = self._sums[name] + value * weight
+            self._weights[name] += weight
+
+    def read(self) -> dict[str, float]:
+        """The means, and start again."""
+        means = {name: float(total) / self._weights[name] for name, total in self._sums.items()}
+        self._sums.clear()
+        self._weights.clear()
+        return means
+
+
+class Journal:
+    """Writes the numbers of one stage.
+
+    Args:
+        folder: of the TensorBoard files; one sub-folder a stage.
+        stage: whose numbers.
+        device: whose memory is watched.
+        first_step: a resumed run begins here, and what TensorBoard holds beyond is dropped.
+        reporter: hears every reading.
+    """
+
+    def __init__(self, folder: Path, stage: Stage, device: torch.device, first_step: int, reporter: Reporter) -> None:
+        self.averages = Averages()
+        self._stage = stage
+        self._device = device
+        self._reporter = reporter
+        self._writer = _tensorboard(folder / stage.value, first_step)
+        self._items = 0
+        self._since = time.perf_counter()
+
+    def count(self, items: int) -> None:
+        """So many clips have been trained on."""
+        self._items += items
+
+    def read(self, step: int, rates: Mapping[str, float]) -> dict[str, float]:
+        """Publish the means of the steps since the last reading, with speed, memory and learning rates."""
+        now = time.perf_counter()
+        values = self.averages.read()
+        values |= rates
+        values["samples_per_s"] = self._items / max(now - self._since, 1e-9)
+        values["memory_gib"] = memory_gib(self._device)
+        self._items, self._since = 0, now
+        self.publish(step, values)
+        return values
+
+    def publish(self, step: int, values: Mapping[str, float]) -> None:
+        """Write these numbers as they are."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+        self._reporter.emit(Metrics(self._stage.value, step, dict(values)))
+
+    def rest(self) -> None:
+        """The time until `resume` is not training: saving, validation."""
+        self._paused = time.perf_counter()
+
+    def resume(self) -> None:
+        """Training goes on."""
+        self._since += time.perf_counter() - self._paused
+
+    def close(self) -> None:
+        """Flush and end."""
+        self._writer.close()
+
+
+def memory_gib(device: torch.device) -> float:
+    """Peak allocated memory of a GPU, or the resident memory of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / GIB
+    return float(psutil.Process(os.getpid()).memory_info().rss) / GIB
+
+
+def _tensorboard(folder: Path, first_step: int) -> SummaryWriter:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=first_step or None)

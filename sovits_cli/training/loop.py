@@ -1,0 +1,388 @@
+"""The calendar of a training: steps, accumulation, validation, saving, resume, stopping.
+
+Knows stages only as `stages.TrainingStage`, and no model, loss or file format.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+
+from sovits_cli.errors import DatasetError, ModelError, ResourceError
+from sovits_cli.events import Note, Progress, Reporter, Warned
+from sovits_cli.training.engine import Engine
+from sovits_cli.training.feed import Feed
+from sovits_cli.training.journal import Averages, Journal
+from sovits_cli.training.stages import Batch, Mark, TrainingStage
+from sovits_cli.training.state import Position, StateFolder, TrainingState, capture_rng, restore_rng
+from sovits_cli.training.stop import StopRequest
+
+Item = TypeVar("Item", bound=Batch)
+
+MOST_SKIPPED = 10
+"""Updates in a row that may be left out because their gradients are no numbers."""
+
+PROGRESS_EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """When a run ends, saves and speaks.
+
+    Args:
+        epochs: passes over the set; without effect if `max_steps` is given.
+        max_steps: updates, over as many epochs as that takes.
+        accumulation: batches per update; what is left at the end of an epoch makes a smaller update.
+        clip_norm: largest gradient norm of a player; 0 leaves gradients alone.
+        save_every_epochs, save_every_steps: state and export.
+        save_every_s: state only.
+        log_every_steps: updates averaged into one reading.
+        export_each_save: False exports at the end only.
+    """
+
+    epochs: int
+    max_steps: int | None
+    accumulation: int
+    clip_norm: float
+    save_every_epochs: int
+    save_every_steps: int | None
+    save_every_s: float
+    log_every_steps: int
+    export_each_save: bool
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """What a saved state belongs to: the network, and the order of batches."""
+
+    model: str
+    batches: str
+
+
+@dataclass(frozen=True)
+class Source(Generic[Item]):
+    """Where batches come from: `plan(epoch)` gives lists of item numbers, `feed` turns them into batches."""
+
+    plan: Callable[[int], list[list[int]]]
+    feed: Feed[Item]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Args:
+        step, epoch: updates and (begun) epochs over all sittings.
+        seconds: training time over all sittings.
+        finished: False if it was asked to stop.
+        exported: the last weights written, if any in this sitting.
+        metrics: the last reading.
+    """
+
+    step: int
+    epoch: int
+    seconds: float
+    finished: bool
+    exported: Path | None
+    metrics: Mapping[str, float]
+
+
+class Run(Generic[Item]):
+    """One stage from wherever it is to its end.
+
+    Args:
+        stage: what is trained.
+        engine: device and precision.
+        calendar: when things happen.
+        training: batches to learn from.
+        held_out: batches to judge by, always the same; an empty plan for none.
+        fingerprints: what a saved state must match.
+        states: where states are kept.
+        exports: folder of the exported weights.
+        journal: made when the first step is known.
+        stop: the wish to stop.
+        reporter: hears progress.
+    """
+
+    def __init__(
+        self,
+        stage: TrainingStage[Item],
+        *,
+        engine: Engine,
+        calendar: Calendar,
+        training: Source[Item],
+        held_out: Source[Item],
+        fingerprints: Fingerprints,
+        states: StateFolder,
+        exports: Path,
+        journal: Callable[[int], Journal],
+        stop: StopRequest,
+        reporter: Reporter,
+    ) -> None:
+        self._stage, self._engine, self._calendar = stage, engine, calendar
+        self._training, self._held_out = training, held_out
+        self._fingerprints, self._states, self._exports = fingerprints, states, exports
+        self._stop, self._reporter = stop, reporter
+        self._at = Position()
+        self._skipped = 0
+        self._exported: Path | None = None
+        self._last: Mapping[str, float] = {}
+        self._resume()
+        self._journal = journal(self._at.step)
+        self._saved_at = self._sat_down = self._drawn_at = time.monotonic()
+        self._elapsed_before = self._at.elapsed_s
+
+    def go(self) -> Outcome:
+        """Train to the end, or until asked to stop. The state is saved either way."""
+        if self._at.finished and not self._more_to_do():
+            self._reporter.emit(Note(f"{self._name}: finished already, after {self._at.step} steps"))
+            return self._outcome()
+        self._at.finished = False
+        try:
+            while self._more_to_do() and not self._stop.wanted:
+                self._epoch()
+            if not self._stop.wanted:
+                self._finish()
+        finally:
+            self._journal.close()
+        return self._outcome()
+
+    @property
+    def _name(self) -> str:
+        return self._stage.stage.value
+
+    # --- the calendar -----------------------------------------------------------------------------------------
+
+    def _more_to_do(self) -> bool:
+        if self._calendar.max_steps is not None:
+            return self._at.step < self._calendar.max_steps
+        return self._at.epoch < self._calendar.epochs
+
+    def _total_steps(self) -> int:
+        if self._calendar.max_steps is not None:
+            return self._calendar.max_steps
+        return self._calendar.epochs * math.ceil(len(self._training.plan(0)) / self._calendar.accumulation)
+
+    def _epoch(self) -> None:
+        """The rest of the epoch in progress."""
+        plan = self._training.plan(self._at.epoch)
+        if not plan:
+            raise DatasetError(f"{self._name}: the dataset gives no batch to train on")
+        total = self._total_steps()
+        self._stage.train()
+        rest = plan[self._at.batch :]
+        with closing(_grouped(rest, self._training.feed, self._calendar.accumulation)) as groups:
+            for items, group in groups:
+                self._update([batch for batch in group if batch is not None])
+                self._at.step += 1
+                self._at.batch += len(group)
+                self._journal.count(items)
+                self._after_update(total)
+                if self._stop.wanted:
+                    self._save_state()
+                    return
+                if not self._more_to_do():
+                    break
+        if self._at.batch >= len(plan):
+            self._at.epoch, self._at.batch = self._at.epoch + 1, 0
+            if self._more_to_do() and self._at.epoch % self._calendar.save_every_epochs == 0:
+                self._save()
+
+    def _after_update(self, total: int) -> None:
+        step = self._at.step
+        if step % self._calendar.log_every_steps == 0:
+            self._last = self._journal.read(step, self._rates())
+        now = time.monotonic()
+        if now - self._drawn_at >= PROGRESS_EVERY_S or step == total:
+            self._drawn_at = now
+            self._reporter.emit(Progress(self._name, step, total, "steps", self._detail()))
+        every = self._calendar.save_every_steps
+        if every and step % every == 0 and self._more_to_do():
+            self._save()
+        elif now - self._saved_at >= self._calendar.save_every_s:
+            self._save_state()
+
+    def _finish(self) -> None:
+        self._validate()
+        self._export()
+        self._at.finished = True
+        self._save_state(must=True)
+
+    # --- one update -------------------------------------------------------------------------------------------
+
+    def _update(self, group: Sequence[Item]) -> None:
+        """One step of every player on the mean gradient of a few batches."""
+        if not group:
+            return
+        stage, engine = self._stage, self._engine
+        for player in stage.players:
+            player.set_rate(self._at.step, self._at.epoch)
+            player.optimizer.zero_grad(set_to_none=True)
+        weights = [stage.weight(batch) for batch in group]
+        whole = sum(weights)
+        for batch, weight in zip(group, weights, strict=True):
+            self._accumulate(batch, weight / whole)
+        norms = {
+            player.name: engine.clip(player.module, player.optimizer, self._calendar.clip_norm)
+            for player in stage.players
+        }
+        if self._steppable(norms):
+            for player in stage.players:
+                engine.step(player.optimizer)
+        engine.finish_step()
+
+    def _accumulate(self, batch: Item, share: float) -> None:
+        """Add the gradients of one batch, which makes up this share of the update."""
+        with self._engine.autocast():
+            losses = self._stage.losses(batch.to(self._engine.device, non_blocking=True))
+        last = len(self._stage.players) - 1
+        for index, player in enumerate(self._stage.players):
+            self._engine.backward(losses.totals[player.name] * share, player.parameters, keep_graph=index < last)
+        self._journal.averages.add({name: value.detach() for name, value in losses.metrics.items()}, share)
+
+    def _steppable(self, norms: Mapping[str, float]) -> bool:
+        """Whether the gradients are numbers. A few updates may be left out; too many in a row end the run."""
+        if all(math.isfinite(norm) for norm in norms.values()):
+            self._skipped = 0
+            self._journal.averages.add({f"grad_norm/{name}": norm for name, norm in norms.items()})
+            return True
+        self._skipped += 1
+        if self._skipped > MOST_SKIPPED:
+            raise ModelError(
+                f"{self._name}: the loss is not a number for {self._skipped} updates in a row, at step {self._at.step}",
+                hint="lower the learning rate (--set optimizer.lr=... or --set sovits.train.learning_rate=...), "
+                "or use --precision 32",
+            )
+        if not self._engine.scales_loss:
+            self._reporter.emit(Warned(f"{self._name}: step {self._at.step} left out, its gradients are no numbers"))
+        return self._engine.scales_loss
+
+    def _rates(self) -> dict[str, float]:
+        at = self._at
+        rates = [player.schedule.rate(max(at.step - 1, 0), at.epoch) for player in self._stage.players]
+        return {"lr": rates[0]}
+
+    def _detail(self) -> str:
+        shown = [f"{name} {self._last[name]:.3g}" for name in ("loss", "top3", "samples_per_s") if name in self._last]
+        return " · ".join([f"epoch {self._at.epoch + 1}", *shown])
+
+    # --- saving -----------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        """Validation, state and, where wanted, an export."""
+        self._validate()
+        self._save_state()
+        if self._calendar.export_each_save:
+            self._export()
+
+    def _save_state(self, *, must: bool = False) -> None:
+        """Write the state. A full disk costs this state only, unless it is the last one (`must`)."""
+        self._journal.rest()
+        self._at.elapsed_s = self._elapsed()
+        try:
+            self._states.save(self._state())
+        except ResourceError as error:
+            if must or self._stop.wanted:
+                raise
+            self._reporter.emit(Warned(f"state of step {self._at.step} not saved: {error.message}", error.hint or ""))
+        self._saved_at = time.monotonic()
+        self._journal.resume()
+
+    def _state(self) -> TrainingState:
+        return TrainingState(
+            stage=self._name,
+            position=self._at,
+            model=self._fingerprints.model,
+            batches=self._fingerprints.batches,
+            modules={name: module.state_dict() for name, module in self._stage.modules().items()},
+            optimizers={player.name: player.optimizer.state_dict() for player in self._stage.players},
+            scaler=self._engine.state_dict(),
+            rng=capture_rng(),
+        )
+
+    def _export(self) -> None:
+        """Write the weights, unless one of them is no number."""
+        self._journal.rest()
+        for name, module in self._stage.modules().items():
+            for key, tensor in module.state_dict().items():
+                if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                    raise ModelError(
+                        f"{self._name}: {name}.{key} holds values that are no numbers; nothing was exported",
+                        hint="lower the learning rate and train again with --restart",
+                    )
+        at = self._at
+        mark = Mark(epoch=at.epoch + bool(at.batch), step=at.step, epoch_done=not at.batch)
+        self._exported = self._stage.export(self._exports, mark)
+        self._journal.resume()
+
+    def _validate(self) -> None:
+        """Publish the numbers of the held-out batches; no random generator of the training moves."""
+        plan = self._held_out.plan(0)
+        if not plan:
+            return
+        self._journal.rest()
+        means = Averages()
+        devices = [self._engine.device] if self._engine.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), torch.no_grad(), self._engine.autocast():
+            torch.manual_seed(0)
+            for batch in self._held_out.feed.run(plan):
+                if batch is not None:
+                    values = self._stage.evaluate(batch.to(self._engine.device, non_blocking=True))
+                    means.add(values, self._stage.weight(batch))
+        self._stage.train()
+        numbers = means.read()
+        self._at.best = min(numbers["loss"], self._at.best if self._at.best is not None else math.inf)
+        self._journal.publish(self._at.step, {f"held_out/{name}": value for name, value in numbers.items()})
+        self._journal.resume()
+
+    # --- resume -----------------------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        """Take up the newest state, if there is one."""
+        state = self._states.newest(self._reporter)
+        if state is None:
+            return
+        if state.model != self._fingerprints.model:
+            raise ModelError(
+                f"{self._name}: this run was begun with another model or recipe",
+                hint="sovits train --name OTHER keeps both; --restart begins this one anew",
+            )
+        for name, module in self._stage.modules().items():
+            module.load_state_dict(state.modules[name])
+        for player in self._stage.players:
+            player.optimizer.load_state_dict(dict(state.optimizers[player.name]))
+        self._engine.load_state_dict(dict(state.scaler))
+        restore_rng(state.rng)
+        self._at = state.position
+        if state.batches != self._fingerprints.batches and self._at.batch:
+            self._at.batch = 0
+            self._reporter.emit(
+                Note(f"{self._name}: dataset or batch size changed, epoch {self._at.epoch + 1} restarts")
+            )
+        if not self._at.finished:
+            at = self._at
+            self._reporter.emit(Note(f"{self._name}: going on from step {at.step} (epoch {at.epoch + 1})"))
+
+    def _elapsed(self) -> float:
+        return self._elapsed_before + time.monotonic() - self._sat_down
+
+    def _outcome(self) -> Outcome:
+        at = self._at
+        return Outcome(
+            at.step, at.epoch + bool(at.batch), self._elapsed(), at.finished, self._exported, dict(self._last)
+        )
+
+
+def _grouped(plan: Sequence[list[int]], feed: Feed[Item], size: int) -> Generator[tuple[int, list[Item | None]]]:
+    """Batches in groups of `size` (the last may be smaller), each with the number of its items."""
+    with closing(feed.run(plan)) as batches:
+        for start in range(0, len(plan), size):
+            yield sum(len(items) for items in plan[start : start + size]), list(islice(batches, size))

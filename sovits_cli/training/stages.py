@@ -1,0 +1,95 @@
+"""What a stage of training is: players (a module with its optimiser), the loss of a batch for each, and an export.
+
+The calendar of `loop.py` knows stages by this and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from sovits_cli.terms import Stage
+from sovits_cli.training.schedule import Schedule
+
+
+class Batch(Protocol):
+    """A frozen dataclass of tensors that can move to the device."""
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> Self:
+        """A copy on another device; the same tensors if they are there already."""
+
+
+BatchIn = TypeVar("BatchIn", bound=Batch, contravariant=True)
+
+RATE_SCALE = "rate_scale"
+"""Key of a parameter group that learns at another rate: its factor on the scheduled one."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """A module with its optimiser. A GAN has two; both are updated in each step, from the same forward pass."""
+
+    name: str
+    module: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What the optimiser updates."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def set_rate(self, step: int, epoch: int) -> float:
+        """Put the scheduled rate into every group; returns it."""
+        rate = self.schedule.rate(step, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group.get(RATE_SCALE, 1.0)
+        return rate
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Of one batch: a scalar to minimise per player (a mean over the batch), and what to log (means as well)."""
+
+    totals: Mapping[str, Tensor]
+    metrics: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The moment of an export: finished epochs (begun ones, if the run ends inside one) and updates."""
+
+    epoch: int
+    step: int
+    epoch_done: bool
+
+
+class TrainingStage(Protocol[BatchIn]):
+    """One of the trainings: what `loop.run` needs of it."""
+
+    stage: Stage
+    players: Sequence[Player]
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Everything whose tensors a resume needs, by name."""
+
+    def weight(self, batch: BatchIn) -> float:
+        """How much a batch counts in a step made of several: its tokens or its clips."""
+
+    def train(self) -> None:
+        """Switch to training mode (what is frozen stays in evaluation mode)."""
+
+    def losses(self, batch: BatchIn) -> Losses:
+        """Forward pass in training mode. The batch is on the device; autocast is on."""
+
+    def evaluate(self, batch: BatchIn) -> Mapping[str, Tensor]:
+        """Numbers of a held-out batch in evaluation mode, without gradients; "loss" is the one to be small."""
+
+    def export(self, folder: Path, mark: Mark) -> Path:
+        """Write the weights as inference wants them; returns the file."""

@@ -1,0 +1,163 @@
+"""Everything an exact resume needs, as one dataclass, and the folder that keeps the last two of them.
+
+A state is written whole or not at all, is checked when read, and is data: reading one runs no code in it.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sovits_cli.errors import ModelError
+from sovits_cli.events import Reporter, Warned
+from sovits_cli.files import atomic
+from sovits_cli.terms import Stage
+
+KEPT = 2
+"""States kept per stage: the newest, and the one before it in case the newest turns out to be damaged."""
+
+
+@dataclass
+class Position:
+    """Where in the calendar a run is.
+
+    Args:
+        step: finished updates.
+        epoch: epoch in progress, from 0.
+        batch: batches of that epoch already used; always between two updates.
+        elapsed_s: seconds of training so far, over all sittings.
+        best: smallest validation loss so far.
+        finished: the run reached its end and wrote its last export.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    elapsed_s: float = 0.0
+    best: float | None = None
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """One moment between two updates.
+
+    Args:
+        stage: which training.
+        position: where in the calendar.
+        model: fingerprint of the network; another one cannot continue.
+        batches: fingerprint of the order of batches; with another one the epoch in progress starts again.
+        modules: tensors of every module, by name.
+        optimizers: state of every optimiser, by player.
+        scaler: state of the loss scale.
+        rng: states of the random generators.
+    """
+
+    stage: str
+    position: Position
+    model: str
+    batches: str
+    modules: Mapping[str, Mapping[str, Any]]
+    optimizers: Mapping[str, Mapping[str, Any]]
+    scaler: Mapping[str, Any] = field(default_factory=dict)
+    rng: Mapping[str, Any] = field(default_factory=dict)
+
+
+def capture_rng() -> dict[str, Any]:
+    """The states of Python's, numpy's and torch's generators, as plain values and tensors."""
+    kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - libraries may draw from it
+    version, words, next_gauss = random.getstate()
+    return {
+        "python": [version, list(words), next_gauss],
+        "numpy": [str(kind), torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, gauss],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_rng(state: Mapping[str, Any]) -> None:
+    """The inverse of `capture_rng`. GPUs that were not there are left as they are."""
+    version, words, next_gauss = state["python"]
+    random.setstate((version, tuple(words), next_gauss))
+    kind, keys, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available():
+        for device, one in enumerate(state["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(one, device)
+
+
+class StateFolder:
+    """The states of one stage of one run: `<stage>-<step>.pt`."""
+
+    def __init__(self, folder: Path, stage: Stage) -> None:
+        self._folder = folder
+        self._stage = stage
+
+    def save(self, state: TrainingState) -> Path:
+        """Write a state and drop all but the last two. A failed write leaves what was there."""
+        path = self._folder / f"{self._stage.value}-{state.position.step:08d}.pt"
+        content = {item.name: getattr(state, item.name) for item in fields(state)}
+        content["position"] = asdict(state.position)
+        with atomic(path) as temporary:
+            torch.save(content, temporary)
+        for old in self._paths()[KEPT:]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def newest(self, reporter: Reporter) -> TrainingState | None:
+        """The newest state that can be read; damaged ones are named. None when there is none at all.
+
+        Raises:
+            ModelError: there are states, and none of them can be read.
+        """
+        paths = self._paths()
+        for path in paths:
+            try:
+                return self._read(path)
+            except ModelError as error:
+                reporter.emit(Warned(error.message, "the state before it is used, if there is one"))
+        if paths:
+            raise ModelError(
+                f"{self._folder}: no saved state of the {self._stage.value} stage can be read",
+                hint=f"sovits train --restart begins it anew (or remove {self._folder}/{self._stage.value}-*.pt)",
+            )
+        return None
+
+    def clear(self) -> None:
+        """Forget this stage."""
+        for path in self._paths():
+            path.unlink(missing_ok=True)
+
+    def _paths(self) -> list[Path]:
+        """Newest first."""
+        pattern = re.compile(rf"{re.escape(self._stage.value)}-(\d+)\.pt")
+        found = [(int(match[1]), path) for path in self._folder.glob("*.pt") if (match := pattern.fullmatch(path.name))]
+        return [path for _, path in sorted(found, reverse=True)]
+
+    def _read(self, path: Path) -> TrainingState:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+            raise ModelError(f"{path}: not a readable training state ({_first_line(error)})") from error
+        if not isinstance(content, dict) or content.get("stage") != self._stage.value:
+            raise ModelError(f"{path}: not a complete training state of the {self._stage.value} stage")
+        try:
+            return TrainingState(**{**content, "position": Position(**content["position"])})
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{path}: a training state of another version of sovits ({_first_line(error)})") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

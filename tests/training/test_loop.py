@@ -1,0 +1,278 @@
+"""The calendar, on a toy stage: every number in it changes the training, and nothing is lost or said twice."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sovits_cli.errors import ModelError, ResourceError
+from sovits_cli.events import Metrics, Note, Warned
+from sovits_cli.terms import Precision
+from sovits_cli.training import loop
+from sovits_cli.training.loop import Fingerprints
+from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.stages import Mark
+from sovits_cli.training.stop import StopRequest
+from tests.training.toys import Events, ToyStage, run
+
+
+def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+
+
+def trained(folder: Path, **changes: object) -> dict[str, torch.Tensor]:
+    stage = ToyStage()
+    run(stage, folder, **changes).go()  # type: ignore[arg-type]
+    return stage.tensors()
+
+
+def test_epochs_steps_and_exports(tmp_path: Path) -> None:
+    stage, events = ToyStage(), Events()
+    outcome = run(stage, tmp_path, reporter=events).go()
+    assert (outcome.step, outcome.epoch, outcome.finished) == (9, 3, True)
+    assert stage.exported == [Mark(1, 3, True), Mark(2, 6, True), Mark(3, 9, True)]
+    assert outcome.exported is not None
+    assert outcome.exported.is_file()
+    readings = [event for event in events.heard if isinstance(event, Metrics) and "loss" in event.values]
+    assert [event.step for event in readings] == list(range(1, 10))
+    assert {"lr", "grad_norm/a", "samples_per_s", "memory_gib"} <= readings[-1].values.keys()
+    assert any((tmp_path / "tb").rglob("events.*"))
+
+
+def test_max_steps_ends_inside_an_epoch(tmp_path: Path) -> None:
+    stage = ToyStage()
+    outcome = run(stage, tmp_path, max_steps=7).go()
+    assert (outcome.step, outcome.finished) == (7, True)
+    assert stage.exported[-1] == Mark(3, 7, epoch_done=False)
+
+
+def test_accumulation_gives_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    """Three batches of four count as one of twelve; weights are those of the items, not of the batches."""
+    whole, parts, uneven = (ToyStage() for _ in range(3))
+    for stage in (whole, parts, uneven):
+        stage.a[1] = torch.nn.Identity()
+    run(whole, tmp_path / "1", batch_size=12, epochs=1).go()
+    run(parts, tmp_path / "2", batch_size=4, accumulation=3, epochs=1).go()
+    run(uneven, tmp_path / "3", batch_size=5, accumulation=3, epochs=1).go()
+    for key, value in whole.tensors().items():
+        torch.testing.assert_close(parts.tensors()[key], value, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(uneven.tensors()[key], value, rtol=1e-4, atol=1e-6)
+
+
+def test_the_rest_of_an_epoch_makes_an_update(tmp_path: Path) -> None:
+    outcome = run(ToyStage(), tmp_path, accumulation=2, epochs=2).go()
+    assert outcome.step == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"clip_norm": 0.01}, {"accumulation": 2}, {"epochs": 2}, {"max_steps": 2}, {"batch_size": 3}],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_number_changes_the_training(tmp_path: Path, change: dict[str, object]) -> None:
+    assert not same(trained(tmp_path / "a"), trained(tmp_path / "b", **change))
+
+
+def test_clipping_limits_the_update_and_reports_the_norm_before(tmp_path: Path) -> None:
+    events = Events()
+    stage = ToyStage(schedule=Schedule(peak=1.0))
+    before = stage.b.weight.detach().clone()
+    run(stage, tmp_path, reporter=events, clip_norm=0.01, max_steps=1).go()
+    moved = (stage.b.weight.detach() - before).norm()
+    assert 0.001 < float(moved) <= 0.0101
+    reading = next(event for event in events.heard if isinstance(event, Metrics))
+    assert reading.values["grad_norm/b"] > 0.1
+
+
+def test_schedule_is_applied(tmp_path: Path) -> None:
+    still = ToyStage(schedule=Schedule(peak=1.0, initial=0.0, warmup_steps=100))
+    before = still.tensors()
+    run(still, tmp_path, max_steps=1).go()
+    assert same(before, still.tensors())  # the first rate of this warm-up is 0
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_readers_do_not_change_the_result(tmp_path: Path, workers: int) -> None:
+    assert same(trained(tmp_path / "a"), trained(tmp_path / "b", workers=workers))
+
+
+def test_saving_and_validation_do_not_change_the_result(tmp_path: Path) -> None:
+    plain = trained(tmp_path / "a", held_out=False, save_every_epochs=99)
+    assert same(plain, trained(tmp_path / "b", save_every_steps=1, save_every_s=0.0))
+
+
+def test_exports_at_the_end_only(tmp_path: Path) -> None:
+    stage = ToyStage()
+    run(stage, tmp_path, export_each_save=False).go()
+    assert stage.exported == [Mark(3, 9, True)]
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+def test_precision_runs_on_a_cpu(tmp_path: Path, precision: Precision) -> None:
+    events = Events()
+    outcome = run(ToyStage(), tmp_path, precision=precision, reporter=events).go()
+    assert outcome.finished
+    assert ("runs as bf16-mixed" in events.texts()) is (precision is Precision.HALF)
+
+
+class StopAt(StopRequest):
+    """Asks to stop after some updates."""
+
+    def __init__(self, stage: ToyStage, calls: int) -> None:
+        super().__init__(Events())
+        self._stage, self._calls = stage, calls
+
+    @property
+    def wanted(self) -> bool:
+        return self._stage.calls >= self._calls
+
+    @wanted.setter
+    def wanted(self, value: bool) -> None:
+        pass
+
+
+@pytest.mark.parametrize("calls", [1, 3, 5, 8])
+def test_stopped_and_resumed_equals_undisturbed(tmp_path: Path, calls: int) -> None:
+    stopped = ToyStage()
+    outcome = run(stopped, tmp_path / "b", stop=StopAt(stopped, calls)).go()
+    assert (outcome.finished, outcome.step) == (False, calls)
+    events, resumed = Events(), ToyStage()
+    assert run(resumed, tmp_path / "b", reporter=events).go().finished
+    assert f"going on from step {calls}" in events.texts()
+    assert same(trained(tmp_path / "a"), resumed.tensors())
+
+
+def test_a_finished_run_is_not_trained_again_but_can_be_prolonged(tmp_path: Path) -> None:
+    trained(tmp_path)
+    again, events = ToyStage(), Events()
+    run(again, tmp_path, reporter=events).go()
+    assert again.calls == 0
+    assert "finished already, after 9 steps" in events.texts()
+    longer = ToyStage()
+    assert run(longer, tmp_path, epochs=4).go().step == 12
+    assert same(longer.tensors(), trained(tmp_path / "a", epochs=4))
+
+
+def test_damaged_newest_state_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    stopped = ToyStage()
+    run(stopped, tmp_path / "b", stop=StopAt(stopped, 5), save_every_steps=1).go()
+    newest, before = sorted((tmp_path / "b" / "state").iterdir(), reverse=True)
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    newest.write_bytes(content)
+    events, resumed = Events(), ToyStage()
+    run(resumed, tmp_path / "b", reporter=events).go()
+    assert newest.name in next(event.text for event in events.heard if isinstance(event, Warned))
+    assert "going on from step 4" in events.texts()
+    assert same(trained(tmp_path / "a"), resumed.tensors())
+    assert before.name.endswith("00000004.pt")
+
+
+def test_all_states_damaged_is_an_error_not_a_fresh_start(tmp_path: Path) -> None:
+    trained(tmp_path)
+    for path in (tmp_path / "state").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(ModelError, match="no saved state of the gpt stage can be read") as caught:
+        run(ToyStage(), tmp_path)
+    assert "--restart" in str(caught.value.hint)
+
+
+def test_another_model_cannot_continue(tmp_path: Path) -> None:
+    trained(tmp_path)
+    with pytest.raises(ModelError, match="another model or recipe"):
+        run(ToyStage(), tmp_path, fingerprints=Fingerprints("other", "twelve"))
+
+
+def test_another_dataset_restarts_the_epoch(tmp_path: Path) -> None:
+    stopped = ToyStage()
+    run(stopped, tmp_path, stop=StopAt(stopped, 5)).go()
+    events = Events()
+    outcome = run(ToyStage(), tmp_path, reporter=events, fingerprints=Fingerprints("toy", "more")).go()
+    assert "epoch 2 restarts" in events.texts()
+    assert outcome.step == 5 + 6
+
+
+def test_a_few_updates_without_numbers_are_left_out(tmp_path: Path) -> None:
+    stage, events = ToyStage(poison_at=frozenset({2})), Events()
+    run(stage, tmp_path, reporter=events).go()
+    assert len([event for event in events.heard if isinstance(event, Warned)]) == 1
+    assert all(value.isfinite().all() for value in stage.tensors().values())
+
+
+def test_too_many_updates_without_numbers_end_the_run(tmp_path: Path) -> None:
+    stage = ToyStage(poison_at=frozenset(range(3, 99)))
+    with pytest.raises(ModelError, match="not a number for 11 updates in a row") as caught:
+        run(stage, tmp_path, epochs=20).go()
+    assert "learning_rate" in str(caught.value.hint)
+    assert all(value.isfinite().all() for value in stage.tensors().values())
+
+
+def test_weights_without_numbers_are_never_exported(tmp_path: Path) -> None:
+    stage = ToyStage(schedule=Schedule(peak=float("inf")))
+    with pytest.raises(ModelError, match="nothing was exported"):
+        run(stage, tmp_path, max_steps=1, held_out=False).go()
+    assert not list(tmp_path.glob("*.pt"))
+
+
+def test_full_disk_costs_one_state_but_not_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saves: list[int] = []
+    real = loop.StateFolder.save
+
+    def full_at_six(self: loop.StateFolder, state: loop.TrainingState) -> Path:
+        saves.append(state.position.step)
+        if state.position.step == 6:
+            raise ResourceError("the disk is full", hint="free some space")
+        return real(self, state)
+
+    monkeypatch.setattr(loop.StateFolder, "save", full_at_six)
+    events = Events()
+    assert run(ToyStage(), tmp_path, reporter=events).go().finished
+    assert "state of step 6 not saved: the disk is full" in events.texts()
+    with pytest.raises(ResourceError):
+        run(ToyStage(), tmp_path / "b", max_steps=6).go()  # the last state has to be written
+
+
+def test_unreadable_batches_are_passed_over(tmp_path: Path) -> None:
+    stage = ToyStage()
+    assert run(stage, tmp_path, max_steps=3, unreadable=0).go().step == 3
+    assert stage.calls == 2
+
+
+def test_signal_saves_and_a_second_one_stops_at_once() -> None:
+    events = Events()
+    with StopRequest(events) as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.wanted
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert isinstance(events.heard[0], Note)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.training.toys import ToyStage, run
+stage = ToyStage()
+losses = stage.losses
+def deadly(batch):
+    if stage.calls == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return losses(batch)
+stage.losses = deadly
+run(stage, Path(sys.argv[1]), save_every_steps=2).go()
+"""
+
+
+def test_killed_and_resumed_equals_undisturbed(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "b"), "5"], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    events, resumed = Events(), ToyStage()
+    run(resumed, tmp_path / "b", reporter=events, save_every_steps=2).go()
+    assert "going on from step 4" in events.texts()
+    assert same(trained(tmp_path / "a"), resumed.tensors())

@@ -1,0 +1,152 @@
+"""A stage small enough to reason about: a linear layer with dropout, learning to sum; and a run of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sovits_cli.data.samplers import LengthBatches
+from sovits_cli.events import Event
+from sovits_cli.terms import Precision, Stage
+from sovits_cli.training.engine import Engine
+from sovits_cli.training.feed import Feed
+from sovits_cli.training.journal import Journal
+from sovits_cli.training.loop import Calendar, Fingerprints, Run, Source
+from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.stages import Losses, Mark, Player
+from sovits_cli.training.state import StateFolder
+from sovits_cli.training.stop import StopRequest
+
+CALENDAR = Calendar(
+    epochs=3,
+    max_steps=None,
+    accumulation=1,
+    clip_norm=0.0,
+    save_every_epochs=1,
+    save_every_steps=None,
+    save_every_s=1e9,
+    log_every_steps=1,
+    export_each_save=True,
+)
+
+
+@dataclass
+class Events:
+    """A reporter that keeps what it hears."""
+
+    heard: list[Event] = field(default_factory=list)
+
+    def emit(self, event: Event) -> None:
+        self.heard.append(event)
+
+    def texts(self) -> str:
+        return "\n".join(str(event) for event in self.heard)
+
+
+@dataclass(frozen=True)
+class ToyBatch:
+    inputs: Tensor
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> ToyBatch:
+        return ToyBatch(self.inputs.to(device))
+
+
+class ToyStage:
+    """Two players, so that what holds for a GAN is tested too: `a` learns the sum, `b` to copy `a`."""
+
+    stage = Stage.GPT
+
+    def __init__(self, *, schedule: Schedule | None = None, poison_at: frozenset[int] = frozenset()) -> None:
+        torch.manual_seed(1)
+        self.a = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.5), nn.Linear(16, 1))
+        self.b = nn.Linear(4, 1)
+        rule = schedule or Schedule(peak=0.01)
+        self.players: Sequence[Player] = (
+            Player("a", self.a, torch.optim.AdamW(self.a.parameters()), rule),
+            Player("b", self.b, torch.optim.SGD(self.b.parameters()), rule),
+        )
+        self.calls = 0
+        self.poison_at = poison_at
+        self.exported: list[Mark] = []
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        return {"a": self.a, "b": self.b}
+
+    def weight(self, batch: ToyBatch) -> float:
+        return len(batch.inputs)
+
+    def train(self) -> None:
+        self.a.train()
+
+    def losses(self, batch: ToyBatch) -> Losses:
+        self.calls += 1
+        guess = self.a(batch.inputs)
+        loss = (guess - batch.inputs.sum(1, keepdim=True)).square().mean()
+        if self.calls in self.poison_at:
+            loss = loss * float("nan")
+        copy = (self.b(batch.inputs) - guess.detach()).square().mean()
+        return Losses({"a": loss, "b": copy}, {"loss": loss})
+
+    def evaluate(self, batch: ToyBatch) -> Mapping[str, Tensor]:
+        self.a.eval()
+        return {"loss": (self.a(batch.inputs) - batch.inputs.sum(1, keepdim=True)).square().mean()}
+
+    def export(self, folder: Path, mark: Mark) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.exported.append(mark)
+        path = folder / f"toy-e{mark.epoch}-s{mark.step}.pt"
+        torch.save(self.a.state_dict(), path)
+        return path
+
+    def tensors(self) -> dict[str, Tensor]:
+        found = {}
+        for name, module in self.modules().items():
+            found |= {f"{name}.{key}": value.clone() for key, value in module.state_dict().items()}
+        return found
+
+
+def data(items: int = 12) -> Tensor:
+    return torch.randn(items, 4, generator=torch.Generator().manual_seed(7))
+
+
+def run(
+    stage: ToyStage,
+    folder: Path,
+    *,
+    calendar: Calendar = CALENDAR,
+    reporter: Events | None = None,
+    precision: Precision = Precision.FULL,
+    stop: StopRequest | None = None,
+    batch_size: int = 4,
+    held_out: bool = True,
+    workers: int = 0,
+    fingerprints: Fingerprints = Fingerprints("toy", "twelve"),
+    unreadable: int | None = None,
+    **changes: object,
+) -> Run[ToyBatch]:
+    reporter = reporter or Events()
+    engine = Engine(torch.device("cpu"), precision, reporter)
+    items, unseen = data(), data(3)
+    order = LengthBatches([1.0] * len(items), batch_size, seed=5)
+    torch.manual_seed(2)
+
+    def load(numbers: list[int]) -> ToyBatch | None:
+        return None if unreadable in numbers else ToyBatch(items[numbers])
+
+    return Run(
+        stage,
+        engine=engine,
+        calendar=replace(calendar, **changes),  # type: ignore[arg-type]
+        training=Source(order.epoch, Feed(load, workers)),
+        held_out=Source(lambda _: [[0, 1, 2]] if held_out else [], Feed(lambda numbers: ToyBatch(unseen[numbers]), 0)),
+        fingerprints=fingerprints,
+        states=StateFolder(folder / "state", stage.stage),
+        exports=folder,
+        journal=lambda step: Journal(folder / "tb", stage.stage, engine.device, step, reporter),
+        stop=stop or StopRequest(reporter),
+        reporter=reporter,
+    )
