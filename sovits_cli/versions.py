@@ -84,3 +84,34 @@ def version(name: str) -> ModelVersion:
             f"unknown model version {name!r}: expected one of {', '.join(VERSIONS)}",
             hint="sovits models list",
         ) from None
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """What tells the official SoVITS files of one version from the others, also of versions not in the table above.
+
+    Args:
+        name: as in the official program.
+        codes: two-byte codes that exports carry in place of `PK`.
+        phones: rows of the phone embedding.
+        flow_matching: its decoder is a flow-matching transformer (keys under `cfm.`).
+        speaker_embedding: it takes a speaker vector (key `sv_emb.weight`).
+        decoder_channels: rows of `dec.conv_pre.weight`, where that tells it from another.
+    """
+
+    name: str
+    codes: tuple[bytes, ...]
+    phones: int
+    flow_matching: bool = False
+    speaker_embedding: bool = False
+    decoder_channels: int | None = None
+
+
+UPSTREAM: tuple[Upstream, ...] = (
+    Upstream("v1", codes=(b"00",), phones=322),
+    Upstream("v2", codes=(b"01",), phones=732),
+    Upstream("v2Pro", codes=(b"05",), phones=732, speaker_embedding=True, decoder_channels=512),
+    Upstream("v2ProPlus", codes=(b"06",), phones=732, speaker_embedding=True, decoder_channels=768),
+    Upstream("v3", codes=(b"02", b"03"), phones=732, flow_matching=True),
+    Upstream("v4", codes=(b"04",), phones=732, flow_matching=True),
+)

@@ -1,0 +1,1 @@
+"""Model files: reading them safely, recognising them, building models from them."""

@@ -1,0 +1,1 @@
+"""Frozen extractors, each behind one call."""

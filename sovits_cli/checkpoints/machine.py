@@ -1,0 +1,247 @@
+"""A pickle machine that can only make plain data: it walks the opcodes itself and looks every name up in a list.
+
+`pickle` is never run. A name outside the list is refused when it is read, before anything could be done with it.
+Knows nothing of torch or files; what the names on the list stand for is the caller's.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+MAX_OPERATIONS = 2_000_000
+"""A training state of 3000 tensors takes about 200 000."""
+
+_MAX_INT_BITS = 64
+
+Maker = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Name:
+    """A global on the list, such as torch.FloatStorage. It can be looked at, or called if it has a maker."""
+
+    name: str
+
+
+class Attributes(dict[str, object]):
+    """The attributes of an object whose class stays out of our process."""
+
+
+class _Mark:
+    """Where a collection starts on the stack."""
+
+
+_MARK = _Mark()
+
+
+class Refused(Exception):  # noqa: N818  a verdict, turned into a ModelError by whoever knows the file
+    """The pickle asks for something that is not data; the text says what."""
+
+
+@dataclass
+class Machine:
+    """Runs one pickle.
+
+    Args:
+        makers: what each allowed name makes when called; None for names that are only looked at.
+        persistent: turns a persistent id into its object.
+    """
+
+    makers: Mapping[str, Maker | None]
+    persistent: Callable[[object], object]
+    _stack: list[object] = field(default_factory=list)
+    _memo: dict[int, object] = field(default_factory=dict)
+
+    def run(self, pickle: io.BytesIO) -> object:
+        """Read one pickle from the current position up to its STOP.
+
+        Raises:
+            Refused: it asks for a name that is not on the list, or for an opcode that plain data never needs.
+        """
+        self._stack, self._memo = [], {}
+        try:
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(pickle)):
+                if count > MAX_OPERATIONS:
+                    raise Refused(f"is a pickle of more than {MAX_OPERATIONS} operations")
+                if opcode.name == "STOP":
+                    return self._pop()
+                self._step(opcode.name, argument)
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+            raise Refused(f"holds a damaged pickle ({_short(error)})") from error
+        raise Refused("holds a pickle without an end")
+
+    def _step(self, opcode: str, argument: object) -> None:
+        if opcode in _CONSTANTS:
+            self._push(_CONSTANTS[opcode])
+        elif opcode in _LITERALS:
+            self._push(argument)
+        elif opcode in _STORES:
+            self._memo[len(self._memo) if argument is None else _int(argument)] = self._top()
+        elif opcode in _RECALLS:
+            self._push(self._memo[_int(argument)])
+        elif opcode == "GLOBAL":
+            self._named(*str(argument).split(" ", 1))
+        elif opcode == "INST":  # the oldest way to make an object; torch never wrote it
+            raise Refused(f"asks to make {_printable(str(argument))}; a checkpoint is data")
+        elif opcode in _ACTIONS:
+            _ACTIONS[opcode](self)
+        elif opcode not in _IGNORED:
+            raise Refused(f"uses the pickle operation {opcode}, which no checkpoint needs")
+
+    def _push(self, value: object) -> None:
+        self._stack.append(value)
+
+    def _pop(self) -> object:
+        value = self._stack.pop()
+        if value is _MARK:
+            raise ValueError("a mark where a value was expected")
+        return value
+
+    def _top(self) -> object:
+        return self._stack[-1]
+
+    def _pop_to_mark(self) -> list[object]:
+        at = next(i for i in range(len(self._stack) - 1, -2, -1) if i < 0 or self._stack[i] is _MARK)
+        if at < 0:
+            raise ValueError("a mark is missing")
+        values = self._stack[at + 1 :]
+        del self._stack[at:]
+        return values
+
+    def _collect(self) -> None:
+        """Begin a collection."""
+        self._push(_MARK)
+
+    def _stack_global(self) -> None:
+        name, module = self._pop(), self._pop()
+        self._named(str(module), str(name))
+
+    def _named(self, module: str, name: str) -> None:
+        full = f"{module}.{name}"
+        if full not in self.makers:
+            raise Refused(f"asks to run {_printable(full)}; a checkpoint is data")
+        self._push(Name(full))
+
+    def _call(self) -> None:
+        """Call a name with a tuple of arguments (REDUCE, NEWOBJ)."""
+        arguments, name = self._pop(), self._pop()
+        maker = self.makers.get(name.name) if isinstance(name, Name) else None
+        if maker is None or not isinstance(arguments, tuple):
+            shown = name.name if isinstance(name, Name) else f"a {type(name).__name__}"
+            raise Refused(f"asks to call {shown}; a checkpoint is data")
+        self._push(maker(*arguments))
+
+    def _build(self) -> None:
+        """Set the state of an object. Ours take it as data; ordered dictionaries and tensors need none."""
+        state, target = self._pop(), self._top()
+        if isinstance(target, Attributes) and isinstance(state, dict):
+            target.update((key, value) for key, value in state.items() if isinstance(key, str))
+
+    def _persistent_id(self) -> None:
+        self._push(self.persistent(self._pop()))
+
+    def _discard(self) -> None:
+        """Drop one value or one mark."""
+        self._stack.pop()
+
+    def _duplicate(self) -> None:
+        self._push(self._top())
+
+    def _tuple(self) -> None:
+        self._push(tuple(self._pop_to_mark()))
+
+    def _tuple_of(self, count: int) -> None:
+        values = [self._pop() for _ in range(count)]
+        self._push(tuple(reversed(values)))
+
+    def _list(self) -> None:
+        self._push(self._pop_to_mark())
+
+    def _append(self) -> None:
+        self._extend([self._pop()])
+
+    def _appends(self) -> None:
+        self._extend(self._pop_to_mark())
+
+    def _extend(self, values: list[object]) -> None:
+        target = self._top()
+        if type(target) is not list:
+            raise TypeError(f"appending to a {type(target).__name__}")
+        target.extend(values)
+
+    def _dict(self) -> None:
+        pairs = self._pop_to_mark()
+        self._push({})
+        self._fill(pairs)
+
+    def _set_item(self) -> None:
+        value, key = self._pop(), self._pop()
+        self._fill([key, value])
+
+    def _set_items(self) -> None:
+        self._fill(self._pop_to_mark())
+
+    def _fill(self, pairs: list[object]) -> None:
+        target = self._top()
+        if not isinstance(target, dict) or len(pairs) % 2:
+            raise TypeError(f"setting items of a {type(target).__name__}")
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            # Scalars only: the hash of a deep tuple overflows the stack, that of a chosen big number collides.
+            if not (key is None or isinstance(key, str | float) or _is_small_int(key)):
+                raise TypeError(f"a {type(key).__name__} as a key")
+            target[key] = value
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{type(value).__name__} where a number was expected")
+    return value
+
+
+def _is_small_int(value: object) -> bool:
+    return isinstance(value, int) and value.bit_length() <= _MAX_INT_BITS
+
+
+def _printable(name: str) -> str:
+    """Make a name fit to stand in one line of a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in name)[:80]
+
+
+def _short(error: Exception) -> str:
+    return _printable(str(error)) or type(error).__name__
+
+
+_CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_IGNORED = frozenset({"PROTO", "FRAME"})
+_LITERALS = frozenset(
+    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "UNICODE"}
+    | {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"}
+    | {"STRING", "BINSTRING", "SHORT_BINSTRING"}
+)
+_STORES = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
+_RECALLS = frozenset({"GET", "BINGET", "LONG_BINGET"})
+_ACTIONS: dict[str, Callable[[Machine], None]] = {
+    "MARK": Machine._collect,
+    "STACK_GLOBAL": Machine._stack_global,
+    "REDUCE": Machine._call,
+    "NEWOBJ": Machine._call,
+    "BUILD": Machine._build,
+    "BINPERSID": Machine._persistent_id,
+    "POP": Machine._discard,
+    "DUP": Machine._duplicate,
+    "TUPLE": Machine._tuple,
+    "TUPLE1": lambda machine: machine._tuple_of(1),
+    "TUPLE2": lambda machine: machine._tuple_of(2),
+    "TUPLE3": lambda machine: machine._tuple_of(3),
+    "EMPTY_LIST": lambda machine: machine._push([]),
+    "LIST": Machine._list,
+    "APPEND": Machine._append,
+    "APPENDS": Machine._appends,
+    "EMPTY_DICT": lambda machine: machine._push({}),
+    "DICT": Machine._dict,
+    "SETITEM": Machine._set_item,
+    "SETITEMS": Machine._set_items,
+}

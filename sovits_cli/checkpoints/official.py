@@ -1,0 +1,162 @@
+"""The official containers, GPT `.ckpt` and SoVITS `.pth`: read safely, written so that the official program reads ours.
+
+Knows the layout of the files; what the networks are is in `models/`. Facts: exports hold `weight` (half precision),
+`config` (plain sections) and `info`; some versions put a two-byte code in place of the leading `PK`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sovits_cli.checkpoints.plain import plain
+from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
+from sovits_cli.errors import ModelError
+from sovits_cli.files import atomic
+from sovits_cli.versions import ModelVersion, version
+
+GPT_PREFIX = "model."
+"""GPT files store the keys of a wrapper whose only child is called `model`."""
+
+POSTERIOR_MARK = "enc_q"
+"""Exported SoVITS files leave out every key that contains this: only training needs the posterior encoder."""
+
+_ZIP_START = b"PK"
+_GPT_DEFAULTS: dict[str, dict[str, object]] = {
+    "data": {"max_eval_sample": 8, "max_sec": 54, "num_workers": 4, "pad_val": 1024},
+    "inference": {"top_k": 15},
+}
+_SOVITS_DEFAULTS: dict[str, dict[str, object]] = {
+    "data": {
+        "max_wav_value": 32768.0,
+        "mel_fmin": 0.0,
+        "mel_fmax": None,
+        "add_blank": True,
+        "cleaned_text": True,
+        "n_speakers": 300,
+    },
+    "train": {},
+}
+"""What official readers look up and our dimensions do not hold."""
+
+
+@dataclass(frozen=True)
+class GptFile:
+    """A GPT file. `weight` has the keys of `Text2Semantic` (no leading `model.`), tensors as stored."""
+
+    weight: dict[str, Tensor]
+    config: dict[str, Any]
+    info: str
+
+
+@dataclass(frozen=True)
+class SovitsFile:
+    """A SoVITS file. `weight` has the keys of `Synthesizer`, tensors as stored; `version` is its row."""
+
+    weight: dict[str, Tensor]
+    config: dict[str, Any]
+    info: str
+    version: ModelVersion
+
+
+def gpt_info(epoch: int) -> str:
+    """What official GPT exports say of themselves."""
+    return f"GPT-e{epoch}"
+
+
+def sovits_info(epoch: int, step: int) -> str:
+    """What official SoVITS exports say of themselves."""
+    return f"{epoch}epoch_{step}iteration"
+
+
+def read_gpt(path: Path) -> GptFile:
+    """Read a GPT file: official `.ckpt`, Lightning training state, or ours.
+
+    Raises:
+        ModelError: unreadable, another model, or without its config.
+    """
+    contents = _with_config(expect(read(path), ModelKind.GPT))
+    return GptFile(contents.weight, contents.config, contents.info)
+
+
+def read_sovits(path: Path) -> SovitsFile:
+    """Read a SoVITS file: official `.pth`, with or without a version code, or ours.
+
+    Raises:
+        ModelError: unreadable, another model, of a version not supported, or without its config.
+    """
+    contents = expect(read(path), ModelKind.SOVITS)
+    if contents.version is None:
+        raise ModelError(f"{path} is a SoVITS model of an unknown version", hint=f"sovits models inspect {path}")
+    row = version(contents.version)
+    contents = _with_config(contents)
+    return SovitsFile(contents.weight, contents.config, contents.info, row)
+
+
+def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str) -> None:
+    """Write a GPT file in half precision that the official program reads.
+
+    Args:
+        weight: keys of `Text2Semantic`.
+        config: sections of the official YAML; `model` is required, the rest is completed.
+        info: see `gpt_info`.
+    """
+    stored = {f"{GPT_PREFIX}{key}": _half(tensor) for key, tensor in weight.items()}
+    _write(path, {"weight": stored, "config": _completed(config, _GPT_DEFAULTS), "info": info}, _ZIP_START)
+
+
+def write_sovits(
+    path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str, version: ModelVersion
+) -> None:
+    """Write a SoVITS file in half precision, without the posterior encoder, that the official program reads.
+
+    Args:
+        weight: keys of `Synthesizer`, weight norm not folded.
+        config: official sections `model`, `data` and `train`; the version is written into it.
+        info: see `sovits_info`.
+        version: gives the version name and the two-byte code.
+    """
+    stored = {key: _half(tensor) for key, tensor in weight.items() if POSTERIOR_MARK not in key}
+    complete = _completed(config, _SOVITS_DEFAULTS)
+    complete["model"] = {**complete["model"], "version": version.name}
+    complete["version"] = version.name
+    _write(path, {"weight": stored, "config": complete, "info": info}, version.header)
+
+
+def _with_config(contents: Contents) -> Contents:
+    if isinstance(contents.config.get("model"), dict):
+        return contents
+    raise ModelError(
+        f"{contents.path} is {contents} without its configuration: expected `config` beside the weights",
+        hint="use an exported file (SoVITS_weights…, GPT_weights…), not a training state",
+    )
+
+
+def _half(tensor: Tensor) -> Tensor:
+    """Half precision, clamped: the codebook's counters may exceed its largest number."""
+    if not tensor.is_floating_point():
+        return tensor.detach().cpu()
+    largest = torch.finfo(torch.float16).max
+    return tensor.detach().cpu().clamp(-largest, largest).to(torch.float16).contiguous()
+
+
+def _completed(config: Mapping[str, Any], defaults: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
+    """Plain sections with the defaults of official readers behind them."""
+    sections: dict[str, Any] = plain(dict(config), Path("the configuration"))
+    for name, values in defaults.items():
+        sections[name] = {**values, **(sections.get(name) or {})}
+    return sections
+
+
+def _write(path: Path, whole: dict[str, Any], start: bytes) -> None:
+    with atomic(path) as temporary:
+        with temporary.open("wb") as file:
+            torch.save(whole, file)
+        if start != _ZIP_START:
+            with temporary.open("r+b") as file:
+                file.write(start)

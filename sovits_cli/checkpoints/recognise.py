@@ -1,0 +1,236 @@
+"""What is this model file? Decided by its keys, shapes, header code and embedded config; never by name or size.
+
+Knows the marks of every model of the family, also of those that cannot be run yet, so that messages can name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from torch import Tensor
+
+from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.plain import plain
+from sovits_cli.checkpoints.safe import header, load_pickle
+from sovits_cli.errors import ModelError
+from sovits_cli.versions import UPSTREAM, VERSIONS, Upstream
+
+
+class ModelKind(StrEnum):
+    """What a file can be, in words for the user."""
+
+    GPT = "a GPT model"
+    SOVITS = "a SoVITS model"
+    LORA = "a SoVITS LoRA"
+    DISCRIMINATOR = "a SoVITS discriminator"
+    HUBERT = "a HuBERT content encoder"
+    PHONETIC = "a phonetic content encoder"
+    BERT = "a BERT text encoder"
+    VOCODER = "a vocoder"
+    SPEAKER = "a speaker encoder"
+    SUPER_RESOLUTION = "a super-resolution model"
+    UNKNOWN = "an unknown model"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A model file, read.
+
+    Args:
+        path: the file.
+        kind: what it is.
+        version: name of its version, also of one that cannot be run yet; None where files do not say.
+        weight: tensors by key, as stored: views of the file.
+        config: the embedded configuration as plain data, empty where there is none.
+        info: what the trainer wrote about it.
+        container: "safetensors", or "torch" for .ckpt, .pth and .bin files.
+        training: whether it is a training state (with optimiser) rather than exported weights.
+        code: the version code in place of the first two bytes of a torch file, `PK` if there is none.
+        lora_rank: rank of a LoRA, else None.
+    """
+
+    path: Path
+    kind: ModelKind
+    version: str | None
+    weight: dict[str, Tensor]
+    config: dict[str, object]
+    info: str = ""
+    container: str = "torch"
+    training: bool = False
+    code: bytes = b"PK"
+    lora_rank: int | None = None
+
+    def __str__(self) -> str:
+        """Name what it is: `a SoVITS model (v2), a training state`."""
+        said = str(self.kind) + (f" ({self.version})" if self.version else "")
+        return f"{said}, a training state" if self.training else said
+
+
+_MARKS: tuple[tuple[ModelKind, str], ...] = (
+    (ModelKind.LORA, ".lora_A."),
+    (ModelKind.SOVITS, "enc_p.text_embedding.weight"),
+    (ModelKind.SOVITS, "quantizer.vq.layers.0._codebook.embed+enc_p."),
+    (ModelKind.GPT, "ar_predict_layer.weight"),
+    (ModelKind.DISCRIMINATOR, "discriminators.0.convs.0."),
+    (ModelKind.HUBERT, "feature_extractor.conv_layers.0.conv."),
+    (ModelKind.BERT, "embeddings.word_embeddings.weight"),
+    (ModelKind.SPEAKER, "layer1.0.conv1.weight+seg_1."),
+    (ModelKind.VOCODER, "resblocks.0.+conv_pre.+ups.0."),
+    (ModelKind.SUPER_RESOLUTION, "convnext_mag.0."),
+    (ModelKind.PHONETIC, "entry.weight+blocks.0.depthwise.+narrow.weight"),
+)
+"""Kind and the parts of keys that all have to occur; the first row that fits wins."""
+
+_WEIGHT_KEYS = ("weight", "state_dict", "model", "generator")
+"""Where torch files keep their tensors: exports, Lightning states, s2 training states, vocoders."""
+
+
+def read(path: Path) -> Contents:
+    """Read and recognise any model file.
+
+    Raises:
+        ModelError: the file cannot be read safely, or holds no tensors.
+    """
+    if _is_safetensors(path):
+        return _read_ours(path)
+    whole = load_pickle(path)
+    weight = _tensors(path, whole)
+    top: Mapping[object, object] = whole if isinstance(whole, dict) else {}
+    config = _config(path, top)
+    kind, code, rank = _kind(weight), header(path), top.get("lora_rank")
+    return Contents(
+        path=path,
+        kind=kind,
+        version=_version(kind, weight, config, code),
+        weight=weight,
+        config=config,
+        info=_info(top),
+        training="optimizer" in top or "optimizer_states" in top,
+        code=code,
+        lora_rank=rank if isinstance(rank, int) else None,
+    )
+
+
+def expect(contents: Contents, kind: ModelKind) -> Contents:
+    """Pass a file on if it is of this kind and version we can run.
+
+    Raises:
+        ModelError: explains what the file is and what was expected.
+    """
+    if contents.kind is not kind:
+        raise ModelError(
+            f"{contents.path} is {contents}: expected {kind}", hint=_HINTS.get(contents.kind, "sovits models list")
+        )
+    if contents.version is not None and contents.version not in VERSIONS:
+        raise ModelError(
+            f"{contents.path} is {contents}: this version is not supported yet, only {', '.join(VERSIONS)}",
+            hint="sovits models list",
+        )
+    return contents
+
+
+_HINTS = {
+    ModelKind.GPT: "pass it as --gpt",
+    ModelKind.SOVITS: "pass it as --sovits",
+    ModelKind.LORA: "LoRA files are not supported yet; use a full SoVITS file",
+    ModelKind.DISCRIMINATOR: "a discriminator (s2D…, D_….pth) only serves training; the model is s2G… or G_….pth",
+}
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Safetensors begin with the length of a JSON header."""
+    try:
+        with path.open("rb") as file:
+            return file.read(9)[8:] == b"{"
+    except OSError:
+        return False  # the torch reader says why it cannot be opened
+
+
+def _read_ours(path: Path) -> Contents:
+    weight, metadata = ours.load(path)
+    config = plain(metadata.get("config", {}), path)
+    named = metadata.get("version")
+    kind = _kind(weight)
+    return Contents(
+        path=path,
+        kind=kind,
+        version=named if isinstance(named, str) else _version(kind, weight, config, b"PK"),
+        weight=weight,
+        config=config,
+        info=str(metadata.get("info", "")),
+        container="safetensors",
+    )
+
+
+def _tensors(path: Path, whole: object) -> dict[str, Tensor]:
+    """The tensors of a torch file, wherever its kind keeps them, without a wrapper's leading `model.`."""
+    found = whole
+    if isinstance(whole, dict):
+        found = next((whole[key] for key in _WEIGHT_KEYS if isinstance(whole.get(key), dict)), whole)
+    if isinstance(found, dict):
+        held = {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Tensor)}
+        if held:
+            wrapped = all(key.startswith("model.") for key in held)
+            return {key.removeprefix("model."): value for key, value in held.items()} if wrapped else held
+    raise ModelError(
+        f"{path} holds no model: expected named tensors", hint="name a .ckpt, .pth or .safetensors model file"
+    )
+
+
+def _config(path: Path, top: Mapping[object, object]) -> dict[str, object]:
+    """The embedded configuration: beside the weights, or among a Lightning state's hyper-parameters."""
+    found = top.get("config")
+    if found is None and isinstance(top.get("hyper_parameters"), dict):
+        parameters = top["hyper_parameters"]
+        found = parameters.get("config") if isinstance(parameters, dict) else None
+    return plain(found, path) if isinstance(found, dict) else {}
+
+
+def _info(top: Mapping[object, object]) -> str:
+    info = top.get("info")
+    if isinstance(info, str):
+        return info
+    epoch = top.get("epoch", top.get("iteration"))  # s2 states call the epoch `iteration`
+    return f"epoch {epoch}" if isinstance(epoch, int) else ""
+
+
+def _kind(weight: Mapping[str, Tensor]) -> ModelKind:
+    for kind, marks in _MARKS:
+        if all(any(mark in key for key in weight) for mark in marks.split("+")):
+            return kind
+    return ModelKind.UNKNOWN
+
+
+def _version(kind: ModelKind, weight: Mapping[str, Tensor], config: Mapping[str, object], code: bytes) -> str | None:
+    """Which version a SoVITS file is; a GPT says it only where we wrote it ourselves."""
+    model = config.get("model")
+    named = (model.get("version") if isinstance(model, dict) else None) or config.get("version")
+    official = {row.name for row in UPSTREAM}
+    if isinstance(named, str) and named in VERSIONS and named not in official:
+        return named
+    if kind not in (ModelKind.SOVITS, ModelKind.LORA):
+        return None
+    if code.isdigit():
+        return next((row.name for row in UPSTREAM if code in row.codes), f"code {code.decode()}")
+    fitting = [row.name for row in UPSTREAM if _fits(row, kind, weight)]
+    if named in fitting:
+        return str(named)
+    return fitting[0] if fitting else None
+
+
+def _fits(row: Upstream, kind: ModelKind, weight: Mapping[str, Tensor]) -> bool:
+    """Whether the shapes of a file without a version code are those of this version."""
+    if any(key.startswith("cfm.") for key in weight) != row.flow_matching:
+        return False
+    if kind is ModelKind.LORA:
+        return True
+    if ("sv_emb.weight" in weight) != row.speaker_embedding:
+        return False
+    rows = weight.get("enc_p.text_embedding.weight")
+    if rows is not None and rows.shape[0] != row.phones:
+        return False
+    first = weight.get("dec.conv_pre.weight")
+    return not row.speaker_embedding or first is None or first.shape[0] == row.decoder_channels

@@ -1,0 +1,171 @@
+"""Torch files read as data: zip files (with or without a version code for `PK`) and the older stream format.
+
+Nothing in a file is ever run; what it may name is listed in `storages.py`. Tensors are views of the mapped file,
+so reading costs no memory until they are used. Knows nothing of what a model is.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sovits_cli.checkpoints.archive import Entry, entries, map_file
+from sovits_cli.checkpoints.machine import Machine, Refused
+from sovits_cli.checkpoints.storages import Rebuilder, StorageId, storage_id, view
+from sovits_cli.errors import ModelError
+
+MAX_PICKLE_BYTES = 16 << 20
+"""The pickle of a training state with 3000 tensors takes about 1 MB; tensors are outside of it."""
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+_COUNT = struct.Struct("<q")
+_TAR_MAGIC_AT = 257
+_HEADER_BYTES = 2
+
+
+def load_pickle(path: Path) -> object:
+    """Read a torch file into plain data and tensors on the CPU.
+
+    Objects of `utils.HParams` come as dictionaries, paths as text. Tensors keep their type and stay views of the
+    file: writing to them does not change it.
+
+    Raises:
+        ModelError: missing, unreadable, cut short, of another format, or asking for anything but data.
+    """
+    data = map_file(path)
+    try:
+        if is_zip(data):
+            return _load_zip(data, path)
+        if data[:1] == b"\x80":
+            return _load_stream(data, path)
+    except Refused as refusal:
+        raise ModelError(
+            f"{path} {refusal}", hint="use a file from a source you trust; sovits models inspect FILE shows what it is"
+        ) from refusal
+    raise _no_torch_file(data, path)
+
+
+def header(path: Path) -> bytes:
+    """Read the first two bytes: `PK`, or the version code that official exports put in their place."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEADER_BYTES)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}", hint="name a readable checkpoint file") from error
+
+
+def is_zip(data: mmap.mmap | bytes) -> bool:
+    """Whether this is a zip file, possibly with its first two letters replaced by a version code."""
+    return data[2:4] == b"\x03\x04" and (data[:2] == b"PK" or data[:2].isdigit())
+
+
+def _load_zip(data: mmap.mmap, path: Path) -> object:
+    found = entries(data, path)
+    order = found.get("byteorder")
+    if order is not None and data[order.offset : order.offset + order.size] != b"little":
+        raise Refused("was written on a big-endian machine: expected little-endian tensors")
+    pickle = found["data.pkl"]
+    if pickle.size > MAX_PICKLE_BYTES:
+        raise Refused(f"holds a pickle of {pickle.size} bytes: expected at most {MAX_PICKLE_BYTES}")
+
+    made: dict[str, Tensor] = {}
+
+    def storage(saved: object) -> Tensor:
+        wanted = storage_id(saved)
+        if wanted.key not in made:
+            made[wanted.key] = _zip_storage(data, found.get(f"data/{wanted.key}"), wanted)
+        if made[wanted.key].dtype != wanted.dtype:
+            raise Refused(f"describes storage {wanted.key} with two types")
+        return made[wanted.key]
+
+    body = io.BytesIO(data[pickle.offset : pickle.offset + pickle.size])
+    return _machine(len(data), storage).run(body)
+
+
+def _zip_storage(data: mmap.mmap, entry: Entry | None, wanted: StorageId) -> Tensor:
+    """Check a claim against what the file holds, then view it."""
+    held = 0 if entry is None else entry.size
+    if entry is None or wanted.size_bytes > held:
+        raise Refused(f"claims a tensor storage of {wanted.size_bytes} bytes where it holds {held}")
+    return view(data, entry.offset, wanted)
+
+
+def _load_stream(data: mmap.mmap, path: Path) -> object:
+    """Read the format before torch 1.6: magic, protocol, system, the object, its storage keys, their bytes."""
+    start = io.BytesIO(data[:MAX_PICKLE_BYTES])
+    plain = _machine(len(data), _no_storage)
+    if plain.run(start) != _LEGACY_MAGIC:
+        raise _no_torch_file(data, path)
+    if plain.run(start) != _LEGACY_PROTOCOL:
+        raise Refused("is a torch stream of an unknown protocol")
+    plain.run(start)
+    body_at = start.tell()
+
+    wanted: dict[str, StorageId] = {}
+
+    def note(saved: object) -> Tensor:
+        found = storage_id(saved)
+        wanted[found.key] = found
+        return _placeholder(found, len(data))
+
+    # Where the storages lie is said after the object, so it is read twice: once for their sizes, once for them.
+    _machine(len(data), note).run(start)
+    keys = plain.run(start)
+    placed = _place(data, start.tell(), keys, wanted)
+    start.seek(body_at)
+    return _machine(len(data), lambda saved: placed[storage_id(saved).key]).run(start)
+
+
+def _place(data: mmap.mmap, at: int, keys: object, wanted: dict[str, StorageId]) -> dict[str, Tensor]:
+    """Find the storages of a stream: each an element count, then its bytes, in the order of `keys`."""
+    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(wanted):
+        raise Refused("lists other tensor storages than it uses")
+    placed: dict[str, Tensor] = {}
+    for key in keys:
+        storage = wanted[str(key)]
+        end = at + _COUNT.size + storage.size_bytes
+        if end > len(data) or _COUNT.unpack_from(data, at)[0] != storage.count:
+            raise Refused(f"is cut short: storage {key} claims {storage.size_bytes} bytes")
+        placed[storage.key] = view(data, at + _COUNT.size, storage)
+        at = end
+    return placed
+
+
+def _placeholder(wanted: StorageId, file_bytes: int) -> Tensor:
+    """Make a storage of the claimed size that takes no memory."""
+    if wanted.size_bytes > file_bytes:
+        raise Refused(f"claims a tensor storage of {wanted.size_bytes} bytes in a file of {file_bytes}")
+    return torch.empty(wanted.count, dtype=wanted.dtype, device="meta")
+
+
+def _no_storage(_saved: object) -> Tensor:
+    raise Refused("holds a tensor storage where none belongs")
+
+
+def _machine(file_bytes: int, storage: Callable[[object], Tensor]) -> Machine:
+    return Machine(Rebuilder(file_bytes).makers(), storage)
+
+
+def _no_torch_file(data: mmap.mmap, path: Path) -> ModelError:
+    """Say what the file looks like instead."""
+    start = bytes(data[:512])
+    if start.startswith(b"version https://git-lfs"):
+        return ModelError(f"{path} is a Git LFS pointer, not the model itself", hint="git lfs pull")
+    if start.lstrip()[:1] == b"<":
+        return ModelError(f"{path} is a web page: expected a checkpoint", hint="download the file itself, not its page")
+    if start[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar":
+        return ModelError(
+            f"{path} is a tar file, torch's format before 2017, which is not read",
+            hint="if it is a packed download, unpack it and name the file inside",
+        )
+    if start[8:9] == b"{":
+        return ModelError(f"{path} is a safetensors file: expected a torch file (.ckpt, .pth, .bin)")
+    shown = "text" if start.isascii() and b"\0" not in start else f"a file starting with {start[:4].hex(' ')}"
+    return ModelError(f"{path} is {shown}: expected a checkpoint", hint="name a .ckpt, .pth or .safetensors file")

@@ -1,0 +1,171 @@
+"""Tensors out of a mapped file: bounded views of its bytes, never more than the file holds.
+
+Knows torch's storage names and rebuild functions; not containers and not what a model is.
+"""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TypeGuard
+
+import torch
+from torch import Tensor
+
+from sovits_cli.checkpoints.machine import Attributes, Maker, Name, Refused
+
+DTYPES: dict[str, torch.dtype] = {
+    "torch.FloatStorage": torch.float32,
+    "torch.HalfStorage": torch.float16,
+    "torch.BFloat16Storage": torch.bfloat16,
+    "torch.DoubleStorage": torch.float64,
+    "torch.LongStorage": torch.int64,
+    "torch.IntStorage": torch.int32,
+    "torch.ShortStorage": torch.int16,
+    "torch.CharStorage": torch.int8,
+    "torch.ByteStorage": torch.uint8,
+    "torch.BoolStorage": torch.bool,
+}
+
+_MAX_AXES = 16
+_MAX_REUSE = 4
+"""Tied weights name a storage twice; tensors of more than this many times the file are a trick."""
+
+
+@dataclass(frozen=True)
+class StorageId:
+    """What a pickle says of a storage: its key in the container, its type, how many elements it claims."""
+
+    key: str
+    dtype: torch.dtype
+    count: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes it takes, if the claim is true."""
+        return self.count * self.dtype.itemsize
+
+
+def storage_id(saved: object) -> StorageId:
+    """Check torch's persistent id `("storage", type, key, location, count, ...)`; the location is ignored."""
+    if not isinstance(saved, tuple) or len(saved) < 5 or saved[0] != "storage":
+        raise Refused("names something that is no tensor storage")
+    kind, key, count = saved[1], saved[2], saved[4]
+    dtype = DTYPES.get(kind.name) if isinstance(kind, Name) else None
+    if dtype is None or not isinstance(key, str) or type(count) is not int or count < 0:
+        raise Refused("describes a tensor storage of an unknown type")
+    if len(saved) > 5 and saved[5] is not None:
+        raise Refused("holds a view of another storage, which torch stopped writing in 2017")
+    return StorageId(key, dtype, count)
+
+
+def view(data: mmap.mmap, offset: int, storage: StorageId) -> Tensor:
+    """Give the elements as a flat tensor on the mapped bytes; copied only where they are not aligned."""
+    if storage.count == 0:
+        return torch.empty(0, dtype=storage.dtype)
+    if offset % storage.dtype.itemsize:
+        raw = bytearray(data[offset : offset + storage.size_bytes])
+        return torch.frombuffer(raw, dtype=storage.dtype, count=storage.count)
+    return torch.frombuffer(data, dtype=storage.dtype, count=storage.count, offset=offset)
+
+
+class Rebuilder:
+    """The makers a checkpoint may call, with a budget: tensors may cover a few times the file and no more."""
+
+    def __init__(self, file_bytes: int) -> None:
+        self._budget_bytes = file_bytes * _MAX_REUSE
+
+    def makers(self) -> dict[str, Maker | None]:
+        """Every name that a checkpoint may use; None where it may be looked at but not called."""
+        looked_at = dict.fromkeys([*DTYPES, *_DTYPE_NAMES])
+        return {**looked_at, **_PLAIN_MAKERS, **dict.fromkeys(_TENSOR_NAMES, self.tensor)}
+
+    def tensor(
+        self,
+        storage: object,
+        offset: object,
+        shape: object,
+        stride: object,
+        *_flags: object,
+    ) -> Tensor:
+        """Rebuild a tensor as torch does: a view with every index inside its storage. Gradient flags are ignored."""
+        if not isinstance(storage, Tensor) or not _is_index(offset):
+            raise Refused("rebuilds a tensor from something that is no storage")
+        if not _is_indices(shape) or not _is_indices(stride) or len(shape) != len(stride) or len(shape) > _MAX_AXES:
+            raise Refused("rebuilds a tensor of an impossible shape")
+        count = 1
+        for length in shape:
+            count *= length
+        last = offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if count else -1
+        if last >= storage.numel() or count > storage.numel():
+            raise Refused(f"holds a tensor of {count} elements over a storage of {storage.numel()}")
+        self._budget_bytes -= count * storage.element_size()
+        if self._budget_bytes < 0:
+            raise Refused(f"holds tensors of more than {_MAX_REUSE} times its size")
+        return storage.as_strided(shape, stride, offset if count else 0)
+
+
+def _parameter(tensor: object, *_flags: object) -> object:
+    """Take a parameter as its tensor: whether it is trained is the model's business."""
+    if not isinstance(tensor, Tensor):
+        raise Refused("holds a parameter that is no tensor")
+    return tensor
+
+
+def _path(*parts: object) -> str:
+    """Take a path of a Lightning state as text."""
+    return str(PurePosixPath(*(part for part in parts if isinstance(part, str))))
+
+
+def _encoded(text: object, encoding: object) -> bytes:
+    """Undo how Python 3 writes bytes into the old pickle protocol that torch uses."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise Refused("encodes bytes in an unknown way")
+    return text.encode("latin-1")
+
+
+def _ordered(pairs: object = ()) -> dict[str, object]:
+    """Make an ordered dictionary. Its items mostly follow one by one; Python 2 gave them as a list of pairs."""
+    if not isinstance(pairs, tuple | list):
+        raise Refused("fills an ordered dictionary in an unknown way")
+    filled: dict[str, object] = {}
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise Refused("fills an ordered dictionary in an unknown way")
+        filled[pair[0]] = pair[1]
+    return filled
+
+
+def _size(values: object = ()) -> tuple[int, ...]:
+    """Take a torch.Size as a tuple."""
+    if not _is_indices(values):
+        raise Refused("holds a size that is no tuple of numbers")
+    return values
+
+
+def _is_index(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < 1 << 62
+
+
+def _is_indices(values: object) -> TypeGuard[tuple[int, ...]]:
+    return isinstance(values, tuple) and all(_is_index(value) for value in values)
+
+
+_DTYPE_NAMES = tuple(str(dtype) for dtype in DTYPES.values())
+_TENSOR_NAMES = ("torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2")
+_PARAMETER_NAMES = ("torch._utils._rebuild_parameter", "torch.nn.parameter.Parameter")
+_HPARAMS_NAMES = ("utils.HParams", "GPT_SoVITS.utils.HParams")
+_PATH_NAMES = tuple(
+    f"{module}.{name}"
+    for module in ("pathlib", "pathlib._local")
+    for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+)
+_PLAIN_MAKERS: dict[str, Maker | None] = {
+    "collections.OrderedDict": _ordered,
+    "torch.Size": _size,
+    "_codecs.encode": _encoded,
+    **dict.fromkeys(_PARAMETER_NAMES, _parameter),
+    **dict.fromkeys(_HPARAMS_NAMES, Attributes),
+    **dict.fromkeys(_PATH_NAMES, _path),
+}
