@@ -1,0 +1,295 @@
+"""Which model to use: files that belong together, found by name, by path, or by taking the newest.
+
+A bundle is a GPT, a SoVITS model, their content encoder and (where the GPT takes one) a BERT. They come from the
+package, from the user's model directory, or from a voice trained here, which keeps the encoders of its base.
+Knows no settings and downloads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.official import read_gpt, read_sovits
+from sovits_cli.checkpoints.report import load_into
+from sovits_cli.errors import ModelError
+from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.paths import models_dir, package_dir
+from sovits_cli.versions import ModelVersion, version
+
+VOICE_FILE = "voice.json"
+"""In `runs/<name>/`: a voice trained here."""
+
+MODEL_FILE = "model.json"
+"""In `<models dir>/<name>/`: an installed model."""
+
+BUNDLED_DEFAULT = "mini"
+_MAX_BASES = 16
+"""A voice tuned from a voice tuned from a voice …"""
+
+_CODEBOOK = "quantizer.vq.layers.0._codebook."
+SOVITS_OPTIONAL = ("enc_q.", *(f"{_CODEBOOK}{name}" for name in ("inited", "cluster_size", "embed_avg")))
+"""Beginnings of SoVITS keys that speaking does not need: the posterior encoder, the codebook's statistics."""
+
+Origin = Literal["bundled", "installed", "trained", "files"]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Files that belong together.
+
+    Args:
+        name: as the user calls it.
+        version: row of the version table.
+        gpt, sovits: model files, official or ours.
+        content: content encoder, a file or a folder.
+        bert: text encoder folder, or None where the GPT takes no text features.
+        origin: where it was found.
+        why: half a sentence for the user: why this one.
+    """
+
+    name: str
+    version: ModelVersion
+    gpt: Path
+    sovits: Path
+    content: Path
+    bert: Path | None
+    origin: Origin
+    why: str
+
+    @property
+    def size_bytes(self) -> int:
+        """All its files together."""
+        places = [self.gpt, self.sovits, self.content, *([self.bert] if self.bert else [])]
+        files = {file for place in places for file in ([place] if place.is_file() else place.rglob("*"))}
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def find(name: str | None = None, *, runs: Path = Path("runs"), trained: bool = True) -> Bundle:
+    """Find a model.
+
+    Args:
+        name: a voice in `runs`, an installed or bundled model, or the path of one's folder; None takes the newest
+            voice trained here, else the newest installed model, else the bundled one.
+        runs: where trained voices are.
+        trained: whether voices trained here may be chosen when no name is given.
+
+    Raises:
+        ModelError: no such model, or one whose files are missing or broken.
+    """
+    if name is not None:
+        return replace(_named(name, runs), why=f"named {name}")
+    voices = _newest(runs, VOICE_FILE) if trained else []
+    if voices:
+        return replace(_voice(voices[0], runs), why=f"the newest voice trained in {runs}")
+    installed = _newest(models_dir(), MODEL_FILE)
+    if installed:
+        return replace(_installed(installed[0]), why="the newest installed model")
+    for folder in _bundled_folders():
+        return replace(_bundled(folder), why="bundled; no other model is installed")
+    raise ModelError("there is no model: none is trained, installed or bundled", hint="install sovits again")
+
+
+def from_files(
+    gpt: Path | None, sovits: Path | None, *, name: str | None = None, runs: Path = Path("runs"), trained: bool = True
+) -> Bundle:
+    """Take a GPT or a SoVITS file, or both, and find what goes with them.
+
+    The content and text encoders, and the file that is not given, come from the named model, or else from the newest
+    one of the same version.
+
+    Raises:
+        ModelError: a file is no such model, they do not belong together, or nothing that goes with them is found.
+    """
+    if sovits is None:
+        base = find(name, runs=runs, trained=trained)
+        chosen = replace(base, gpt=gpt or base.gpt, why=base.why if gpt is None else f"{gpt.name} with {base.name}")
+    else:
+        row = read_sovits(sovits).version
+        base = find(name, runs=runs, trained=trained) if name is not None else _of_version(row, runs)
+        chosen = replace(base, version=row, sovits=sovits, gpt=gpt or base.gpt, why=f"with the encoders of {base.name}")
+    _check_together(chosen)
+    return replace(chosen, name=(sovits or gpt or base.sovits).stem, origin="files")
+
+
+def everything(runs: Path = Path("runs")) -> tuple[list[Bundle], list[ModelError]]:
+    """List every model there is, the newest first, and what is wrong with those that cannot be used."""
+    found: list[Bundle] = []
+    broken: list[ModelError] = []
+    places: list[tuple[Callable[[Path], Bundle], list[Path]]] = [
+        (lambda folder: _voice(folder, runs), _newest(runs, VOICE_FILE)),
+        (_installed, _newest(models_dir(), MODEL_FILE)),
+        (_bundled, _bundled_folders()),
+    ]
+    for reader, folders in places:
+        for folder in folders:
+            try:
+                found.append(reader(folder))
+            except ModelError as error:
+                broken.append(error)
+    return found, broken
+
+
+def gpt_model(source: Bundle | Path) -> Text2Semantic:
+    """Build the GPT with its weights: float32, on the CPU, in evaluation mode."""
+    path = source.gpt if isinstance(source, Bundle) else source
+    file = read_gpt(path)
+    model = Text2Semantic(T2SConfig.from_official(file.config))
+    load_into(model, file.weight, source=path)
+    return model.eval()
+
+
+def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> Synthesizer:
+    """Build the SoVITS model with its weights: float32, on the CPU, in evaluation mode, weight norm not folded.
+
+    Args:
+        posterior: with the posterior encoder, which training needs. Exported files lack it: it keeps its fresh
+            values there.
+    """
+    path = source.sovits if isinstance(source, Bundle) else source
+    file = read_sovits(path)
+    model = Synthesizer(SovitsConfig.from_official(file.config), posterior=posterior)
+    load_into(model, file.weight, optional=SOVITS_OPTIONAL, source=path)
+    return model.eval()
+
+
+def _named(name: str, runs: Path) -> Bundle:
+    """Find a model by name or by the path of its folder (or of the JSON file in it)."""
+    given = Path(name)
+    folders = [given.parent if given.name in (VOICE_FILE, MODEL_FILE) else given, runs / name, models_dir() / name]
+    for folder in folders:
+        if (folder / VOICE_FILE).is_file():
+            return _voice(folder, runs)
+        if (folder / MODEL_FILE).is_file():
+            return _installed(folder)
+    for folder in _bundled_folders():
+        if folder.name == name:
+            return _bundled(folder)
+    if given.is_file():
+        raise ModelError(
+            f"{name} is a file: expected the name or folder of a whole model", hint="--gpt FILE, --sovits FILE"
+        )
+    known = [
+        folder.name for folder in (*_newest(runs, VOICE_FILE), *_newest(models_dir(), MODEL_FILE), *_bundled_folders())
+    ]
+    raise ModelError(f"no model is called {name}: there are {', '.join(known) or 'none'}", hint="sovits models list")
+
+
+def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
+    """Read a voice trained here. Encoders, and a stage not trained yet, are those of its base."""
+    place = folder / VOICE_FILE
+    said = _json(place)
+    if depth > _MAX_BASES:
+        raise ModelError(f"{place}: its base leads back to itself", hint="train again from an installed model")
+    base_name = _text(said, "base", place)
+    above = next((parent for parent in (Path(base_name), runs / base_name) if (parent / VOICE_FILE).is_file()), None)
+    base = _voice(above, runs, depth=depth + 1) if above else _named(base_name, runs)
+    return Bundle(
+        name=_text(said, "name", place),
+        version=version(_text(said, "version", place)),
+        gpt=_file(folder, said, "gpt", place) if said.get("gpt") else base.gpt,
+        sovits=_file(folder, said, "sovits", place) if said.get("sovits") else base.sovits,
+        content=base.content,
+        bert=base.bert,
+        origin="trained",
+        why="",
+    )
+
+
+def _installed(folder: Path) -> Bundle:
+    """Read an installed model."""
+    place = folder / MODEL_FILE
+    said = _json(place)
+    return Bundle(
+        name=_text(said, "name", place),
+        version=version(_text(said, "version", place)),
+        gpt=_file(folder, said, "gpt", place),
+        sovits=_file(folder, said, "sovits", place),
+        content=_file(folder, said, "content", place),
+        bert=_file(folder, said, "bert", place) if said.get("bert") else None,
+        origin="installed",
+        why="",
+    )
+
+
+def _bundled(folder: Path) -> Bundle:
+    """Read a model shipped in the package; its version is written in its SoVITS file."""
+    files = [folder / f"{part}.safetensors" for part in ("gpt", "sovits", "content")]
+    for file in files:
+        if not file.is_file():
+            raise ModelError(
+                f"the bundled model {folder.name} is incomplete: {file} is missing", hint="install sovits again"
+            )
+    gpt, sovits, content = files
+    row = version(str(ours.metadata(sovits).get("version")))
+    return Bundle(folder.name, row, gpt, sovits, content, None, "bundled", "")
+
+
+def _of_version(row: ModelVersion, runs: Path) -> Bundle:
+    """Find the newest model of this version, or one with the same content encoder; trained voices come last."""
+    found, _ = everything(runs)
+    ranked = sorted(found, key=lambda bundle: (bundle.version != row, bundle.origin == "trained"))
+    for bundle in ranked:
+        if bundle.version.content is row.content:
+            return bundle
+    raise ModelError(
+        f"no installed model has the {row.content} content encoder that a {row.name} file needs",
+        hint=f"put one into {models_dir()}; sovits models list",
+    )
+
+
+def _check_together(bundle: Bundle) -> None:
+    """Refuse a GPT and a SoVITS model that count phones or tokens differently."""
+    gpt = T2SConfig.from_official(read_gpt(bundle.gpt).config)
+    acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits).config)
+    if gpt.vocab - 1 != acoustic.codebook_size or gpt.phones < acoustic.phones:
+        raise ModelError(
+            f"{bundle.gpt} and {bundle.sovits} do not belong together: {gpt.phones} phones and {gpt.vocab - 1} tokens "
+            f"against {acoustic.phones} and {acoustic.codebook_size}",
+            hint="use the GPT and the SoVITS file of one training",
+        )
+
+
+def _newest(parent: Path, file: str) -> list[Path]:
+    """List the folders in `parent` that hold this file, the one written last first."""
+    if not parent.is_dir():
+        return []
+    marked = [folder for folder in parent.iterdir() if (folder / file).is_file()]
+    return sorted(marked, key=lambda folder: ((folder / file).stat().st_mtime_ns, folder.name), reverse=True)
+
+
+def _bundled_folders() -> list[Path]:
+    parent = package_dir() / "checkpoints" / "bundled"
+    folders = [folder for folder in parent.iterdir() if folder.is_dir()] if parent.is_dir() else []
+    return sorted(folders, key=lambda folder: (folder.name != BUNDLED_DEFAULT, folder.name))
+
+
+def _json(place: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{place} cannot be read: {error}", hint=f"mend or remove {place.parent}") from error
+    if not isinstance(said, dict):
+        raise ModelError(f"{place} is no JSON object", hint=f"mend or remove {place.parent}")
+    return said
+
+
+def _text(said: dict[str, Any], key: str, place: Path) -> str:
+    value = said.get(key)
+    if not isinstance(value, str) or not value:
+        raise ModelError(f"{place}: {key} is {value!r}, expected a text", hint=f"mend or remove {place.parent}")
+    return value
+
+
+def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
+    found = folder / _text(said, key, place)
+    if not found.exists():
+        raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
+    return found
