@@ -35,9 +35,9 @@ def _training(settings: Settings) -> Iterator[str]:
     data, rates, gpt, sovits = settings.data, settings.optimizer, settings.model, settings.sovits.model
     if data.min_sec >= data.max_sec:
         yield f"data.min_sec ({data.min_sec}) must be under data.max_sec ({data.max_sec})"
-    if rates.lr_init > rates.lr:
+    if rates.lr is not None and rates.lr_init > rates.lr:
         yield f"optimizer.lr_init ({rates.lr_init}) must not be over optimizer.lr ({rates.lr})"
-    if rates.lr_end > rates.lr:
+    if rates.lr is not None and rates.lr_end > rates.lr:
         yield f"optimizer.lr_end ({rates.lr_end}) must not be over optimizer.lr ({rates.lr})"
     if gpt.EOS is not None and gpt.vocab_size is not None and gpt.vocab_size - 1 != gpt.EOS:
         yield f"model.EOS ({gpt.EOS}) must be model.vocab_size - 1 ({gpt.vocab_size - 1})"

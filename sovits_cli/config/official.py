@@ -11,7 +11,6 @@ _S2_MARKS = {"train.c_mel", "train.learning_rate", "data.filter_length", "model.
 """Keys that only an s2.json has."""
 
 NO_EFFECT: dict[str, str] = {
-    "data.max_eval_sample": "neither here nor in the official trainer",
     "model.linear_units": "the width is always 4 x hidden_dim, as in the official model",
     "model.random_bert": "neither here nor in the official trainer",
     "pretrained_s1": "choose the base with `sovits train --model`",

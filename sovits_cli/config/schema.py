@@ -27,6 +27,9 @@ FilePath = Annotated[Path, Field(strict=False)]
 Numbers = Annotated[tuple[int, ...], Field(strict=False)]
 """A list of whole numbers."""
 
+DiscriminatorWidth = Annotated[float, BeforeValidator(lambda value: 0.0 if value == "none" else value)]
+"""A share of the official width; `none` is 0."""
+
 PrecisionName = Annotated[Precision, Field(strict=False), BeforeValidator(_precision_name)]
 """A Lightning precision; numbers and the old short names are taken too."""
 
@@ -73,10 +76,11 @@ class DataSettings(Section):
 
     max_sec: float = Field(default=54.0, gt=0, description="longest clip that trains, in seconds")
     min_sec: float = Field(default=0.6, ge=0, description="shortest clip that trains, in seconds")
-    num_workers: int = Field(default=4, ge=0, description="processes that load data; 0: load in the main process")
+    num_workers: int = Field(default=4, ge=0, description="threads that read ahead; 0: read when needed")
     pad_val: int = Field(
         default=1024, ge=0, description="semantic token that fills short rows; the end token of the model"
     )
+    max_eval_sample: int = Field(default=8, ge=0, description="most clips held out of training to judge it by; 0: none")
 
 
 class TrainSettings(Section):
@@ -90,34 +94,51 @@ class TrainSettings(Section):
     model: str | None = Field(
         default=None, min_length=1, description="base model that is fine-tuned; null: the one the dataset was made for"
     )
+    from_scratch: bool = Field(
+        default=False, description="train new networks with the recipe's dimensions instead of the base model's"
+    )
     seed: int = Field(default=1234, ge=0, lt=2**32, description="seed of everything random")
     epochs: int = Field(default=20, ge=1, description="passes over the dataset, GPT stage")
     max_steps: int | None = Field(
         default=None, ge=1, description="stop a stage after so many optimiser steps; null: by epochs"
     )
     batch_size: int = Field(default=8, ge=1, description="clips in a batch")
-    gradient_accumulation: int = Field(default=4, ge=1, description="batches per optimiser step, GPT stage")
+    gradient_accumulation: int | None = Field(
+        default=None, ge=1, description="batches per optimiser step, GPT stage; null: 4, fewer on a small dataset"
+    )
     gradient_clip: float = Field(default=1.0, ge=0, description="largest gradient norm; 0: no clipping")
     precision: PrecisionName = Field(
         default=Precision.HALF, description="number format; on a CPU 16-mixed runs as bf16"
     )
     save_every_n_epoch: int = Field(default=1, ge=1, description="epochs between saves, GPT stage")
+    save_every_n_steps: int | None = Field(
+        default=None, ge=1, description="optimiser steps between saves; null: by epochs only"
+    )
     save_every_min: float = Field(
         default=10.0, gt=0, description="most minutes between two saves of the resumable state"
     )
-    if_save_latest: bool = Field(default=True, description="keep only the newest resumable state")
+    if_save_latest: bool = Field(default=True, description="keep only the newest two resumable states")
     if_save_every_weights: bool = Field(default=True, description="export weights at each save, not only at the end")
+    keep_weights: int | None = Field(default=None, ge=1, description="newest exported weights that are kept; null: all")
+    log_every_n_steps: int = Field(default=10, ge=1, description="optimiser steps averaged into one logged reading")
     if_dpo: bool = Field(default=False, description="preference training of the GPT stage against spoiled token rows")
 
 
 class OptimizerSettings(Section):
-    """Learning rate of the GPT stage: rises to `lr`, then falls to `lr_end`."""
+    """Optimiser of the GPT stage: its learning rate rises to `lr`, then falls to `lr_end` along a cosine."""
 
-    lr: float = Field(default=0.01, gt=0, description="highest learning rate")
+    name: Literal["scaled_adam", "adamw"] = Field(default="scaled_adam", description="the official one, or AdamW")
+    lr: float | None = Field(
+        default=None, gt=0, description="highest learning rate; null: 0.002 for scaled_adam, 0.0003 for adamw"
+    )
     lr_init: float = Field(default=0.00001, ge=0, description="learning rate of the first step")
     lr_end: float = Field(default=0.0001, ge=0, description="learning rate after the decay")
-    warmup_steps: int = Field(default=2000, ge=0, description="steps from lr_init to lr")
-    decay_steps: int = Field(default=40_000, ge=1, description="steps from lr to lr_end")
+    warmup_steps: int | None = Field(
+        default=None, ge=0, description="steps from lr_init to lr; null: a twentieth of the run, at most 500"
+    )
+    decay_steps: int | None = Field(
+        default=None, ge=1, description="step at which lr_end is reached; null: the last one"
+    )
 
 
 class GptModelSettings(Section):
@@ -130,6 +151,13 @@ class GptModelSettings(Section):
     head: int | None = Field(default=None, ge=1, description="attention heads")
     n_layer: int | None = Field(default=None, ge=1, description="transformer layers")
     dropout: float | None = Field(default=None, ge=0, lt=1, description="dropout of the embeddings")
+    position_dropout: float | None = Field(
+        default=None, ge=0, lt=1, description="dropout after the positions are added"
+    )
+    block_dropout: float | None = Field(default=None, ge=0, lt=1, description="dropout inside the transformer layers")
+    attention_dropout: float | None = Field(
+        default=None, ge=0, lt=1, description="dropout of attention weights; 0 is faster"
+    )
     EOS: int | None = Field(default=None, ge=1, description="the end token; must be vocab_size - 1")
     bert_dim: int | None = Field(default=None, ge=0, description="width of the BERT features; 0: the model reads none")
 
@@ -157,6 +185,11 @@ class SovitsTrainSettings(Section):
 
     seed: int | None = Field(default=None, ge=0, lt=2**32, description="seed; null: as train.seed")
     epochs: int = Field(default=8, ge=1, description="passes over the dataset, SoVITS stage")
+    max_steps: int | None = Field(default=None, ge=1, description="stop after so many steps; null: as train.max_steps")
+    gradient_accumulation: int = Field(default=1, ge=1, description="batches per optimiser step, SoVITS stage")
+    gradient_clip: float | None = Field(
+        default=None, ge=0, description="largest gradient norm; null: as train.gradient_clip"
+    )
     batch_size: int | None = Field(default=None, ge=1, description="clips in a batch; null: as train.batch_size")
     precision: PrecisionName | None = Field(default=None, description="number format; null: as train.precision")
     save_every_epoch: int = Field(default=4, ge=1, description="epochs between saves, SoVITS stage")
@@ -166,9 +199,20 @@ class SovitsTrainSettings(Section):
     )
     eps: float = Field(default=1e-9, gt=0, description="epsilon of AdamW")
     lr_decay: float = Field(default=0.999875, gt=0, le=1, description="learning rate factor per epoch")
+    warmup_steps: int = Field(default=0, ge=0, description="steps from a hundredth of learning_rate up to it")
+    lr_end: float | None = Field(
+        default=None, ge=0, description="learning rate after the decay along a cosine; null: no such decay"
+    )
+    decay_steps: int | None = Field(
+        default=None, ge=1, description="step at which lr_end is reached; null: the last one"
+    )
     segment_size: int = Field(default=20_480, ge=1, description="samples of audio per clip that the losses see")
     c_mel: float = Field(default=45.0, ge=0, description="weight of the mel loss")
     c_kl: float = Field(default=1.0, ge=0, description="weight of the KL loss")
+    c_stft: float = Field(default=0.0, ge=0, description="weight of the multi-resolution STFT loss")
+    discriminator: DiscriminatorWidth = Field(
+        default=1.0, ge=0, le=2, description="width of the discriminators, 1 being the official one; 0: train without"
+    )
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
 
 
@@ -216,7 +260,16 @@ class SovitsModelSettings(Section):
     mrte_channels: int | None = Field(default=None, ge=1, description="width of the text-to-content attention")
     style_channels: int | None = Field(default=None, ge=1, description="width inside the style encoder")
     style_bins: int | None = Field(default=None, ge=1, description="spectrogram bins that the style encoder reads")
+    mrte_heads: int | None = Field(default=None, ge=1, description="heads of the text-to-content attention")
+    phones: int | None = Field(default=None, ge=1, description="phones in the symbol table")
+    flow_couplings: int | None = Field(default=None, ge=1, description="couplings of the flow")
+    flow_layers: int | None = Field(default=None, ge=1, description="convolutions in each coupling")
+    posterior_layers: int | None = Field(default=None, ge=1, description="convolutions of the posterior encoder")
     decoder: Literal["hifigan", "istft"] | None = Field(default=None, description="how the waveform is made")
+    istft_width: int | None = Field(default=None, ge=1, description="width of the istft decoder")
+    istft_layers: int | None = Field(default=None, ge=1, description="layers of the istft decoder")
+    istft_upsample: int | None = Field(default=None, ge=1, description="istft frames per spectrogram frame")
+    istft_n_fft: int | None = Field(default=None, ge=16, description="size of the istft")
 
 
 class SovitsSettings(Section):
