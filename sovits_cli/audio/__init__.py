@@ -1,0 +1,1 @@
+"""Audio: files, resampling, loudness, slicing, joining, spectrograms."""

@@ -1,0 +1,187 @@
+"""Audio files in and out: probe, read, blocks, and a writer for wav, flac, mp3, ogg and opus.
+
+Encoding failures become AudioError, or ResourceError for the disk, here. Knows nothing of what the audio is for.
+Samples are never normalised; blocks are (frames, channels), full scale 1.0.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import soundfile
+
+from sovits_cli.audio.resample import Resampler, soxr_resample
+from sovits_cli.audio.source import BLOCK_FRAMES, AudioInfo, Source, as_float, as_int16, as_mono
+from sovits_cli.errors import AudioError, ResourceError, UsageError
+from sovits_cli.files import atomic
+from sovits_cli.terms import Span
+
+__all__ = ["AudioInfo", "Writer", "blocks", "probe", "read"]
+
+_MP3_RATES: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_OPUS_RATES: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
+_WAV_BYTES: Final = (1 << 32) - (1 << 16)
+_ENCODER_FRAMES: Final = 1 << 14  # libvorbis puts a whole write on its stack
+
+
+class _Encoding(NamedTuple):
+    """A file format that can be written. `rates` empty: any."""
+
+    format: str
+    subtype: str
+    rates: tuple[int, ...] = ()
+
+
+ENCODINGS: Final = {
+    ".wav": _Encoding("WAV", "PCM_16"),
+    ".flac": _Encoding("FLAC", "PCM_16"),
+    ".mp3": _Encoding("MP3", "MPEG_LAYER_III", _MP3_RATES),
+    ".ogg": _Encoding("OGG", "VORBIS"),
+    ".opus": _Encoding("OGG", "OPUS", _OPUS_RATES),
+}
+
+
+def probe(path: Path) -> AudioInfo:
+    """Read the header. Raises AudioError as `Source` does."""
+    with Source(path) as source:
+        return source.info
+
+
+def blocks(path: Path, *, block_frames: int = BLOCK_FRAMES, span: Span | None = None) -> Iterator[np.ndarray]:
+    """Yield float32 blocks (frames, channels), full scale 1.0."""
+    with Source(path) as source:
+        yield from map(as_float, source.blocks(block_frames=block_frames, span=span))
+
+
+def read(
+    path: Path, *, rate: int | None = None, mono: bool = False, span: Span | None = None
+) -> tuple[np.ndarray, int]:
+    """Read a whole file, or `span` of it (in samples of the file).
+
+    Returns:
+        Samples (frames, channels), or (frames,) if `mono` (the mean of the channels), float32, and their rate:
+        `rate` if given (soxr, high quality), else that of the file.
+    """
+    with Source(path) as source:
+        shape = as_mono if mono else as_float
+        wave = np.concatenate([shape(block) for block in source.blocks(span=span)])
+        own_rate = source.info.rate
+    return (wave, own_rate) if rate is None else (soxr_resample(wave, own_rate, rate), rate)
+
+
+class Writer:
+    """An audio file being written, by suffix: wav, flac, mp3, ogg, opus. It appears whole or not at all.
+
+    Use as a context manager. mp3 and opus know only some rates: others are resampled to the next one they know.
+
+    Args:
+        path: where it appears at the end; its folder is made.
+        rate: sample rate of the blocks.
+        channels: channels of the blocks.
+        subtype: libsndfile's name of the sample format, default 16 bit (or the codec of the suffix).
+
+    Raises:
+        UsageError: unknown suffix, or more than 4 GiB of wav.
+        AudioError: samples that are no numbers, or that the encoder refuses.
+        ResourceError: the disk is full or not writable.
+    """
+
+    def __init__(self, path: Path, *, rate: int, channels: int, subtype: str | None = None) -> None:
+        self._path = path
+        self._channels = channels
+        self._encoding = _encoding(path)
+        self._subtype = subtype or self._encoding.subtype
+        self._rate = _written_rate(rate, self._encoding.rates)
+        self._resampler = Resampler(rate, self._rate, channels) if rate != self._rate else None
+        self._stack = ExitStack()
+        self.frames = 0
+
+    def __enter__(self) -> Writer:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic(self._path))
+            handle = self._guarded(
+                soundfile.SoundFile, str(temporary), "w", self._rate, self._channels, self._subtype,
+                format=self._encoding.format,
+            )  # fmt: skip
+            stack.callback(handle.close)
+            self._temporary, self._handle = temporary, handle
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
+            if self._resampler:
+                self._encode(self._resampler.flush())
+            self._guarded(self._handle.close)
+            self._check_written()
+
+    def write(self, block: np.ndarray) -> None:
+        """Append a block, (frames, channels) or (frames,) if mono: floats, or int16 / int32 as they are."""
+        block = block.reshape(-1, self._channels)
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            raise AudioError(
+                f"cannot write {self._path}: the audio holds samples that are no numbers (NaN or infinite)"
+            )
+        self._encode(self._resampler.feed(as_float(block)) if self._resampler else block)
+
+    def _encode(self, block: np.ndarray) -> None:
+        if self._subtype == "PCM_16" and block.dtype.kind == "f":
+            block = as_int16(block)
+        if self._encoding.format == "WAV" and (self.frames + len(block)) * self._frame_bytes > _WAV_BYTES:
+            raise UsageError(f"cannot write {self._path}: wav ends at 4 GiB", hint="use a name that ends in .flac")
+        for start in range(0, len(block), _ENCODER_FRAMES):
+            self._guarded(self._handle.write, block[start : start + _ENCODER_FRAMES])
+        self.frames += len(block)
+
+    @property
+    def _frame_bytes(self) -> int:
+        return self._channels * {"PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(self._subtype, 4)
+
+    def _guarded(self, action: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call into libsndfile, with its failures made ours."""
+        try:
+            return action(*args, **kwargs)
+        except soundfile.LibsndfileError as error:
+            if error.code == 2:  # "system error": the write itself failed
+                raise self._disk_error() from error
+            raise AudioError(f"cannot write {self._path}: {error.error_string.strip(' .')}") from error
+
+    def _check_written(self) -> None:
+        """Read the header back: encoders that write their last pages on closing do not tell when that fails."""
+        try:
+            found = soundfile.info(str(self._temporary)).frames
+        except soundfile.LibsndfileError as error:
+            raise self._disk_error() from error
+        if self.frames and abs(found - self.frames) > self._rate:
+            raise self._disk_error()
+
+    def _disk_error(self) -> ResourceError:
+        folder = self._temporary.parent
+        free_mib = shutil.disk_usage(folder).free / (1 << 20)
+        return ResourceError(
+            f"cannot write {self._path}: the disk took no more data ({free_mib:.1f} MiB free)",
+            hint=f"free some space: df -h {folder}",
+        )
+
+
+def _encoding(path: Path) -> _Encoding:
+    try:
+        return ENCODINGS[path.suffix.lower()]
+    except KeyError:
+        known = ", ".join(ENCODINGS)
+        raise UsageError(
+            f"cannot write {path}: the name must end in one of {known}", hint=f"use {path.stem or 'out'}.wav"
+        ) from None
+
+
+def _written_rate(rate: int, known: tuple[int, ...]) -> int:
+    """Take the rate itself if the encoder knows it, else the next higher one, else its highest."""
+    return rate if not known or rate in known else next((one for one in known if one > rate), known[-1])

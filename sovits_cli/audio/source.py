@@ -1,0 +1,236 @@
+"""An audio file being read, in the number format that holds its samples exactly. Whatever libsndfile reads.
+
+Decoding failures become AudioError here. Knows nothing of what the audio is for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import soundfile
+
+from sovits_cli.errors import AudioError
+from sovits_cli.terms import Span
+
+BLOCK_FRAMES: Final = 1 << 16
+_LOSSY: Final = {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"}
+_NATIVE: Final = {
+    **dict.fromkeys(("PCM_24", "PCM_32", "ALAC_20", "ALAC_24", "ALAC_32", "DWVW_24"), "int32"),
+    **dict.fromkeys(("FLOAT", *_LOSSY), "float32"),
+    "DOUBLE": "float64",
+}
+_PCM_BYTES: Final = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+_FULL_SCALE: Final = {"int16": 1 << 15, "int32": 1 << 31}
+_CLAIMED_BYTES: Final = re.compile(r"^\s*(?:data|SSND|Data size)\s*:\s*(\d+)", re.MULTILINE)
+_UNKNOWN_BYTES: Final = 0xFFFF_FF00
+_UNKNOWN_FRAMES: Final = 1 << 60
+_MPG123_LOCK: Final = threading.Lock()
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file says of itself. `frames` may be a little off for mp3; `subtype` is libsndfile's name."""
+
+    path: Path
+    rate: int
+    channels: int
+    frames: int
+    format: str
+    subtype: str
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.rate
+
+    @property
+    def lossy(self) -> bool:
+        """Whether decoding gives floats that were never stored as numbers."""
+        return self.subtype in _LOSSY
+
+    @property
+    def native_dtype(self) -> str:
+        """The smallest of int16, int32, float32, float64 that holds every sample exactly."""
+        return _NATIVE.get(self.subtype, "int16")
+
+
+class Source:
+    """An open audio file, read once from front to back.
+
+    Raises:
+        AudioError: it is missing, unreadable, no audio, empty, damaged, cut short, or holds NaN or infinite samples.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _must_be_file(path)
+        self._handle = _open(path)
+        self.info = AudioInfo(
+            path=path,
+            rate=self._handle.samplerate,
+            channels=self._handle.channels,
+            frames=self._handle.frames,
+            format=self._handle.format,
+            subtype=self._handle.subtype,
+        )
+        try:
+            _check_length(self.info, self._handle.extra_info)
+        except AudioError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handle.close()
+
+    def blocks(self, *, block_frames: int = BLOCK_FRAMES, span: Span | None = None) -> Iterator[np.ndarray]:
+        """Yield (frames, channels) blocks in `info.native_dtype`, of `block_frames` frames but for the last."""
+        wanted = span.samples if span else None
+        done = 0
+        if span:
+            self._skip(span.start)
+        while wanted is None or done < wanted:
+            block = self._read(block_frames if wanted is None else min(block_frames, wanted - done))
+            if not len(block):
+                break
+            done += len(block)
+            yield block
+        self._check_end(done, wanted)
+
+    def _read(self, frames: int) -> np.ndarray:
+        try:
+            block: np.ndarray = self._handle.read(frames, dtype=self.info.native_dtype, always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise _damaged(self.info.path, "decoding stopped at damaged data") from error
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            raise AudioError(f"{self.info.path} holds samples that are no numbers (NaN or infinite)")
+        return block
+
+    def _skip(self, frames: int) -> None:
+        """Move on by `frames`. Lossy formats are decoded up to there: their seeking is not exact."""
+        if not self.info.lossy:
+            self._handle.seek(min(frames, self.info.frames))
+            return
+        while frames > 0 and (got := len(self._read(min(frames, BLOCK_FRAMES)))):
+            frames -= got
+
+    def _check_end(self, done: int, wanted: int | None) -> None:
+        promised = self.info.frames if wanted is None else wanted
+        allowed = self.info.rate if self.info.lossy and wanted is None else 0
+        if done < promised - allowed:
+            rate = self.info.rate
+            raise _damaged(self.info.path, f"{promised / rate:.2f} s were expected, {done / rate:.2f} s can be read")
+
+
+def as_float(block: np.ndarray) -> np.ndarray:
+    """Convert a native block to float32 with full scale 1.0; exact up to 24 bits."""
+    scale = _FULL_SCALE.get(block.dtype.name)
+    floats = block.astype(np.float32, copy=False)
+    return floats if scale is None else floats * np.float32(1 / scale)
+
+
+def as_mono(block: np.ndarray) -> np.ndarray:
+    """Average the channels of a native block: (frames, channels) to (frames,) float32."""
+    floats = as_float(block)
+    channels = floats.shape[1]
+    return floats[:, 0] if channels == 1 else floats @ np.full(channels, 1 / channels, np.float32)
+
+
+def as_int16(block: np.ndarray) -> np.ndarray:
+    """Round a float block to int16, clipped at full scale."""
+    scaled = np.rint(block * np.float32(1 << 15))
+    return np.clip(scaled, -(1 << 15), (1 << 15) - 1, out=scaled).astype(np.int16)
+
+
+def conversion_hint(path: Path) -> str:
+    """Write the ffmpeg command that turns a file into one that can be read."""
+    target = path.with_suffix(".wav") if path.suffix.lower() != ".wav" else path.with_name(f"{path.stem}-fixed.wav")
+    return f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(target))}"
+
+
+def _must_be_file(path: Path) -> None:
+    """Find out by ourselves what libsndfile would call a system error."""
+    try:
+        state = path.stat()
+        if stat.S_ISDIR(state.st_mode):
+            raise AudioError(f"{path} is a folder: an audio file was expected")
+        if not stat.S_ISREG(state.st_mode):
+            raise AudioError(f"{path} is no plain file: an audio file was expected")
+        if state.st_size == 0:
+            raise AudioError(f"{path} is empty: an audio file was expected")
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        raise AudioError(f"there is no file {path}", hint=f"ls {shlex.quote(str(path.parent))}") from error
+    except OSError as error:
+        raise AudioError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _open(path: Path) -> Any:
+    """Open for reading; `.raw` has no header, and soundfile would ask for one."""
+    if path.suffix.lower() == ".raw":
+        hint = f"ffmpeg -f s16le -ar RATE -ac CHANNELS -i {shlex.quote(str(path))} out.wav"
+        raise AudioError(f"{path} is raw audio without a header: wav, flac, mp3, ogg or opus was expected", hint=hint)
+    try:
+        if path.suffix.lower() != ".mp3":
+            return soundfile.SoundFile(str(path))
+        with _MPG123_LOCK, _native_stderr_hushed():
+            return soundfile.SoundFile(str(path))
+    except soundfile.LibsndfileError as error:
+        message = (
+            f"cannot read {path} as audio ({error.error_string.strip(' .')}): wav, flac, mp3, ogg, opus can be read"
+        )
+        raise AudioError(message, hint=f"if it is audio of another kind: {conversion_hint(path)}") from error
+
+
+@contextlib.contextmanager
+def _native_stderr_hushed() -> Iterator[None]:
+    """Keep libmpg123, which has no other switch, from writing to the terminal while it opens a file."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # no stderr at all: nothing to keep quiet
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _check_length(info: AudioInfo, log: str) -> None:
+    """Refuse what is empty, and what is shorter than its header claims (libsndfile would read on in silence)."""
+    if info.frames == 0:
+        raise _damaged(info.path, "it holds no samples")
+    if info.frames > _UNKNOWN_FRAMES:  # flac written into a pipe; libsndfile cannot read its end
+        raise _damaged(info.path, "its header does not say how long it is")
+    claim = _CLAIMED_BYTES.search(log)
+    width = _PCM_BYTES.get(info.subtype)
+    if not claim or not width or int(claim[1]) >= _UNKNOWN_BYTES:
+        return
+    frame_bytes = width * info.channels
+    header_bytes = 64  # some formats count their own chunk header
+    if int(claim[1]) > info.frames * frame_bytes + frame_bytes + header_bytes:
+        promised_s = int(claim[1]) / frame_bytes / info.rate
+        raise _damaged(info.path, f"its header promises {promised_s:.2f} s, {info.duration_s:.2f} s are there")
+
+
+def _damaged(path: Path, what: str) -> AudioError:
+    return AudioError(f"{path} is damaged or cut short: {what}", hint=f"to use what is left: {conversion_hint(path)}")
