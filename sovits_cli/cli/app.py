@@ -120,6 +120,9 @@ class Root(TyperGroup):
 def _tell(error: BaseException, args: Sequence[str]) -> int:
     """Tell any failure in one line and say its exit code."""
     before_end = args[: args.index("--")] if "--" in args else args
+    if type(error).__name__ == "NoArgsIsHelpError":
+        Console().out(str(error))
+        return EXIT_OK
     told = explain(error)
     if "--debug" in before_end and not isinstance(error, Interrupted):
         traceback.print_exception(error)

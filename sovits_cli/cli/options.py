@@ -30,7 +30,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_type_hi
 import typer
 
 from sovits_cli.cli.context import Run
-from sovits_cli.config import fields, layers
+from sovits_cli.config import fields, files, layers
 from sovits_cli.errors import EXIT_SOME_FAILED
 from sovits_cli.events import Note
 from sovits_cli.report.console import Console
@@ -55,6 +55,14 @@ def option(key: str, *names: str, also: Sequence[str] = ()) -> Flag:
     """Make a flag for a setting; without `names` it is the last part of the key: slice.max_sec is --max-sec."""
     last = key.rpartition(".")[2].replace("_", "-")
     return Flag(keys=(key, *also), names=names or (f"--{last}",))
+
+
+def group(help_text: str) -> typer.Typer:
+    """Make a command that holds commands.
+
+    In its file: `app = group("...")`, and above each function `@app.command("list")`, then `@command(...)`.
+    """
+    return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 def command(*flags: Flag) -> Callable[[Callable[Concatenate[Run, P], None]], Callable[..., None]]:
@@ -147,5 +155,5 @@ def _help(row: fields.Row) -> str:
     limits = row.expected.partition(", ")[2].removesuffix(", or null").removesuffix("or null")
     notes = [limits] if limits and row.kind in (int, float) else []
     if row.default is not None and row.default is not False:
-        notes.append(f"default {layers.shown(row.default)}")
+        notes.append(f"default {files.render(row.default)}")
     return f"{row.help} [{'; '.join(notes)}]" if notes else row.help

@@ -5,6 +5,7 @@ Values follow YAML 1.2, so that `no` is a text, `1e-4` a number and `10:54` not 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,6 +108,24 @@ def scalar(text: str) -> object:
         return _value(node, "value", _Loader(""), _Budget()) if node is not None else text
     except (yaml.YAMLError, SettingsError):
         return text
+
+
+def render(value: object) -> str:
+    """Write a value so that `scalar` reads it back."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(render(item) for item in value)}]"
+    text = str(value)
+    if isinstance(value, str | Path) and not (_PLAIN.fullmatch(text) and scalar(text) == text):
+        return json.dumps(text, ensure_ascii=False)
+    return text
+
+
+_PLAIN = re.compile(r"[\w./\\~][\w./\\~ +@%-]*(?<! )")
+"""Texts that need no quotes."""
 
 
 class _Budget:

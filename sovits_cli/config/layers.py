@@ -87,13 +87,13 @@ def user_file() -> Path:
 
 def find_recipe(path: Path) -> Path:
     """Take a file as given, or the shipped recipe of that name. Raises SettingsError naming the recipes."""
-    shipped = paths.configs_dir() / f"{path.name}.yaml"
-    if path.exists() or path.suffix or path.parent != Path() or shipped.is_file() is False:
-        if path.exists() or path.suffix:
-            return path
-        names = ", ".join(sorted(found.stem for found in paths.configs_dir().glob("*.yaml")))
-        raise SettingsError(f"{path}: no such settings file or recipe", hint=f"shipped recipes: {names}")
-    return shipped
+    if path.exists() or path.suffix or path.parent != Path():
+        return path
+    recipes = {found.stem: found for found in sorted(paths.configs_dir().glob("*.yaml"))}
+    if path.name not in recipes:
+        hint = f"shipped recipes: {', '.join(recipes)}" if recipes else None
+        raise SettingsError(f"{path}: no such settings file or recipe", hint=hint)
+    return recipes[path.name]
 
 
 def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
@@ -142,26 +142,20 @@ def _explain(error: ValidationError, merged: Mapping[str, Value]) -> SettingsErr
     said = merged[key]
     row = fields.row(key)
     return SettingsError(
-        f"{key} is {shown(said.value)} ({said.origin}): expected {row.expected}", hint=f"{key}: {row.help}"
+        f"{key} is {files.render(said.value)} ({said.origin}): expected {row.expected}", hint=f"{key}: {row.help}"
     )
 
 
-def shown(value: object) -> str:
-    """Write a value as a settings file would."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(shown(item) for item in value)}]"
-    return str(value) if value != "" else '""'
+def layer_of(entries: Sequence[files.Entry], source: str) -> dict[str, Value]:
+    """Make a layer of a file's entries; `source` and the line are their origin. An empty section says nothing."""
+    sections = fields.sections()
+    placed = official.place(entries)
+    said = [entry for entry in placed if not (entry.value is None and entry.key in sections)]
+    return {entry.key: Value(entry.value, f"{source}:{entry.line}") for entry in said}
 
 
 def _file_layer(kind: str, path: Path) -> dict[str, Value]:
-    entries = official.place(files.read(path))
-    sections = fields.sections()
-    empty = [entry.key for entry in entries if entry.value is None and entry.key in sections]
-    return {e.key: Value(e.value, f"{kind} {path}:{e.line}") for e in entries if e.key not in empty}
+    return layer_of(files.read(path), f"{kind} {path}")
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, Value]:

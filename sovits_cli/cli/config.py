@@ -1,0 +1,172 @@
+"""`sovits config`: show, get, set, unset, init, validate and path. Files are checked before they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sovits_cli import paths
+from sovits_cli.cli.context import Run
+from sovits_cli.cli.options import command, group
+from sovits_cli.config import edit, fields, files, layers, official, template
+from sovits_cli.errors import SettingsError, UsageError
+from sovits_cli.events import Note, Warned
+from sovits_cli.files import atomic
+
+app = group("Show, change and check settings.")
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="a setting, as in slice.max_sec")]
+InUserFile = Annotated[bool, typer.Option("--user", help="in the user file, for every folder")]
+InProjectFile = Annotated[bool, typer.Option("--project", help="in sovits.yaml of this folder (the default)")]
+
+
+@app.command("show")
+@command()
+def show_command(
+    run: Run,
+    key: Annotated[str | None, typer.Argument(metavar="KEY", help="only this setting or section")] = None,
+    origin: Annotated[bool, typer.Option("--origin/--no-origin", help="say where each value came from")] = True,
+) -> None:
+    """Show values and where they came from.
+
+    That is: default, a file and its line, a variable, or a flag.
+    """
+    keys = _keys(key)
+    values = {name: run.resolved.value(name) for name in keys}
+    texts = {name: files.render(value) for name, value in values.items()}
+    columns = [(name, texts[name], run.origin[name] if origin else "") for name in keys]
+    document = {n: {"value": v, "origin": run.origin[n]} if origin else v for n, v in values.items()}
+    run.result(document, "\n".join(_aligned(columns)))
+
+
+@app.command("get")
+@command()
+def get_command(run: Run, key: Key) -> None:
+    """Show one value, and nothing else."""
+    fields.row(key)
+    value = run.resolved.value(key)
+    run.result(value, "" if value is None else str(value) if isinstance(value, str | Path) else files.render(value))
+
+
+@app.command("set")
+@command()
+def set_command(
+    run: Run,
+    key: Key,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="as in a settings file")],
+    user: InUserFile = False,
+    project: InProjectFile = False,
+) -> None:
+    """Set a value in a settings file.
+
+    In sovits.yaml of this folder, or in the user file. Comments stay as they are.
+    """
+    path = _chosen_file(user, project)
+    if reason := official.NO_EFFECT.get(key):
+        raise SettingsError(f"{key} has no effect: {reason}")
+    parsed = layers.parse(key, value)
+    layers.build([{key: layers.Value(parsed, "typed")}])
+    _rewrite(run, path, key, lambda text: edit.set_value(text, key, parsed, str(path)))
+
+
+@app.command("unset")
+@command()
+def unset_command(run: Run, key: Key, user: InUserFile = False, project: InProjectFile = False) -> None:
+    """Take a value out of a settings file.
+
+    Out of sovits.yaml of this folder, or of the user file. Comments stay as they are.
+    """
+    path = _chosen_file(user, project)
+    if not path.is_file():
+        raise SettingsError(f"{key} is not set in {path}: there is no such file", hint=f"sovits config show {key}")
+    _rewrite(run, path, key, lambda text: edit.unset_value(text, key, str(path)))
+
+
+@app.command("init")
+@command()
+def init_command(
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="where to write")] = layers.PROJECT_FILE,
+    force: Annotated[bool, typer.Option("--force", help="replace the file if it is there")] = False,
+) -> None:
+    """Write a commented settings file.
+
+    It explains every key; all of them are commented out.
+    """
+    if file.exists() and not force:
+        raise UsageError(f"{file} is there already", hint="sovits config init --force replaces it")
+    _write(file, template.commented_settings())
+    run.result({"file": file}, f"wrote {file}: {len(fields.table())} settings, each with its default")
+
+
+@app.command("validate")
+@command()
+def validate_command(
+    run: Run,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="only this file; else all in force")] = None,
+) -> None:
+    """Check settings.
+
+    Keys, types, ranges and relations: of one file, or of everything in force here.
+    """
+    resolved = layers.load_file(file) if file else run.resolved
+    for note in resolved.notes if file else ():
+        run.reporter.emit(Note(note))
+    said = {key: place for key, place in resolved.origin.items() if place != layers.DEFAULT}
+    text = f"{file or 'settings'}: ok, {len(said)} of {len(resolved.origin)} settings said"
+    run.result({"valid": True, "said": said, "notes": resolved.notes}, text)
+
+
+@app.command("path")
+@command()
+def path_command(run: Run) -> None:
+    """Show the files and folders in use."""
+    places = {
+        "user file": layers.user_file(),
+        "project file": layers.PROJECT_FILE.resolve(),
+        "recipes": paths.configs_dir(),
+        "models": paths.models_dir(),
+        "cache": paths.cache_dir(),
+    }
+    columns = [(name, str(path), "" if path.exists() else "not there") for name, path in places.items()]
+    document = {name.replace(" ", "_"): {"path": path, "exists": path.exists()} for name, path in places.items()}
+    run.result(document, "\n".join(_aligned(columns)))
+
+
+def _keys(wanted: str | None) -> list[str]:
+    if wanted in fields.sections():
+        return [name for name in fields.table() if name.startswith(f"{wanted}.")]
+    return [fields.row(wanted).key] if wanted else list(fields.table())
+
+
+def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    rows = list(rows)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _chosen_file(user: bool, project: bool) -> Path:
+    if user and project:
+        raise UsageError("--user and --project exclude each other", hint="give one of them")
+    return layers.user_file() if user else layers.PROJECT_FILE
+
+
+def _rewrite(run: Run, path: Path, key: str, change: Callable[[str], str]) -> None:
+    """Change one key of a file, refuse what would not be valid, and print only the change."""
+    before = run.resolved.value(key)
+    text = change(files.read_text(path) if path.exists() else "")
+    layers.build([layers.layer_of(files.entries(text, str(path)), str(path))])
+    _write(path, text)
+    after = layers.load()
+    old, new = files.render(before), files.render(after.value(key))
+    if not after.origin[key].startswith((layers.DEFAULT, "project file", "user file")):
+        run.reporter.emit(Warned(f"{key} is still {new}: {after.origin[key]} overrides {path}"))
+    run.result({"key": key, "old": before, "new": after.value(key), "file": path}, f"{key}: {old} -> {new} ({path})")
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,148 @@
+"""Changes one value in the text of a settings file and leaves every other character, comments above all, as it is.
+
+Positions come from the YAML parser; the result is read again and refused if it does not say exactly what was meant.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from sovits_cli.config import files
+from sovits_cli.errors import SettingsError
+
+INDENT = 2
+
+
+@dataclass(frozen=True)
+class _Place:
+    """How far a key exists: the innermost mapping, its entry on the way (if any), and the parts still missing."""
+
+    mapping: yaml.MappingNode
+    entry: tuple[yaml.ScalarNode, yaml.Node] | None
+    missing: tuple[str, ...]
+
+
+def set_value(text: str, key: str, value: object, name: str) -> str:
+    """Say `key: value` in YAML `text`; `name` is the file named in errors.
+
+    Errors: SettingsError if the text is not YAML or is written in a way that cannot be edited.
+    """
+    root = files.compose(text, name)
+    new = _changed(text, _find(root, key), value) if root else _ended(text) + _lines(key.split("."), value, 0)
+    return _checked(new, {**_values(text, name), key: value}, key, name)
+
+
+def unset_value(text: str, key: str, name: str) -> str:
+    """Take `key` out of YAML `text`. Raises SettingsError if it is not there."""
+    values = _values(text, name)
+    root = files.compose(text, name)
+    if root is None or key not in values:
+        raise SettingsError(f"{key} is not set in {name}", hint=f"sovits config show {key}")
+    place = _find(root, key)
+    new = _without_item(text, place) if place.mapping.flow_style else _without_lines(text, place)
+    return _checked(new, {k: v for k, v in values.items() if k != key}, key, name)
+
+
+def _find(root: yaml.MappingNode, key: str) -> _Place:
+    mapping, parts = root, key.split(".")
+    for index, part in enumerate(parts):
+        entry = next((pair for pair in mapping.value if pair[0].value == part), None)
+        if entry is None or not isinstance(entry[1], yaml.MappingNode):
+            return _Place(mapping, entry, tuple(parts[index + (entry is not None) :]))
+        mapping = entry[1]
+    return _Place(mapping, None, ())
+
+
+def _changed(text: str, place: _Place, value: object) -> str:
+    if place.entry is None:
+        return _inserted(text, place, value)
+    key_node, value_node = place.entry
+    if place.missing:  # a section without a value: its keys go below it
+        column = key_node.start_mark.column + INDENT
+        return _insert_lines(text, value_node.end_mark.index, _lines(place.missing, value, column))
+    start, end = value_node.start_mark.index, _end(value_node)
+    if start == end:
+        return f"{text[:start]} {files.render(value)}{text[end:]}"
+    return text[:start] + files.render(value) + text[end:]
+
+
+def _inserted(text: str, place: _Place, value: object) -> str:
+    if place.mapping.flow_style:
+        end = place.mapping.end_mark.index - 1
+        comma = ", " if place.mapping.value else ""
+        body = files.render(value)
+        for part in reversed(place.missing[1:]):
+            body = f"{{{part}: {body}}}"
+        return f"{text[:end].rstrip()}{comma}{place.missing[0]}: {body}{text[end:]}"
+    last = place.mapping.value[-1][1]
+    return _insert_lines(text, _end(last), _lines(place.missing, value, place.mapping.start_mark.column))
+
+
+def _insert_lines(text: str, after: int, lines: str) -> str:
+    """Put whole lines after the line that holds position `after`."""
+    end_of_line = text.find("\n", after)
+    if end_of_line < 0:
+        return _ended(text) + lines
+    return text[: end_of_line + 1] + lines + text[end_of_line + 1 :]
+
+
+def _lines(parts: tuple[str, ...] | list[str], value: object, column: int) -> str:
+    *sections, last = parts
+    lines = [f"{' ' * (column + INDENT * depth)}{section}:\n" for depth, section in enumerate(sections)]
+    return "".join(lines) + f"{' ' * (column + INDENT * len(sections))}{last}: {files.render(value)}\n"
+
+
+def _without_lines(text: str, place: _Place) -> str:
+    key_node, value_node = _entry(place)
+    start = text.rfind("\n", 0, key_node.start_mark.index) + 1
+    end = text.find("\n", _end(value_node))
+    return text[:start] + (text[end + 1 :] if end >= 0 else "")
+
+
+def _without_item(text: str, place: _Place) -> str:
+    key_node, value_node = _entry(place)
+    before, after = text[: key_node.start_mark.index], text[_end(value_node) :]
+    if comma := re.match(r"\s*,\s*", after):
+        return before + after[comma.end() :]
+    return re.sub(r"\s*,\s*$", "", before) + after
+
+
+def _entry(place: _Place) -> tuple[yaml.ScalarNode, yaml.Node]:
+    if place.entry is None:
+        raise AssertionError("only called for a key that is there")
+    return place.entry
+
+
+def _end(node: yaml.Node) -> int:
+    """Where a value ends; the parser counts the lines after a block list as part of it."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def _values(text: str, name: str) -> dict[str, object]:
+    return {entry.key: entry.value for entry in files.entries(text, name)}
+
+
+def _checked(new: str, wanted: dict[str, object], key: str, name: str) -> str:
+    """Give `new` if it says what was meant. An empty section reads as null, and may come and go."""
+    try:
+        found = _values(new, name)
+    except SettingsError:
+        found = {}
+    meant = {k: _plain(v) for k, v in wanted.items() if v is not None or k in found or k == key}
+    if {k: v for k, v in found.items() if v is not None or k in wanted} != meant:
+        raise SettingsError(f"{name}: {key} cannot be changed in the way this file is written", hint=f"edit {name}")
+    return new
+
+
+def _plain(value: object) -> object:
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
