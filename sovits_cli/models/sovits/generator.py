@@ -9,19 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sovits_cli.models.layers.channels_last import ChannelsLast
 from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d
 from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.decoder import Decoder
 
 SLOPE = 0.1
 LAST_SLOPE = 0.01
 """Before the last convolution the official code falls back to the framework's default slope."""
 
 
-class Generator(nn.Module):
-    """(B, Z, F) and style (B, G, 1) -> waveform (B, 1, F * hop).
+class Generator(Decoder):
+    """Upsampling stages, each followed by the mean of some residual blocks.
 
-    Nothing but the convolutions depends on the number of axes: with 2-D convolutions it maps (B, Z, 1, F)
-    to (B, 1, 1, T), see `channels_last`.
+    Nothing but the convolutions depends on the number of axes, which `ChannelsLast` makes use of.
     """
 
     def __init__(self, config: SovitsConfig) -> None:
@@ -49,9 +50,13 @@ class Generator(nn.Module):
             first, *others = self.resblocks[stage * self.branches : (stage + 1) * self.branches]
             total = first(x)
             for block in others:
-                total = total + block(x)
+                total += block(x)
             x = total / self.branches
         return torch.tanh(self.conv_post(F.leaky_relu(x, LAST_SLOPE)))
+
+    def for_inference(self) -> nn.Module:
+        """Channels-last on a CPU, where it was measured to pay."""
+        return ChannelsLast(self) if self.conv_pre.weight.device.type == "cpu" else self
 
 
 class ResBlock(nn.Module):
@@ -72,5 +77,5 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Transform (B, C, T)."""
         for dilated, plain in zip(self.convs1, self.convs2, strict=True):
-            x = x + plain(F.leaky_relu_(dilated(F.leaky_relu(x, SLOPE)), SLOPE))
+            x = plain(F.leaky_relu_(dilated(F.leaky_relu(x, SLOPE)), SLOPE)).add_(x)
         return x

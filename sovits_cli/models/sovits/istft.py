@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.decoder import Decoder
 
 MAX_LOG_MAGNITUDE = 5.0
 """Louder than anything a waveform in -1..1 can hold; keeps early training finite."""
 
 
-class IstftGenerator(nn.Module):
-    """(B, Z, F) and style (B, G, 1) -> waveform (B, 1, F * hop)."""
+class IstftGenerator(Decoder):
+    """ConvNeXt blocks at `istft_upsample` times the frame rate, then one spectrum for each of their frames."""
 
     def __init__(self, config: SovitsConfig) -> None:
         super().__init__()

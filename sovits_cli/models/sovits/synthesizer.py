@@ -18,6 +18,7 @@ from sovits_cli.errors import ModelError
 from sovits_cli.models.layers.masks import keep_mask
 from sovits_cli.models.layers.weight_norm import fold_weight_norm
 from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.decoder import Decoder
 from sovits_cli.models.sovits.encoders import PosteriorEncoder, PriorEncoder, blend_overlap, change_speed
 from sovits_cli.models.sovits.flow import Flow
 from sovits_cli.models.sovits.generator import Generator
@@ -26,7 +27,7 @@ from sovits_cli.models.sovits.quantizer import Quantizer
 from sovits_cli.models.sovits.style import StyleEncoder
 from sovits_cli.terms import FRAMES_PER_TOKEN
 
-DECODERS: dict[str, Callable[[SovitsConfig], nn.Module]] = {"hifigan": Generator, "istft": IstftGenerator}
+DECODERS: dict[str, Callable[[SovitsConfig], Decoder]] = {"hifigan": Generator, "istft": IstftGenerator}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Synthesizer(nn.Module):
         super().__init__()
         self.config = config
         self.enc_p = PriorEncoder(config)
-        self.dec = DECODERS[config.decoder](config)
+        self.dec: nn.Module = DECODERS[config.decoder](config)
         self.enc_q = PosteriorEncoder(config) if posterior else None
         self.flow = Flow(config)
         self.ref_enc = StyleEncoder(config.style_bins, config.style_channels, config.gin_channels)
@@ -221,9 +222,16 @@ class Synthesizer(nn.Module):
             kl_ssl=z.new_zeros(()),
         )
 
-    def fold_weight_norm(self) -> None:
-        """Turn weight-normed convolutions into plain ones; the model can then no longer be trained or saved."""
+    def prepare_for_inference(self) -> None:
+        """Take the fastest form that gives the same speech. The model can then no longer be trained or saved.
+
+        Drops the posterior encoder, folds weight norm and lays the decoder out for the device it is on.
+        """
+        self.eval()
+        self.enc_q = None
         fold_weight_norm(self)
+        if isinstance(self.dec, Decoder):
+            self.dec = self.dec.for_inference()
 
     def _style_of(self, spec: Tensor) -> Tensor:
         bins = self.config.style_bins

@@ -1,0 +1,124 @@
+"""Acoustic models: speech, its steps, streaming and semantic codes against the recorded ones."""
+
+import pytest
+import torch
+
+from tests.parity import golden
+from tests.parity.acoustic import distance, synthesizer, tensors
+
+AUDIO_TOLERANCE = 1e-4
+STEP_TOLERANCE = 1e-4
+SPEEDS = {"audio_speed125": 1.25, "audio_speed080": 0.8}
+
+
+@pytest.fixture(scope="module", params=golden.files("s2"))
+def case(request):
+    """A golden file, its model, and whatever its arrays need more than once."""
+    recorded = golden.load(request.param)
+    model = synthesizer(recorded, posterior=False)
+    return recorded, model, model.style(tensors(recorded, "refer"))
+
+
+def speak(case, **how):
+    recorded, model, ge = case
+    codes, text = tensors(recorded, "codes", "text")
+    return model.decode(codes, text, how.pop("ge", ge), **how)
+
+
+def test_audio_without_noise(case):
+    assert distance(speak(case, noise_scale=0), case[0], "audio_noise0") <= AUDIO_TOLERANCE
+
+
+def test_audio_with_noise(case):
+    (noise,) = tensors(case[0], "noise")
+    assert distance(speak(case, noise_scale=0.5, noise=noise), case[0], "audio_noise_half") <= AUDIO_TOLERANCE
+
+
+def test_audio_with_folded_weights(case):
+    recorded, _, ge = case
+    model = synthesizer(recorded, posterior=False)
+    model.prepare_for_inference()
+    folded = speak((recorded, model, ge), noise_scale=0)
+    assert distance(folded, recorded, "audio_noise0") <= AUDIO_TOLERANCE
+
+
+def test_audio_of_two_references(case):
+    recorded, model, _ = case
+    if "audio_two_ref" not in recorded:
+        pytest.skip("the file has no audio of two references")
+    ge = model.style(tensors(recorded, "refer", "refer2"))
+    assert distance(speak(case, ge=ge, noise_scale=0), recorded, "audio_two_ref") <= AUDIO_TOLERANCE
+
+
+@pytest.mark.parametrize("name", SPEEDS)
+def test_audio_at_another_speed(case, name):
+    if name not in case[0]:
+        pytest.skip(f"the file has no {name}")
+    assert distance(speak(case, noise_scale=0, speed=SPEEDS[name]), case[0], name) <= AUDIO_TOLERANCE
+
+
+def test_semantic_codes(case):
+    recorded, model, _ = case
+    ssl, wanted = tensors(recorded, "ssl", "latent_codes")
+    assert torch.equal(model.extract_latent(ssl), wanted)
+
+
+def test_steps(case):
+    recorded, model, ge = case
+    if "mid/z" not in recorded:
+        pytest.skip("the file has no intermediate steps")
+    (codes,) = tensors(recorded, "codes")
+    steps = {"ge": ge, "quantized": model.quantizer.decode(codes[:, 0])}
+    prior = model.enc_p
+    watched = {
+        "ref_enc_out": model.ref_enc,
+        "encoder_ssl_out": prior.encoder_ssl,
+        "encoder_text_out": prior.encoder_text,
+        "mrte_out": prior.mrte,
+        "enc_p_hidden": prior.encoder2,
+    }
+    hooks = [module.register_forward_hook(_keep(steps, name)) for name, module in watched.items()]
+    hooks += [prior.proj.register_forward_hook(_keep(steps, "proj")), model.dec.register_forward_hook(_keep_z(steps))]
+    model.style(tensors(recorded, "refer"))
+    speak(case, noise_scale=0)
+    for hook in hooks:
+        hook.remove()
+    steps["m_p"], steps["logs_p"] = steps.pop("proj").chunk(2, dim=1)
+    for name in steps.keys() & {key.removeprefix("mid/") for key in recorded}:
+        relative = distance(steps[name], recorded, f"mid/{name}") / abs(recorded[f"mid/{name}"]).max()
+        assert relative <= STEP_TOLERANCE, name
+
+
+def test_streaming(case):
+    recorded, model, ge = case
+    if "stream/audio0" not in recorded:
+        pytest.skip("the file has no streaming decode")
+    codes, text = tensors(recorded, "codes", "text")
+    overlap = None
+    for call in range(3):
+        tokens = int(recorded[f"stream/result_length{call}"])
+        piece = model.decode_stream(
+            codes[..., : int(recorded[f"stream/codes_end{call}"])],
+            text,
+            ge,
+            last_tokens=None if tokens < 0 else tokens,
+            overlap=overlap,
+            noise_scale=0,
+        )
+        overlap = piece.hidden[..., -4:]
+        assert distance(piece.hidden, recorded, f"stream/latent{call}") <= AUDIO_TOLERANCE
+        assert distance(piece.wave, recorded, f"stream/audio{call}") <= AUDIO_TOLERANCE
+
+
+def _keep(steps, name):
+    def hook(_module, _inputs, output):
+        steps[name] = output
+
+    return hook
+
+
+def _keep_z(steps):
+    def hook(_module, inputs, _output):
+        steps["z"] = steps["z_masked"] = inputs[0]
+
+    return hook

@@ -1,0 +1,149 @@
+"""One training pass of the acoustic model: outputs, scores, losses and gradients against the recorded ones."""
+
+import pytest
+import torch
+from torch import nn
+
+from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
+from sovits_cli.models.discriminators import Discriminators
+from sovits_cli.models.sovits.synthesizer import slices
+from sovits_cli.training import losses
+from tests.parity import golden
+from tests.parity.acoustic import distance, fill, synthesizer, tensors
+
+FORWARD_TOLERANCE = 1e-4
+LOSS_TOLERANCE = 2e-4
+GRADIENT_TOLERANCE = 2e-3
+C_MEL = 45
+PERIODS = (2, 3, 5, 7, 11, 17, 23)
+"""All official periods; a version has a leading part of them."""
+
+
+@pytest.fixture(scope="module", params=golden.files("s2_train"))
+def step(request):
+    return Step(golden.load(request.param))
+
+
+class Step:
+    """A training step on a golden batch: losses before any update, and the gradients of each network's own loss."""
+
+    def __init__(self, recorded):
+        self.recorded = recorded
+        self.model = synthesizer(recorded, posterior=True).train()
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
+        self.out = self._forward()
+        self._mels()
+        self._judge()
+        self._discriminator_step()
+        self._generator_step()
+
+    def _forward(self):
+        ssl, spec, spec_lens, text, text_lens, noise, ids_slice = tensors(
+            self.recorded, "ssl", "spec", "spec_lengths", "text", "text_lengths", "noise", "ids_slice"
+        )
+        return self.model(ssl, spec, spec_lens, text, text_lens, noise=noise, ids_slice=ids_slice)
+
+    def _mels(self):
+        config = self.model.config
+        spec, wave, ids_slice = tensors(self.recorded, "spec", "wav", "ids_slice")
+        self.real_mel = slices(log_mel_from_magnitude(spec, config.mel), ids_slice, config.segment_frames)
+        self.fake_mel = log_mel(self.out.wave[:, 0], config.mel)
+        self.real_wave = slices(wave, ids_slice * config.hop_length, config.segment_size)
+
+    def _judge(self):
+        scores = [name for name in self.recorded if name.startswith("disc/real_scores")]
+        self.judges = fill(Discriminators(PERIODS[: len(scores) - 1]), int(self.recorded["seed"])).train()
+        # one pass serves both losses, as neither network is updated between them
+        self.real, self.fake = self.judges(self.real_wave), self.judges(self.out.wave)
+
+    def _discriminator_step(self):
+        self.discriminator = losses.discriminator_loss(self.real, self.fake)
+        self.discriminator.total.backward(retain_graph=True, inputs=list(self.judges.parameters()))
+        self.discriminator_norm = norm_of(self.judges)
+
+    def _generator_step(self):
+        out = self.out
+        adversarial = losses.generator_loss(self.fake)
+        self.generator_each = adversarial.each
+        self.generator = {
+            "gen": adversarial.total,
+            "fm": losses.feature_loss(self.real, self.fake),
+            "mel": losses.mel_loss(self.real_mel, self.fake_mel) * C_MEL,
+            "kl": losses.kl_loss(out.z_p, out.logs_q, out.m_p, out.logs_p, out.keep),
+            "kl_ssl": out.kl_ssl,
+        }
+        self.generator["gen_all"] = torch.stack(list(self.generator.values())).sum()
+        self.generator["gen_all"].backward(inputs=list(self.model.parameters()))
+
+
+def norm_of(module):
+    norms = [parameter.grad.norm() for parameter in module.parameters() if parameter.grad is not None]
+    return float(torch.linalg.vector_norm(torch.stack(norms)))
+
+
+def relative(got, wanted):
+    difference, scale = abs(torch.as_tensor(got).item() - wanted), abs(wanted)
+    return difference / scale if scale else difference
+
+
+@pytest.mark.parametrize("name", ["z", "z_p", "m_p", "logs_p", "m_q", "logs_q", "quantized"])
+def test_forward(step, name):
+    # latents of 60 come from exponentials: the recorded float32 values are themselves 1.1e-4 off a float64 run
+    tolerance = FORWARD_TOLERANCE * max(1.0, abs(step.recorded[f"fwd/{name}"]).max() / 10)
+    assert distance(getattr(step.out, name), step.recorded, f"fwd/{name}") <= tolerance
+
+
+def test_wave(step):
+    assert distance(step.out.wave, step.recorded, "fwd/y_hat") <= FORWARD_TOLERANCE
+
+
+def test_mask(step):
+    assert distance(step.out.keep.float(), step.recorded, "fwd/z_mask") == 0
+
+
+def test_mels(step):
+    assert distance(step.real_mel, step.recorded, "y_mel") <= FORWARD_TOLERANCE
+    assert distance(step.fake_mel, step.recorded, "y_hat_mel") <= FORWARD_TOLERANCE
+
+
+def test_scores(step):
+    for index, (real, fake) in enumerate(zip(step.real, step.fake, strict=True)):
+        assert distance(real.score, step.recorded, f"disc/real_scores{index}") <= FORWARD_TOLERANCE
+        assert distance(fake.score, step.recorded, f"disc/gen_scores{index}") <= FORWARD_TOLERANCE
+
+
+def test_feature_maps(step):
+    means = torch.stack([feature.abs().mean() for verdict in step.fake for feature in verdict.features])
+    assert distance(means, step.recorded, "fmap_mean_abs") <= FORWARD_TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["gen", "fm", "mel", "kl", "kl_ssl", "gen_all"])
+def test_generator_losses(step, name):
+    assert relative(step.generator[name], step.recorded[f"loss/{name}"]) <= LOSS_TOLERANCE
+
+
+def test_discriminator_losses(step):
+    pairs = [
+        ([step.discriminator.total], [step.recorded["loss/disc"]]),
+        (step.discriminator.real, step.recorded["loss/disc_real"]),
+        (step.discriminator.fake, step.recorded["loss/disc_gen"]),
+        (step.generator_each, step.recorded["loss/gen_each"]),
+    ]
+    for got, wanted in pairs:
+        assert all(relative(one, other) <= LOSS_TOLERANCE for one, other in zip(got, wanted, strict=True))
+
+
+def test_gradient_norms(step):
+    assert relative(step.discriminator_norm, step.recorded["grad/disc_total_norm"]) <= GRADIENT_TOLERANCE
+    assert relative(norm_of(step.model), step.recorded["grad/gen_total_norm"]) <= GRADIENT_TOLERANCE
+    gradients = {name: parameter.grad for name, parameter in step.model.named_parameters()}
+    for key in (key for key in step.recorded if key.startswith("grad/norm/")):
+        got = gradients[key.removeprefix("grad/norm/")].norm()
+        assert relative(got, step.recorded[key]) <= GRADIENT_TOLERANCE, key
+
+
+def test_parameters_without_gradient(step):
+    without = [name for name, parameter in step.model.named_parameters() if parameter.grad is None]
+    assert sorted(without) == sorted(step.recorded["grad/params_without_grad_json"])
