@@ -15,9 +15,7 @@ from sovits_cli.terms import Precision
 
 
 def _precision_name(value: object) -> object:
-    """YAML reads `precision: 32` as a number; `16` is Lightning's old name of `16-mixed`."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+    """`16` is Lightning's old name of `16-mixed`."""
     return {"16": "16-mixed", "bf16": "bf16-mixed", "fp16": "16-mixed", "fp32": "32"}.get(str(value), value)
 
 
@@ -31,7 +29,7 @@ DiscriminatorWidth = Annotated[float, BeforeValidator(lambda value: 0.0 if value
 """A share of the official width; `none` is 0."""
 
 PrecisionName = Annotated[Precision, Field(strict=False), BeforeValidator(_precision_name)]
-"""A Lightning precision; numbers and the old short names are taken too."""
+"""A Lightning precision; the old short names are taken too."""
 
 
 class Section(BaseModel):
@@ -206,7 +204,9 @@ class SovitsTrainSettings(Section):
     decay_steps: int | None = Field(
         default=None, ge=1, description="step at which lr_end is reached; null: the last one"
     )
-    segment_size: int = Field(default=20_480, ge=1, description="samples of audio per clip that the losses see")
+    segment_size: int | None = Field(
+        default=None, ge=1, description="samples of audio per clip that the losses see; null: as the base model"
+    )
     c_mel: float = Field(default=45.0, ge=0, description="weight of the mel loss")
     c_kl: float = Field(default=1.0, ge=0, description="weight of the KL loss")
     c_stft: float = Field(default=0.0, ge=0, description="weight of the multi-resolution STFT loss")
