@@ -1,0 +1,1 @@
+"""Preparing a dataset: transcripts and audio in, features out."""

@@ -1,0 +1,87 @@
+"""`sovits prep`: slices and transcripts to a dataset."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sovits_cli.cli.context import Run
+from sovits_cli.cli.options import command, option
+from sovits_cli.errors import UsageError
+from sovits_cli.events import Chose
+from sovits_cli.report.lengths import clock, length_table
+
+if TYPE_CHECKING:
+    from sovits_cli.prep.pipeline import PrepReport
+
+
+@command(
+    option("prep.lang"),
+    option("prep.out", "--out", "-o"),
+    option("prep.model"),
+    option("prep.workers"),
+    option("data.max_sec"),
+    option("data.min_sec"),
+)
+def prep_command(
+    run: Run,
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            help="folder of recordings with transcripts, slices, .list, LJSpeech metadata.csv or experiment folder; "
+            "without it: slices/"
+        ),
+    ] = None,
+) -> None:
+    """Make a dataset from recordings and what is said in them.
+
+    Transcripts lie beside the recordings (talk.wav, talk.txt), or in a .list of path|speaker|language|text, or in an
+    LJSpeech metadata.csv. What is done is not done again: run it as often as you like.
+    """
+    settings = run.settings
+    place = source or _default_source(settings.slice.out)
+
+    from sovits_cli.checkpoints import bundle
+    from sovits_cli.data import sources
+    from sovits_cli.prep.loading import BundleModels
+    from sovits_cli.prep.pipeline import PrepOptions, prepare
+
+    manifest = sources.read(place, settings.prep.lang)
+    chosen = bundle.find(settings.prep.model, runs=settings.train.out, trained=False)
+    why = f"{manifest.kind}; without an argument: {settings.slice.out}" if source is None else manifest.kind
+    run.reporter.emit(Chose("dataset", f"{place} -> {settings.prep.out}", why))
+    run.reporter.emit(Chose("model", chosen.name, chosen.why))
+    options = PrepOptions(
+        min_sec=settings.data.min_sec,
+        max_sec=settings.data.max_sec,
+        workers=settings.prep.workers or os.cpu_count() or 1,
+    )
+    models = BundleModels(chosen, run.device, _reference(settings.prep.model, chosen.name))
+    report = prepare(manifest, settings.prep.out, models, options, run.reporter)
+    run.result(report, text=_told(report))
+
+
+def _default_source(slices: Path) -> Path:
+    if not slices.is_dir():
+        raise UsageError(
+            f"nothing to prepare: there is no {slices}/ here and no folder was named",
+            hint="sovits prep FOLDER --lang en, or first sovits slice RECORDING",
+        )
+    return slices
+
+
+def _reference(asked: str | None, name: str) -> str:
+    """What finds the model again: the folder if one was named, else its name."""
+    return str(Path(asked).resolve()) if asked and Path(asked).exists() else name
+
+
+def _told(report: PrepReport) -> str:
+    """What the user reads at the end."""
+    counts = f"{report.clips} clips, {clock(report.seconds)} h, {', '.join(report.languages)}"
+    notes = [f"features of {report.model}"]
+    notes += [f"{report.reused} as they were"] if report.reused else []
+    notes += [f"{len(report.left_out)} left out"] if report.left_out else []
+    return f"{report.dataset}: {counts} ({'; '.join(notes)})\n{length_table(report.lengths)}\nnext: sovits train"

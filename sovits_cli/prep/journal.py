@@ -1,0 +1,115 @@
+"""What is already done: one JSON line per finished step of a clip, appended at once, so that a kill loses one clip.
+
+Knows nothing of the steps. A line holds step, name, key (what the result depends on) and, until the tables of the
+dataset are written, the result itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from io import BufferedWriter
+from pathlib import Path
+from typing import Any
+
+from sovits_cli.files import atomic, write_error
+
+JOURNAL_FILE = "prep.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished step: its key, and its result if that is kept here."""
+
+    key: str
+    row: Any = None
+
+
+class Journal:
+    """The journal of one dataset folder, open for appending. A torn last line is cut off.
+
+    Raises:
+        ResourceError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._entries: dict[tuple[str, str], Entry] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._read()
+            self._handle: BufferedWriter = path.open("ab")
+        except OSError as error:
+            raise write_error(path, error) from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.close()
+
+    def get(self, step: str, name: str) -> Entry | None:
+        """The last finished run of a step."""
+        return self._entries.get((step, name))
+
+    def add(self, step: str, name: str, key: str, row: Any = None) -> None:
+        """A step is finished. On disk when this returns."""
+        self._entries[step, name] = Entry(key, row)
+        self._append({"step": step, "name": name, "key": key, "row": row})
+
+    def forget(self, step: str, name: str) -> None:
+        """A result is about to be replaced: should the run end here, it belongs to no key."""
+        if self._entries.pop((step, name), None):
+            self._append({"step": step, "name": name, "key": None})
+
+    def compact(self, steps: Sequence[str], names: Sequence[str], keep_rows_of: Collection[str]) -> None:
+        """Rewrite the journal: these clips in this order, results only of `keep_rows_of`."""
+        self._handle.close()
+        lines = []
+        for name in names:
+            for step in steps:
+                entry = self._entries.get((step, name))
+                if entry is not None:
+                    row = entry.row if step in keep_rows_of else None
+                    lines.append(_line({"step": step, "name": name, "key": entry.key, "row": row}))
+        with atomic(self._path) as place:
+            place.write_bytes(b"".join(lines))
+        self._handle = self._path.open("ab")
+
+    def _append(self, values: dict[str, Any]) -> None:
+        try:
+            self._handle.write(_line(values))
+            self._handle.flush()
+        except OSError as error:
+            raise write_error(self._path, error) from error
+
+    def _read(self) -> None:
+        if not self._path.exists():
+            return
+        written = self._path.read_bytes()
+        whole = written.rfind(b"\n") + 1
+        for line in written[:whole].splitlines():
+            self._take(line)
+        if whole < len(written):
+            with self._path.open("r+b") as handle:
+                handle.truncate(whole)
+
+    def _take(self, line: bytes) -> None:
+        """Take one line; one that is none of ours (a damaged disk) is work to be done again."""
+        try:
+            values = json.loads(line)
+            place = str(values["step"]), str(values["name"])
+            key = values["key"]
+        except (ValueError, KeyError, TypeError):
+            return
+        if key is None:
+            self._entries.pop(place, None)
+        else:
+            self._entries[place] = Entry(str(key), values.get("row"))
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    return (
+        json.dumps({key: value for key, value in values.items() if value is not None or key == "key"}).encode() + b"\n"
+    )

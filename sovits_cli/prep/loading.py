@@ -1,0 +1,86 @@
+"""The frozen models of a bundle: loaded when first needed, identified by the bytes of their files."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from sovits_cli.checkpoints.bundle import Bundle, sovits_model
+from sovits_cli.errors import ModelError
+from sovits_cli.features import content, semantic
+from sovits_cli.features.bert import BertFeatures
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.prep import digests
+from sovits_cli.versions import ContentKind
+
+CONTENT_SCALE = {ContentKind.HUBERT: 1145.14, ContentKind.PHONETIC: 1.0}
+"""Full scale as the encoder hears it in preparation. The odd number is the official program's."""
+
+
+class BundleModels:
+    """The models of a bundle on one device.
+
+    Args:
+        bundle: where their files are.
+        device: where they run.
+        name: what finds the bundle again: its name, or its folder.
+    """
+
+    def __init__(self, bundle: Bundle, device: str, name: str) -> None:
+        self._bundle = bundle
+        self._device = torch.device(device)
+        self.name = name
+        self.version = bundle.version
+        self.content_scale = CONTENT_SCALE[bundle.version.content]
+
+    @cached_property
+    def content_key(self) -> str:
+        """Digest of the content encoder's files."""
+        return digests.of_place(self._bundle.content)
+
+    @cached_property
+    def semantic_key(self) -> str:
+        """Digest of the SoVITS file, which holds the codebook."""
+        return digests.of_place(self._bundle.sovits)
+
+    @cached_property
+    def bert_key(self) -> str | None:
+        """Digest of the text encoder's files."""
+        return None if self._bundle.bert is None else digests.of_place(self._bundle.bert)
+
+    def encode(self, wave: Tensor) -> Tensor:
+        """Samples (T,) to content features (1, C, F)."""
+        with torch.inference_mode():
+            return self._stored(self._content.encode(wave.to(self._device)))
+
+    def tokens(self, features: Tensor) -> list[int]:
+        """Content features (1, C, F) to semantic tokens."""
+        with torch.inference_mode():
+            codes = semantic.tokens(self._synthesizer, features.to(self._device))
+            return [int(code) for code in codes.tolist()]
+
+    def bert(self, norm: str, word2ph: list[int]) -> Tensor:
+        """Normalised text to BERT features (D, P)."""
+        with torch.inference_mode():
+            return self._stored(self._bert.features(norm, word2ph))
+
+    def _stored(self, features: Tensor) -> Tensor:
+        """Half precision where a GPU made them, as the official program stores them."""
+        half = self._device.type == "cuda" and bool(features.abs().max() < torch.finfo(torch.float16).max)
+        return features.to("cpu", torch.float16 if half else torch.float32)
+
+    @cached_property
+    def _content(self) -> content.ContentEncoder:
+        return content.load(self._bundle, self._device)
+
+    @cached_property
+    def _synthesizer(self) -> Synthesizer:
+        return sovits_model(self._bundle).to(self._device)
+
+    @cached_property
+    def _bert(self) -> BertFeatures:
+        if self._bundle.bert is None:
+            raise ModelError(f"{self._bundle.name} has no text encoder", hint="sovits models inspect")
+        return BertFeatures.load(self._bundle.bert, self._device)

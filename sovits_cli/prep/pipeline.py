@@ -1,0 +1,200 @@
+"""Preparing a dataset: utterances in, an official experiment folder out. Every step skips what is done.
+
+The tables list only clips that passed every step, so that training sees whole clips. A killed run goes on where it
+was, and ends with the same files. Knows no settings and no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sovits_cli.data.layout import DatasetInfo, Experiment, LeftOut, Row, Rows
+from sovits_cli.data.lengths import Bucket, histogram, too_few_long
+from sovits_cli.data.manifest import Manifest
+from sovits_cli.errors import DatasetError, UsageError
+from sovits_cli.events import Note, Reporter, Warned
+from sovits_cli.files import write_error
+from sovits_cli.prep.alignment import AlignmentStep
+from sovits_cli.prep.audio import AudioStep
+from sovits_cli.prep.bert import BertStep
+from sovits_cli.prep.content import ContentStep
+from sovits_cli.prep.journal import JOURNAL_FILE, Journal
+from sovits_cli.prep.models import Models
+from sovits_cli.prep.semantic import SemanticStep
+from sovits_cli.prep.source import SourceStep
+from sovits_cli.prep.step import Clip, Runner, Step
+from sovits_cli.prep.transcript import TranscriptStep
+
+LEFTOVERS = ".*.partial*"
+"""What a killed run leaves of a file it was writing."""
+
+
+@dataclass(frozen=True)
+class PrepOptions:
+    """Which recordings are taken, in seconds, and how many threads read them."""
+
+    min_sec: float
+    max_sec: float
+    workers: int
+
+
+@dataclass(frozen=True)
+class PrepReport:
+    """What a dataset holds after a run.
+
+    Args:
+        dataset: its folder.
+        model, version: whose features it holds.
+        clips: in the tables.
+        seconds: their audio.
+        reused: clips for which nothing had to be done.
+        languages: codes of the transcripts.
+        lengths: clips by length.
+        left_out: what is not in the tables, and why.
+    """
+
+    dataset: Path
+    model: str
+    version: str
+    clips: int
+    seconds: float
+    reused: int
+    languages: tuple[str, ...]
+    lengths: tuple[Bucket, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def prepare(manifest: Manifest, out: Path, models: Models, options: PrepOptions, reporter: Reporter) -> PrepReport:
+    """Make or complete the dataset `out`.
+
+    Raises:
+        DatasetError: no clip is left.
+        ResourceError: the folder cannot be written, or the disk is full. What was done is kept.
+    """
+    experiment = Experiment(out)
+    _open_folder(experiment, manifest, models, reporter)
+    with Journal(out / JOURNAL_FILE) as journal:
+        runner = Runner(journal, options.workers, reporter)
+        for item in manifest.left_out:
+            runner.leave_out(item)
+        clips = [Clip(utterance) for utterance in manifest.utterances]
+        steps = _steps(experiment, manifest, models, options, reporter)
+        for step in steps:
+            clips = runner.run(step, clips)
+            if not clips:
+                raise _nothing_left(manifest, runner.left_out)
+        _write_tables(experiment, manifest, clips, models)
+        journal.compact([step.name for step in steps], [clip.name for clip in clips], {SourceStep.name})
+    advice = too_few_long([clip.seconds for clip in clips], options.max_sec)
+    if advice is not None:
+        reporter.emit(Warned(advice.text, advice.hint))
+    return _report(out, clips, models, runner.left_out)
+
+
+def _steps(
+    experiment: Experiment, manifest: Manifest, models: Models, options: PrepOptions, reporter: Reporter
+) -> list[Step[Any]]:
+    """All steps in order. A new one is a file beside this one and a line here."""
+    source = manifest.experiment
+    return [
+        SourceStep(options.min_sec, options.max_sec),
+        TranscriptStep(models.version.symbols, _known(experiment.text_file, experiment.read_text)),
+        AlignmentStep(experiment, source),
+        AudioStep(experiment),
+        BertStep(experiment, models, source),
+        ContentStep(experiment, models, source, reporter),
+        SemanticStep(experiment, models, _known(experiment.semantic_file, experiment.read_semantic)),
+    ]
+
+
+def _open_folder(experiment: Experiment, manifest: Manifest, models: Models, reporter: Reporter) -> None:
+    """Make the folder, clear away what a killed run was writing, and tell what an earlier run left."""
+    root = experiment.root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for folder in (root, *(entry for entry in root.iterdir() if entry.is_dir())):
+            for leftover in folder.glob(LEFTOVERS):
+                leftover.unlink()
+    except FileExistsError as error:
+        raise UsageError(f"cannot write {root}: it is no folder", hint="name another with --out") from error
+    except OSError as error:
+        raise write_error(root, error) from error
+    before = experiment.read_info()
+    if before is None:
+        return
+    if before.model != models.name:
+        reporter.emit(Note(f"{root} was made for {before.model}: making its features anew for {models.name}"))
+    if _is_other(manifest, experiment) and before.sources != _sources(manifest):
+        reporter.emit(
+            Warned(
+                f"{root} was made from {', '.join(before.sources)}: its clips are not part of it any more",
+                hint="use --out to keep both",
+            )
+        )
+
+
+def _known(path: Path, read: Callable[[], Rows[Row]]) -> dict[str, Row]:
+    """The rows of a table of an earlier run; none if there is none, or it cannot be used."""
+    try:
+        return read().good if path.is_file() else {}
+    except DatasetError:
+        return {}
+
+
+def _write_tables(experiment: Experiment, manifest: Manifest, clips: Sequence[Clip], models: Models) -> None:
+    before = experiment.read_info()
+    keeps = before is not None and not _is_other(manifest, experiment)
+    info = DatasetInfo(
+        model=models.name,
+        version=models.version.name,
+        symbols=models.version.symbols.value,
+        languages=_languages(clips),
+        sources=before.sources if before is not None and keeps else _sources(manifest),
+        items=len(clips),
+        seconds=_seconds(clips),
+    )
+    experiment.write_text(clip.text for clip in clips if clip.text is not None)
+    experiment.write_semantic((clip.name, clip.codes) for clip in clips)
+    experiment.write_info(info)
+
+
+def _report(root: Path, clips: Sequence[Clip], models: Models, left_out: Sequence[LeftOut]) -> PrepReport:
+    return PrepReport(
+        dataset=root,
+        model=models.name,
+        version=models.version.name,
+        clips=len(clips),
+        seconds=_seconds(clips),
+        reused=sum(not clip.worked for clip in clips),
+        languages=_languages(clips),
+        lengths=histogram([clip.seconds for clip in clips]),
+        left_out=tuple(left_out),
+    )
+
+
+def _nothing_left(manifest: Manifest, left_out: Sequence[LeftOut]) -> DatasetError:
+    first = left_out[0]
+    return DatasetError(
+        f"no clip of {manifest.source} can be used: {len(left_out)} left out, the first: {first.name}: {first.reason}",
+        hint="see the reason of each above",
+    )
+
+
+def _is_other(manifest: Manifest, experiment: Experiment) -> bool:
+    """Whether the source is anything but the dataset itself."""
+    return manifest.experiment is None or not manifest.experiment.root.samefile(experiment.root)
+
+
+def _sources(manifest: Manifest) -> tuple[str, ...]:
+    return (str(manifest.source.resolve()),)
+
+
+def _languages(clips: Sequence[Clip]) -> tuple[str, ...]:
+    return tuple(sorted({clip.utterance.language for clip in clips}))
+
+
+def _seconds(clips: Sequence[Clip]) -> float:
+    return round(sum(clip.seconds for clip in clips), 2)

@@ -1,0 +1,141 @@
+"""What a step of preparation is, and how one is run over all clips: what is done is kept, the rest done in order.
+
+Knows nothing of any particular step.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sovits_cli.data.layout import LeftOut, TextRow
+from sovits_cli.data.manifest import Utterance
+from sovits_cli.errors import InputError
+from sovits_cli.events import Progress, Reporter, Skipped
+from sovits_cli.prep.journal import Journal
+
+Prepared = TypeVar("Prepared")
+
+AHEAD_PER_WORKER = 2
+"""Clips in memory per worker, prepared or being prepared."""
+
+
+@dataclass
+class Clip:
+    """One utterance on its way through the steps, each of which fills in what it found.
+
+    Args:
+        utterance: recording and transcript.
+        digest: of the recording's bytes.
+        seconds: of the recording.
+        text: phones and normalised text.
+        codes: semantic tokens.
+        keys: step name -> what its result depends on.
+        worked: some step had to be done in this run.
+    """
+
+    utterance: Utterance
+    digest: str = ""
+    seconds: float = 0.0
+    text: TextRow | None = None
+    codes: tuple[int, ...] = ()
+    keys: dict[str, str] = field(default_factory=dict)
+    worked: bool = False
+
+    @property
+    def name(self) -> str:
+        """Key of every file of this clip."""
+        return self.utterance.name
+
+
+class Step(ABC, Generic[Prepared]):
+    """One step. Any InputError leaves the clip out; other errors stop the run."""
+
+    name: str
+
+    @abstractmethod
+    def key(self, clip: Clip) -> str:
+        """Digest of all that the result depends on."""
+
+    @abstractmethod
+    def recall(self, clip: Clip, row: Any) -> bool:
+        """Take the result of an earlier run with the same key; False if it is gone."""
+
+    @abstractmethod
+    def prepare(self, clip: Clip) -> Prepared:
+        """Do what needs no model, in a worker thread."""
+
+    @abstractmethod
+    def finish(self, clip: Clip, prepared: Prepared) -> Any:
+        """Do the rest, in the main thread and in the order of the clips. Gives a row for the journal, or None."""
+
+
+@dataclass
+class Runner:
+    """Runs steps over clips, and remembers what was left out.
+
+    Args:
+        journal: what earlier runs did.
+        workers: threads that prepare.
+        reporter: hears of progress and of what is left out.
+    """
+
+    journal: Journal
+    workers: int
+    reporter: Reporter
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def run(self, step: Step[Any], clips: Sequence[Clip]) -> list[Clip]:
+        """Run one step; give the clips that passed it, in order."""
+        kept: list[Clip] = []
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix=f"prep-{step.name}")
+        try:
+            for done, (clip, prepared) in enumerate(self._ahead(step, clips, pool), start=1):
+                try:
+                    if prepared is not None:
+                        self._finish(step, clip, prepared.result())
+                    kept.append(clip)
+                except InputError as error:
+                    self.leave_out(LeftOut(clip.name, error.message))
+                self.reporter.emit(Progress(step.name, done, len(clips), "clips"))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return kept
+
+    def leave_out(self, item: LeftOut) -> None:
+        """Name an item that is not used."""
+        self.left_out.append(item)
+        self.reporter.emit(Skipped(item.name, item.reason))
+
+    def _ahead(
+        self, step: Step[Any], clips: Sequence[Clip], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[Clip, Future[Any] | None]]:
+        """Clips in order, each with what is being prepared for it, or None if it is done already."""
+        waiting: deque[tuple[Clip, Future[Any] | None]] = deque()
+        for clip in clips:
+            waiting.append((clip, self._begin(step, clip, pool)))
+            if len(waiting) > self.workers * AHEAD_PER_WORKER:
+                yield waiting.popleft()
+        yield from waiting
+
+    def _begin(self, step: Step[Any], clip: Clip, pool: ThreadPoolExecutor) -> Future[Any] | None:
+        try:
+            key = clip.keys[step.name] = step.key(clip)
+            entry = self.journal.get(step.name, clip.name)
+            if entry is not None and entry.key == key and step.recall(clip, entry.row):
+                return None
+        except InputError as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed
+        clip.worked = True
+        self.journal.forget(step.name, clip.name)
+        return pool.submit(step.prepare, clip)
+
+    def _finish(self, step: Step[Any], clip: Clip, prepared: Any) -> None:
+        row = step.finish(clip, prepared)
+        self.journal.add(step.name, clip.name, clip.keys[step.name], row)
