@@ -122,6 +122,10 @@ class Stack(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
 
+    def blocks(self) -> list[Block]:
+        """Give the blocks in order."""
+        return [layer for layer in self.layers if isinstance(layer, Block)]
+
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
         """Run all blocks on `x` (B, L, D); `keep` (B, 1, L, L)."""
         for layer in self.layers:

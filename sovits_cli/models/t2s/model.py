@@ -8,6 +8,9 @@ Legend: B batch, P phones, S semantic tokens, L = P + S, D width, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +18,7 @@ from torch import Tensor, nn
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.layers import SinePosition, Stack, TokenEmbedding
 from sovits_cli.models.t2s.loss import T2SLoss, eos_padded, summed_cross_entropy, top3_accuracy
+from sovits_cli.models.t2s.stack import CachedStack
 
 
 class Text2Semantic(nn.Module):
@@ -30,6 +34,7 @@ class Text2Semantic(nn.Module):
         self.ar_audio_position = SinePosition(config.width, config.position_dropout)
         self.h = Stack(config)
         self.ar_predict_layer = nn.Linear(config.width, config.vocab, bias=False)
+        self._prepared: CachedStack | None = None
 
     def forward(
         self,
@@ -79,6 +84,35 @@ class Text2Semantic(nn.Module):
         """Tokens (B, S) to vectors with positions counted from 0 (B, S, D)."""
         out: Tensor = self.ar_audio_position(self._drop(self.ar_audio_embedding(codes)))
         return out
+
+    def prepare_for_inference(self) -> None:
+        """Lay the weights out for fast decoding where the device has such a layout (CPU), once; a copy.
+
+        Any later change of the weights through this module (training, loading, moving) undoes it.
+        """
+        self._prepared = self.cached_stack(pack=True)
+
+    def cached_stack(self, *, pack: bool = False) -> CachedStack:
+        """Give the blocks as decoding runs them: prepared ones if there are, else plain views of the weights."""
+        if self._prepared is not None:
+            return self._prepared
+        return CachedStack(self.h.blocks(), self.ar_predict_layer.weight, pack=pack)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and evaluation; training forgets prepared weights, which would grow stale."""
+        if mode:
+            self._prepared = None
+        return super().train(mode)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load weights as any module does, forgetting prepared ones."""
+        self._prepared = None
+        return super().load_state_dict(*args, **kwargs)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        self._prepared = None  # the device or number format changes
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.config.embedding_dropout, self.training)
