@@ -1,0 +1,220 @@
+"""Slicing at silence as a state machine: blocks of a mono signal in, spans out.
+
+Boundaries are those of the official slicer; on top comes the hard limit it lacks: a clip longer than `max_s` is cut
+again where it is quietest. Knows nothing of files. Memory does not grow with the signal, and the spans do not depend
+on how it is cut into blocks.
+
+Positions are frames (one RMS value every hop) inside, samples outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sovits_cli.audio.levels import History, LevelMeter
+from sovits_cli.errors import UsageError
+from sovits_cli.terms import Span
+
+_LULL_MS = 200
+"""A forced cut goes into the quietest stretch of this length: a pause, rather than the closure of one consonant."""
+
+_SEARCH_S = 5.0
+"""A forced cut is searched over this long before the limit, or a quarter of the limit if that is more."""
+
+
+@dataclass(frozen=True)
+class SlicerParams:
+    """What counts as silence, and how long a slice may be. Defaults are the official interface's.
+
+    Args:
+        threshold_db: RMS below this is silence, dB of full scale.
+        min_length_ms: no cut at silence before a slice is this long.
+        min_interval_ms: the shortest silence to cut at.
+        hop_ms: distance of the RMS values.
+        max_sil_kept_ms: silence kept around a cut; longer silence is left out.
+        max_s: hard limit of a slice, or None as in the official slicer.
+    """
+
+    threshold_db: float = -34.0
+    min_length_ms: float = 4000
+    min_interval_ms: float = 300
+    hop_ms: float = 10
+    max_sil_kept_ms: float = 500
+    max_s: float | None = 54.0
+
+    def __post_init__(self) -> None:
+        """Check the relations that the algorithm needs. Raises UsageError."""
+        for low, high in (("min_interval", "min_length"), ("hop_size", "min_interval"), ("hop_size", "max_sil_kept")):
+            if self._ms(high) < self._ms(low):
+                raise UsageError(
+                    f"{high} ({self._ms(high):g} ms) is less than {low} ({self._ms(low):g} ms): "
+                    "expected min_length >= min_interval >= hop_size and max_sil_kept >= hop_size",
+                    hint=f"raise --{high.replace('_', '-')} or lower --{low.replace('_', '-')}",
+                )
+        if self.hop_ms <= 0:
+            raise UsageError(f"hop_size is {self.hop_ms:g} ms: expected more than 0")
+        if self.max_s is not None and self.max_s * 1000 < 4 * self.hop_ms:
+            raise UsageError(f"max_sec ({self.max_s:g} s) is less than four times hop_size ({self.hop_ms:g} ms)")
+
+    def _ms(self, key: str) -> float:
+        return {
+            "min_length": self.min_length_ms,
+            "min_interval": self.min_interval_ms,
+            "hop_size": self.hop_ms,
+            "max_sil_kept": self.max_sil_kept_ms,
+        }[key]
+
+
+class Slicer:
+    """Feed blocks of a mono signal at `rate`, get finished spans; `flush` at the end.
+
+    Spans come in order and never overlap; what lies between them is silence left out.
+    """
+
+    def __init__(self, params: SlicerParams, rate: int) -> None:
+        self._hop = round(rate * params.hop_ms / 1000)
+        if self._hop < 1:
+            raise UsageError(f"hop_size is {params.hop_ms:g} ms: less than one sample at {rate} Hz")
+        window = min(round(rate * params.min_interval_ms / 1000), 4 * self._hop)
+        self._meter = LevelMeter(self._hop, window)
+        self._threshold = 10 ** (params.threshold_db / 20)
+        # The official program rounds two of these before dividing and one after; so it has to be done here.
+        self._min_length = round(round(rate * params.min_length_ms / 1000) / self._hop)
+        self._min_interval = round(rate * params.min_interval_ms / 1000 / self._hop)
+        self._kept = round(round(rate * params.max_sil_kept_ms / 1000) / self._hop)
+        self._set_limit(params.max_s, rate)
+
+        self._history = History()
+        self._samples = 0
+        self._silence: int | None = None  # first frame of the silence that is going on
+        self._sealed: int | None = None  # the cut at its beginning, once nothing can change it any more
+        self._clip = 0  # where the official clip begins, the yardstick of min_length
+        self._piece = 0  # where the next span begins: later than the clip after a forced cut
+        self._heard = False
+
+    def _set_limit(self, max_s: float | None, rate: int) -> None:
+        self._max_samples = None if max_s is None else int(max_s * rate)
+        self._max = (self._max_samples or 0) // self._hop
+        self._lull = max(1, round(rate * _LULL_MS / 1000 / self._hop))
+        self._search = max(1, self._max // 4, min(self._max // 2, round(rate * _SEARCH_S / self._hop)))
+        self._crumb = max(1, min(self._min_length, self._search))
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing so far was above the threshold."""
+        return not self._heard
+
+    def feed(self, block: np.ndarray) -> list[Span]:
+        """Take float samples (frames,); give the spans that are certain now."""
+        self._samples += len(block)
+        spans: list[Span] = []
+        for levels in self._meter.feed(block):
+            spans += self._advance(levels)
+        return spans
+
+    def flush(self) -> list[Span]:
+        """End the signal; give the remaining spans, up to the last sample or the silence at the end."""
+        spans: list[Span] = []
+        for levels in self._meter.flush():
+            spans += self._advance(levels)
+        end = self._history.end
+        if self._silence is None or end - self._silence < self._min_interval:
+            return spans + self._close(end)
+        return spans + self._close(self._left_cut(self._silence))
+
+    def _advance(self, levels: np.ndarray) -> list[Span]:
+        """Walk over the frames where loud turns quiet or quiet loud; nothing happens at the others."""
+        first = self._history.end
+        self._history.append(levels)
+        quiet = levels < self._threshold
+        self._heard = self._heard or not quiet.all()
+        turns = np.flatnonzero(np.diff(quiet, prepend=self._silence is not None))
+        spans: list[Span] = []
+        for frame in (turns + first).tolist():
+            if self._silence is None:
+                self._silence = frame
+            else:
+                spans += self._end_silence(self._silence, frame)
+                self._silence = self._sealed = None
+        spans += self._cut_at_limit() if self._silence is None else self._seal(self._silence)
+        self._forget()
+        return spans
+
+    def _end_silence(self, begin: int, end: int) -> list[Span]:
+        """Cut at the silence of frames `begin` to `end`, if it is long enough and so is the clip before it."""
+        leading = begin == 0 and end > self._kept
+        middle = end - begin >= self._min_interval and end - self._clip >= self._min_length
+        if not (leading or middle):
+            return []
+        left, right = self._cuts(begin, end)
+        spans = self._close(0 if begin == 0 else left)
+        self._clip = self._piece = right
+        return spans
+
+    def _cuts(self, begin: int, end: int) -> tuple[int, int]:
+        """Choose where the clip before a silence ends and the next one begins: one place, unless it is long."""
+        quietest = self._history.quietest
+        if end - begin <= self._kept:
+            cut = quietest(begin, end)
+            return cut, cut
+        left, right = self._left_cut(begin), quietest(end - self._kept, end)
+        if end - begin > 2 * self._kept:
+            return left, right
+        if begin == 0:
+            return 0, right
+        between = quietest(end - self._kept, begin + self._kept)
+        return min(left, between), max(right, between)
+
+    def _left_cut(self, begin: int) -> int:
+        """Choose the end of the clip before a long silence."""
+        return self._history.quietest(begin, begin + self._kept) if self._sealed is None else self._sealed
+
+    def _seal(self, begin: int) -> list[Span]:
+        """Finish the clip before the silence that is going on, once its end is certain."""
+        length = self._history.end - begin
+        certain = begin == 0 or self._history.end - self._clip >= self._min_length
+        if self._sealed is not None or not certain or length <= max(2 * self._kept, self._min_interval):
+            return []
+        self._sealed = self._left_cut(begin)
+        return self._close(self._sealed) if begin > 0 else []
+
+    def _close(self, end: int) -> list[Span]:
+        """Finish the open piece at frame `end`; nothing if it is finished already."""
+        spans = self._cut_at_limit(end)
+        span = Span(self._piece * self._hop, self._sample(end))
+        self._piece = max(self._piece, end)
+        return [*spans, span] if span.samples > 0 else spans
+
+    def _cut_at_limit(self, end: int | None = None) -> list[Span]:
+        """Cut the open piece while it is too long: up to `end` if that is known, else as far as it is certain.
+
+        What is left for the last piece is never a crumb. The cuts depend on the piece alone, not on when they are made.
+        """
+        spans: list[Span] = []
+        while self._max_samples is not None:
+            limit = self._piece + self._max
+            if end is None and self._history.end <= limit + self._crumb:
+                break
+            if end is not None and self._sample(end) - self._piece * self._hop <= self._max_samples:
+                break
+            latest = limit if end is None else min(limit, end - self._crumb)
+            cut = self._history.quietest_lull(limit - self._search, latest, self._lull)
+            spans.append(Span(self._piece * self._hop, cut * self._hop))
+            self._piece = cut
+        return spans
+
+    def _forget(self) -> None:
+        """Drop the levels that no cut can look at any more."""
+        end = self._history.end
+        needed = [end]
+        if self._sealed is not None:
+            needed.append(end - self._kept)
+        else:
+            needed += [] if self._silence is None else [self._silence]
+            needed += [] if self._max_samples is None else [self._piece + self._max - self._search]
+        self._history.forget(min(needed))
+
+    def _sample(self, frame: int) -> int:
+        return min(frame * self._hop, self._samples)
