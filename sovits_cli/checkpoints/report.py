@@ -6,7 +6,7 @@ Knows nothing of files or of particular models.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -78,7 +78,7 @@ def load_into(
     optional: Sequence[str] = (),
     source: Path | None = None,
 ) -> LoadReport:
-    """Copy weights into a network, in the network's own precision.
+    """Copy weights into a network, in the network's own precision; a network built on `meta` takes them in float32.
 
     Args:
         optional: beginnings of keys that may be missing (they keep their values) or left over (they are not used).
@@ -91,7 +91,10 @@ def load_into(
         ModelError: a key that is not optional is missing or left over, or any shape differs.
     """
     report = compare(module, weight)
+    empty = any(parameter.is_meta for parameter in module.parameters())
     problems = report.without(optional)
+    if empty:  # there are no values to keep
+        problems = replace(problems, missing=report.missing)
     if not problems.complete:
         where = "the weights" if source is None else str(source)
         raise ModelError(
@@ -99,7 +102,11 @@ def load_into(
             hint="sovits models inspect FILE" if source is None else f"sovits models inspect {source}",
         )
     left_over = set(report.unexpected)
-    module.load_state_dict({key: value for key, value in weight.items() if key not in left_over}, strict=False)
+    used = {key: value for key, value in weight.items() if key not in left_over}
+    if empty:
+        module.load_state_dict({key: value.float() for key, value in used.items()}, strict=False, assign=True)
+    else:
+        module.load_state_dict(used, strict=False)
     return report
 
 

@@ -1,0 +1,141 @@
+"""Text features: one BERT vector per character of a normalised text, repeated over the phones of that character.
+
+Used where a language has a text encoder (Chinese); elsewhere the features are zeros. Texts over the position limit
+go through in overlapping windows. Knows nothing of languages.
+
+Legend: P phones, D width of the features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers.normalizers import BertNormalizer
+from torch import Tensor
+
+from sovits_cli.checkpoints import published
+from sovits_cli.checkpoints.recognise import ModelKind
+from sovits_cli.checkpoints.report import load_into
+from sovits_cli.errors import ModelError, TextError
+from sovits_cli.models.bert import Bert, BertConfig
+
+CONTEXT_CHARACTERS = 64
+"""What a window sees, but does not give, on either side of its share of a long text."""
+
+_SPECIAL = 2
+"""Each window begins with [CLS] and ends with [SEP]."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Characters `start` to `end` go through the encoder; the features of `keep_start` to `keep_end` are used."""
+
+    start: int
+    end: int
+    keep_start: int
+    keep_end: int
+
+
+class BertFeatures:
+    """A published BERT folder behind one call."""
+
+    def __init__(self, model: Bert, ids: CharacterIds, device: torch.device) -> None:
+        self._model, self._ids, self._device = model.eval().requires_grad_(False).to(device), ids, device
+        self._limit = model.config.max_position_embeddings - _SPECIAL
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> BertFeatures:
+        """Load a folder: `config.json`, weights, and `tokenizer.json` or `vocab.txt`.
+
+        Raises:
+            ModelError: a file is missing, broken, or of another model.
+        """
+        config = BertConfig.from_dict(published.config(folder))
+        with torch.device("meta"):
+            model = Bert(config)
+        contents = published.weights(folder, ModelKind.BERT, prefix="bert.")
+        load_into(model, contents.weight, optional=config.unused_keys, source=contents.path)
+        return cls(model, CharacterIds(folder), torch.device(device))
+
+    @property
+    def dim(self) -> int:
+        """Width of the features."""
+        return self._model.config.hidden_size
+
+    def features(self, norm_text: str, word2ph: Sequence[int]) -> Tensor:
+        """Features (D, P) on the CPU: the vector of each character, repeated `word2ph` times.
+
+        Raises:
+            TextError: `word2ph` does not have one entry for each character.
+        """
+        if len(word2ph) != len(norm_text) or not norm_text:
+            raise TextError(f"{len(word2ph)} phone counts for {len(norm_text)} characters: expected one for each")
+        with torch.inference_mode():
+            pieces = [self._window(norm_text, window) for window in windows(len(norm_text), self._limit)]
+        rows = torch.cat(pieces)
+        return rows.repeat_interleave(torch.tensor(word2ph), dim=0).T.contiguous()
+
+    def _window(self, text: str, window: Window) -> Tensor:
+        """Vectors (characters, D) of the characters this window keeps."""
+        ids = [self._ids.first, *map(self._ids, text[window.start : window.end]), self._ids.last]
+        hidden: Tensor = self._model(torch.tensor([ids], device=self._device))
+        rows = hidden[0, 1:-1].float().cpu()
+        return rows[window.keep_start - window.start : window.keep_end - window.start]
+
+
+class CharacterIds:
+    """The vocabulary, one character at a time: a text can never come out with more or fewer tokens than characters."""
+
+    def __init__(self, folder: Path) -> None:
+        self._words = _vocabulary(folder)
+        self._normalizer = BertNormalizer(lowercase=_lowercase(folder))
+        missing = [name for name in ("[CLS]", "[SEP]", "[UNK]") if name not in self._words]
+        if missing:
+            raise ModelError(f"{folder}: its vocabulary has no {missing[0]}", hint="fetch the model folder again")
+        self.first, self.last, self._unknown = (self._words[name] for name in ("[CLS]", "[SEP]", "[UNK]"))
+
+    def __call__(self, character: str) -> int:
+        """Give the id of a character; [UNK] where the vocabulary lacks it."""
+        normal = self._normalizer.normalize_str(character).strip()
+        return self._words.get(normal, self._unknown)
+
+
+def zeros(phones: int, dim: int) -> Tensor:
+    """Features (D, P) for a language without a text encoder."""
+    return torch.zeros(dim, phones)
+
+
+def windows(characters: int, limit: int) -> Iterator[Window]:
+    """Split a text into windows of at most `limit` characters whose kept parts follow each other."""
+    context = min(CONTEXT_CHARACTERS, (limit - 1) // 2)
+    share = limit - 2 * context if characters > limit else characters
+    for keep in range(0, characters, share):
+        keep_end = min(keep + share, characters)
+        yield Window(max(0, keep - context), min(characters, keep_end + context), keep, keep_end)
+
+
+def _vocabulary(folder: Path) -> dict[str, int]:
+    """Read the words of `tokenizer.json`, else those of `vocab.txt`, one a line."""
+    whole, lines = folder / "tokenizer.json", folder / "vocab.txt"
+    if whole.is_file():
+        model = published.json_object(whole).get("model")
+        words = model.get("vocab") if isinstance(model, dict) else None
+        if isinstance(words, dict) and all(isinstance(index, int) for index in words.values()):
+            return words
+        raise ModelError(f"{whole} holds no WordPiece vocabulary", hint="fetch the model folder again")
+    try:
+        return {word: index for index, word in enumerate(lines.read_text(encoding="utf-8").splitlines())}
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder} has no vocabulary: expected {whole.name} or {lines.name}", hint="fetch the model folder again"
+        ) from error
+
+
+def _lowercase(folder: Path) -> bool:
+    """Whether the vocabulary knows small letters only, as it does unless the folder says otherwise."""
+    whole = folder / "tokenizer.json"
+    normalizer = published.json_object(whole).get("normalizer") if whole.is_file() else None
+    return not isinstance(normalizer, dict) or normalizer.get("lowercase") is not False

@@ -1,0 +1,112 @@
+"""Content features: what is said, 50 frames a second, from a frozen encoder that belongs to the model.
+
+Knows the kinds of encoders and how their files are published; nothing of datasets or audio files.
+
+Legend: T samples at 16 kHz, F frames, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sovits_cli.checkpoints import ours, published
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.recognise import ModelKind
+from sovits_cli.checkpoints.report import load_into
+from sovits_cli.errors import AudioError, ModelError
+from sovits_cli.models.hubert import UNUSED_KEYS, Hubert, HubertConfig
+from sovits_cli.terms import SSL_RATE_HZ
+from sovits_cli.versions import ContentKind
+
+WINDOW_SAMPLES = 400
+"""What one frame sees, in every encoder: 25 ms."""
+
+_TOKEN_KEYS = ("ssl_proj.", "quantizer.")
+"""Phonetic encoders carry the codebook that goes with them; the acoustic model holds it too."""
+
+
+class ContentEncoder(Protocol):
+    """Samples in, content features out."""
+
+    channels: int
+
+    def encode(self, wave: Tensor) -> Tensor:
+        """Samples (T,) at 16 kHz to features (1, C, F), F = floor((T - 400) / 320) + 1."""
+
+
+class HubertContent:
+    """A published HuBERT; the samples go in as they are, without normalisation."""
+
+    def __init__(self, model: Hubert, device: torch.device) -> None:
+        self._model, self._device = model.eval().requires_grad_(False).to(device), device
+        self.channels = model.config.hidden_size
+
+    def encode(self, wave: Tensor) -> Tensor:
+        """Samples (T,) to features (1, C, F)."""
+        _check(wave, self._model.config.window_samples)
+        with torch.inference_mode():
+            hidden: Tensor = self._model(wave[None].to(self._device, torch.float32))
+        return hidden.transpose(1, 2)
+
+
+class PhoneticContent:
+    """The small encoder of bundled models."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
+
+        weight, metadata = ours.load(path)
+        try:
+            config = PhoneticConfig.from_dict(metadata["config"])
+        except (KeyError, TypeError) as error:
+            raise ModelError(f"{path} has no usable config: {error}", hint=f"sovits models inspect {path}") from error
+        model = PhoneticEncoder(config)
+        load_into(model, weight, optional=_TOKEN_KEYS, source=path)
+        self._model, self._device = model.eval().requires_grad_(False).to(device), device
+        self.channels = config.features
+
+    def encode(self, wave: Tensor) -> Tensor:
+        """Samples (T,) to features (1, C, F)."""
+        _check(wave, WINDOW_SAMPLES)
+        with torch.inference_mode():
+            return self._model.features(wave[None].to(self._device, torch.float32))
+
+
+def load(bundle: Bundle, device: torch.device | str = "cpu") -> ContentEncoder:
+    """Load the content encoder of a model.
+
+    Raises:
+        ModelError: its files are missing, broken, or of another kind.
+    """
+    return LOADERS[bundle.version.content](bundle.content, torch.device(device))
+
+
+def load_hubert(folder: Path, device: torch.device) -> HubertContent:
+    """Load a published HuBERT folder: `config.json` and `pytorch_model.bin` or `model.safetensors`."""
+    with torch.device("meta"):
+        model = Hubert(HubertConfig.from_dict(published.config(folder)))
+    contents = published.weights(folder, ModelKind.HUBERT, prefix="hubert.")
+    load_into(model, contents.weight, optional=UNUSED_KEYS, source=contents.path)
+    return HubertContent(model, device)
+
+
+LOADERS: dict[ContentKind, Callable[[Path, torch.device], ContentEncoder]] = {
+    ContentKind.HUBERT: load_hubert,
+    ContentKind.PHONETIC: PhoneticContent,
+}
+
+
+def _check(wave: Tensor, least_samples: int) -> None:
+    if wave.ndim != 1:
+        raise ValueError(f"expected samples (T,), got {tuple(wave.shape)}")
+    if len(wave) < least_samples:
+        raise AudioError(
+            f"{len(wave) / SSL_RATE_HZ * 1000:.0f} ms of audio are too short: expected at least "
+            f"{least_samples / SSL_RATE_HZ * 1000:.0f} ms",
+            hint="use a longer recording",
+        )

@@ -1,0 +1,178 @@
+"""BERT (Devlin et al. 2019), as far as text features need it: token ids to the third hidden state from the end.
+
+The last two layers, the pooler and the language-model head are not built. Key names are the published ones without
+their leading `bert.`. Knows nothing of files or tokenising.
+
+Legend: B batch, L tokens, D width, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sovits_cli.errors import ModelError
+
+UNUSED_LAYERS = 2
+"""The feature is hidden state -3, counting the embeddings: the last two layers do not take part in it."""
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """Dimensions, named as in the published `config.json`."""
+
+    vocab_size: int = 21_128
+    hidden_size: int = 1024
+    num_hidden_layers: int = 24
+    num_attention_heads: int = 16
+    intermediate_size: int = 4096
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    layer_norm_eps: float = 1e-12
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:
+        """Read a published config; other keys are ignored.
+
+        Raises:
+            ModelError: a variant this network does not follow, or sizes that contradict each other.
+        """
+        for key, expected in _PLAIN_FORM.items():
+            if values.get(key, expected) != expected:
+                raise ModelError(f"BERT config: {key} is {values[key]!r}, expected {expected!r}")
+        config = cls(**{key: values[key] for key in cls.__dataclass_fields__ if key in values})
+        if config.hidden_size % config.num_attention_heads:
+            raise ModelError("BERT config: hidden_size is no multiple of num_attention_heads")
+        if config.num_hidden_layers < UNUSED_LAYERS:
+            raise ModelError(f"BERT config: num_hidden_layers is {config.num_hidden_layers}, expected 2 or more")
+        return config
+
+    @property
+    def used_layers(self) -> int:
+        """Layers that are built."""
+        return self.num_hidden_layers - UNUSED_LAYERS
+
+    @property
+    def unused_keys(self) -> tuple[str, ...]:
+        """Beginnings of published keys (without `bert.`) that are not built."""
+        skipped = range(self.used_layers, self.num_hidden_layers)
+        layers = tuple(f"encoder.layer.{index}." for index in skipped)
+        return ("cls.", "pooler.", "embeddings.position_ids", *layers)
+
+
+_PLAIN_FORM = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
+
+
+class Bert(nn.Module):
+    """Embeddings and the layers whose output is used."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.encoder = Encoder(config)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Token ids (B, L), L up to the position limit, all real and of the first segment, to features (B, L, D)."""
+        hidden: Tensor = self.encoder(self.embeddings(ids))
+        return hidden
+
+
+class Embeddings(nn.Module):
+    """Words, positions and segments, added and normalised."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.word_embeddings = nn.Embedding(config.vocab_size, width)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, width)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(B, L) to (B, L, D)."""
+        places = self.position_embeddings.weight[: ids.shape[-1]]
+        segment = self.token_type_embeddings.weight[0]
+        hidden: Tensor = self.LayerNorm(self.word_embeddings(ids) + places + segment)
+        return hidden
+
+
+class Encoder(nn.Module):
+    """The stack of layers."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer(config) for _ in range(config.used_layers))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, L, D) to the same shape."""
+        for layer in self.layer:
+            hidden = layer(hidden)
+        return hidden
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each added and then normalised."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.attention = Attention(config)
+        self.intermediate = _Dense(config.hidden_size, config.intermediate_size)
+        self.output = _AddedDense(config.intermediate_size, config)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, L, D) to the same shape."""
+        hidden = self.attention(hidden)
+        out: Tensor = self.output(F.gelu(self.intermediate.dense(hidden)), hidden)
+        return out
+
+
+class Attention(nn.Module):
+    """Self-attention, added to its input and normalised."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.self = _Heads(config.hidden_size, config.num_attention_heads)
+        self.output = _AddedDense(config.hidden_size, config)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, L, D) to the same shape."""
+        out: Tensor = self.output(self.self(hidden), hidden)
+        return out
+
+
+class _Heads(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        query, key, value = (
+            project(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for project in (self.query, self.key, self.value)
+        )
+        return F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+
+
+class _Dense(nn.Module):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(before, after)
+
+
+class _AddedDense(nn.Module):
+    """A linear map back to the width, added to what came before, then normalised."""
+
+    def __init__(self, before: int, config: BertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(before, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, hidden: Tensor, before: Tensor) -> Tensor:
+        out: Tensor = self.LayerNorm(self.dense(hidden) + before)
+        return out

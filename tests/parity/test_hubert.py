@@ -1,0 +1,51 @@
+"""The content encoder against recorded outputs, in all the ways its keys are published."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from sovits_cli.checkpoints.report import load_into
+from sovits_cli.models.hubert import UNUSED_KEYS, Hubert, HubertConfig
+from tests.parity import golden
+from tests.weights import fill_state_dict
+
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(params=golden.files("hubert"))
+def recorded(request):
+    return golden.load(request.param)
+
+
+def built(recorded):
+    config = HubertConfig.from_dict(json.loads(str(recorded["config"])))
+    weight = fill_state_dict(json.loads(str(recorded["keys"])), int(recorded["seed"]))
+    with torch.device("meta"):
+        model = Hubert(config)
+    report = load_into(model, {key: torch.from_numpy(value) for key, value in weight.items()}, optional=UNUSED_KEYS)
+    assert report.missing == ()
+    assert report.unexpected == ("masked_spec_embed",)
+    return model.eval()
+
+
+def test_last_hidden_state(recorded):
+    with torch.inference_mode():
+        got = built(recorded)(torch.from_numpy(recorded["wave"])[None]).numpy()
+    wanted = recorded["last_hidden_state"]
+    assert got.shape == wanted.shape
+    assert np.abs(got - wanted).max() <= TOLERANCE
+
+
+def test_steps(recorded):
+    if "conv_features" not in recorded:
+        pytest.skip("recorded for the small model only")
+    model = built(recorded)
+    with torch.inference_mode():
+        features = model.feature_extractor(torch.from_numpy(recorded["wave"])[None])
+        hidden = model.feature_projection(features)
+        hidden = model.encoder.layer_norm(hidden + model.encoder.pos_conv_embed(hidden))
+        first = model.encoder.layers[0](hidden)
+    assert np.abs(features.numpy() - recorded["conv_features"]).max() <= TOLERANCE
+    assert np.abs(first.numpy() - recorded["hidden_1"]).max() <= TOLERANCE
