@@ -16,6 +16,9 @@ from pydantic.fields import FieldInfo
 from sovits_cli.config.schema import Section, Settings
 from sovits_cli.errors import SettingsError
 
+CLOSE = 0.7
+"""How alike two names are (0 to 1) when one is taken for a slip of the other."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -69,18 +72,24 @@ def unknown(key: str, *, where: str = "") -> SettingsError:
 
 
 def did_you_mean(key: str) -> str | None:
-    """Make a hint that names the setting nearest to `key`, by its whole name or by its last part."""
-    near = nearest(key, table())
-    if near is None:
-        last = {name.rpartition(".")[2]: name for name in reversed(table())}
-        near_last = nearest(key.rpartition(".")[2], last)
-        near = last[near_last] if near_last else None
-    return f"did you mean {near}?" if near else None
+    """A hint that names the setting nearest to `key`: by its last part, then by its section."""
+    section, _, last = key.rpartition(".")
+    near = max(table(), key=lambda name: _likeness(name, section, last))
+    if _likeness(near, section, last)[0] >= CLOSE:
+        return f"did you mean {near}?"
+    near_section = None if section else nearest(key, sections())
+    return f"did you mean the section {near_section}?" if near_section else None
+
+
+def _likeness(name: str, section: str, last: str) -> tuple[float, float]:
+    own_section, _, own_last = name.rpartition(".")
+    by_last = difflib.SequenceMatcher(None, own_last, last).ratio()
+    return by_last, difflib.SequenceMatcher(None, own_section, section).ratio()
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Find the known word most like `word`, None if nothing is close."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=CLOSE)
     return found[0] if found else None
 
 
@@ -157,18 +166,20 @@ def _plain_type(annotation: Any) -> tuple[type, tuple[str, ...], bool]:
 
 def _range(metadata: Iterable[object]) -> str:
     """Say the limits of a number in words: ", 1 to 40", ", above 0"."""
-    limits = {
-        name: value
-        for item in metadata
-        for name in ("ge", "gt", "le", "lt")
-        if (value := getattr(item, name, None)) is not None
-    }
-    low = f"{limits['ge']:,}" if "ge" in limits else f"above {limits['gt']:,}" if "gt" in limits else ""
-    high = f"{limits['le']:,}" if "le" in limits else f"below {limits['lt']:,}" if "lt" in limits else ""
-    if low and high:
-        words = f"{low} to {high}" if "le" in limits else f"{low} or more, {high}"
-    elif high:
-        words = f"at most {high}" if "le" in limits else high
-    else:
-        words = f"{low} or more" if "ge" in limits else low
-    return f", {words}".replace(",", "_", 1).replace(",", " ").replace("_", ",", 1) if words else ""
+    limits = {name: f"{value:,}".replace(",", " ") for name, value in _limits(metadata)}
+    match limits:
+        case {"ge": low, "le": high}:
+            return f", {low} to {high}"
+        case {"gt": low, "le": high}:
+            return f", above {low} to {high}"
+        case {"ge": low, "lt": high}:
+            return f", {low} or more, below {high}"
+    words = {"ge": "{} or more", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
+    return "".join(f", {words[name].format(limit)}" for name, limit in limits.items())
+
+
+def _limits(metadata: Iterable[object]) -> Iterable[tuple[str, float]]:
+    for item in metadata:
+        for name in ("ge", "gt", "le", "lt"):
+            if (value := getattr(item, name, None)) is not None:
+                yield name, value

@@ -5,9 +5,8 @@ Values follow YAML 1.2, so that `no` is a text, `1e-4` a number and `10:54` not 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +23,12 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Entry:
-    """One value of a file: dotted `key`, `value`, `line` (first is 1)."""
+    """One value of a file: dotted `key`, `value`, `line` (first is 1), and its `text` if it is a single one."""
 
     key: str
     value: object
     line: int
+    text: str | None = None
 
 
 class _Loader(yaml.SafeLoader):
@@ -80,8 +80,10 @@ def entries(text: str, name: str) -> list[Entry]:
     root = compose(text, name)
     if root is None:
         return []
-    loader = _Loader("")
-    return list(_walk(root, "", name, loader, _Budget()))
+    try:
+        return list(_walk(root, "", name, _Budget()))
+    except RecursionError:
+        raise SettingsError(f"{name}: not a settings file: an alias holds itself") from None
 
 
 def compose(text: str, name: str) -> yaml.MappingNode | None:
@@ -105,7 +107,7 @@ def scalar(text: str) -> object:
     """Read a value typed on the command line or in a variable as YAML would read it."""
     try:
         node = yaml.compose(text, Loader=_Loader)
-        return _value(node, "value", _Loader(""), _Budget()) if node is not None else text
+        return _value(node, "value", _Budget()) if node is not None else text
     except (yaml.YAMLError, SettingsError):
         return text
 
@@ -120,8 +122,15 @@ def render(value: object) -> str:
         return f"[{', '.join(render(item) for item in value)}]"
     text = str(value)
     if isinstance(value, str | Path) and not (_PLAIN.fullmatch(text) and scalar(text) == text):
-        return json.dumps(text, ensure_ascii=False)
+        return f'"{"".join(_escaped(character) for character in text)}"'
     return text
+
+
+def _escaped(character: str) -> str:
+    """A character between double quotes; JSON's way of writing high ones is not YAML's."""
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 _PLAIN = re.compile(r"[\w./\\~][\w./\\~ +@%-]*(?<! )")
@@ -140,7 +149,7 @@ class _Budget:
             raise SettingsError(f"{name}: not a settings file: more than {MAX_NODES} values")
 
 
-def _walk(node: yaml.MappingNode, prefix: str, name: str, loader: _Loader, budget: _Budget) -> Iterator[Entry]:
+def _walk(node: yaml.MappingNode, prefix: str, name: str, budget: _Budget) -> Iterator[Entry]:
     seen: dict[str, int] = {}
     for key_node, value_node in node.value:
         budget.spend(name)
@@ -151,33 +160,39 @@ def _walk(node: yaml.MappingNode, prefix: str, name: str, loader: _Loader, budge
             raise SettingsError(f"{name}:{_line(key_node)}: {key} is there twice, first on line {seen[key]}")
         seen[key] = _line(key_node)
         if isinstance(value_node, yaml.MappingNode):
-            yield from _walk(value_node, f"{key}.", name, loader, budget)
+            yield from _walk(value_node, f"{key}.", name, budget)
         else:
-            yield Entry(key, _value(value_node, name, loader, budget), _line(key_node))
+            value = _value(value_node, name, budget)
+            yield Entry(key, value, _line(key_node), str(value_node.value) if _is_single(value_node) else None)
 
 
-def _value(node: yaml.Node, name: str, loader: _Loader, budget: _Budget) -> object:
+def _value(node: yaml.Node, name: str, budget: _Budget) -> object:
     budget.spend(name)
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, name, loader, budget) for item in node.value]
+    if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
+        return [_value(item, name, budget) for item in node.value]
     if isinstance(node, yaml.MappingNode):
         raise SettingsError(f"{name}:{_line(node)}: expected a value, found a section")
     kind = node.tag.rpartition(":")[2]
-    if kind == "int":
-        return int(node.value)
-    if kind == "float":
-        return (
-            float(node.value.replace(".inf", "inf").replace(".nan", "nan"))
-            if "n" in node.value.lower()
-            else float(node.value)
-        )
-    if kind == "bool":
-        return str(node.value).lower() == "true"
-    if kind == "null":
-        return None
-    if kind == "str":
-        return str(node.value)
-    raise SettingsError(f"{name}:{_line(node)}: the tag {node.tag} is not allowed in settings")
+    if kind not in _SCALARS or not isinstance(node, yaml.ScalarNode):
+        raise SettingsError(f"{name}:{_line(node)}: the tag {node.tag} is not allowed in settings")
+    try:
+        return _SCALARS[kind](node.value)
+    except ValueError:
+        raise SettingsError(f"{name}:{_line(node)}: not a number that fits: {node.value[:20]}...") from None
+
+
+_SCALARS: dict[str, Callable[[str], object]] = {
+    "null": lambda _: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": int,
+    "float": lambda text: float(re.sub(r"\.(?=[inIN])", "", text)),
+    "str": str,
+}
+"""How the text of each kind of value is read; no other kind is settings."""
+
+
+def _is_single(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not node.tag.endswith(":null")
 
 
 def _line(node: yaml.Node) -> int:

@@ -151,7 +151,13 @@ def layer_of(entries: Sequence[files.Entry], source: str) -> dict[str, Value]:
     sections = fields.sections()
     placed = official.place(entries)
     said = [entry for entry in placed if not (entry.value is None and entry.key in sections)]
-    return {entry.key: Value(entry.value, f"{source}:{entry.line}") for entry in said}
+    return {entry.key: Value(_meant(entry), f"{source}:{entry.line}") for entry in said}
+
+
+def _meant(entry: files.Entry) -> object:
+    """Where a text is expected, `exp_name: 1.10` is that text, not a number."""
+    row = fields.table().get(entry.key)
+    return entry.text if row and row.kind in (str, Path) and entry.text is not None else entry.value
 
 
 def _file_layer(kind: str, path: Path) -> dict[str, Value]:

@@ -1,0 +1,44 @@
+"""What every test stands on: user directories of its own, no SOVITS_ variables of the machine, events kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sovits_cli.events import Event
+
+
+class Heard:
+    """A reporter that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's is read or written."""
+    for name in list(os.environ):
+        if name.startswith("SOVITS_") and name != "SOVITS_GOLDEN":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("SOVITS_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
