@@ -91,7 +91,7 @@ class Engine:
 
     def step(self, optimizer: Optimizer) -> None:
         """Update the parameters of one optimiser (with a loss scale: unless a gradient overflowed)."""
-        self.fabric.strategy.optimizer_step(optimizer)  # type: ignore[arg-type]
+        self.fabric.strategy.optimizer_step(optimizer)
 
     def finish_step(self) -> None:
         """Every optimiser of this step has been updated."""

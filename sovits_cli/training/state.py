@@ -19,11 +19,11 @@ import torch
 
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Reporter, Warned
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, write_error
 from sovits_cli.terms import Stage
 
 KEPT = 2
-"""States kept per stage: the newest, and the one before it in case the newest turns out to be damaged."""
+"""The newest state, and the one before it in case the newest turns out to be damaged."""
 
 
 @dataclass
@@ -97,20 +97,24 @@ def restore_rng(state: Mapping[str, Any]) -> None:
 
 
 class StateFolder:
-    """The states of one stage of one run: `<stage>-<step>.pt`."""
+    """The states of one stage of one run: `<stage>-<step>.pt`; all of them if asked to, else the last `KEPT`."""
 
-    def __init__(self, folder: Path, stage: Stage) -> None:
+    def __init__(self, folder: Path, stage: Stage, *, keep_all: bool = False) -> None:
         self._folder = folder
         self._stage = stage
+        self._keep_all = keep_all
 
     def save(self, state: TrainingState) -> Path:
-        """Write a state and drop all but the last two. A failed write leaves what was there."""
+        """Write a state and drop old ones. A failed write leaves what was there."""
         path = self._folder / f"{self._stage.value}-{state.position.step:08d}.pt"
         content = {item.name: getattr(state, item.name) for item in fields(state)}
         content["position"] = asdict(state.position)
-        with atomic(path) as temporary:
-            torch.save(content, temporary)
-        for old in self._paths()[KEPT:]:
+        try:
+            with atomic(path) as temporary:
+                torch.save(content, temporary)
+        except RuntimeError as error:  # how torch tells that it could not write
+            raise write_error(path, error) from error
+        for old in [] if self._keep_all else self._paths()[KEPT:]:
             old.unlink(missing_ok=True)
         return path
 

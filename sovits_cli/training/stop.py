@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from sovits_cli.events import Note, Reporter
@@ -31,7 +31,7 @@ class StopRequest:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _heard(self, *_: object) -> None:
         if self.wanted:
             raise KeyboardInterrupt
         self.wanted = True

@@ -1,0 +1,152 @@
+"""Builds the networks of a run: the base model's with its weights, or fresh ones with the recipe's dimensions.
+
+Knows model files through `checkpoints/` and settings by their sections; knows no dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sovits_cli.checkpoints import bundle as bundles
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.official import read_gpt, read_sovits
+from sovits_cli.checkpoints.recognise import read
+from sovits_cli.checkpoints.report import load_into
+from sovits_cli.config.schema import Section, Settings
+from sovits_cli.errors import ModelError, SettingsError
+from sovits_cli.events import Note, Reporter
+from sovits_cli.models.discriminators import PERIODS, Discriminators
+from sovits_cli.models.sovits.config import PHONES, SovitsConfig
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.training.sovits import FROZEN_PARTS
+
+POSTERIOR_PREFIX = "enc_q."
+CODEBOOK = "quantizer.vq.layers.0._codebook.embed"
+FREE_KEYS = {"p_dropout", "dropout", "position_dropout", "block_dropout", "attention_dropout", "segment_size"}
+"""Dimensions that a fine-tuning may change: no tensor has their shape."""
+
+
+def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
+    """The network of the GPT stage, on the CPU.
+
+    Raises:
+        SettingsError: the recipe contradicts the base model that is to be fine-tuned.
+        ModelError: the base cannot be read, or the dimensions contradict each other.
+    """
+    given = _given(settings.model)
+    if settings.train.from_scratch:
+        return Text2Semantic(T2SConfig.from_official({"model": {**_fresh_gpt(base), **given}}))
+    file = read_gpt(base.gpt)
+    config = T2SConfig.from_official(file.config)
+    wanted = _agreed("model", given, config.to_official()["model"], base.gpt)
+    model = Text2Semantic(T2SConfig.from_official({"model": wanted}))
+    load_into(model, file.weight, source=base.gpt)
+    return model
+
+
+def synthesizer(base: Bundle, settings: Settings, reporter: Reporter) -> Synthesizer:
+    """The network of the SoVITS stage with its posterior encoder, on the CPU. Raises as `gpt` does."""
+    given = {
+        "model": _given(settings.sovits.model),
+        "data": _given(settings.sovits.data),
+        "train": {} if (size := settings.sovits.train.segment_size) is None else {"segment_size": size},
+    }
+    if settings.train.from_scratch:
+        frozen = frozen_parts(base)
+        fresh = _fresh_sovits(base, frozen)
+        sections = {name: {**fresh.get(name, {}), **given[name]} for name in given}
+        model = Synthesizer(SovitsConfig.from_official(sections))
+        _set_frozen(model, frozen, base)
+        return model
+    file = read_sovits(base.sovits)
+    own = SovitsConfig.from_official(file.config).to_official()
+    wanted = {name: _agreed(f"sovits.{name}", given[name], own[name], base.sovits) for name in given}
+    model = Synthesizer(SovitsConfig.from_official({**wanted, "model": {**wanted["model"], "version": None}}))
+    report = load_into(model, file.weight, optional=bundles.SOVITS_OPTIONAL, source=base.sovits)
+    if any(key.startswith(POSTERIOR_PREFIX) for key in report.missing):
+        reporter.emit(
+            Note(f"sovits: {base.sovits.name} has no posterior encoder (exported weights lack it): it starts fresh")
+        )
+    return model
+
+
+def judges(settings: Settings) -> Discriminators | None:
+    """The discriminators, always fresh unless a state is resumed; None for a training without."""
+    width = settings.sovits.train.discriminator
+    return Discriminators(PERIODS, width=width) if width else None
+
+
+def frozen_parts(base: Bundle) -> dict[str, Tensor]:
+    """The projection and the codebook that define the semantic tokens of a family: `ssl_proj.*` and `quantizer.*`.
+
+    An official family has them in its SoVITS file; a small family in the file of its content encoder.
+
+    Raises:
+        ModelError: neither file has them.
+    """
+    for path in (base.sovits, base.content):
+        if path.is_file():
+            found = {key: value for key, value in read(path).weight.items() if key.startswith(FROZEN_PARTS)}
+            if CODEBOOK in found:
+                return {key: value.float() for key, value in found.items()}
+    raise ModelError(
+        f"{base.name} has no codebook of semantic tokens ({CODEBOOK}) in {base.sovits} or {base.content}",
+        hint="sovits models inspect FILE",
+    )
+
+
+def _fresh_gpt(base: Bundle) -> dict[str, Any]:
+    """Official dimensions for the tokens and phones of this family."""
+    vocabulary = frozen_parts(base)[CODEBOOK].shape[0] + 1
+    row = T2SConfig(
+        vocab=vocabulary, phones=PHONES[base.version.symbols], bert_dim=OFFICIAL_BERT_DIM if base.bert else 0
+    )
+    official: dict[str, Any] = row.to_official()["model"]
+    return official
+
+
+def _fresh_sovits(base: Bundle, frozen: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
+    """Dimensions that the version and its codebook prescribe; the rest is official."""
+    row, (codes, channels) = base.version, frozen[CODEBOOK].shape
+    return {
+        "model": {
+            "content_channels": channels,
+            "codebook_size": codes,
+            "style_bins": row.style_bins,
+            "phones": PHONES[row.symbols],
+        },
+        "data": {
+            "sampling_rate": row.spec.sample_rate,
+            "filter_length": row.spec.n_fft,
+            "hop_length": row.spec.hop,
+            "n_mel_channels": row.mel.mels,
+        },
+    }
+
+
+def _set_frozen(model: Synthesizer, frozen: Mapping[str, Tensor], base: Bundle) -> None:
+    """Put the family's projection and codebook into a fresh network."""
+    others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in FROZEN_PARTS})
+    load_into(model, frozen, optional=(*others, *bundles.SOVITS_OPTIONAL), source=base.sovits)
+
+
+def _given(section: Section) -> dict[str, Any]:
+    """What a recipe says; null says nothing."""
+    return {key: value for key, value in section.model_dump(mode="json").items() if value is not None}
+
+
+def _agreed(section: str, given: Mapping[str, Any], own: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """The base's dimensions, with what a fine-tuning may change. Raises SettingsError for anything else."""
+    for key, value in given.items():
+        if key in own and key not in FREE_KEYS and value != own[key]:
+            raise SettingsError(
+                f"{section}.{key} is {value}, but {base} has {own[key]}",
+                hint="fine-tuning keeps the base model's dimensions; --from-scratch trains the recipe's",
+            )
+    return {**own, **{key: value for key, value in given.items() if key in FREE_KEYS}}

@@ -1,0 +1,92 @@
+"""Exported weights in the official containers, and `voice.json`, by which the run becomes a voice.
+
+    runs/<name>/<name>-e<epoch>.ckpt             GPT
+    runs/<name>/<name>_e<epoch>_s<step>.pth      SoVITS
+    runs/<name>/voice.json                       the newest of both
+
+Official names, in one folder per voice instead of two folders of all voices. A save inside an epoch adds its step to
+the name of the GPT as well.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sovits_cli.checkpoints import official
+from sovits_cli.checkpoints.bundle import VOICE_FILE
+from sovits_cli.files import atomic
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.training.stages import Mark
+from sovits_cli.versions import ModelVersion
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """Writes the weights of one voice.
+
+    Args:
+        name: of the voice, in file names.
+        version: row of the version table.
+        base: the model whose encoders go with the weights, as `bundle.find` takes it.
+        config: settings of the training, which official readers find beside the weights.
+        keep: newest files of each kind that stay; None keeps all.
+    """
+
+    name: str
+    version: ModelVersion
+    base: str
+    config: Mapping[str, Any]
+    keep: int | None = None
+
+    def gpt(self, model: Text2Semantic, folder: Path, mark: Mark) -> Path:
+        """Write the GPT and point `voice.json` to it."""
+        inside = "" if mark.epoch_done else f"-s{mark.step}"
+        path = folder / f"{self.name}-e{mark.epoch}{inside}.ckpt"
+        official.write_gpt(
+            path,
+            model.state_dict(),
+            {**self.config.get("gpt", {}), **model.config.to_official()},
+            info=official.gpt_info(mark.epoch),
+        )
+        self._point(folder, "gpt", path)
+        self._drop_old(folder, rf"{re.escape(self.name)}-e(\d+)(?:-s(\d+))?\.ckpt", path)
+        return path
+
+    def sovits(self, model: Synthesizer, folder: Path, mark: Mark) -> Path:
+        """Write the acoustic model without its posterior encoder and point `voice.json` to it."""
+        path = folder / f"{self.name}_e{mark.epoch}_s{mark.step}.pth"
+        dimensions = model.config.to_official()
+        said = self.config.get("sovits", {})
+        official.write_sovits(
+            path,
+            model.state_dict(),
+            {**said, **dimensions, "train": {**said.get("train", {}), **dimensions["train"]}, "name": self.name},
+            info=official.sovits_info(mark.epoch, mark.step),
+            version=self.version,
+        )
+        self._point(folder, "sovits", path)
+        self._drop_old(folder, rf"{re.escape(self.name)}_e(\d+)_s(\d+)\.pth", path)
+        return path
+
+    def _point(self, folder: Path, part: str, path: Path) -> None:
+        """Say in `voice.json` that this file is the newest of its part; the other part stays."""
+        place = folder / VOICE_FILE
+        before = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
+        now = {**before, "name": self.name, "version": self.version.name, "base": self.base, part: path.name}
+        with atomic(place) as temporary:
+            temporary.write_text(json.dumps(now, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    def _drop_old(self, folder: Path, pattern: str, newest: Path) -> None:
+        """Remove exports of this voice beyond `keep`, never the one just written or a file of another name."""
+        if self.keep is None:
+            return
+        matches = [(match, path) for path in folder.iterdir() if (match := re.fullmatch(pattern, path.name))]
+        aged = sorted(matches, key=lambda pair: (pair[1].stat().st_mtime_ns, pair[1] == newest))
+        for _, path in aged[: -self.keep]:
+            path.unlink(missing_ok=True)

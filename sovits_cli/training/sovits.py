@@ -1,0 +1,176 @@
+"""The SoVITS stage: the acoustic model learns to speak codes and phones in the style of a clip.
+
+With discriminators it is the official GAN training, except that both sides are updated from one forward pass: the
+generator hears the discriminators as they were before their update. Without them (small models) spectra alone judge.
+
+Legend: B batch, T samples, F frames, M mel bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
+from sovits_cli.data.collate import SovitsBatch
+from sovits_cli.models.discriminators import Discriminators
+from sovits_cli.models.sovits.synthesizer import SovitsOutput, Synthesizer, slices
+from sovits_cli.terms import Stage
+from sovits_cli.training.losses import (
+    discriminator_loss,
+    feature_loss,
+    generator_loss,
+    kl_loss,
+    mel_loss,
+    multi_resolution_stft,
+)
+from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.stages import RATE_SCALE, Losses, Mark, Player
+
+SLOW_PARTS = ("enc_p.text_embedding", "enc_p.encoder_text", "enc_p.mrte")
+"""What learns at `text_rate_scale`, one parameter group each, after the group of everything else."""
+
+FROZEN_PARTS = ("ssl_proj", "quantizer")
+"""What defines the semantic tokens: the same in every model of a family, never trained."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What each loss counts; a weight of 0 leaves its computation out."""
+
+    mel: float = 45.0
+    kl: float = 1.0
+    stft: float = 0.0
+
+
+@dataclass(frozen=True)
+class AdamWRule:
+    """Of both optimisers; `text_rate_scale` is the factor on the learning rate of `SLOW_PARTS`."""
+
+    betas: tuple[float, float] = (0.8, 0.99)
+    eps: float = 1e-9
+    text_rate_scale: float = 0.4
+
+
+class SovitsStage:
+    """The acoustic model, and discriminators if there are any.
+
+    Args:
+        model: with its posterior encoder, on the device already.
+        judges: discriminators, on the device already; None trains without.
+        weights: what each loss counts.
+        rule: of AdamW.
+        schedule: learning rate of both.
+        export: writes the weights.
+    """
+
+    stage = Stage.SOVITS
+
+    def __init__(
+        self,
+        model: Synthesizer,
+        judges: Discriminators | None,
+        *,
+        weights: Weights,
+        rule: AdamWRule,
+        schedule: Schedule,
+        export: Callable[[Synthesizer, Path, Mark], Path],
+    ) -> None:
+        self._model, self._judges = model, judges
+        self._weights = weights
+        self._export = export
+        for part in FROZEN_PARTS:
+            model.get_submodule(part).requires_grad_(requires_grad=False)
+        players = [Player("generator", model, _adamw(generator_groups(model, rule.text_rate_scale), rule), schedule)]
+        if judges is not None:
+            groups = [{"params": list(judges.parameters())}]
+            players.append(Player("discriminator", judges, _adamw(groups, rule), schedule))
+        self.players: Sequence[Player] = tuple(players)
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The networks."""
+        named: dict[str, nn.Module] = {"generator": self._model}
+        return named if self._judges is None else {**named, "discriminator": self._judges}
+
+    def weight(self, batch: SovitsBatch) -> float:
+        """Clips: each gives one slice."""
+        return len(batch)
+
+    def train(self) -> None:
+        """Dropout on."""
+        self._model.train()
+        if self._judges is not None:
+            self._judges.train()
+
+    def losses(self, batch: SovitsBatch, *, noise: Tensor | None = None, starts: Tensor | None = None) -> Losses:
+        """The official losses.
+
+        Args:
+            noise, starts: used instead of draws, for comparisons: (B, Z, F) and (B,) first frames of the slices.
+        """
+        out: SovitsOutput = self._model(
+            batch.ssl, batch.spec, batch.spec_lens, batch.text, batch.text_lens, noise=noise, ids_slice=starts
+        )
+        wave = out.wave.float()
+        terms = self._spectral(batch, out, wave)
+        if self._judges is None:
+            total = torch.stack(list(terms.values())).sum()
+            return Losses({"generator": total}, {"loss": total, **terms})
+        config = self._model.config
+        real_wave = slices(batch.wave, out.ids_slice * config.hop_length, config.segment_size)
+        real, fake = self._judges(real_wave), self._judges(wave)
+        with _full_precision(wave):
+            terms["gen"] = generator_loss(fake).total
+            terms["fm"] = feature_loss(real, fake)
+            judged = discriminator_loss(real, fake).total
+        total = torch.stack(list(terms.values())).sum()
+        # the discriminators come first: their backward pass keeps the graph that the generator still needs
+        return Losses({"generator": total, "discriminator": judged}, {"loss": total, "disc": judged, **terms})
+
+    def evaluate(self, batch: SovitsBatch) -> Mapping[str, Tensor]:
+        """The spectral losses without dropout."""
+        self._model.eval()
+        out: SovitsOutput = self._model(batch.ssl, batch.spec, batch.spec_lens, batch.text, batch.text_lens)
+        terms = self._spectral(batch, out, out.wave.float())
+        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    def export(self, folder: Path, mark: Mark) -> Path:
+        """Write the weights into `folder`."""
+        return self._export(self._model, folder, mark)
+
+    def _spectral(self, batch: SovitsBatch, out: SovitsOutput, wave: Tensor) -> dict[str, Tensor]:
+        """The weighted losses that need no discriminator; `wave` (B, 1, T) is the generated slice."""
+        config, weights = self._model.config, self._weights
+        with _full_precision(wave):
+            real = log_mel_from_magnitude(slices(batch.spec, out.ids_slice, config.segment_frames), config.mel)
+            terms = {"mel": weights.mel * mel_loss(real, log_mel(wave[:, 0], config.mel))}
+            terms["kl"] = weights.kl * kl_loss(out.z_p, out.logs_q, out.m_p, out.logs_p, out.keep)
+            if weights.stft:
+                real_wave = slices(batch.wave, out.ids_slice * config.hop_length, config.segment_size)
+                terms["stft"] = weights.stft * multi_resolution_stft(real_wave, wave)
+        return terms
+
+
+def generator_groups(model: Synthesizer, text_rate_scale: float) -> list[dict[str, Any]]:
+    """Official parameter groups: everything else, then each of `SLOW_PARTS` at its own rate."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    rest = [parameter for name, parameter in named if not name.startswith(SLOW_PARTS)]
+    slow = [[parameter for name, parameter in named if name.startswith(part)] for part in SLOW_PARTS]
+    return [{"params": rest}, *({"params": part, RATE_SCALE: text_rate_scale} for part in slow)]
+
+
+def _adamw(groups: list[dict[str, Any]], rule: AdamWRule) -> AdamW:
+    """AdamW whose rate is set before each step; on the CPU the fused one, which is the fast one there."""
+    fused = groups[0]["params"][0].device.type == "cpu"
+    return AdamW(groups, lr=0.0, betas=rule.betas, eps=rule.eps, fused=fused or None)
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    """Spectra and losses are computed in float32 whatever the networks use."""
+    return torch.autocast(like.device.type, enabled=False)

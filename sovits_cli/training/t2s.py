@@ -1,0 +1,122 @@
+"""The GPT stage: Text2Semantic learns the semantic tokens of a clip from its phones.
+
+The loss is the mean cross-entropy per token, so that its gradient does not depend on how a step is cut into batches;
+the official trainer sums it, and counts the end token of every padded place as well (`count_padding`).
+
+Legend: B batch, S semantic tokens, P phones, D width of BERT features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from sovits_cli.data.collate import GptBatch
+from sovits_cli.models.t2s.loss import T2SLoss, dpo_rejected, preference_loss, sequence_logps
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.terms import Stage
+from sovits_cli.training.optim import ScaledAdam
+from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.stages import Losses, Mark, Player
+
+ADAMW_BETAS = (0.9, 0.95)
+
+OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
+    "scaled_adam": lambda model: ScaledAdam(model.parameters(), lr=0.0),
+    "adamw": lambda model: AdamW(model.parameters(), lr=0.0, betas=ADAMW_BETAS, fused=on_cpu(model) or None),
+}
+"""By the name in `optimizer.name`; the rate is set before each step."""
+
+DEFAULT_RATES = {"scaled_adam": 0.002, "adamw": 3e-4}
+"""The rate that the official trainer really uses, and a usual one."""
+
+
+class GptStage:
+    """Text2Semantic with one optimiser.
+
+    Args:
+        model: on the device already.
+        optimizer: a name of `OPTIMIZERS`.
+        schedule: its learning rate.
+        export: writes the weights.
+        preference: add the preference loss against spoiled token rows (`train.if_dpo`).
+        count_padding: count the end token of padded places, as the official loss does.
+    """
+
+    stage = Stage.GPT
+
+    def __init__(
+        self,
+        model: Text2Semantic,
+        *,
+        optimizer: str,
+        schedule: Schedule,
+        export: Callable[[Text2Semantic, Path, Mark], Path],
+        preference: bool = False,
+        count_padding: bool = False,
+    ) -> None:
+        self._model = model
+        self._export = export
+        self._preference = preference
+        self._count_padding = count_padding
+        self.players: Sequence[Player] = (Player("gpt", model, OPTIMIZERS[optimizer](model), schedule),)
+
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The network."""
+        return {"gpt": self._model}
+
+    def weight(self, batch: GptBatch) -> float:
+        """Tokens to predict, the end included."""
+        return float(batch.code_lens.sum()) + len(batch)
+
+    def train(self) -> None:
+        """Dropout on."""
+        self._model.train()
+
+    def losses(self, batch: GptBatch) -> Losses:
+        """Mean cross-entropy per token, and the share of tokens among the three likeliest."""
+        chosen = self._forward(batch, batch.codes, batch.code_lens)
+        tokens = batch.code_lens.sum() + len(batch)
+        loss = chosen.loss / tokens
+        metrics = {"loss": loss, "top3": chosen.top3_accuracy}
+        if self._preference:
+            preference = self._preference_loss(batch, chosen)
+            metrics["preference"] = preference
+            loss = loss + preference / tokens
+        return Losses({"gpt": loss}, metrics)
+
+    def evaluate(self, batch: GptBatch) -> Mapping[str, Tensor]:
+        """The same numbers without dropout."""
+        self._model.eval()
+        found = self._forward(batch, batch.codes, batch.code_lens)
+        return {"loss": found.loss / (batch.code_lens.sum() + len(batch)), "top3": found.top3_accuracy}
+
+    def export(self, folder: Path, mark: Mark) -> Path:
+        """Write the weights into `folder`."""
+        return self._export(self._model, folder, mark)
+
+    def _forward(self, batch: GptBatch, codes: Tensor, code_lens: Tensor) -> T2SLoss:
+        found: T2SLoss = self._model(
+            batch.phones, batch.text_keep, batch.bert, codes, code_lens, ignore_padding=not self._count_padding
+        )
+        return found
+
+    def _preference_loss(self, batch: GptBatch, chosen: T2SLoss) -> Tensor:
+        """How little the model prefers the real tokens to a version with a stretch said twice or lost."""
+        draw = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
+        codes, code_lens = dpo_rejected(
+            batch.codes.cpu(), batch.code_lens.cpu(), pad=self._model.config.eos, generator=draw
+        )
+        rejected = self._forward(batch, codes.to(batch.codes.device), code_lens.to(batch.codes.device))
+        return preference_loss(
+            sequence_logps(chosen.logits, chosen.targets), sequence_logps(rejected.logits, rejected.targets)
+        )
+
+
+def on_cpu(model: nn.Module) -> bool:
+    """Whether a module lives on the CPU, where the fused AdamW is the fast one."""
+    return next(model.parameters()).device.type == "cpu"

@@ -1,0 +1,89 @@
+"""A family of tiny models and a dataset made for it, both synthetic: enough to train each stage in a second."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from sovits_cli.checkpoints import ours
+from sovits_cli.data import tensors
+from sovits_cli.data.layout import DatasetInfo, Experiment, TextRow
+from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.models.t2s.model import Text2Semantic
+
+CODES = 32
+CHANNELS = 24
+PHONES = ("HH", "AH0", "L", "OW1", "W", "ER1", "L", "D", ".")
+
+GPT = T2SConfig(width=32, heads=2, layers=2, vocab=CODES + 1, bert_dim=0, attention_dropout=0.0)
+SOVITS = SovitsConfig(
+    inter_channels=16,
+    hidden_channels=16,
+    filter_channels=32,
+    n_heads=2,
+    n_layers=2,
+    gin_channels=32,
+    mrte_channels=32,
+    mrte_heads=2,
+    style_channels=16,
+    style_bins=513,
+    sampling_rate=16_000,
+    filter_length=1024,
+    hop_length=320,
+    n_mel_channels=80,
+    segment_size=320 * 16,
+    content_channels=CHANNELS,
+    codebook_size=CODES,
+    flow_couplings=2,
+    flow_layers=1,
+    posterior_layers=2,
+    decoder="istft",
+    istft_width=32,
+    istft_layers=1,
+)
+
+
+def make_family(home: Path, *, posterior: bool = False) -> Path:
+    """An installed model `small` of the version `mini` under `home`; returns its folder."""
+    torch.manual_seed(3)
+    folder = home / "data" / "models" / "small"
+    gpt, acoustic = Text2Semantic(GPT), Synthesizer(SOVITS, posterior=posterior)
+    with torch.no_grad():
+        acoustic.ssl_proj.weight.copy_(torch.eye(CHANNELS)[:, :, None].expand(-1, -1, 2) / 2)
+        acoustic.ssl_proj.bias.zero_()
+    acoustic.quantizer.fill(torch.randn(CODES, CHANNELS))
+    for name, module, config in (("gpt", gpt, GPT.to_official()), ("sovits", acoustic, SOVITS.to_official())):
+        ours.save(folder / f"{name}.safetensors", module.state_dict(), {"version": "mini", "config": config})
+    ours.save(folder / "content.safetensors", {"mel": torch.zeros(1)}, {"kind": "content"})
+    files = {part: f"{part}.safetensors" for part in ("gpt", "sovits", "content")}
+    (folder / "model.json").write_text(json.dumps({"name": "small", "version": "mini", **files}))
+    return folder
+
+
+def make_dataset(root: Path, *, clips: int = 8, seconds: float = 1.2, model: str = "small") -> Experiment:
+    """Clips of different length: a tone, its phones, random features and codes."""
+    draw = np.random.default_rng(1)
+    experiment = Experiment(root)
+    rows, codes = [], []
+    for index in range(clips):
+        name = f"clip{index:03}.wav"
+        length_s = seconds + 0.2 * (index % 3)
+        time = np.arange(int(length_s * 32_000)) / 32_000
+        wave = 0.3 * np.sin(2 * np.pi * (150 + 20 * index) * time) + 0.01 * draw.standard_normal(len(time))
+        experiment.wave_path(name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(experiment.wave_path(name), wave, 32_000, subtype="PCM_16")
+        frames = int(length_s * 50) - 1
+        features = torch.from_numpy(draw.standard_normal((1, CHANNELS, frames)).astype(np.float32))
+        tensors.save(experiment.content_path(name), features)
+        rows.append(TextRow(name, PHONES[: 6 + index % 4], None, "hello world."))
+        codes.append((name, draw.integers(CODES, size=frames // 2).tolist()))
+    experiment.write_text(rows)
+    experiment.write_semantic(codes)
+    experiment.write_info(DatasetInfo(model, "mini", "v2", ("en",), ("here",), clips, clips * seconds))
+    return experiment
