@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+
+import psutil
+import pytest
+
+from sovits_cli.report import vram
+
+
+def test_resident_memory_of_this_process() -> None:
+    use = vram.memory("cpu")
+    resident = psutil.Process(os.getpid()).memory_info().rss
+    assert use.kind == "RSS"
+    assert use.used_bytes == pytest.approx(resident, rel=0.2)
+    assert use.used_bytes <= use.peak_bytes < 100 * resident
+    assert 0 < use.free_bytes < psutil.virtual_memory().total
+
+
+def test_the_peak_stays_when_memory_is_given_back() -> None:
+    before = vram.memory().peak_bytes
+    block = bytearray(os.urandom(1)) * (before + 50_000_000 - vram.memory().used_bytes)
+    during = vram.memory()
+    del block
+    after = vram.memory()
+    assert during.used_bytes > before
+    assert after.peak_bytes >= during.used_bytes * 0.98
+    assert after.used_bytes < during.used_bytes
+
+
+@pytest.mark.gpu
+def test_memory_of_a_gpu() -> None:
+    import torch
+
+    block = torch.zeros(50_000_000, dtype=torch.uint8, device="cuda:0")
+    use = vram.memory("cuda:0")
+    assert use.kind == "VRAM"
+    assert block.numel() <= use.used_bytes <= use.peak_bytes
+    assert 0 < use.free_bytes < torch.cuda.get_device_properties(0).total_memory
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 MB"), (512e6, "512 MB"), (3.44e9, "3.4 GB")])
+def test_sizes(count: float, text: str) -> None:
+    assert vram.size(count) == text
