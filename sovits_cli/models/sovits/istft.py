@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.decoder import Decoder
 
-MAX_LOG_MAGNITUDE = 5.0
+MAX_LOG_MAGNITUDE = 6.0
 """Louder than anything a waveform in -1..1 can hold; keeps early training finite."""
 
 
