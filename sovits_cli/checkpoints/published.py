@@ -40,10 +40,15 @@ def weights(folder: Path, kind: ModelKind, *, prefix: str) -> Contents:
     Raises:
         ModelError: they are missing, unreadable, or of another model.
     """
+    contents = expect(read(weight_file(folder)), kind)
+    return replace(contents, weight={spelled(key, prefix): value for key, value in contents.weight.items()})
+
+
+def weight_file(folder: Path) -> Path:
+    """Find the file that holds the weights."""
     for name in WEIGHT_FILES:
         if (folder / name).is_file():
-            contents = expect(read(folder / name), kind)
-            return replace(contents, weight={_spelled(key, prefix): value for key, value in contents.weight.items()})
+            return folder / name
     raise ModelError(f"{folder} has no weights: expected {' or '.join(WEIGHT_FILES)}", hint=f"ls {folder}")
 
 
@@ -60,7 +65,8 @@ def json_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _spelled(key: str, prefix: str) -> str:
+def spelled(key: str, prefix: str) -> str:
+    """Give our name of a published key."""
     key = key.removeprefix(prefix)
     for other, ours in _OLD_SPELLING.items():
         key = key.replace(other, ours)

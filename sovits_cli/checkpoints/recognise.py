@@ -100,11 +100,11 @@ def read(path: Path) -> Contents:
     weight = _tensors(path, whole)
     top: Mapping[object, object] = whole if isinstance(whole, dict) else {}
     config = _config(path, top)
-    kind, code, rank = _kind(weight), header(path), top.get("lora_rank")
+    kind, code, rank = kind_of(weight), header(path), top.get("lora_rank")
     return Contents(
         path=path,
         kind=kind,
-        version=_version(kind, weight, config, code),
+        version=version_of(kind, weight, config, code),
         weight=weight,
         config=config,
         info=_info(top),
@@ -153,11 +153,11 @@ def _read_ours(path: Path) -> Contents:
     weight, metadata = ours.load(path)
     config = plain(metadata.get("config", {}), path)
     named = metadata.get("version")
-    kind = _kind(weight)
+    kind = kind_of(weight)
     return Contents(
         path=path,
         kind=kind,
-        version=named if isinstance(named, str) else _version(kind, weight, config, b"PK"),
+        version=named if isinstance(named, str) else version_of(kind, weight, config, b"PK"),
         weight=weight,
         config=config,
         info=str(metadata.get("info", "")),
@@ -197,15 +197,16 @@ def _info(top: Mapping[object, object]) -> str:
     return f"epoch {epoch}" if isinstance(epoch, int) else ""
 
 
-def _kind(weight: Mapping[str, Tensor]) -> ModelKind:
+def kind_of(weight: Mapping[str, Tensor]) -> ModelKind:
+    """Recognise a model by its keys."""
     for kind, marks in _MARKS:
         if all(any(mark in key for key in weight) for mark in marks.split("+")):
             return kind
     return ModelKind.UNKNOWN
 
 
-def _version(kind: ModelKind, weight: Mapping[str, Tensor], config: Mapping[str, object], code: bytes) -> str | None:
-    """Which version a SoVITS file is; a GPT says it only where we wrote it ourselves."""
+def version_of(kind: ModelKind, weight: Mapping[str, Tensor], config: Mapping[str, object], code: bytes) -> str | None:
+    """Tell which version a SoVITS file is; a GPT says it only where we wrote it ourselves."""
     model = config.get("model")
     named = (model.get("version") if isinstance(model, dict) else None) or config.get("version")
     official = {row.name for row in UPSTREAM}

@@ -1,0 +1,228 @@
+"""What a model file says of itself, for `sovits models inspect`; and whether its weights fit the network, for `verify`.
+
+Builds networks without memory (on torch's `meta` device), so that checking costs one pass over the file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sovits_cli.checkpoints import published
+from sovits_cli.checkpoints.bundle import SOVITS_OPTIONAL
+from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
+from sovits_cli.checkpoints.report import compare
+from sovits_cli.errors import ModelError
+from sovits_cli.models import hubert
+from sovits_cli.models.bert import Bert, BertConfig
+from sovits_cli.models.hubert import Hubert, HubertConfig
+from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
+from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.versions import VERSIONS
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model file in a few numbers.
+
+    Args:
+        what: its kind in words.
+        version: name of the version, None where such files do not say.
+        supported: whether this version can be run; None where there is no version.
+        container: "torch" or "safetensors".
+        code: two-byte version code of the file, None if it has none.
+        training: whether it is a training state.
+        info: what its trainer wrote.
+        keys, parameters: number of tensors, and of values in them.
+        precision: number formats, the most used first.
+        dimensions: sizes of the network, as far as they are known.
+        config: the embedded configuration.
+    """
+
+    path: Path
+    what: str
+    version: str | None
+    supported: bool | None
+    container: str
+    code: str | None
+    training: bool
+    info: str
+    size_bytes: int
+    keys: int
+    parameters: int
+    precision: tuple[str, ...]
+    lora_rank: int | None
+    dimensions: Mapping[str, int | str]
+    config: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A file whose weights fit the network of its version.
+
+    Args:
+        what: its kind and version in words.
+        keys: tensors that the network takes.
+        notes: keys that are absent or left over without harm, in words; empty if all fit.
+    """
+
+    path: Path
+    what: str
+    keys: int
+    notes: str
+
+
+@dataclass(frozen=True)
+class _Network:
+    """The network a file is for, without memory, and the beginnings of keys it can do without."""
+
+    module: nn.Module
+    optional: tuple[str, ...] = ()
+
+
+def open_model(path: Path) -> Contents:
+    """Read a model file, or the weights of a published folder (`config.json` beside them)."""
+    if path.is_dir():
+        return read(published.weight_file(path))
+    return read(path)
+
+
+def summarise(contents: Contents) -> Summary:
+    """Describe a file that was read."""
+    formats = Counter(str(value.dtype).removeprefix("torch.") for value in contents.weight.values())
+    return Summary(
+        path=contents.path,
+        what=str(contents),
+        version=contents.version,
+        supported=None if contents.version is None else contents.version in VERSIONS,
+        container=contents.container,
+        code=contents.code.decode() if contents.code.isdigit() else None,
+        training=contents.training,
+        info=contents.info,
+        size_bytes=contents.path.stat().st_size,
+        keys=len(contents.weight),
+        parameters=sum(value.numel() for value in contents.weight.values()),
+        precision=tuple(name for name, _ in formats.most_common()),
+        lora_rank=contents.lora_rank,
+        dimensions=_dimensions(contents),
+        config=contents.config,
+    )
+
+
+def verify(path: Path) -> Verified:
+    """Check that every key the network needs is there, in its shape, with finite values.
+
+    Raises:
+        ModelError: naming what does not fit; or that this kind of model cannot be checked.
+    """
+    contents = open_model(path)
+    maker = _NETWORKS.get(contents.kind)
+    if maker is None:
+        raise ModelError(
+            f"{path} is {contents}: there is no network yet to check it against", hint="sovits models list"
+        )
+    expect(contents, contents.kind)
+    with torch.device("meta"):
+        network = maker(contents)
+    weight = {_spelled(contents.kind, key): value for key, value in contents.weight.items()}
+    report = compare(network.module, weight)
+    problems = report.without(network.optional)
+    if not problems.complete:
+        raise ModelError(f"{path} is {contents} that does not fit: {problems}", hint="fetch or export the file again")
+    used = [
+        key for key in network.module.state_dict() if key in weight and not key.startswith(network.optional or "\0")
+    ]
+    for key in used:
+        if not bool(torch.isfinite(weight[key]).all()):
+            raise ModelError(f"{path} is broken: {key} holds values that are no numbers", hint="export the file again")
+    return Verified(path, str(contents), len(used), "" if report.complete else str(report))
+
+
+def _dimensions(contents: Contents) -> dict[str, int | str]:
+    """The sizes a user may ask for; nothing where the file has no usable config."""
+    reader = _DIMENSIONS.get(contents.kind)
+    try:
+        return {} if reader is None or not contents.config else reader(contents.config)
+    except (ModelError, TypeError, ValueError):
+        return {}  # inspect shows what can be shown; verify says what is wrong
+
+
+def _gpt_dimensions(config: Mapping[str, Any]) -> dict[str, int | str]:
+    read_config = T2SConfig.from_official(config)
+    return {
+        "layers": read_config.layers,
+        "width": read_config.width,
+        "heads": read_config.heads,
+        "phones": read_config.phones,
+        "tokens": read_config.eos,
+        "text_features": read_config.bert_dim,
+    }
+
+
+def _sovits_dimensions(config: Mapping[str, Any]) -> dict[str, int | str]:
+    read_config = SovitsConfig.from_official(config)
+    return {
+        "sample_rate_hz": read_config.sampling_rate,
+        "hop_samples": read_config.hop_length,
+        "phones": read_config.phones,
+        "tokens": read_config.codebook_size,
+        "content_channels": read_config.content_channels,
+        "style_width": read_config.gin_channels,
+        "decoder": read_config.decoder,
+    }
+
+
+_DIMENSIONS: dict[ModelKind, Callable[[Mapping[str, Any]], dict[str, int | str]]] = {
+    ModelKind.GPT: _gpt_dimensions,
+    ModelKind.SOVITS: _sovits_dimensions,
+}
+
+
+def _gpt(contents: Contents) -> _Network:
+    return _Network(Text2Semantic(T2SConfig.from_official(contents.config)))
+
+
+def _sovits(contents: Contents) -> _Network:
+    posterior = any(key.startswith("enc_q.") for key in contents.weight)
+    return _Network(
+        Synthesizer(SovitsConfig.from_official(contents.config), posterior=posterior),
+        tuple(prefix for prefix in SOVITS_OPTIONAL if not posterior or prefix != "enc_q."),
+    )
+
+
+def _phonetic(contents: Contents) -> _Network:
+    return _Network(PhoneticEncoder(PhoneticConfig.from_dict(dict(contents.config))), ("ssl_proj.", "quantizer."))
+
+
+def _hubert(contents: Contents) -> _Network:
+    config = HubertConfig.from_dict(published.config(contents.path.parent))
+    return _Network(Hubert(config), hubert.UNUSED_KEYS)
+
+
+def _bert(contents: Contents) -> _Network:
+    config = BertConfig.from_dict(published.config(contents.path.parent))
+    return _Network(Bert(config), config.unused_keys)
+
+
+_NETWORKS: dict[ModelKind, Callable[[Contents], _Network]] = {
+    ModelKind.GPT: _gpt,
+    ModelKind.SOVITS: _sovits,
+    ModelKind.PHONETIC: _phonetic,
+    ModelKind.HUBERT: _hubert,
+    ModelKind.BERT: _bert,
+}
+
+_PREFIXES = {ModelKind.HUBERT: "hubert.", ModelKind.BERT: "bert."}
+
+
+def _spelled(kind: ModelKind, key: str) -> str:
+    return published.spelled(key, _PREFIXES[kind]) if kind in _PREFIXES else key

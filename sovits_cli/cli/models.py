@@ -1,0 +1,181 @@
+"""`sovits models`: list what there is, inspect a file without running anything in it, verify that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sovits_cli.cli.context import Run
+from sovits_cli.cli.options import command, group
+from sovits_cli.errors import ModelError
+from sovits_cli.events import Skipped, Warned
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sovits_cli.checkpoints.bundle import Bundle
+    from sovits_cli.checkpoints.summary import Summary, Verified
+
+app = group("List and inspect models.")
+
+
+@app.command("list")
+@command()
+def list_command(run: Run) -> None:
+    """List the models there are: trained here, installed, bundled.
+
+    The first column marks the one that `sovits infer` takes by itself.
+    """
+    from sovits_cli.checkpoints.bundle import everything
+
+    found, broken = everything(run.settings.train.out)
+    for error in broken:
+        run.reporter.emit(Warned(error.message, error.hint or ""))
+    chosen = found[0] if found else None
+    rows = [_listed(bundle, chosen) for bundle in found]
+    header = ("", "NAME", "VERSION", "FROM", "SIZE", "WHERE")
+    document = {
+        "models": [_document(bundle, chosen) for bundle in found],
+        "broken": [error.message for error in broken],
+    }
+    run.result(document, "\n".join(_aligned([header, *rows])))
+
+
+@app.command("inspect")
+@command()
+def inspect_command(
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a .ckpt, .pth, .bin or .safetensors file")],
+    keys: Annotated[bool, typer.Option("--keys", help="list every key with its shape and precision")] = False,
+) -> None:
+    """Say what a model file is.
+
+    Its kind, version, sizes and training, from its content. Nothing in the file is run, whoever made it.
+    """
+    from sovits_cli.checkpoints.summary import open_model, summarise
+
+    contents = open_model(file)
+    summary = summarise(contents)
+    lines = _told(summary)
+    document = {field: getattr(summary, field) for field in summary.__dataclass_fields__}
+    if keys:
+        tensors = {name: _shape(value) for name, value in contents.weight.items()}
+        lines += ["", *_aligned((name, shown) for name, shown in tensors.items())]
+        document["tensors"] = tensors
+    run.result(document, "\n".join(lines))
+
+
+@app.command("verify")
+@command()
+def verify_command(
+    run: Run,
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE|NAME", help="files, folders or names of models [default: all]")
+    ] = None,
+) -> None:
+    """Check that models are whole.
+
+    Every key that its version needs has to be there, in its shape, with finite values.
+    """
+    from sovits_cli.checkpoints.summary import verify
+
+    good: list[Verified] = []
+    bad: dict[Path, ModelError] = {}
+    for place in _places(run, what or []):
+        try:
+            good.append(verify(place))
+        except ModelError as error:
+            bad[place] = error
+    if bad and not good:
+        raise next(iter(bad.values()))
+    for place, problem in bad.items():
+        run.reporter.emit(Skipped(item=str(place), reason=problem.message))
+    run.result({"verified": good}, "\n".join(_fits(item) for item in good))
+
+
+def _fits(item: Verified) -> str:
+    return f"{item.path}: {item.what}, {item.keys} keys fit" + (f"; {item.notes}" if item.notes else "")
+
+
+def _places(run: Run, what: Sequence[str]) -> list[Path]:
+    """The files and folders meant; those of every model if nothing was said."""
+    from sovits_cli.checkpoints.bundle import everything, find
+
+    runs = run.settings.train.out
+    if not what:
+        return _parts(everything(runs)[0])
+    return [
+        place
+        for name in what
+        for place in ([Path(name)] if _is_model_file(Path(name)) else _parts([find(name, runs=runs)]))
+    ]
+
+
+def _is_model_file(path: Path) -> bool:
+    """Whether this is a file, or a published folder, rather than the name of a whole model."""
+    return (
+        path.is_file() or path.suffix in {".ckpt", ".pth", ".bin", ".safetensors"} or (path / "config.json").is_file()
+    )
+
+
+def _parts(bundles: Iterable[Bundle]) -> list[Path]:
+    """The files of some models, each once."""
+    places = [place for one in bundles for place in (one.gpt, one.sovits, one.content, one.bert) if place is not None]
+    return list(dict.fromkeys(places))
+
+
+def _listed(bundle: Bundle, chosen: Bundle | None) -> tuple[str, ...]:
+    mark = "*" if _is_same(bundle, chosen) else ""
+    return (mark, bundle.name, bundle.version.name, bundle.origin, _size(bundle.size_bytes), str(bundle.sovits.parent))
+
+
+def _document(bundle: Bundle, chosen: Bundle | None) -> dict[str, object]:
+    return {
+        "name": bundle.name,
+        "version": bundle.version.name,
+        "origin": bundle.origin,
+        "default": _is_same(bundle, chosen),
+        "size_bytes": bundle.size_bytes,
+        "gpt": bundle.gpt,
+        "sovits": bundle.sovits,
+        "content": bundle.content,
+        "bert": bundle.bert,
+    }
+
+
+def _is_same(bundle: Bundle, chosen: Bundle | None) -> bool:
+    return chosen is not None and (bundle.name, bundle.origin) == (chosen.name, chosen.origin)
+
+
+def _told(summary: Summary) -> list[str]:
+    """A file in lines of `name  value`."""
+    rows = [("file", str(summary.path)), ("is", summary.what)]
+    if summary.supported is False:
+        rows.append(("supported", "not yet"))
+    if summary.info:
+        rows.append(("training", summary.info))
+    if summary.lora_rank is not None:
+        rows.append(("LoRA rank", str(summary.lora_rank)))
+    code = f", version code {summary.code}" if summary.code else ""
+    rows.append(("container", f"{summary.container}, {_size(summary.size_bytes)}{code}"))
+    rows.append(("keys", f"{summary.keys}, {summary.parameters / 1e6:.1f} M values, {', '.join(summary.precision)}"))
+    rows.extend((name.replace("_", " "), str(value)) for name, value in summary.dimensions.items())
+    return _aligned(rows)
+
+
+def _shape(value: Tensor) -> str:
+    return f"{'x'.join(map(str, value.shape)) or 'scalar'} {str(value.dtype).removeprefix('torch.')}"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
+
+
+def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Pad all columns but the last."""
+    table = list(rows)
+    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
