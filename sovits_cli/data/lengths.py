@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,5 +83,5 @@ def _fitting(lengths_s: Sequence[float]) -> int:
     for length_s in sorted(lengths_s, reverse=True):
         missing_s -= length_s
         if missing_s <= 0:
-            return max(1, int(2 * length_s))
-    return max(1, int(2 * min(lengths_s)))
+            return max(1, math.ceil(2 * length_s) - 1)
+    return max(1, math.ceil(2 * min(lengths_s)) - 1)

@@ -1,0 +1,116 @@
+"""Official `.list` files in and out."""
+
+import pytest
+
+from sovits_cli.data.manifest import Manifest, Utterance, language_code, read_list, write_list
+from sovits_cli.errors import DatasetError, TextError
+from tests.data.recordings import record
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.wav", "b.wav", "sub/c.wav"):
+        record(tmp_path / name, 0.1)
+    return tmp_path
+
+
+def listed(folder, *lines, ending="\n", start=b""):
+    path = folder / "train.list"
+    path.write_bytes(start + ending.join(lines).encode())
+    return read_list(path, "en")
+
+
+def test_four_fields(folder):
+    found = listed(folder, "a.wav|amy|EN|Hello.", "sub/c.wav|amy|en| Bye. ")
+    first, second = found.utterances
+    assert (first.path, first.speaker, first.language, first.text) == (folder / "a.wav", "amy", "en", "Hello.")
+    assert (second.name, second.text) == ("c.wav", "Bye.")
+    assert not found.left_out
+
+
+def test_text_may_hold_bars(folder):
+    assert listed(folder, "a.wav|amy|en|one | two||three").utterances[0].text == "one | two||three"
+
+
+def test_windows_files(folder):
+    found = listed(folder, "a.wav|amy|En|Hello.", "", "sub\\c.wav|amy|EN|Bye.", ending="\r\n", start=b"\xef\xbb\xbf")
+    assert [item.text for item in found.utterances] == ["Hello.", "Bye."]
+
+
+def test_paths_are_cleaned_and_resolved(folder, monkeypatch):
+    record(folder / "elsewhere" / "d.wav", 0.1)
+    monkeypatch.chdir(folder / "elsewhere")
+    found = listed(folder, f'"{folder / "a.wav"}"|x|en|t', "'b.wav' |x|en|t", "\u202ad.wav|x|en|t")
+    assert [item.name for item in found.utterances] == ["a.wav", "b.wav", "d.wav"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("gone.wav|x|en|t", "no file gone.wav"),
+        ("a.wav|x|en", "3 fields, expected path|speaker|language|text"),
+        ("a.wav", "1 fields"),
+        ("a.wav|x|en|  ", "no text"),
+        ("|x|en|t", "no path"),
+        ("a.wav|x|xx|t", "unknown language 'xx'"),
+        ("sub|x|en|t", "no file sub"),
+    ],
+)
+def test_a_bad_line_is_named_and_the_rest_read(folder, line, reason):
+    found = listed(folder, "b.wav|x|en|ok", line)
+    assert [item.name for item in found.utterances] == ["b.wav"]
+    assert found.left_out[0].name == "train.list line 2"
+    assert reason in found.left_out[0].reason
+
+
+@pytest.mark.parametrize("code", ["", "AUTO", "auto"])
+def test_no_language_takes_that_of_the_command(folder, code):
+    assert listed(folder, f"a.wav|x|{code}|t").utterances[0].language == "en"
+
+
+def test_codes():
+    assert language_code("EN", "zh") == "en"
+    with pytest.raises(TextError, match="unknown language 'tlh'"):
+        language_code("tlh", "en")
+
+
+def test_round_trip(folder):
+    utterances = [
+        Utterance(folder / "a.wav", "amy", "en", "one | two", ""),
+        Utterance(folder / "b.wav", "", "en", "line\nbreak", ""),
+    ]
+    write_list(folder / "out.list", utterances)
+    assert (folder / "out.list").read_text() == f"{folder}/a.wav|amy|EN|one | two\n{folder}/b.wav||EN|line break\n"
+    assert [item.text for item in read_list(folder / "out.list", "en").utterances] == ["one | two", "line break"]
+
+
+def test_unreadable_lists(tmp_path):
+    with pytest.raises(DatasetError, match="cannot read"):
+        read_list(tmp_path / "none.list", "en")
+    (tmp_path / "bad.list").write_bytes(b"a.wav|x|en|caf\xe9")
+    with pytest.raises(DatasetError, match="not UTF-8 at byte 14"):
+        read_list(tmp_path / "bad.list", "en")
+
+
+def manifest(*paths, left_out=()):
+    return Manifest(paths[0], "test", tuple(Utterance(path, "", "en", "t", "list:1") for path in paths), left_out)
+
+
+@pytest.mark.parametrize("second", ["two/a.wav", "two/A.WAV"])
+def test_one_name_twice_is_refused_with_both_paths(tmp_path, second):
+    with pytest.raises(DatasetError) as caught:
+        manifest(tmp_path / "one/a.wav", tmp_path / second).checked()
+    assert str(tmp_path / "one/a.wav") in caught.value.message
+    assert str(tmp_path / second) in caught.value.message
+
+
+def test_names_that_would_break_the_tables_are_left_out(tmp_path):
+    found = manifest(tmp_path / "a.wav", tmp_path / "b\tc.wav").checked()
+    assert [item.name for item in found.utterances] == ["a.wav"]
+    assert "tab" in found.left_out[0].reason
+
+
+def test_nothing_usable_says_why(tmp_path):
+    (tmp_path / "a.list").write_text("gone.wav|x|en|t\n")
+    with pytest.raises(DatasetError, match=r"1 left out, the first: a\.list line 1: no file gone\.wav"):
+        read_list(tmp_path / "a.list", "en").checked()
