@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor
+
 from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.build import build, usable_config
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
-from sovits_cli.checkpoints.report import load_into
+from sovits_cli.checkpoints.recognise import read
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
@@ -34,8 +38,14 @@ BUNDLED_DEFAULT = "mini"
 _MAX_BASES = 16
 """A voice tuned from a voice tuned from a voice …"""
 
-_CODEBOOK = "quantizer.vq.layers.0._codebook."
-SOVITS_OPTIONAL = ("enc_q.", *(f"{_CODEBOOK}{name}" for name in ("inited", "cluster_size", "embed_avg")))
+_STATISTICS = "quantizer.vq.layers.0._codebook."
+CODEBOOK = f"{_STATISTICS}embed"
+"""Key of the codebook of semantic tokens, (codes, C)."""
+
+FROZEN_PARTS = ("ssl_proj", "quantizer")
+"""Modules that define the semantic tokens of a family; never trained."""
+
+SOVITS_OPTIONAL = ("enc_q.", *(f"{_STATISTICS}{name}" for name in ("inited", "cluster_size", "embed_avg")))
 """Beginnings of SoVITS keys that speaking does not need: the posterior encoder, the codebook's statistics."""
 
 Origin = Literal["bundled", "installed", "trained", "files"]
@@ -141,9 +151,9 @@ def gpt_model(source: Bundle | Path) -> Text2Semantic:
     """Build the GPT with its weights: float32, on the CPU, in evaluation mode."""
     path = source.gpt if isinstance(source, Bundle) else source
     file = read_gpt(path)
-    model = Text2Semantic(T2SConfig.from_official(file.config))
-    load_into(model, file.weight, source=path)
-    return model.eval()
+    with usable_config(path):
+        config = T2SConfig.from_official(file.config)
+    return build(lambda: Text2Semantic(config), file.weight, layers=config.layers, source=path)[0]
 
 
 def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> Synthesizer:
@@ -155,9 +165,16 @@ def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> Synthesiz
     """
     path = source.sovits if isinstance(source, Bundle) else source
     file = read_sovits(path)
-    model = Synthesizer(SovitsConfig.from_official(file.config), posterior=posterior)
-    load_into(model, file.weight, optional=SOVITS_OPTIONAL, source=path)
-    return model.eval()
+    with usable_config(path):
+        config = SovitsConfig.from_official(file.config)
+    make = partial(Synthesizer, config, posterior=posterior)
+    return build(make, file.weight, layers=sovits_layers(config), source=path, optional=SOVITS_OPTIONAL)[0]
+
+
+def sovits_layers(config: SovitsConfig) -> int:
+    """Count the layers of its longest stack, or more."""
+    stacks = (config.n_layers, config.flow_couplings, config.flow_layers, config.posterior_layers, config.istft_layers)
+    return max(*stacks, len(config.upsample_rates) * len(config.resblock_kernel_sizes))
 
 
 def _named(name: str, runs: Path) -> Bundle:
@@ -204,15 +221,16 @@ def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
 
 
 def _installed(folder: Path) -> Bundle:
-    """Read an installed model."""
+    """Read an installed model. One that has only a content encoder can be trained from, not spoken with."""
     place = folder / MODEL_FILE
     said = _json(place)
+    content = _file(folder, said, "content", place)
     return Bundle(
         name=_text(said, "name", place),
         version=version(_text(said, "version", place)),
-        gpt=_file(folder, said, "gpt", place),
-        sovits=_file(folder, said, "sovits", place),
-        content=_file(folder, said, "content", place),
+        gpt=_file(folder, said, "gpt", place) if said.get("gpt") else content,
+        sovits=_file(folder, said, "sovits", place) if said.get("sovits") else content,
+        content=content,
         bert=_file(folder, said, "bert", place) if said.get("bert") else None,
         origin="installed",
         why="",
@@ -247,8 +265,10 @@ def _of_version(row: ModelVersion, runs: Path) -> Bundle:
 
 def _check_together(bundle: Bundle) -> None:
     """Refuse a GPT and a SoVITS model that count phones or tokens differently."""
-    gpt = T2SConfig.from_official(read_gpt(bundle.gpt).config)
-    acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits).config)
+    with usable_config(bundle.gpt):
+        gpt = T2SConfig.from_official(read_gpt(bundle.gpt).config)
+    with usable_config(bundle.sovits):
+        acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits).config)
     if gpt.vocab - 1 != acoustic.codebook_size or gpt.phones < acoustic.phones:
         raise ModelError(
             f"{bundle.gpt} and {bundle.sovits} do not belong together: {gpt.phones} phones and {gpt.vocab - 1} tokens "

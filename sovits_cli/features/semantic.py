@@ -1,14 +1,41 @@
-"""Semantic tokens of a recording: content features through the acoustic model's codebook, 25 a second."""
+"""Semantic tokens of a recording: content features through the frozen codebook of a family, 25 a second.
+
+Legend: C channels, F frames, S tokens.
+"""
 
 from __future__ import annotations
 
+import hashlib
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.checkpoints.bundle import CODEBOOK, Bundle, frozen_parts
+from sovits_cli.models.sovits.quantizer import Quantizer
+from sovits_cli.terms import FRAMES_PER_TOKEN
 
 
-def tokens(synthesizer: Synthesizer, ssl: Tensor) -> Tensor:
-    """Content features (1, C, F) to int64 tokens (S,) on the CPU, S = F // 2."""
-    with torch.inference_mode():
-        return synthesizer.extract_latent(ssl)[0, 0].cpu()
+class SemanticTokenizer:
+    """The projection and the codebook of a bundle; the acoustic model around them is not built."""
+
+    def __init__(self, bundle: Bundle, device: torch.device | str = "cpu") -> None:
+        parts = frozen_parts(bundle)
+        self._weight = parts["ssl_proj.weight"].to(device)
+        self._bias = parts["ssl_proj.bias"].to(device)
+        self._quantizer = Quantizer(*parts[CODEBOOK].shape).to(device)
+        self._quantizer.fill(parts[CODEBOOK].to(device))
+        self.key = _digest(parts["ssl_proj.weight"], parts["ssl_proj.bias"], parts[CODEBOOK])
+
+    def tokens(self, ssl: Tensor) -> Tensor:
+        """Content features (1, C, F) to int64 tokens (S,) on the CPU, S = F // 2."""
+        with torch.inference_mode():
+            projected = F.conv1d(ssl.to(self._weight), self._weight, self._bias, stride=FRAMES_PER_TOKEN)
+            return self._quantizer.encode(projected)[0].cpu()
+
+
+def _digest(*tensors: Tensor) -> str:
+    state = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        state.update(tensor.contiguous().numpy().tobytes())
+    return state.hexdigest()

@@ -7,11 +7,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints.bundle import Bundle, sovits_model
+from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import ModelError
-from sovits_cli.features import content, semantic
+from sovits_cli.features import content
 from sovits_cli.features.bert import BertFeatures
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.features.semantic import SemanticTokenizer
 from sovits_cli.prep import digests
 from sovits_cli.versions import ContentKind
 
@@ -42,8 +42,8 @@ class BundleModels:
 
     @cached_property
     def semantic_key(self) -> str:
-        """Digest of the SoVITS file, which holds the codebook."""
-        return digests.of_place(self._bundle.sovits)
+        """Digest of the projection and the codebook."""
+        return self._tokenizer.key
 
     @cached_property
     def bert_key(self) -> str | None:
@@ -57,9 +57,7 @@ class BundleModels:
 
     def tokens(self, features: Tensor) -> list[int]:
         """Content features (1, C, F) to semantic tokens."""
-        with torch.inference_mode():
-            codes = semantic.tokens(self._synthesizer, features.to(self._device))
-            return [int(code) for code in codes.tolist()]
+        return [int(code) for code in self._tokenizer.tokens(features)]
 
     def bert(self, norm: str, word2ph: list[int]) -> Tensor:
         """Normalised text to BERT features (D, P)."""
@@ -76,8 +74,8 @@ class BundleModels:
         return content.load(self._bundle, self._device)
 
     @cached_property
-    def _synthesizer(self) -> Synthesizer:
-        return sovits_model(self._bundle).to(self._device)
+    def _tokenizer(self) -> SemanticTokenizer:
+        return SemanticTokenizer(self._bundle, self._device)
 
     @cached_property
     def _bert(self) -> BertFeatures:

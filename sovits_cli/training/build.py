@@ -12,9 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from sovits_cli.checkpoints import bundle as bundles
-from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.bundle import CODEBOOK, FROZEN_PARTS, Bundle, frozen_parts
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
-from sovits_cli.checkpoints.recognise import read
 from sovits_cli.checkpoints.report import load_into
 from sovits_cli.config.schema import Section, Settings
 from sovits_cli.errors import ModelError, SettingsError
@@ -24,10 +23,8 @@ from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.training.sovits import FROZEN_PARTS
 
 POSTERIOR_PREFIX = "enc_q."
-CODEBOOK = "quantizer.vq.layers.0._codebook.embed"
 FREE_KEYS = {"p_dropout", "dropout", "position_dropout", "block_dropout", "attention_dropout", "segment_size"}
 """Dimensions that a fine-tuning may change: no tensor has their shape."""
 
@@ -80,25 +77,6 @@ def judges(settings: Settings) -> Discriminators | None:
     """The discriminators, always fresh unless a state is resumed; None for a training without."""
     width = settings.sovits.train.discriminator
     return Discriminators(PERIODS, width=width) if width else None
-
-
-def frozen_parts(base: Bundle) -> dict[str, Tensor]:
-    """The projection and the codebook that define the semantic tokens of a family: `ssl_proj.*` and `quantizer.*`.
-
-    An official family has them in its SoVITS file; a small family in the file of its content encoder.
-
-    Raises:
-        ModelError: neither file has them.
-    """
-    for path in (base.sovits, base.content):
-        if path.is_file():
-            found = {key: value for key, value in read(path).weight.items() if key.startswith(FROZEN_PARTS)}
-            if CODEBOOK in found:
-                return {key: value.float() for key, value in found.items()}
-    raise ModelError(
-        f"{base.name} has no codebook of semantic tokens ({CODEBOOK}) in {base.sovits} or {base.content}",
-        hint="sovits models inspect FILE",
-    )
 
 
 def _fresh_gpt(base: Bundle) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
+from sovits_cli.checkpoints.bundle import FROZEN_PARTS
 from sovits_cli.data.collate import SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.synthesizer import SovitsOutput, Synthesizer, slices
@@ -35,9 +36,6 @@ from sovits_cli.training.stages import RATE_SCALE, Losses, Mark, Player
 
 SLOW_PARTS = ("enc_p.text_embedding", "enc_p.encoder_text", "enc_p.mrte")
 """What learns at `text_rate_scale`, one parameter group each, after the group of everything else."""
-
-FROZEN_PARTS = ("ssl_proj", "quantizer")
-"""What defines the semantic tokens: the same in every model of a family, never trained."""
 
 
 @dataclass(frozen=True)

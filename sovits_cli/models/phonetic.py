@@ -1,0 +1,107 @@
+"""The content encoder of small models: log-mel frames to phone-like features, 50 a second, in the place of HuBERT.
+
+Trained to name the phone of each frame (supervised speech tokens, as in CosyVoice, Du et al. 2024), so that its
+features carry words and little of the voice. Knows torch and nothing of files, languages or training.
+
+Legend: B batch, T samples at 16 kHz, F frames, C channels, M mel bins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+RATE_HZ = 16_000
+WINDOW_SAMPLES = 400
+HOP_SAMPLES = 160
+FFT_SAMPLES = 512
+
+
+@dataclass(frozen=True)
+class PhoneticConfig:
+    """Dimensions: `features` is the width of what comes out, `phones` the classes it was trained to name."""
+
+    mels: int = 64
+    width: int = 192
+    layers: int = 6
+    kernel: int = 5
+    features: int = 96
+    phones: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> PhoneticConfig:
+        """The inverse of `to_dict`."""
+        return cls(**{**values, "phones": tuple(values.get("phones", ()))})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for the checkpoint's metadata."""
+        return {**asdict(self), "phones": list(self.phones)}
+
+
+class PhoneticEncoder(nn.Module):
+    """Log-mel frames, a stride of two, dilated residual convolutions, a narrow layer of features, a phone head."""
+
+    def __init__(self, config: PhoneticConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mel", _mel_filters(config.mels), persistent=False)
+        self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES), persistent=False)
+        self.entry = nn.Conv1d(config.mels, config.width, 5, stride=2, padding=2)
+        self.blocks = nn.ModuleList(
+            _Block(config.width, config.kernel, dilation=2 ** (layer % 3)) for layer in range(config.layers)
+        )
+        self.narrow = nn.Linear(config.width, config.features)
+        self.norm = nn.LayerNorm(config.features)
+        self.head = nn.Linear(config.features, len(config.phones))
+
+    def features(self, wave: Tensor) -> Tensor:
+        """Samples (B, T) at 16 kHz to features (B, C, F), F = floor((T - 400) / 320) + 1."""
+        hidden = F.gelu(self.entry(self._log_mel(wave)))
+        for block in self.blocks:
+            hidden = block(hidden)
+        return self.norm(self.narrow(hidden.transpose(1, 2))).transpose(1, 2)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Samples (B, T) to phone scores (B, F, phones)."""
+        return self.head(F.gelu(self.features(wave)).transpose(1, 2))
+
+    def _log_mel(self, wave: Tensor) -> Tensor:
+        """(B, T) to (B, M, frames of 10 ms), each bin at mean 0 over the utterance, all at variance 1."""
+        frames = wave.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES) * self.window
+        power = torch.fft.rfft(frames, FFT_SAMPLES).abs().square()
+        levels = torch.log(power @ self.mel + 1e-7).transpose(1, 2)
+        centred = levels - levels.mean(-1, keepdim=True)
+        return centred / (centred.square().mean((1, 2), keepdim=True).sqrt() + 1e-5)
+
+
+class _Block(nn.Module):
+    """Depthwise convolution over time, then a two-layer mix of channels, added to the input (ConvNeXt, Liu 2022)."""
+
+    def __init__(self, width: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(
+            width, width, kernel, padding=dilation * (kernel - 1) // 2, dilation=dilation, groups=width
+        )
+        self.norm = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, 2 * width)
+        self.narrow = nn.Linear(2 * width, width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(B, C, F) to the same shape."""
+        mixed = self.norm(self.depthwise(hidden).transpose(1, 2))
+        return hidden + self.narrow(F.gelu(self.widen(mixed))).transpose(1, 2)
+
+
+def _mel_filters(mels: int) -> Tensor:
+    """Triangles on the mel scale 1127 ln(1 + f / 700) from 60 Hz to 7600 Hz: (bins, mels)."""
+    frequencies = torch.linspace(0, RATE_HZ / 2, FFT_SAMPLES // 2 + 1)
+    scale = 1127 * torch.log(1 + frequencies / 700)
+    low, high = (1127 * torch.log(torch.tensor(1 + edge / 700)) for edge in (60.0, 7600.0))
+    points = torch.linspace(float(low), float(high), mels + 2)
+    rising = (scale[:, None] - points[:-2]) / (points[1:-1] - points[:-2])
+    falling = (points[2:] - scale[:, None]) / (points[2:] - points[1:-1])
+    return torch.minimum(rising, falling).clamp(min=0)
