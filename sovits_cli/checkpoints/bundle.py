@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from sovits_cli.checkpoints import ours
@@ -75,6 +76,11 @@ class Bundle:
     why: str
 
     @property
+    def speaks(self) -> bool:
+        """Whether it has networks to speak with; a family to train from has only a content encoder."""
+        return self.content not in (self.gpt, self.sovits)
+
+    @property
     def size_bytes(self) -> int:
         """All its files together."""
         places = [self.gpt, self.sovits, self.content, *([self.bert] if self.bert else [])]
@@ -99,9 +105,9 @@ def find(name: str | None = None, *, runs: Path = Path("runs"), trained: bool = 
     voices = _newest(runs, VOICE_FILE) if trained else []
     if voices:
         return replace(_voice(voices[0], runs), why=f"the newest voice trained in {runs}")
-    installed = _newest(models_dir(), MODEL_FILE)
-    if installed:
-        return replace(_installed(installed[0]), why="the newest installed model")
+    for folder in _newest(models_dir(), MODEL_FILE):
+        if (installed := _installed(folder)).speaks:
+            return replace(installed, why="the newest installed model")
     for folder in _bundled_folders():
         return replace(_bundled(folder), why="bundled; no other model is installed")
     raise ModelError("there is no model: none is trained, installed or bundled", hint="install sovits again")
@@ -169,6 +175,25 @@ def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> Synthesiz
         config = SovitsConfig.from_official(file.config)
     make = partial(Synthesizer, config, posterior=posterior)
     return build(make, file.weight, layers=sovits_layers(config), source=path, optional=SOVITS_OPTIONAL)[0]
+
+
+def frozen_parts(bundle: Bundle) -> dict[str, Tensor]:
+    """Read the projection and the codebook that make the semantic tokens of a family, in float32.
+
+    They are in its SoVITS file, or, for a family that is only trained from so far, beside its content encoder.
+
+    Raises:
+        ModelError: the file holds none.
+    """
+    weight = read(bundle.sovits).weight
+    needed = ("ssl_proj.weight", "ssl_proj.bias", CODEBOOK)
+    missing = [key for key in needed if key not in weight]
+    if missing:
+        raise ModelError(
+            f"{bundle.sovits} makes no semantic tokens: {missing[0]} is missing",
+            hint=f"sovits models inspect {bundle.sovits}",
+        )
+    return {key: weight[key].to(torch.float32, copy=True) for key in needed}
 
 
 def sovits_layers(config: SovitsConfig) -> int:

@@ -85,7 +85,7 @@ class Machine:
         elif opcode == "GLOBAL":
             self._named(*str(argument).split(" ", 1))
         elif opcode == "INST":  # the oldest way to make an object; torch never wrote it
-            raise Refused(f"asks to make {_printable(str(argument))}; a checkpoint is data")
+            raise Refused(f"asks to make {printable(str(argument))}; a checkpoint is data")
         elif opcode in _ACTIONS:
             _ACTIONS[opcode](self)
         elif opcode not in _IGNORED:
@@ -122,7 +122,7 @@ class Machine:
     def _named(self, module: str, name: str) -> None:
         full = f"{module}.{name}"
         if full not in self.makers:
-            raise Refused(f"asks to run {_printable(full)}; a checkpoint is data")
+            raise Refused(f"asks to run {printable(full)}; a checkpoint is data")
         self._push(Name(full))
 
     def _call(self) -> None:
@@ -205,13 +205,13 @@ def _is_small_int(value: object) -> bool:
     return isinstance(value, int) and value.bit_length() <= _MAX_INT_BITS
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
     """Make a name fit to stand in one line of a terminal."""
     return "".join(c if c.isprintable() else "?" for c in name)[:80]
 
 
 def _short(error: Exception) -> str:
-    return _printable(str(error)) or type(error).__name__
+    return printable(str(error)) or type(error).__name__
 
 
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}

@@ -13,6 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.machine import printable
 from sovits_cli.checkpoints.plain import plain
 from sovits_cli.checkpoints.safe import header, load_pickle
 from sovits_cli.errors import ModelError
@@ -157,10 +158,10 @@ def _read_ours(path: Path) -> Contents:
     return Contents(
         path=path,
         kind=kind,
-        version=named if isinstance(named, str) else version_of(kind, weight, config, b"PK"),
+        version=printable(named) if isinstance(named, str) else version_of(kind, weight, config, b"PK"),
         weight=weight,
         config=config,
-        info=str(metadata.get("info", "")),
+        info=printable(str(metadata.get("info", ""))),
         container="safetensors",
     )
 
@@ -172,6 +173,8 @@ def _tensors(path: Path, whole: object) -> dict[str, Tensor]:
         found = next((whole[key] for key in _WEIGHT_KEYS if isinstance(whole.get(key), dict)), whole)
     if isinstance(found, dict):
         held = {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Tensor)}
+        if not all(key.isprintable() for key in held):
+            raise ModelError(f"{path} is broken: its tensors have unprintable names")
         if held:
             wrapped = all(key.startswith("model.") for key in held)
             return {key.removeprefix("model."): value for key, value in held.items()} if wrapped else held
@@ -192,7 +195,7 @@ def _config(path: Path, top: Mapping[object, object]) -> dict[str, object]:
 def _info(top: Mapping[object, object]) -> str:
     info = top.get("info")
     if isinstance(info, str):
-        return info
+        return printable(info)
     epoch = top.get("epoch", top.get("iteration"))  # s2 states call the epoch `iteration`
     return f"epoch {epoch}" if isinstance(epoch, int) else ""
 

@@ -6,9 +6,10 @@ Knows nothing of files or of particular models.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from sovits_cli.errors import ModelError
@@ -90,23 +91,33 @@ def load_into(
     Raises:
         ModelError: a key that is not optional is missing or left over, or any shape differs.
     """
+    report = check(module, weight, optional=optional, source=source)
+    left_over = set(report.unexpected)
+    used = {key: value for key, value in weight.items() if key not in left_over}
+    if any(parameter.is_meta for parameter in module.parameters()):
+        own = {key: value.to(torch.float32, copy=True) for key, value in used.items()}
+        module.load_state_dict(own, strict=False, assign=True)
+    else:
+        module.load_state_dict(used, strict=False)
+    return report
+
+
+def check(
+    module: nn.Module,
+    weight: Mapping[str, Tensor],
+    *,
+    optional: Sequence[str] = (),
+    source: Path | None = None,
+) -> LoadReport:
+    """Compare keys and shapes, and raise what `load_into` would raise, without loading."""
     report = compare(module, weight)
-    empty = any(parameter.is_meta for parameter in module.parameters())
     problems = report.without(optional)
-    if empty:  # there are no values to keep
-        problems = replace(problems, missing=report.missing)
     if not problems.complete:
         where = "the weights" if source is None else str(source)
         raise ModelError(
             f"{where} does not fit {_article(type(module).__name__)}: {problems}",
             hint="sovits models inspect FILE" if source is None else f"sovits models inspect {source}",
         )
-    left_over = set(report.unexpected)
-    used = {key: value for key, value in weight.items() if key not in left_over}
-    if empty:
-        module.load_state_dict({key: value.float() for key, value in used.items()}, strict=False, assign=True)
-    else:
-        module.load_state_dict(used, strict=False)
     return report
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import torch
 from torch import nn
 
 from sovits_cli.checkpoints import published
-from sovits_cli.checkpoints.bundle import SOVITS_OPTIONAL
+from sovits_cli.checkpoints.build import empty, usable_config
+from sovits_cli.checkpoints.bundle import SOVITS_OPTIONAL, sovits_layers
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
-from sovits_cli.checkpoints.report import compare
+from sovits_cli.checkpoints.report import check, compare
 from sovits_cli.errors import ModelError
 from sovits_cli.models import hubert
 from sovits_cli.models.bert import Bert, BertConfig
@@ -83,9 +85,10 @@ class Verified:
 
 @dataclass(frozen=True)
 class _Network:
-    """The network a file is for, without memory, and the beginnings of keys it can do without."""
+    """How to build the network of a file, how many layers it has, and the beginnings of keys it can do without."""
 
-    module: nn.Module
+    make: Callable[[], nn.Module]
+    layers: int
     optional: tuple[str, ...] = ()
 
 
@@ -131,20 +134,16 @@ def verify(path: Path) -> Verified:
             f"{path} is {contents}: there is no network yet to check it against", hint="sovits models list"
         )
     expect(contents, contents.kind)
-    with torch.device("meta"):
+    with usable_config(path):
         network = maker(contents)
     weight = {_spelled(contents.kind, key): value for key, value in contents.weight.items()}
-    report = compare(network.module, weight)
-    problems = report.without(network.optional)
-    if not problems.complete:
-        raise ModelError(f"{path} is {contents} that does not fit: {problems}", hint="fetch or export the file again")
-    used = [
-        key for key in network.module.state_dict() if key in weight and not key.startswith(network.optional or "\0")
-    ]
-    for key in used:
+    module = empty(network.make, weight, layers=network.layers, source=path)
+    report = check(module, weight, optional=network.optional, source=path)
+    needed = compare(module, {}).without(network.optional).missing
+    for key in needed:
         if not bool(torch.isfinite(weight[key]).all()):
             raise ModelError(f"{path} is broken: {key} holds values that are no numbers", hint="export the file again")
-    return Verified(path, str(contents), len(used), "" if report.complete else str(report))
+    return Verified(path, str(contents), len(needed), "" if report.complete else str(report))
 
 
 def _dimensions(contents: Contents) -> dict[str, int | str]:
@@ -188,29 +187,29 @@ _DIMENSIONS: dict[ModelKind, Callable[[Mapping[str, Any]], dict[str, int | str]]
 
 
 def _gpt(contents: Contents) -> _Network:
-    return _Network(Text2Semantic(T2SConfig.from_official(contents.config)))
+    config = T2SConfig.from_official(contents.config)
+    return _Network(lambda: Text2Semantic(config), config.layers)
 
 
 def _sovits(contents: Contents) -> _Network:
+    config = SovitsConfig.from_official(contents.config)
     posterior = any(key.startswith("enc_q.") for key in contents.weight)
-    return _Network(
-        Synthesizer(SovitsConfig.from_official(contents.config), posterior=posterior),
-        tuple(prefix for prefix in SOVITS_OPTIONAL if not posterior or prefix != "enc_q."),
-    )
+    return _Network(partial(Synthesizer, config, posterior=posterior), sovits_layers(config), SOVITS_OPTIONAL)
 
 
 def _phonetic(contents: Contents) -> _Network:
-    return _Network(PhoneticEncoder(PhoneticConfig.from_dict(dict(contents.config))), ("ssl_proj.", "quantizer."))
+    config = PhoneticConfig.from_dict(dict(contents.config))
+    return _Network(lambda: PhoneticEncoder(config), config.layers, ("ssl_proj.", "quantizer."))
 
 
 def _hubert(contents: Contents) -> _Network:
     config = HubertConfig.from_dict(published.config(contents.path.parent))
-    return _Network(Hubert(config), hubert.UNUSED_KEYS)
+    return _Network(lambda: Hubert(config), config.num_hidden_layers, hubert.UNUSED_KEYS)
 
 
 def _bert(contents: Contents) -> _Network:
     config = BertConfig.from_dict(published.config(contents.path.parent))
-    return _Network(Bert(config), config.unused_keys)
+    return _Network(lambda: Bert(config), config.num_hidden_layers, config.unused_keys)
 
 
 _NETWORKS: dict[ModelKind, Callable[[Contents], _Network]] = {

@@ -17,8 +17,8 @@ from tokenizers.normalizers import BertNormalizer
 from torch import Tensor
 
 from sovits_cli.checkpoints import published
+from sovits_cli.checkpoints.build import build, usable_config
 from sovits_cli.checkpoints.recognise import ModelKind
-from sovits_cli.checkpoints.report import load_into
 from sovits_cli.errors import ModelError, TextError
 from sovits_cli.models.bert import Bert, BertConfig
 
@@ -53,11 +53,16 @@ class BertFeatures:
         Raises:
             ModelError: a file is missing, broken, or of another model.
         """
-        config = BertConfig.from_dict(published.config(folder))
-        with torch.device("meta"):
-            model = Bert(config)
         contents = published.weights(folder, ModelKind.BERT, prefix="bert.")
-        load_into(model, contents.weight, optional=config.unused_keys, source=contents.path)
+        with usable_config(folder / "config.json"):
+            config = BertConfig.from_dict(published.config(folder))
+        model, _ = build(
+            lambda: Bert(config),
+            contents.weight,
+            layers=config.num_hidden_layers,
+            source=contents.path,
+            optional=config.unused_keys,
+        )
         return cls(model, CharacterIds(folder), torch.device(device))
 
     @property

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from sovits_cli.checkpoints import ours, published
+from sovits_cli.checkpoints.build import build, usable_config
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.recognise import ModelKind
-from sovits_cli.checkpoints.report import load_into
-from sovits_cli.errors import AudioError, ModelError
+from sovits_cli.errors import AudioError
 from sovits_cli.models.hubert import UNUSED_KEYS, Hubert, HubertConfig
 from sovits_cli.terms import SSL_RATE_HZ
 from sovits_cli.versions import ContentKind
@@ -61,12 +61,11 @@ class PhoneticContent:
         from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 
         weight, metadata = ours.load(path)
-        try:
+        with usable_config(path):
             config = PhoneticConfig.from_dict(metadata["config"])
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{path} has no usable config: {error}", hint=f"sovits models inspect {path}") from error
-        model = PhoneticEncoder(config)
-        load_into(model, weight, optional=_TOKEN_KEYS, source=path)
+        model, _ = build(
+            lambda: PhoneticEncoder(config), weight, layers=config.layers, source=path, optional=_TOKEN_KEYS
+        )
         self._model, self._device = model.eval().requires_grad_(False).to(device), device
         self.channels = config.features
 
@@ -88,10 +87,16 @@ def load(bundle: Bundle, device: torch.device | str = "cpu") -> ContentEncoder:
 
 def load_hubert(folder: Path, device: torch.device) -> HubertContent:
     """Load a published HuBERT folder: `config.json` and `pytorch_model.bin` or `model.safetensors`."""
-    with torch.device("meta"):
-        model = Hubert(HubertConfig.from_dict(published.config(folder)))
     contents = published.weights(folder, ModelKind.HUBERT, prefix="hubert.")
-    load_into(model, contents.weight, optional=UNUSED_KEYS, source=contents.path)
+    with usable_config(folder / "config.json"):
+        config = HubertConfig.from_dict(published.config(folder))
+    model, _ = build(
+        lambda: Hubert(config),
+        contents.weight,
+        layers=config.num_hidden_layers,
+        source=contents.path,
+        optional=UNUSED_KEYS,
+    )
     return HubertContent(model, device)
 
 
