@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 from sovits_cli import __version__
 from sovits_cli.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ResourceError, SovitsError, UsageError
@@ -66,11 +66,11 @@ class Root(TyperGroup):
         if lazy is None:
             return None
         found = getattr(importlib.import_module(f"sovits_cli.cli.{lazy.module}"), lazy.name)
-        if not isinstance(found, typer.Typer):
-            single = typer.Typer(add_completion=False, rich_markup_mode=None)
-            single.command(cmd_name)(found)
-            found = single
-        return get_command(found)
+        if isinstance(found, typer.Typer):
+            return get_group(found)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(cmd_name)(found)
+        return get_command(single)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - typer asks so
         """Write the table of commands without importing them."""
@@ -168,8 +168,8 @@ def usage_error(error: Any) -> UsageError:
             near = difflib.get_close_matches(str(wrong), known, n=1, cutoff=0.6)
             hint = f"did you mean {near[0]}?" if near else f"{path} --help lists the options"
             return UsageError(f"unknown option {wrong}", hint=hint)
-    message = str(error.format_message()).rstrip(".")
-    return UsageError(" ".join(message.split()), hint=hint)
+    message = " ".join(str(error.format_message()).split()).rstrip(".").replace("(s)", "")
+    return UsageError(message[:1].lower() + message[1:], hint=hint)
 
 
 app = typer.Typer(

@@ -51,7 +51,7 @@ def get_command(run: Run, key: Key) -> None:
     run.result(value, "" if value is None else str(value) if isinstance(value, str | Path) else files.render(value))
 
 
-@app.command("set")
+@app.command("set", context_settings={"ignore_unknown_options": True})  # -40 is a value
 @command()
 def set_command(
     run: Run,
@@ -66,7 +66,7 @@ def set_command(
     """
     path = _chosen_file(user, project)
     if reason := official.NO_EFFECT.get(key):
-        raise SettingsError(f"{key} has no effect: {reason}")
+        raise SettingsError(f"{key} has no effect: {reason}", hint="sovits config show lists all that have")
     parsed = layers.parse(key, value)
     layers.build([{key: layers.Value(parsed, "typed")}])
     _rewrite(run, path, key, lambda text: edit.set_value(text, key, parsed, str(path)))
@@ -162,7 +162,7 @@ def _rewrite(run: Run, path: Path, key: str, change: Callable[[str], str]) -> No
     _write(path, text)
     after = layers.load()
     old, new = files.render(before), files.render(after.value(key))
-    if not after.origin[key].startswith((layers.DEFAULT, "project file", "user file")):
+    if after.origin[key] != layers.DEFAULT and str(path) not in after.origin[key]:
         run.reporter.emit(Warned(f"{key} is still {new}: {after.origin[key]} overrides {path}"))
     run.result({"key": key, "old": before, "new": after.value(key), "file": path}, f"{key}: {old} -> {new} ({path})")
 

@@ -70,7 +70,7 @@ def command(*flags: Flag) -> Callable[[Callable[Concatenate[Run, P], None]], Cal
 
     Its other parameters are arguments and options of its own (annotated for typer); `flags` are settings.
     """
-    every = (*flags, option("device"))
+    every = tuple(dict.fromkeys((*flags, option("device"))))
 
     def decorate(body: Callable[Concatenate[Run, P], None]) -> Callable[..., None]:
         def run_command(**given: Any) -> None:

@@ -1,0 +1,173 @@
+"""The frame: root help, the error boundary, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sovits_cli import __version__
+from sovits_cli.cli import app as root
+from sovits_cli.errors import ModelError, ResourceError, SovitsError
+from tests.cli.conftest import Sovits
+
+Told = Callable[..., tuple[int, list[str]]]
+
+
+def test_without_arguments_it_shows_its_help(sovits: Sovits) -> None:
+    bare, asked = sovits(), sovits("--help")
+    assert (bare.exit_code, asked.exit_code) == (0, 0)
+    assert bare.stdout == asked.stdout
+    for name, lazy in root.COMMANDS.items():
+        assert f"  {name} " in bare.stdout
+        assert lazy.help in " ".join(bare.stdout.split())
+
+
+def test_version(sovits: Sovits) -> None:
+    assert sovits("--version").stdout == f"sovits {__version__}\n"
+
+
+def test_results_go_to_stdout_and_all_else_to_stderr(sovits: Sovits) -> None:
+    result = sovits("sample", "device", "--device", "cpu")
+    assert result.exit_code == 0
+    assert result.stdout == "did device 1 times\n"
+    assert result.stderr.splitlines() == ["device: cpu (asked for)", "asked: cpu"]
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "lines"),
+    [
+        ("known", 3, ["error: a.wav: is empty", "hint: leave it out"]),
+        ("memory", 5, ["error: out of memory", "hint: use shorter clips or a smaller --batch-size"]),
+        ("torch", 5, ["error: out of memory", "hint: use shorter clips or a smaller --batch-size"]),
+        ("disk", 5, ["error: no space left on the disk (out.wav)", "hint: free some space"]),
+        ("ctrl-c", 130, ["error: interrupted"]),
+        ("pipe", 141, []),
+        (
+            "bug",
+            1,
+            ["error: internal error: ValueError: two lines", "hint: run again with --debug and report what it shows"],
+        ),
+        (
+            "io",
+            1,
+            [
+                "error: internal error: PermissionError: [Errno 13] Permission denied: 'secret.wav'",
+                "hint: run again with --debug and report what it shows",
+            ],
+        ),
+    ],
+)
+def test_every_failure_is_one_line_and_a_hint(told: Told, what: str, code: int, lines: list[str]) -> None:
+    assert told("sample", what) == (code, lines)
+
+
+@pytest.mark.parametrize("what", ["known", "bug"])
+def test_debug_shows_the_traceback(sovits: Sovits, what: str) -> None:
+    result = sovits("sample", what, "--debug")
+    assert "Traceback (most recent call last)" in result.stderr
+    assert "sample.py" in result.stderr
+    assert "error: " in result.stderr.splitlines()[-2]
+
+
+def test_with_json_an_error_is_an_object_on_stdout(answer: Callable[..., Any], sovits: Sovits) -> None:
+    assert answer("sample", "known") == {
+        "error": {"type": "AudioError", "message": "a.wav: is empty", "hint": "leave it out", "exit_code": 3}
+    }
+    assert answer("sample", "well", "--times", "x")["error"]["exit_code"] == 2
+    assert sovits("sample", "known", "--json").stderr.startswith("error: a.wav")
+
+
+@pytest.mark.parametrize(
+    ("args", "lines"),
+    [
+        (["--bad"], ["error: unknown option --bad", "hint: sovits --help lists the options"]),
+        (["--versoin"], ["error: unknown option --versoin", "hint: did you mean --version?"]),
+        (["sampel"], ["error: unknown command sampel", "hint: did you mean `sovits sample`?"]),
+        (["xyzzy"], ["error: unknown command xyzzy", "hint: sovits --help lists the commands"]),
+        (["sample", "a", "--max-secs", "3"], ["error: unknown option --max-secs", "hint: did you mean --max-sec?"]),
+        (["sample", "a", "-x"], ["error: unknown option -x", "hint: sovits sample --help lists the options"]),
+        (["sample"], ["error: missing argument 'what'", "hint: sovits sample --help"]),
+        (["sample", "a", "b"], ["error: got unexpected extra argument (b)", "hint: sovits sample --help"]),
+        (["sample", "a", "--max-sec"], ["error: option '--max-sec' requires an argument", "hint: sovits --help"]),
+        (
+            ["sample", "a", "--stage", "both"],
+            [
+                "error: train.stage is both (flag --stage): expected one of all, gpt, sovits, content",
+                "hint: train.stage: which training runs",
+            ],
+        ),
+        (
+            ["sample", "a", "--config", "missing.yaml"],
+            ["error: missing.yaml: no such settings file", "hint: sovits config init writes one"],
+        ),
+        (["samples", "two"], ["error: no such command 'two'", "hint: sovits samples --help"]),
+    ],
+)
+def test_wrong_calls_are_one_line_and_a_hint(told: Told, args: list[str], lines: list[str]) -> None:
+    assert told(*args) == (2, lines)
+
+
+def test_a_value_of_the_wrong_type_names_the_option(told: Told) -> None:
+    code, lines = told("sample", "a", "--times", "x")
+    assert code == 2
+    assert lines[0].startswith("error: invalid value for '--times': ")
+    assert lines[1:] == ["hint: sovits sample --help"]
+
+
+def test_a_word_after_the_end_of_options_is_no_flag(sovits: Sovits) -> None:
+    assert sovits("sample", "--", "--debug").stdout == "did --debug 1 times\n"
+    assert sovits("sample", "bug", "--times", "1", "--", "--json").stdout == ""
+
+
+def test_a_group_shows_its_help_and_runs_its_commands(sovits: Sovits) -> None:
+    bare = sovits("samples")
+    assert bare.exit_code == 0
+    assert "A group of samples." in bare.stdout
+    assert sovits("samples", "one", "well").stdout == "did well 1 times\n"
+    assert sovits("samples", "one", "known").exit_code == 3
+
+
+@pytest.mark.parametrize("error", [ModelError("m", hint="h"), ResourceError("r")])
+def test_our_errors_are_told_as_they_are(error: SovitsError) -> None:
+    assert root.explain(error) is error
+
+
+def test_an_error_of_a_gpu_without_memory() -> None:
+    class OutOfMemoryError(RuntimeError):
+        """Named as torch names it."""
+
+    assert root.explain(OutOfMemoryError("CUDA out of memory")).exit_code == 5
+
+
+def run_main(code: str, **extra: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, **extra)
+
+
+def test_the_entry_point_ends_with_the_exit_code() -> None:
+    done = run_main("import sys; sys.argv = ['sovits', 'slcie']; from sovits_cli.cli.app import main; main()")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["error: unknown command slcie", "hint: did you mean `sovits slice`?"]
+    assert done.stdout == ""
+
+
+def test_a_reader_that_goes_away_causes_no_noise() -> None:
+    """As in `sovits config show | head -1`: the pipe is closed before anything is written."""
+    code = (
+        "import os, sys, time; from sovits_cli.cli.app import main; sys.argv = ['sovits', 'config', 'show']\n"
+        "reader, writer = os.pipe(); os.dup2(writer, 1); os.close(writer); os.close(reader); main()"
+    )
+    done = run_main(code)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_output_that_knows_ascii_only_gets_escapes() -> None:
+    code = (
+        "import sys; from sovits_cli.cli.app import main\n"
+        "sys.argv = ['sovits', 'config', 'get', 'train.exp_name', '--set', 'train.exp_name=\\u4f60']; main()"
+    )
+    done = run_main(code, env={"PYTHONIOENCODING": "ascii", "PATH": ""})
+    assert (done.returncode, done.stdout) == (0, "\\u4f60\n")

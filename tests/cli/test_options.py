@@ -1,0 +1,78 @@
+"""Flags made from the schema, and the options every command has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sovits_cli.cli.options import command, option
+from sovits_cli.config import fields
+from sovits_cli.errors import SettingsError
+from tests.cli.conftest import Sovits
+
+Answer = Callable[..., Any]
+
+
+def test_flags_are_settings(answer: Answer) -> None:
+    given = answer("sample", "a", "--max-sec", "3", "--mono", "-o", "elsewhere", "--epochs", "4")
+    assert given == {"what": "a", "max_sec": 3.0, "mono": True, "epochs": [4, 4], "out": "elsewhere"}
+
+
+def test_flags_not_given_leave_the_settings(answer: Answer) -> None:
+    assert answer("sample", "a") == {"what": "a", "max_sec": 54.0, "mono": False, "epochs": [20, 8], "out": "slices"}
+
+
+def test_no_beats_a_file(answer: Answer) -> None:
+    Path("sovits.yaml").write_text("slice: {mono: true, max_sec: 9}\n", encoding="utf-8")
+    assert answer("sample", "a")["mono"] is True
+    given = answer("sample", "a", "--no-mono")
+    assert (given["mono"], given["max_sec"]) == (False, 9.0)
+
+
+def test_set_and_config(answer: Answer) -> None:
+    Path("mine.yaml").write_text("slice: {max_sec: 9}\n", encoding="utf-8")
+    Path("yours.yaml").write_text("slice: {mono: true}\n", encoding="utf-8")
+    given = answer("sample", "a", "--config", "mine.yaml", "--config", "yours.yaml", "--set", "slice.out=x")
+    assert (given["max_sec"], given["mono"], given["out"]) == (9.0, True, "x")
+
+
+def test_notes_about_keys_without_effect_are_shown(sovits: Sovits) -> None:
+    Path("s1.yaml").write_text("model:\n  linear_units: 2048\n", encoding="utf-8")
+    result = sovits("sample", "a", "--config", "s1.yaml")
+    assert result.exit_code == 0
+    assert "model.linear_units (--config s1.yaml:2) has no effect: " in result.stderr
+    assert sovits("sample", "a", "--config", "s1.yaml", "--quiet").stderr == ""
+
+
+def test_a_skipped_item_makes_the_exit_code_7(sovits: Sovits, answer: Answer) -> None:
+    result = sovits("sample", "skip")
+    assert (result.exit_code, result.stdout) == (7, "did skip 1 times\n")
+    assert result.stderr == "warning: left out: b.wav: is silent\n"
+    assert answer("sample", "skip")["skipped"] == [{"item": "b.wav", "reason": "is silent"}]
+
+
+def test_own_options_stay_their_own(sovits: Sovits) -> None:
+    assert sovits("sample", "a", "--times", "3").stdout == "did a 3 times\n"
+
+
+def test_help_takes_its_words_from_the_schema(sovits: Sovits) -> None:
+    text = " ".join(sovits("sample", "--help").stdout.split())
+    assert "--max-sec NUMBER no slice is longer than this, in seconds [above 0; default 54.0]" in text
+    assert "--stage all|gpt|sovits|content which training runs [default all]" in text
+    assert "--mono / --no-mono mix the channels down to one" in text
+    for name in ("--json", "--quiet", "--debug", "--device", "--config", "--set"):
+        assert f"{name} " in text
+
+
+def test_a_flag_for_no_setting_is_a_bug_found_at_once() -> None:
+    with pytest.raises(SettingsError, match="unknown setting slice"):
+        command(option("slice.max_secs"))(lambda run: None)
+
+
+@pytest.mark.parametrize("key", list(fields.table()))
+def test_any_setting_can_be_a_flag(key: str) -> None:
+    assert option(key).names[0].startswith("--")
+    command(option(key))(lambda run: None)
