@@ -1,0 +1,1 @@
+"""Speaking: a text and a reference in, audio out."""
