@@ -1,0 +1,1 @@
+"""Texts to phones, one language a file."""
