@@ -1,0 +1,1 @@
+"""Training: stages, the loop around them, and what they leave behind."""
