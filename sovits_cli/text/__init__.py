@@ -1,1 +1,1 @@
-"""Texts to phones, one language a file."""
+"""Text in, phones out, one file a language: imports no torch."""

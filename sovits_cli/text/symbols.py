@@ -57,7 +57,7 @@ def ids(phones: Sequence[str], which: SymbolTable) -> list[int]:
         return [positions[phone] for phone in phones]
     except KeyError as missing:
         raise TextError(
-            f"phone {missing.args[0]!r} is not in symbol table {which.value}: expected one of its {len(positions)} symbols",
+            f"phone {missing.args[0]!r} is not in symbol table {which.value} of {len(positions)} symbols",
             hint="prepare the dataset again with the model it is meant for: sovits prep --model NAME",
         ) from None
 

@@ -1,0 +1,81 @@
+"""Words that are two or three words run together: where to cut. Uses the dictionary and a list of everyday words."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+
+from sovits_cli.text import cmu
+
+_LONGEST_PIECE = 24
+_MIN_PIECE = 3
+
+_EVERYDAY_COST, _KNOWN_COST, _SHORT_KNOWN_COST = 5.0, 11.5, 12.5
+_LETTER_COST, _PAIR_COST = 9.5, 13.5
+_UNKNOWN_COST, _UNKNOWN_COST_PER_LETTER = 10.0, 2.4
+
+
+@cache
+def everyday() -> frozenset[str]:
+    """Everyday words in lower case."""
+    lines = (cmu.TABLES / "en_common.txt").read_text(encoding="ascii").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+@lru_cache(maxsize=4096)
+def pieces(word: str) -> tuple[str, ...]:
+    """Two known words that make up `word`, the likelier cut if there are several; else `word` alone.
+
+    A piece is an everyday word of three letters or more, or any dictionary word of at least five.
+    """
+    cuts = [
+        (word[:cut], word[cut:])
+        for cut in range(_MIN_PIECE, len(word) - _MIN_PIECE + 1)
+        if _is_piece(word[:cut]) and _is_piece(word[cut:])
+    ]
+    return max(cuts, key=_likelihood, default=(word,))
+
+
+@lru_cache(maxsize=4096)
+def web_pieces(word: str) -> tuple[str, ...]:
+    """Pieces as the official program cuts them, as near as can be without its counts of words on the web.
+
+    Letters may stand alone. Hyphens, dots and apostrophes are cut out; where they stood, a cut is free.
+    """
+    parts = [part for part in re.split(r"[^a-z]+", word) if part]
+    return tuple(piece for part in parts for piece in _cheapest(part))
+
+
+def _is_piece(piece: str) -> bool:
+    return piece in everyday() or (len(piece) >= 5 and piece in cmu.dictionary())
+
+
+def _likelihood(cut: tuple[str, ...]) -> tuple[int, int]:
+    return sum(piece in everyday() for piece in cut), min(map(len, cut))
+
+
+def _cheapest(word: str) -> list[str]:
+    """The cheapest way to cut a word; linear in its length, since pieces are of bounded length."""
+    best: list[tuple[float, int]] = [(0.0, 0)]
+    for end in range(1, len(word) + 1):
+        starts = range(max(0, end - _LONGEST_PIECE), end)
+        best.append(min((best[start][0] + _cost(word[start:end]), start) for start in starts))
+    found: list[str] = []
+    end = len(word)
+    while end:
+        start = best[end][1]
+        found.append(word[start:end])
+        end = start
+    return found[::-1]
+
+
+def _cost(piece: str) -> float:
+    if len(piece) == 1:
+        return _LETTER_COST
+    if piece in everyday():
+        return _EVERYDAY_COST
+    if len(piece) == 2:
+        return _PAIR_COST
+    if piece in cmu.dictionary():
+        return _KNOWN_COST if len(piece) > 3 else _SHORT_KNOWN_COST
+    return _UNKNOWN_COST + _UNKNOWN_COST_PER_LETTER * len(piece)

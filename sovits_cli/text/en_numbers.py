@@ -1,0 +1,128 @@
+"""English number words: cardinals, ordinals, years, digits. Plain arithmetic on `int` and digit strings.
+
+Written as the official program's library writes them: "one thousand, two hundred five". Knows nothing of what surrounds
+a number in a text.
+"""
+
+from __future__ import annotations
+
+_ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_POWERS = (
+    *("", "thousand", "million", "billion", "trillion", "quadrillion"),
+    *("quintillion", "sextillion", "septillion", "octillion", "nonillion", "decillion"),
+)
+_IRREGULAR_ORDINALS = {
+    "one": "first",
+    "two": "second",
+    "three": "third",
+    "five": "fifth",
+    "eight": "eighth",
+    "nine": "ninth",
+    "twelve": "twelfth",
+}
+
+MAX_DIGITS = 3 * len(_POWERS)
+"""Longer numbers have no name here: read them digit by digit."""
+
+
+def cardinal(number: int, *, conjunction: str = "") -> str:
+    """Number words; groups of thousands are separated by commas.
+
+    Args:
+        number: any integer of at most `MAX_DIGITS` digits; longer ones are read digit by digit.
+        conjunction: "and" gives "one hundred and one", "" gives "one hundred one".
+    """
+    if number < 0:
+        return f"negative {cardinal(-number, conjunction=conjunction)}"
+    if number < 100:
+        return _below_hundred(number)
+    if len(str(number)) > MAX_DIGITS:
+        return digits(str(number))
+    groups = _groups(number)
+    words = [f"{_below_thousand(value, conjunction)} {_POWERS[power]}".strip() for power, value in groups if power]
+    head = ", ".join(words)
+    last = groups[-1][1] if groups[-1][0] == 0 else 0
+    if not head or not last:
+        return head or _below_thousand(last, conjunction)
+    joint = ", " if last >= 100 else f" {conjunction} " if conjunction else " "
+    return head + joint + _below_thousand(last, conjunction)
+
+
+def ordinal(number: int) -> str:
+    """The number's rank: "first", "twenty-second", "one hundred and first"."""
+    words = cardinal(number, conjunction="and")
+    cut = max(words.rfind(" "), words.rfind("-")) + 1
+    head, last = words[:cut], words[cut:]
+    if last in _IRREGULAR_ORDINALS:
+        return head + _IRREGULAR_ORDINALS[last]
+    return head + (f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th")
+
+
+def year(number: int) -> str:
+    """A number of four digits as a year: "nineteen eighty-four", "two thousand five", "nineteen hundred"."""
+    century, rest = divmod(number, 100)
+    if rest == 0:
+        return cardinal(number) if century % 10 == 0 else f"{cardinal(century)} hundred"
+    if century % 10 == 0 and rest < 10:
+        return f"{cardinal(century * 100)} {cardinal(rest)}"
+    return f"{cardinal(century)} {f'oh {cardinal(rest)}' if rest < 10 else cardinal(rest)}"
+
+
+def digits(text: str, *, zero: str = "zero") -> str:
+    """Each digit of `text` by its name; everything else is left out."""
+    return " ".join(zero if digit == "0" else _ONES[int(digit)] for digit in text if digit in "0123456789")
+
+
+def decimal(whole: str, fraction: str) -> str:
+    """Words of `whole.fraction`, both strings of digits; an empty whole part is zero."""
+    return f"{cardinal(int(whole or '0'))} point {digits(fraction)}"
+
+
+def plural(words: str) -> str:
+    """Plural of number words: "half" to "halves", "third" to "thirds", "twenty" to "twenties"."""
+    if words.endswith("half"):
+        return f"{words[:-1]}ves"
+    if words.endswith("y"):
+        return f"{words[:-1]}ies"
+    return f"{words}es" if words.endswith(("x", "s")) else f"{words}s"
+
+
+def fraction(numerator: int, denominator: int) -> str:
+    """Words of a fraction: "one half", "three fourths", "six" for six over one."""
+    if denominator == 1:
+        return cardinal(numerator)
+    part = "half" if denominator == 2 else ordinal(denominator)
+    return f"{cardinal(numerator)} {plural(part) if numerator > 1 else part}"
+
+
+def _groups(number: int) -> list[tuple[int, int]]:
+    """(power of a thousand, value below a thousand) from the largest down, empty groups left out."""
+    found: list[tuple[int, int]] = []
+    power = 0
+    while number:
+        number, value = divmod(number, 1000)
+        if value:
+            found.append((power, value))
+        power += 1
+    return found[::-1]
+
+
+def _below_thousand(number: int, conjunction: str) -> str:
+    hundreds, rest = divmod(number, 100)
+    if not hundreds:
+        return _below_hundred(rest)
+    words = f"{_ONES[hundreds]} hundred"
+    if not rest:
+        return words
+    return f"{words} {conjunction} {_below_hundred(rest)}" if conjunction else f"{words} {_below_hundred(rest)}"
+
+
+def _below_hundred(number: int) -> str:
+    if number < 20:
+        return _ONES[number]
+    tens, ones = divmod(number, 10)
+    return f"{_TENS[tens]}-{_ONES[ones]}" if ones else _TENS[tens]

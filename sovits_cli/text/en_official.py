@@ -1,0 +1,139 @@
+"""English exactly as the official program reads it, defects included: for comparing, and for datasets made with it.
+
+The rules are facts of GPT-SoVITS `text/en_normalization/` and `text/english.py`. Two things of it are not reproduced:
+its neural net for unknown words, and its web counts for words run together; ours stand in for them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from sovits_cli.text import cmu, en_compounds, en_letters, en_oov, symbols
+from sovits_cli.text import en_numbers as numbers
+from sovits_cli.text.en_homographs import Choice, choose
+
+NET_READINGS = {
+    "twenty-nine": "T W EH1 N T IY0 N AY2",
+    "thirty-two": "TH ER0 T IY1 T OW0",
+    "thirty-four": "TH ER1 T AY0 F R UH0 R",
+    "thirty-six": "TH ER1 T IY0 S IH0 K S",
+    "sixty-nine": "S IH0 K S T IH1 N S IY0 N",
+    "eighty-six": "AY0 T IY1 K S IH0 S",
+}
+"""Numerals that the dictionary lacks and the official program guesses."""
+
+_OPERAND = r"(?:-?\d+(?:\.\d+)?|\.\d+|[A-Za-z])[⁰¹²³⁴⁵⁶⁷⁸⁹ˣʸⁿ]*"
+_ARITHMETIC = re.compile(rf"({_OPERAND})\s+([+\-×÷=])\s+(?={_OPERAND})")
+_OPERATORS = {"+": "plus", "-": "minus", "×": "times", "÷": "divided by", "=": "Equals"}
+_UNITS = {
+    "m": ("meter", "meters"),
+    "km": ("kilometer", "kilometers"),
+    "ft": ("foot", "feet"),
+    "L": ("liter", "liters"),
+    "tbsp": ("tablespoon", "tablespoons"),
+    "tsp": ("teaspoon", "teaspoons"),
+    "h": ("hour", "hours"),
+    "min": ("minute", "minutes"),
+    "s": ("second", "seconds"),
+    "°C": ("degree celsius", "degrees celsius"),
+    "°F": ("degree fahrenheit", "degrees fahrenheit"),
+}
+_MEASURE = re.compile(rf"\b(\d+(?:\.\d+)?)({'|'.join(_UNITS)})\b")
+_CURRENCIES = {"£": ("pound", "pounds", "pence", "pence"), "$": ("dollar", "dollars", "cent", "cents")}
+_TIME = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)\b")
+_CAPITAL = re.compile(r"(?<=\S)(?=[A-Z])")
+_REPEATED_MARKS = re.compile(r"([!?….,\-\s])[!?…,.\-]+")
+_TOKEN = re.compile(
+    r"[A-Za-z]+(?:[.\-][A-Za-z]+)*\.[A-Za-z]{2,13}\b"  # what looks like the name of a web site stays whole
+    r"|[A-Za-z][A-Za-z'\-]+[A-Za-z]"
+    r"|[A-Za-z]+"
+    r"|\S"
+)
+
+
+def normalise(text: str) -> str:
+    """Text as the official normaliser leaves it, step by step in its order."""
+    text = re.sub(rf"\d{{{numbers.MAX_DIGITS + 1},}}", lambda run: " ".join(run[0]), text)
+    text = text.replace("。", ".").replace("！", "!").replace("？", "?")
+    text = re.sub(r"\b(\d+)\. ", lambda item: f"{numbers.ordinal(int(item[1]))}, ", text)
+    text = _ARITHMETIC.sub(lambda term: f"{term[1]} {_OPERATORS[term[2]]} ", text)
+    text = re.sub(r"(?:^|\s)-(?=\d)", "negative ", text)
+    text = re.sub(r"\d[\d,]+\d", lambda number: number[0].replace(",", ""), text)
+    text = _TIME.sub(_time, text)
+    text = _MEASURE.sub(lambda size: f"{size[1]} {_UNITS[size[2]][size[1] != '1']}", text)
+    for sign in _CURRENCIES:
+        text = _money(sign, text)
+    text = re.sub(r"(\d+)\.\s*(\d+)", lambda number: f"{number[1]} point {' '.join(number[2])}", text)
+    text = re.sub(r"(\d+)/(\d+)", lambda part: numbers.fraction(int(part[1]), int(part[2])), text)
+    text = re.sub(r"(\d+)(?:st|nd|rd|th)", lambda rank: numbers.ordinal(int(rank[1])), text)
+    text = re.sub(r"\d+", lambda number: _number(int(number[0])), text)
+    return _letters_and_marks(text)
+
+
+def phones(norm: str, *, choice: Choice | None = None) -> list[str]:
+    """Phones of a text from `normalise`. `choice` forces every homograph to one of its readings."""
+    tokens = _TOKEN.findall(norm)
+    found = [phone for place in range(len(tokens)) for phone in _token(tokens, place, choice)]
+    found = ["-" if phone == "'" else phone for phone in found]
+    kept = [phone for phone in found if phone in symbols.PUNCTUATION or phone in cmu.PHONES]
+    return [","] * (len(kept) < 4) + kept
+
+
+def _token(tokens: list[str], place: int, choice: Choice | None) -> list[str]:
+    token = tokens[place]
+    if not token[0].isalpha():
+        return [token]
+    if len(token) == 1:
+        return ["EY1"] if token == "A" else cmu.look_up(token.lower()) or []
+    return choose(tokens, place, official=True, choice=choice) or _word(token.lower())
+
+
+def _word(word: str) -> list[str]:
+    if len(word) > 1 and (known := cmu.look_up(word)):
+        return known
+    if len(word) <= 3:
+        return en_letters.spell(word)
+    if word.endswith("'s"):
+        return en_letters.with_s(_word(word[:-2]))
+    if word in NET_READINGS:
+        return NET_READINGS[word].split()
+    pieces = en_compounds.web_pieces(word)
+    return [phone for piece in pieces for phone in _word(piece)] if len(pieces) > 1 else en_oov.guess(word)
+
+
+def _time(clock: re.Match[str]) -> str:
+    hour, minute = int(clock[1]), int(clock[2])
+    spoken = [numbers.cardinal(hour - 12 if hour > 12 else hour), numbers.cardinal(minute) if minute else "o'clock"]
+    return " ".join([*spoken, "a.m." if hour < 12 else "p.m."])
+
+
+def _money(sign: str, text: str) -> str:
+    one, many, one_part, many_parts = _CURRENCIES[sign]
+
+    def spoken(amount: re.Match[str]) -> str:
+        number = (amount[1] or amount[2]).replace(",", "")
+        whole, _, part = number.partition(".")
+        if "." in part:
+            return f"{number} {many}"
+        units, parts = int(whole or "0"), int(part.ljust(2, "0") or "0")
+        counted = [f"{units} {one if units == 1 else many}"] if units or not parts else []
+        counted += [f"{parts} {one_part if parts == 1 else many_parts}"] if parts else []
+        return " and ".join(counted)
+
+    run = r"(?:[.,]*+\d++)++"
+    return re.sub(rf"{re.escape(sign)}({run})|(?<![\d.,])({run}){re.escape(sign)}", spoken, text)
+
+
+def _number(number: int) -> str:
+    if 1000 < number < 3000:
+        return f"ten oh {numbers.cardinal(number - 1000)}" if number < 1010 else numbers.year(number)
+    return numbers.cardinal(number)
+
+
+def _letters_and_marks(text: str) -> str:
+    text = "".join(part for part in unicodedata.normalize("NFD", text) if unicodedata.category(part) != "Mn")
+    text = re.sub(r"[^ A-Za-z'.,?!\-]", "", text.replace("%", " percent"))
+    text = re.sub(r"i\.e\.", "that is", text, flags=re.IGNORECASE)
+    text = re.sub(r"e\.g\.", "for example", text, flags=re.IGNORECASE)
+    return _REPEATED_MARKS.sub(r"\1", _CAPITAL.sub(" ", text))

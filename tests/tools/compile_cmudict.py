@@ -1,0 +1,38 @@
+"""Compile the CMU pronouncing dictionary into `sovits_cli/text/tables/cmudict.z`.
+
+    python -m tests.tools.compile_cmudict path/to/cmudict.dict
+
+Takes the text file of https://github.com/cmusphinx/cmudict (BSD). Keeps the first reading of each word, drops
+comments and the few words that the official program drops. The same input gives the same words; the bytes may
+change with the version of zlib.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from pathlib import Path
+
+from sovits_cli.text import cmu
+
+
+def read(path: Path) -> dict[str, list[str]]:
+    """Word -> phones of its first reading."""
+    entries: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        word, *phones = line.partition("#")[0].split() or [""]
+        if phones and "(" not in word and word not in cmu.LEFT_OUT:
+            entries.setdefault(word.lower(), phones)
+    return entries
+
+
+def compiled(entries: dict[str, list[str]]) -> bytes:
+    """The file that `cmu.dictionary` reads."""
+    lines = [line for word in sorted(entries) for line in (word, cmu.encode(entries[word]))]
+    return zlib.compress("\n".join(lines).encode("ascii"), 9)
+
+
+if __name__ == "__main__":
+    data = compiled(read(Path(sys.argv[1])))
+    (cmu.TABLES / "cmudict.z").write_bytes(data)
+    print(f"{len(data)} bytes")
