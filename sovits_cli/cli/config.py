@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from sovits_cli.config import edit, fields, files, layers, official, template
 from sovits_cli.errors import SettingsError, UsageError
 from sovits_cli.events import Note, Warned
 from sovits_cli.files import atomic
+from sovits_cli.report.tables import aligned
 
 app = group("Show, change and check settings.")
 
@@ -39,7 +40,7 @@ def show_command(
     texts = {name: files.render(value) for name, value in values.items()}
     columns = [(name, texts[name], run.origin[name] if origin else "") for name in keys]
     document = {n: {"value": v, "origin": run.origin[n]} if origin else v for n, v in values.items()}
-    run.result(document, "\n".join(_aligned(columns)))
+    run.result(document, "\n".join(aligned(columns)))
 
 
 @app.command("get")
@@ -133,19 +134,13 @@ def path_command(run: Run) -> None:
     }
     columns = [(name, str(path), "" if path.exists() else "not there") for name, path in places.items()]
     document = {name.replace(" ", "_"): {"path": path, "exists": path.exists()} for name, path in places.items()}
-    run.result(document, "\n".join(_aligned(columns)))
+    run.result(document, "\n".join(aligned(columns)))
 
 
 def _keys(wanted: str | None) -> list[str]:
     if wanted in fields.sections():
         return [name for name in fields.table() if name.startswith(f"{wanted}.")]
     return [fields.row(wanted).key] if wanted else list(fields.table())
-
-
-def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    rows = list(rows)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _chosen_file(user: bool, project: bool) -> Path:
