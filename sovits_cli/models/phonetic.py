@@ -9,8 +9,10 @@ Legend: B batch, T samples at 16 kHz, F frames, C channels, M mel bins.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -48,8 +50,6 @@ class PhoneticEncoder(nn.Module):
     def __init__(self, config: PhoneticConfig) -> None:
         super().__init__()
         self.config = config
-        self.register_buffer("mel", _mel_filters(config.mels), persistent=False)
-        self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES), persistent=False)
         self.entry = nn.Conv1d(config.mels, config.width, 5, stride=2, padding=2)
         self.blocks = nn.ModuleList(
             _Block(config.width, config.kernel, dilation=2 ** (layer % 3)) for layer in range(config.layers)
@@ -71,9 +71,9 @@ class PhoneticEncoder(nn.Module):
 
     def _log_mel(self, wave: Tensor) -> Tensor:
         """(B, T) to (B, M, frames of 10 ms), each bin at mean 0 over the utterance, all at variance 1."""
-        frames = wave.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES) * self.window
+        frames = wave.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES) * torch.hann_window(WINDOW_SAMPLES, device=wave.device)
         power = torch.fft.rfft(frames, FFT_SAMPLES).abs().square()
-        levels = torch.log(power @ self.mel + 1e-7).transpose(1, 2)
+        levels = torch.log(power @ _mel_filters(self.config.mels).to(wave) + 1e-7).transpose(1, 2)
         centred = levels - levels.mean(-1, keepdim=True)
         return centred / (centred.square().mean((1, 2), keepdim=True).sqrt() + 1e-5)
 
@@ -96,12 +96,12 @@ class _Block(nn.Module):
         return hidden + self.narrow(F.gelu(self.widen(mixed))).transpose(1, 2)
 
 
+@cache
 def _mel_filters(mels: int) -> Tensor:
-    """Triangles on the mel scale 1127 ln(1 + f / 700) from 60 Hz to 7600 Hz: (bins, mels)."""
-    frequencies = torch.linspace(0, RATE_HZ / 2, FFT_SAMPLES // 2 + 1)
-    scale = 1127 * torch.log(1 + frequencies / 700)
-    low, high = (1127 * torch.log(torch.tensor(1 + edge / 700)) for edge in (60.0, 7600.0))
-    points = torch.linspace(float(low), float(high), mels + 2)
+    """Triangles on the mel scale 1127 ln(1 + f / 700) from 60 Hz to 7600 Hz: (bins, mels), on the CPU."""
+    scale = 1127 * np.log(1 + np.linspace(0, RATE_HZ / 2, FFT_SAMPLES // 2 + 1) / 700)
+    low, high = (1127 * np.log(1 + edge / 700) for edge in (60.0, 7600.0))
+    points = np.linspace(low, high, mels + 2)
     rising = (scale[:, None] - points[:-2]) / (points[1:-1] - points[:-2])
     falling = (points[2:] - scale[:, None]) / (points[2:] - points[1:-1])
-    return torch.minimum(rising, falling).clamp(min=0)
+    return torch.from_numpy(np.minimum(rising, falling).clip(min=0).astype(np.float32))
