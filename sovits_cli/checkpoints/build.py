@@ -1,4 +1,4 @@
-"""Networks out of their dimensions and weights, without trusting either: nothing is allocated before both agree.
+"""Networks out of their dimensions and weights, without trusting either: nothing large is made unless both agree.
 
 A config is data from a stranger too: one that asks for a billion layers must cost nothing. Knows no particular model.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,9 @@ from sovits_cli.errors import ModelError
 N = TypeVar("N", bound=nn.Module)
 
 _RANDOM = (torch.Tensor.normal_, torch.Tensor.uniform_)
+_MAKERS = (torch.empty, torch.zeros, torch.ones, torch.randn, torch.rand)
+_SPARE_VALUES, _SPARE_TIMES = 16 << 20, 4
+"""A network may make this many values, and so many times those of its file, while it is built."""
 
 
 def build(
@@ -43,30 +46,27 @@ def build(
     Raises:
         ModelError: weights and dimensions contradict each other.
     """
-    network = empty(make, weight, layers=layers, source=source)
+    network = unfilled(make, weight, layers=layers, source=source)
     report = check(network, weight, optional=optional, source=source)
-    if not report.missing:
-        load_into(network, weight, optional=optional, source=source)
-    if any(value.is_meta for value in _held(network)):  # it has values of its own that no file gives
+    if report.missing:  # their fresh values are wanted
         network = make()
-        load_into(network, weight, optional=optional, source=source)
+    load_into(network, weight, optional=optional, source=source, replace=not report.missing)
     return network.eval(), report
 
 
-def empty(make: Callable[[], N], weight: Mapping[str, Tensor], *, layers: int, source: Path) -> N:
-    """Make a network without memory, to compare its keys and shapes or to give it tensors."""
+def unfilled(make: Callable[[], N], weight: Mapping[str, Tensor], *, layers: int, source: Path) -> N:
+    """Make a network whose weights are not filled, to compare keys and shapes with, or to give it tensors.
+
+    It may not be larger than the weights account for.
+    """
     if layers > len(weight):
         raise ModelError(
             f"{source} is broken: its config asks for {layers} layers, but it holds {len(weight)} tensors",
             hint="use a file from a source you trust",
         )
-    with usable_config(source), torch.device("meta"), _WithoutRandom():
-        network = make()
-    for module in network.modules():
-        for name, buffer in module.named_buffers(recurse=False):
-            if buffer.is_meta and buffer.numel() == 0:  # grown on demand
-                setattr(module, name, torch.empty_like(buffer, device="cpu"))
-    return network
+    budget = _SPARE_VALUES + _SPARE_TIMES * sum(value.numel() for value in weight.values())
+    with usable_config(source), _Frugal(budget):
+        return make()
 
 
 @contextmanager
@@ -82,8 +82,12 @@ def usable_config(source: Path) -> Iterator[None]:
         ) from error
 
 
-class _WithoutRandom(TorchFunctionMode):
-    """Skips the random filling of weights that are about to be replaced."""
+class _Frugal(TorchFunctionMode):
+    """Lets tensors be made up to a budget of values, and skips filling them at random."""
+
+    def __init__(self, budget: int) -> None:
+        super().__init__()
+        self._left = budget
 
     def __torch_function__(
         self,
@@ -92,8 +96,10 @@ class _WithoutRandom(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        return args[0] if func in _RANDOM else func(*args, **(kwargs or {}))
-
-
-def _held(network: nn.Module) -> Iterator[Tensor]:
-    return chain(network.parameters(), network.buffers())
+        if func in _RANDOM:
+            return args[0]
+        if func in _MAKERS:
+            self._left -= prod(args[0] if isinstance(args[0], Sequence) else args)
+            if self._left < 0:
+                raise ValueError("it is far larger than its weights")
+        return func(*args, **(kwargs or {}))

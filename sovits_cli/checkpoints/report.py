@@ -78,12 +78,14 @@ def load_into(
     *,
     optional: Sequence[str] = (),
     source: Path | None = None,
+    replace: bool = False,
 ) -> LoadReport:
-    """Copy weights into a network, in the network's own precision; a network built on `meta` takes them in float32.
+    """Copy weights into a network, in the network's own precision.
 
     Args:
         optional: beginnings of keys that may be missing (they keep their values) or left over (they are not used).
         source: the file, for messages.
+        replace: the network takes float32 copies in place of its own tensors, which spares filling those first.
 
     Returns:
         Everything that did not fit, optional keys included.
@@ -94,7 +96,7 @@ def load_into(
     report = check(module, weight, optional=optional, source=source)
     left_over = set(report.unexpected)
     used = {key: value for key, value in weight.items() if key not in left_over}
-    if any(parameter.is_meta for parameter in module.parameters()):
+    if replace:
         own = {key: value.to(torch.float32, copy=True) for key, value in used.items()}
         module.load_state_dict(own, strict=False, assign=True)
     else:

@@ -1,6 +1,6 @@
 """What a model file says of itself, for `sovits models inspect`; and whether its weights fit the network, for `verify`.
 
-Builds networks without memory (on torch's `meta` device), so that checking costs one pass over the file.
+Builds networks without filling them, so that checking costs little more than one pass over the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from sovits_cli.checkpoints import published
-from sovits_cli.checkpoints.build import empty, usable_config
+from sovits_cli.checkpoints.build import unfilled, usable_config
 from sovits_cli.checkpoints.bundle import SOVITS_OPTIONAL, sovits_layers
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.checkpoints.report import check, compare
@@ -137,7 +137,7 @@ def verify(path: Path) -> Verified:
     with usable_config(path):
         network = maker(contents)
     weight = {_spelled(contents.kind, key): value for key, value in contents.weight.items()}
-    module = empty(network.make, weight, layers=network.layers, source=path)
+    module = unfilled(network.make, weight, layers=network.layers, source=path)
     report = check(module, weight, optional=network.optional, source=path)
     needed = compare(module, {}).without(network.optional).missing
     for key in needed:

@@ -1,12 +1,13 @@
 """The text encoder against recorded outputs."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from sovits_cli.checkpoints.report import load_into
+from sovits_cli.checkpoints.build import build
 from sovits_cli.models.bert import Bert, BertConfig
 from tests.parity import golden
 from tests.weights import fill
@@ -23,18 +24,14 @@ def recorded(request):
 def model(recorded):
     config = BertConfig.from_dict(json.loads(str(recorded["config"])))
     shapes = json.loads(str(recorded["keys"]))
-    with torch.device("meta"):
-        model = Bert(config)
+    used = {key: shape for key, shape in shapes.items() if not key.removeprefix("bert.").startswith(config.unused_keys)}
     weight = {
-        key: torch.from_numpy(fill(f"bert.{key}", shapes[f"bert.{key}"], int(recorded["seed"])))
-        for key in model.state_dict()
+        key.removeprefix("bert."): torch.from_numpy(fill(key, shape, int(recorded["seed"])))
+        for key, shape in used.items()
     }
-    load_into(model, weight)
-    assert all(
-        key.removeprefix("bert.").startswith(config.unused_keys)
-        for key in set(shapes) - {f"bert.{key}" for key in weight}
-    )
-    return model.eval()
+    model, report = build(lambda: Bert(config), weight, layers=config.num_hidden_layers, source=Path("golden"))
+    assert report.complete
+    return model
 
 
 def test_third_from_last(model, recorded):

@@ -1,12 +1,14 @@
 """The content encoder against recorded outputs, in all the ways its keys are published."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from sovits_cli.checkpoints.report import load_into
+from sovits_cli.checkpoints.build import build
+from sovits_cli.checkpoints.report import LoadReport
 from sovits_cli.models.hubert import UNUSED_KEYS, Hubert, HubertConfig
 from tests.parity import golden
 from tests.weights import fill_state_dict
@@ -22,12 +24,15 @@ def recorded(request):
 def built(recorded):
     config = HubertConfig.from_dict(json.loads(str(recorded["config"])))
     weight = fill_state_dict(json.loads(str(recorded["keys"])), int(recorded["seed"]))
-    with torch.device("meta"):
-        model = Hubert(config)
-    report = load_into(model, {key: torch.from_numpy(value) for key, value in weight.items()}, optional=UNUSED_KEYS)
-    assert report.missing == ()
-    assert report.unexpected == ("masked_spec_embed",)
-    return model.eval()
+    model, report = build(
+        lambda: Hubert(config),
+        {key: torch.from_numpy(value) for key, value in weight.items()},
+        layers=config.num_hidden_layers,
+        source=Path("golden"),
+        optional=UNUSED_KEYS,
+    )
+    assert report == LoadReport(unexpected=("masked_spec_embed",))
+    return model
 
 
 def test_last_hidden_state(recorded):
