@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sovits_cli.events import Event
+
+
+settings.register_profile("sovits", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("sovits")
 
 
 class Heard:

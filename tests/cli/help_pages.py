@@ -34,6 +34,14 @@ def command_paths() -> Iterator[tuple[str, ...]]:
         yield from ((name, inner) for inner in getattr(command, "commands", {}))
 
 
+def command_at(path: tuple[str, ...]) -> Any:
+    """The command of a path, as typer made it."""
+    found: Any = get_command(root.app)
+    for name in path:
+        found = found.get_command(None, name)
+    return found
+
+
 def file_name(path: tuple[str, ...]) -> str:
     return f"{'-'.join(('sovits', *path))}.txt"
 
