@@ -10,7 +10,6 @@ from hypothesis import settings
 
 from sovits_cli.events import Event
 
-
 settings.register_profile("sovits", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("sovits")
 
