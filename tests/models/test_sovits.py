@@ -151,6 +151,15 @@ def test_training_pass(model):
         assert masked.isfinite().all()
 
 
+def test_training_pass_in_bfloat16(model):
+    ssl, *others = batch(40, [40, 31])
+    wanted = model(ssl, *others)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = model(ssl, *others)
+    assert torch.equal(out.quantized, wanted.quantized)
+    assert out.wave.isfinite().all()
+
+
 def test_training_reaches_every_parameter_but_those_of_the_codes():
     model = small_synthesizer().train()
     out = model(*batch(40, [40, 31]))

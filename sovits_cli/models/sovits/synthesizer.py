@@ -90,9 +90,11 @@ class Synthesizer(nn.Module):
 
     @torch.no_grad()
     def extract_latent(self, ssl: Tensor) -> Tensor:
-        """Semantic codes of content features: (B, C, F) -> (B, 1, F // 2) int64."""
-        return self.quantizer.encode(self.ssl_proj(ssl))[:, None]
+        """Semantic codes of content features: (B, C, F) -> (B, 1, F // 2) int64, the same whatever autocast says."""
+        with torch.autocast(ssl.device.type, enabled=False):
+            return self.quantizer.encode(self.ssl_proj(ssl.to(self.ssl_proj.weight.dtype)))[:, None]
 
+    @torch.no_grad()
     def style(self, refers: Sequence[Tensor]) -> Tensor:
         """The mean style of some references.
 
@@ -110,6 +112,7 @@ class Synthesizer(nn.Module):
             raise ModelError("no reference spectrogram was given", hint="give a reference with --ref")
         return torch.stack([self._style_of(spec) for spec in refers]).mean(dim=0)
 
+    @torch.no_grad()
     def decode(
         self,
         codes: Tensor,
@@ -130,7 +133,7 @@ class Synthesizer(nn.Module):
             noise_scale: how much the latents may leave their mean; 0 draws nothing.
             speed: above 1 is faster.
             noise: (1, Z, F) used instead of a draw.
-            generator: where the draw comes from.
+            generator: where the draw comes from; one on the CPU gives the same noise on every device.
 
         Returns:
             (1, 1, T) samples; F * hop of them, F = 2 S, or int(2 S / speed) + 1 at another speed.
@@ -141,6 +144,7 @@ class Synthesizer(nn.Module):
         hidden = self._hidden(codes, text, ge)
         return self._render(hidden, ge, noise_scale=noise_scale, speed=speed, noise=noise, generator=generator)
 
+    @torch.no_grad()
     def decode_stream(
         self,
         codes: Tensor,
@@ -269,9 +273,7 @@ class Synthesizer(nn.Module):
         prior = self.enc_p.prior(hidden, keep)
         z_p = prior.mean
         if noise_scale > 0:
-            if noise is None:
-                noise = torch.randn(z_p.shape, generator=generator, device=z_p.device, dtype=z_p.dtype)
-            z_p = prior.sample(noise, scale=noise_scale)
+            z_p = prior.sample(_draw(z_p, generator) if noise is None else noise, scale=noise_scale)
         places = keep[:, None].to(z_p.dtype)
         wave: Tensor = self.dec(self.flow.inverse(z_p, places, ge), ge)
         return wave
@@ -300,6 +302,12 @@ def slices(x: Tensor, starts: Tensor, size: int) -> Tensor:
     """Cut a slice of `size` steps out of each row: (B, C, F) and (B,) starts -> (B, C, size)."""
     places = starts[:, None] + torch.arange(size, device=x.device)
     return x.gather(2, places[:, None].expand(-1, x.shape[1], -1))
+
+
+def _draw(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Standard-normal noise of the shape, type and device of `like`, drawn in float32 where the generator is."""
+    device = like.device if generator is None else generator.device
+    return torch.randn(like.shape, generator=generator, device=device).to(like)
 
 
 def _check_ids(what: str, ids: Tensor, size: int) -> None:
