@@ -6,10 +6,11 @@ dataset are written, the result itself.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._read()
-            self._handle: BufferedWriter = path.open("ab")
+            self._handle = path.open("ab", buffering=0)
         except OSError as error:
             raise write_error(path, error) from error
 
@@ -75,12 +76,13 @@ class Journal:
                     lines.append(_line({"step": step, "name": name, "key": entry.key, "row": row}))
         with atomic(self._path) as place:
             place.write_bytes(b"".join(lines))
-        self._handle = self._path.open("ab")
+        self._handle = self._path.open("ab", buffering=0)
 
     def _append(self, values: dict[str, Any]) -> None:
+        line = _line(values)
         try:
-            self._handle.write(_line(values))
-            self._handle.flush()
+            if self._handle.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise write_error(self._path, error) from error
 

@@ -94,7 +94,7 @@ def test_gpt_bad_lines_are_left_out_once(tmp_path):
 
 
 def test_gpt_bert(tmp_path):
-    made = gpt(tmp_path, {name: PHONES for name in "abc"}, {name: [1] * 25 for name in "abc"})
+    made = gpt(tmp_path, dict.fromkeys("abc", PHONES), {name: [1] * 25 for name in "abc"})
     made = Experiment(tmp_path)
     tensors.save(made.bert_path("a"), torch.ones(1024, 5).half())
     tensors.save(made.bert_path("b"), torch.ones(1024, 6))

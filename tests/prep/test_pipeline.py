@@ -1,0 +1,352 @@
+"""The whole of prep with a fake model: the official layout, resuming, and items that cannot be used."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sovits_cli.data import tensors
+from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset
+from sovits_cli.data.layout import Experiment
+from sovits_cli.errors import DatasetError, ResourceError, UsageError
+from sovits_cli.events import Note, Warned
+from sovits_cli.prep.journal import Journal
+from sovits_cli.versions import VERSIONS
+from tests.data.recordings import RATE, experiment, record, spoken_folder, tone
+from tests.prep.fakes import CHANNELS, FakeModels, Heard, contents, run
+
+
+@pytest.fixture
+def spoken(tmp_path):
+    return spoken_folder(tmp_path / "in", 4)
+
+
+def test_the_official_layout(spoken, tmp_path):
+    out = tmp_path / "dataset"
+    report = run(spoken, out)
+    names = [f"clip{index}.wav" for index in range(4)]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "2-name2text.txt",
+        "4-cnhubert",
+        "5-wav32k",
+        "6-name2semantic.tsv",
+        "dataset.json",
+        "prep.jsonl",
+    ]
+    made = Experiment(out)
+    assert list(made.read_text().good) == list(made.read_semantic().good) == names
+    for index, name in enumerate(names):
+        info = soundfile.info(made.wave_path(name))
+        assert (info.samplerate, info.channels, info.subtype, info.format) == (32_000, 1, "PCM_16", "WAV")
+        assert info.frames == round((1 + 0.1 * index) * 32_000)
+        content = tensors.load(made.content_path(name))
+        assert content.dtype is torch.float32
+        assert content.shape == (1, CHANNELS, (info.frames // 2 - 400) // 320 + 1)
+        assert len(made.read_semantic().good[name]) == content.shape[2] // 2
+    assert (report.clips, report.reused, report.languages, report.left_out) == (4, 0, ("en",), ())
+    assert report.seconds == pytest.approx(4.6)
+    info = made.read_info()
+    assert (info.model, info.version, info.symbols, info.items) == ("fake", "mini", "v2", 4)
+    assert info.sources == (str(spoken),)
+
+
+def test_training_reads_what_prep_writes(spoken, tmp_path):
+    run(spoken, tmp_path / "dataset")
+    made, version = Experiment(tmp_path / "dataset"), VERSIONS["mini"]
+    limits = GptLimits(max_phones_per_s=100)
+    gpt = GptDataset(made, version.symbols, limits=limits, vocab=257, bert_dim=0)
+    sovits = SovitsDataset(made, version.symbols, version.spec, content_channels=CHANNELS)
+    assert gpt.names == sovits.names == [f"clip{index}.wav" for index in range(4)]
+    assert not gpt.left_out
+    assert not sovits.left_out
+    assert sovits[0].spec.shape == (513, 50)
+
+
+def test_a_second_run_does_nothing(spoken, tmp_path):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    before = contents(out)
+    models = FakeModels()
+    report = run(spoken, out, models)
+    assert report.reused == report.clips == 4
+    assert (models.encoded, models.tokenised) == (0, 0)
+    assert contents(out) == before
+
+
+STEPS = ["recordings", "transcripts", "alignments", "audio", "bert", "content", "semantic"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("done", [1, 4])
+def test_stopped_anywhere_it_goes_on_and_ends_the_same(spoken, tmp_path, step, done):
+    for suffix in (0, 2):
+        (spoken / f"clip{suffix}.phones").write_text("0.5 AA\n1.0 B\n")
+    run(spoken, tmp_path / "undisturbed")
+    out = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        run(spoken, out, heard=Heard(at=(step, done)))
+    assert not (out / "2-name2text.txt").exists()
+    models = FakeModels()
+    run(spoken, out, models)
+    assert contents(out) == contents(tmp_path / "undisturbed")
+    if step == "content":
+        assert models.encoded == 4 - done
+
+
+def test_a_torn_write_is_no_result(spoken, tmp_path):
+    run(spoken, tmp_path / "undisturbed")
+    out = tmp_path / "stopped"
+    run(spoken, out)
+    with (out / "prep.jsonl").open("ab") as journal:
+        journal.write(b'{"step": "content", "name": "clip0')
+    (out / "4-cnhubert" / ".abc.partial.pt").write_bytes(b"half")
+    (out / ".abc.partial.tsv").write_bytes(b"half")
+    (out / "5-wav32k" / "clip1.wav").unlink()
+    models = FakeModels()
+    assert run(spoken, out, models).reused == 3
+    assert models.encoded == 0
+    assert contents(out) == contents(tmp_path / "undisturbed")
+
+
+def test_only_what_changed_is_redone(spoken, tmp_path):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    (spoken / "clip0.txt").write_text("Something else.")
+    record(spoken / "clip1.wav", 1.5, hz=300)
+    models = FakeModels()
+    report = run(spoken, out, models)
+    assert report.reused == 2
+    assert models.encoded == models.tokenised == 1
+    fresh = tmp_path / "fresh"
+    run(spoken, fresh)
+    assert contents(out) == contents(fresh)
+
+
+def test_touched_but_equal_recordings_are_kept(spoken, tmp_path):
+    run(spoken, tmp_path / "dataset")
+    (spoken / "clip0.wav").touch()
+    models = FakeModels()
+    run(spoken, tmp_path / "dataset", models)
+    assert models.encoded == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "encoded", "tokenised"), [({"content": "other"}, 4, 4), ({"semantic": "other"}, 0, 4)]
+)
+def test_another_model_is_another_result(spoken, tmp_path, change, encoded, tokenised):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    models, heard = FakeModels(name="new", **change), Heard()
+    run(spoken, out, models, heard)
+    assert (models.encoded, models.tokenised) == (encoded, tokenised)
+    assert Experiment(out).read_info().model == "new"
+    assert "was made for fake" in heard.of(Note)[0].text
+
+
+@pytest.mark.parametrize("step", ["audio", "content"])
+def test_a_result_replaced_but_not_journaled_belongs_to_nobody(spoken, tmp_path, monkeypatch, step):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    original = (spoken / "clip0.wav").read_bytes()
+    record(spoken / "clip0.wav", 1.0, hz=300)
+    really = Journal.add
+
+    def killed(self, at, *rest):
+        if at == step:
+            raise KeyboardInterrupt
+        really(self, at, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(spoken, out)
+    (spoken / "clip0.wav").write_bytes(original)
+    run(spoken, out)
+    run(spoken, tmp_path / "fresh")
+    assert contents(out) == contents(tmp_path / "fresh")
+
+
+def test_bad_items_are_named_and_the_rest_done(spoken, tmp_path):
+    for name in ("short", "silent", "corrupt", "nan", "loud", "long", "empty", "unreadable"):
+        (spoken / f"{name}.txt").write_text("Hello there.")
+    record(spoken / "wordless.wav", 1.0).with_suffix(".txt").write_text("!!! ???")
+    record(spoken / "mute.wav", 1.0)
+    record(spoken / "short.wav", 0.59)
+    record(spoken / "silent.wav", 1.0, level=0.0)
+    (spoken / "corrupt.wav").write_bytes((spoken / "clip0.wav").read_bytes()[:9000])
+    broken = tone(1.0)
+    broken[500] = np.nan
+    soundfile.write(spoken / "nan.wav", broken, RATE, subtype="FLOAT")
+    soundfile.write(spoken / "loud.wav", tone(1.0) * 6, RATE, subtype="FLOAT")
+    record(spoken / "long.wav", 2.2)
+    (spoken / "empty.wav").write_bytes(b"")
+    (spoken / "unreadable.wav").write_text("this is a text")
+    heard = Heard()
+    report = run(spoken, tmp_path / "dataset", heard=heard, max_sec=2.0)
+    assert report.clips == 4
+    told = heard.skipped
+    assert "0.59 s, expected at least 0.6 s" in told["short.wav"]
+    assert told["silent.wav"] == "silent"
+    assert "cut short" in told["corrupt.wav"]
+    assert "NaN" in told["nan.wav"]
+    assert "times full scale" in told["loud.wav"]
+    assert "2.2 s, over --max-sec 2" in told["long.wav"]
+    assert "is empty" in told["empty.wav"]
+    assert "as audio" in told["unreadable.wav"]
+    assert "nothing to read" in told["wordless.wav"]
+    assert "expected mute.txt" in told["mute.wav"]
+    assert len(told) == 10
+    assert {item.name for item in report.left_out} == set(told)
+    assert list(Experiment(tmp_path / "dataset").read_text().good) == [f"clip{index}.wav" for index in range(4)]
+
+
+def test_a_clip_that_went_bad_leaves_the_dataset(spoken, tmp_path):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    (spoken / "clip2.wav").write_bytes(b"")
+    assert run(spoken, out).clips == 3
+    made = Experiment(out)
+    assert "clip2.wav" not in made.read_text().good
+    assert "clip2.wav" not in made.read_semantic().good
+
+
+def test_nothing_left_is_an_error(tmp_path):
+    folder = spoken_folder(tmp_path / "in", 2, seconds=0.1)
+    with pytest.raises(DatasetError, match=r"no clip of .* can be used: 2 left out, the first: clip0\.wav: 0\.10 s"):
+        run(folder, tmp_path / "dataset")
+
+
+def test_foreign_suffixes_stay_keys(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    soundfile.write(folder / "talk.mp3", tone(2.0, 24_000), 24_000)
+    (folder / "talk.txt").write_text("Hello.")
+    run(folder, tmp_path / "dataset")
+    wave = tmp_path / "dataset" / "5-wav32k" / "talk.mp3"
+    assert wave.read_bytes()[:4] == b"RIFF"
+    assert soundfile.info(wave).samplerate == 32_000
+    assert (tmp_path / "dataset" / "4-cnhubert" / "talk.mp3.pt").is_file()
+
+
+def test_timed_phones_are_copied(spoken, tmp_path):
+    timed = b"0.31 HH\r\n0.5 AH0"
+    (spoken / "clip1.phones").write_bytes(timed)
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    assert contents(out / "8-phones") == {"clip1.wav.txt": timed}
+    (spoken / "clip1.phones").unlink()
+    run(spoken, out)
+    assert contents(out / "8-phones") == {}
+
+
+def test_workers_change_nothing(spoken, tmp_path):
+    run(spoken, tmp_path / "one", workers=1)
+    run(spoken, tmp_path / "many", workers=8)
+    assert contents(tmp_path / "one") == contents(tmp_path / "many")
+
+
+def test_another_source_into_the_same_folder_is_told(spoken, tmp_path):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    heard = Heard()
+    run(spoken_folder(tmp_path / "second", 2, seconds=2.0), out, heard=heard)
+    assert any("its clips are not part of it any more" in event.text for event in heard.of(Warned))
+    assert Experiment(out).read_info().sources == (str(tmp_path / "second"),)
+
+
+def test_too_few_long_clips_are_told(spoken, tmp_path):
+    heard = Heard()
+    run(spoken, tmp_path / "dataset", heard=heard)
+    assert any("0 of 4 clips" in event.text for event in heard.of(Warned))
+    heard = Heard()
+    run(spoken, tmp_path / "dataset", heard=heard, max_sec=2.0)
+    assert not heard.of(Warned)
+
+
+def test_outputs_that_cannot_be_written(spoken, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="it is no folder"):
+        run(spoken, tmp_path / "file")
+    with pytest.raises(ResourceError):
+        run(spoken, tmp_path / "file" / "dataset")
+
+
+@pytest.mark.parametrize("victim", ["5-wav32k", "4-cnhubert", "dataset"])
+def test_a_full_disk_stops_and_keeps_what_is_done(spoken, tmp_path, monkeypatch, victim):
+    from pathlib import Path
+
+    out = tmp_path / "dataset"
+    really, written = Path.write_bytes, []
+
+    def full(self, data):
+        written.append(self)
+        if self.parent.name == victim and sum(path.parent.name == victim for path in written) > 2:
+            raise OSError(28, "No space left on device", str(self))
+        return really(self, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        patched.setattr(Path, "write_text", lambda self, text, **_: full(self, text.encode()))
+        with pytest.raises(ResourceError, match="disk is full"):
+            run(spoken, out, workers=1)
+    assert not list(out.rglob(".*"))
+    models = FakeModels()
+    run(spoken, out, models)
+    assert models.encoded == {"5-wav32k": 4, "4-cnhubert": 2, "dataset": 0}[victim]
+    run(spoken, tmp_path / "fresh")
+    assert contents(out) == contents(tmp_path / "fresh")
+
+
+class TestExperimentFolders:
+    """Folders made by the official program, or by us."""
+
+    def test_adopted_when_the_features_are_those_of_the_model(self, spoken, tmp_path):
+        run(spoken, tmp_path / "theirs")
+        shutil.rmtree(tmp_path / "theirs" / "8-phones", ignore_errors=True)
+        for name in ("prep.jsonl", "dataset.json"):
+            (tmp_path / "theirs" / name).unlink()
+        models = FakeModels()
+        report = run(tmp_path / "theirs", tmp_path / "ours", models)
+        assert report.clips == 4
+        assert models.encoded == 3
+        theirs, ours = contents(tmp_path / "theirs"), contents(tmp_path / "ours")
+        assert theirs.items() <= ours.items()
+
+    def test_made_anew_when_they_are_not(self, spoken, tmp_path):
+        run(spoken, tmp_path / "theirs", FakeModels(content="other"))
+        heard, models = Heard(), FakeModels()
+        run(tmp_path / "theirs", tmp_path / "ours", models, heard)
+        assert models.encoded == 4
+        assert any("are not those of fake" in event.text for event in heard.of(Note))
+        run(spoken, tmp_path / "fresh")
+        mine, fresh = contents(tmp_path / "ours"), contents(tmp_path / "fresh")
+        assert mine["5-wav32k/clip0.wav"] == fresh["5-wav32k/clip0.wav"]
+        assert mine["2-name2text.txt"] == fresh["2-name2text.txt"]
+
+    def test_completed_in_place(self, spoken, tmp_path):
+        out = tmp_path / "dataset"
+        run(spoken, out)
+        before = contents(out)
+        (out / "4-cnhubert" / "clip1.wav.pt").unlink()
+        (out / "6-name2semantic.tsv").unlink()
+        models = FakeModels()
+        assert run(out, out, models).clips == 4
+        after = contents(out)
+        assert list(after) == list(before)
+        same = {"2-name2text.txt", "5-wav32k/clip1.wav", "4-cnhubert/clip0.wav.pt", "dataset.json"}
+        assert all(after[name] == before[name] for name in same)
+        assert run(out, out).reused == 4
+
+    def test_phones_that_the_model_lacks_are_read_again(self, tmp_path):
+        made = experiment(tmp_path / "theirs", {"a.wav": 1.0}, channels=CHANNELS)
+        text = made.text_file.read_text().replace("HH", "NOPHONE")
+        made.text_file.write_text(text)
+        run(made.root, tmp_path / "ours")
+        assert "NOPHONE" not in (tmp_path / "ours" / "2-name2text.txt").read_text()
+
+    def test_loudness_is_not_mixed_twice(self, spoken, tmp_path):
+        run(spoken, tmp_path / "one")
+        run(tmp_path / "one", tmp_path / "two")
+        assert contents(tmp_path / "one" / "5-wav32k") == contents(tmp_path / "two" / "5-wav32k")
