@@ -195,7 +195,13 @@ def root(
 ) -> None:
     """GPT-SoVITS as one command line: voice cloning and few-shot training.
 
-    sovits infer --ref r.wav -t text.txt -o out.wav    speak a text in a voice
+    \b
+    sovits infer --ref r.wav -t text.txt -o out.wav   speak, with the voice of r.wav
+
+    \b
+    sovits slice long.wav --max-sec 54                a voice of your own: recordings,
+    sovits prep slices/ --lang en                     a dataset,
+    sovits train --precision 16-mixed                 a trained model
     """
     if context.invoked_subcommand is None:
         Console().out(context.get_help())
