@@ -1,0 +1,104 @@
+"""`sovits prep` as it is typed: good calls, and each with its bad twin."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from sovits_cli.cli.app import app
+from sovits_cli.data.layout import Experiment
+from tests.checkpoints import synthetic
+from tests.data.recordings import record, spoken_folder
+
+
+@pytest.fixture
+def model(empty_folder):
+    return synthetic.install()
+
+
+def prep(*args):
+    result = CliRunner().invoke(app, ["prep", *map(str, args)])
+    assert "Traceback" not in result.output
+    return result
+
+
+def one_line(result, code, text):
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert text in errors[0]
+
+
+def test_the_chain_needs_no_path(model, empty_folder):
+    spoken_folder(empty_folder / "slices", 2)
+    result = prep("--lang", "en")
+    assert result.exit_code == 0, result.output
+    told = result.stderr.splitlines()
+    assert told[0].startswith("dataset: slices -> dataset")
+    assert told[1] == "model: v2 (the newest installed model)"
+    assert "2 clips" in result.stdout
+    assert "next: sovits train" in result.stdout
+    info = Experiment(empty_folder / "dataset").read_info()
+    assert (info.model, info.items) == ("v2", 2)
+
+
+def test_json(model, empty_folder):
+    spoken_folder(empty_folder / "in", 2)
+    report = json.loads(prep("in", "--out", "made", "--json").stdout)
+    assert (report["clips"], report["dataset"], report["languages"]) == (2, "made", ["en"])
+    assert sum(bucket["clips"] for bucket in report["lengths"]) == 2
+
+
+def test_some_left_out_is_exit_code_7(model, empty_folder):
+    spoken_folder(empty_folder / "in", 2)
+    record(empty_folder / "in" / "mute.wav", 1.0)
+    result = prep("in")
+    assert result.exit_code == 7
+    assert "left out: mute.wav: no transcript: expected mute.txt or mute.lab" in result.stderr
+    assert "1 left out" in result.stdout
+
+
+def test_a_list_with_its_own_languages(model, empty_folder):
+    record(empty_folder / "a.wav", 1.0)
+    (empty_folder / "train.list").write_text("a.wav|amy|EN|Hello | there.\nb.wav|amy|EN|Gone.\n")
+    assert prep("train.list").exit_code == 7
+    assert list(Experiment(empty_folder / "dataset").read_text().good) == ["a.wav"]
+
+
+def test_a_model_named_by_its_folder_is_found_again(model, empty_folder):
+    spoken_folder(empty_folder / "in", 1)
+    assert prep("in", "--model", model).exit_code == 0
+    assert Experiment(empty_folder / "dataset").read_info().model == str(model)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "text"),
+    [
+        ([], 2, "nothing to prepare: there is no slices/"),
+        (["empty"], 3, "holds no recording"),
+        (["gone"], 3, "gone does not exist"),
+        (["mute"], 3, "has a transcript"),
+        (["in", "--lang", "klingon"], 3, "unknown language 'klingon'"),
+        (["in", "--model", "nobody"], 4, "no model is called nobody"),
+        (["in", "--out", "a file"], 2, "it is no folder"),
+        (["in", "--max-sec", "-1"], 2, "max_sec"),
+        (["in", "--asr"], 2, "unknown option --asr"),
+        (["in", "--max-sec", "0.7"], 3, "can be used"),
+        (["twins"], 3, "would share the name a.wav"),
+    ],
+)
+def test_bad_calls(model, empty_folder, args, code, text):
+    spoken_folder(empty_folder / "in", 1)
+    (empty_folder / "empty").mkdir()
+    record(empty_folder / "mute" / "a.wav", 1.0)
+    (empty_folder / "a file").write_text("x")
+    for folder in ("one", "two"):
+        record(empty_folder / "twins" / folder / "a.wav", 1.0).with_suffix(".txt").write_text("Hello.")
+    one_line(prep(*args), code, text)
+
+
+def test_no_sound_file_is_read_before_the_model_is_found(empty_folder):
+    spoken_folder(empty_folder / "in", 1)
+    one_line(prep("in", "--model", "nobody"), 4, "no model is called nobody")
+    assert not (empty_folder / "dataset").exists()
