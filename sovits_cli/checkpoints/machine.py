@@ -11,7 +11,7 @@ import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-MAX_OPERATIONS = 2_000_000
+MAX_OPERATIONS = 1_000_000
 """A training state of 3000 tensors takes about 200 000."""
 
 _MAX_INT_BITS = 64

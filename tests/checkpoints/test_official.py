@@ -1,0 +1,160 @@
+"""Official containers: what the official program writes is read, what we write it reads."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sovits_cli.checkpoints import official
+from sovits_cli.checkpoints.safe import header
+from sovits_cli.errors import ModelError, ResourceError, UsageError
+from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.versions import version
+from tests.checkpoints import synthetic
+from tests.parity.golden import FOLDER
+
+MANIFESTS = FOLDER / "manifests"
+V2 = version("v2")
+
+
+def manifest(name):
+    path = MANIFESTS / f"{name}.json"
+    if not path.is_file():
+        pytest.skip(f"no {path.name} in {FOLDER}")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def shapes(weight):
+    return {key: list(value.shape) for key, value in weight.items()}
+
+
+def read_back(path):
+    """As the official program's successor of `torch.load` does, with the leading PK put back."""
+    with path.open("rb") as file:
+        body = bytearray(file.read())
+    body[:2] = b"PK"
+    path.write_bytes(body)
+    return torch.load(path, weights_only=True)
+
+
+def test_full_gpt_has_the_official_form(tmp_path):
+    wanted = manifest("s1_v2")
+    path = tmp_path / "a.ckpt"
+    model = Text2Semantic(T2SConfig.from_official(wanted["config"]))
+    official.write_gpt(path, model.state_dict(), model.config.to_official(), info=official.gpt_info(15))
+    found = torch.load(path, weights_only=True)
+    assert shapes(found["weight"]) == {key: shape for key, (shape, _) in wanted["keys"].items()}
+    assert {value.dtype for value in found["weight"].values()} == {torch.float16}
+    assert found["info"] == "GPT-e15"
+    # what the official readers look up
+    assert found["config"]["model"] == wanted["config"]["model"]
+    assert found["config"]["data"]["max_sec"] == 54
+    assert found["config"]["inference"]["top_k"] == 15
+    file = official.read_gpt(path)
+    assert set(file.weight) == set(model.state_dict())
+    assert file.info == "GPT-e15"
+
+
+def test_full_sovits_has_the_official_form(tmp_path):
+    wanted = manifest("s2_v2_infer")
+    path = tmp_path / "a.pth"
+    model = Synthesizer(SovitsConfig.from_official(wanted["config"]))
+    assert any(key.startswith("enc_q.") for key in model.state_dict())
+    official.write_sovits(
+        path, model.state_dict(), model.config.to_official(), info=official.sovits_info(8, 96), version=V2
+    )
+    found = torch.load(path, weights_only=True)
+    assert shapes(found["weight"]) == {key: shape for key, (shape, _) in wanted["keys"].items()}
+    assert {value.dtype for value in found["weight"].values()} == {torch.float16}
+    assert found["info"] == "8epoch_96iteration"
+    config = found["config"]
+    assert wanted["config"]["model"].items() <= config["model"].items()
+    for key in ("filter_length", "sampling_rate", "hop_length", "win_length", "n_speakers"):
+        assert isinstance(config["data"][key], int)
+    assert config["train"]["segment_size"] == 20_480
+    assert (config["version"], config["model"]["version"]) == ("v2", "v2")
+
+
+def test_reads_what_the_official_program_writes(tmp_path):
+    gpt, sovits = tmp_path / "a.ckpt", tmp_path / "a.pth"
+    weight = synthetic.write_gpt(gpt, synthetic.TINY_GPT)
+    file = official.read_gpt(gpt)
+    assert {f"model.{key}" for key in file.weight} == set(weight)
+    assert T2SConfig.from_official(file.config) == synthetic.TINY_GPT
+    weight = synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
+    found = official.read_sovits(sovits)
+    assert all(torch.equal(found.weight[key], value) for key, value in weight.items())
+    assert (found.version, found.info) == (V2, "8epoch_96iteration")
+    assert SovitsConfig.from_official(found.config) == synthetic.TINY_SOVITS
+
+
+def test_a_version_code_takes_the_place_of_the_first_bytes(tmp_path):
+    path = tmp_path / "a.pth"
+    model = Synthesizer(synthetic.TINY_SOVITS, posterior=False)
+    row = replace(V2, header=b"01")
+    official.write_sovits(path, model.state_dict(), model.config.to_official(), info="x", version=row)
+    assert header(path) == b"01"
+    assert official.read_sovits(path).version == V2
+    with pytest.raises(Exception, match=r"(?i)invalid|corrupt|failed|magic|unpickling"):
+        torch.load(path, weights_only=True)
+    assert set(read_back(path)["weight"]) == set(model.state_dict())
+    assert zipfile.ZipFile(path).testzip() is None
+
+
+def test_numbers_too_large_for_half_stay_finite(tmp_path):
+    path = tmp_path / "a.pth"
+    weight = Synthesizer(synthetic.TINY_SOVITS, posterior=False).state_dict()
+    weight["quantizer.vq.layers.0._codebook.cluster_size"].fill_(1e6)
+    official.write_sovits(path, weight, synthetic.TINY_SOVITS.to_official(), info="x", version=V2)
+    stored = official.read_sovits(path).weight["quantizer.vq.layers.0._codebook.cluster_size"]
+    assert bool((stored == 65_504).all())
+
+
+def test_the_wrong_model_is_explained(tmp_path):
+    gpt, sovits = tmp_path / "a.ckpt", tmp_path / "a.pth"
+    synthetic.write_gpt(gpt, synthetic.TINY_GPT)
+    synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
+    with pytest.raises(ModelError, match=r"a\.pth is a SoVITS model \(v2\): expected a GPT model") as caught:
+        official.read_gpt(sovits)
+    assert caught.value.hint == "pass it as --sovits"
+    with pytest.raises(ModelError, match=r"a\.ckpt is a GPT model: expected a SoVITS model"):
+        official.read_sovits(gpt)
+
+
+@pytest.mark.parametrize(("code", "name"), [(b"00", "v1"), (b"05", "v2Pro"), (b"06", "v2ProPlus"), (b"07", "code 07")])
+def test_versions_that_are_not_supported_yet_are_named(tmp_path, code, name):
+    path = tmp_path / "a.pth"
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=code)
+    with pytest.raises(ModelError, match=rf"is a SoVITS model \({name}\): this version is not supported yet"):
+        official.read_sovits(path)
+
+
+def test_a_training_state_lacks_the_configuration(tmp_path):
+    path = tmp_path / "G_100.pth"
+    weight = synthetic.filled(Synthesizer(synthetic.TINY_SOVITS))
+    torch.save({"model": weight, "iteration": 3, "optimizer": {"state": {}}, "learning_rate": 1e-4}, path)
+    with pytest.raises(ModelError, match="a SoVITS model \\(v2\\), a training state without its configuration"):
+        official.read_sovits(path)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "a.ckpt"
+    path.write_bytes(b"before")
+    monkeypatch.setattr(official.torch, "save", _disk_full)
+    with pytest.raises(ResourceError, match="the disk is full"):
+        official.write_gpt(path, {"a": torch.ones(2)}, {"model": {}}, info="x")
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(UsageError):
+        official.write_gpt(tmp_path, {}, {"model": {}}, info="x")
+
+
+def _disk_full(whole, file):
+    raise OSError(28, "No space left on device")

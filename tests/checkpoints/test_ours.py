@@ -1,0 +1,73 @@
+"""Our own files: tensors and metadata come back as they went."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+import torch
+
+from sovits_cli.checkpoints import ours
+from sovits_cli.errors import ModelError
+
+
+def test_round_trip(tmp_path):
+    path = tmp_path / "folder" / "a.safetensors"
+    tensors = {"a": torch.arange(6).view(2, 3).t(), "b": torch.ones(2, dtype=torch.float16, requires_grad=True)}
+    metadata = {"kind": "gpt", "config": {"phones": ["é", "b"], "width": 3}, "accuracy": 0.5}
+    ours.save(path, tensors, metadata)
+    got, said = ours.load(path)
+    assert all(torch.equal(got[key], value) for key, value in tensors.items())
+    assert got["b"].dtype == torch.float16
+    assert said == metadata == ours.metadata(path)
+
+
+def test_files_of_other_programs_have_no_metadata(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "model.safetensors"
+    save_file({"a": torch.ones(1)}, path, {"format": "pt"})
+    assert ours.load(path)[1] == {}
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000], ids=["list", "cut", "deep"])
+def test_metadata_that_is_no_object(tmp_path, text):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.ones(1)}, path, {ours.METADATA_KEY: text})
+    with pytest.raises(ModelError, match="its metadata is no JSON"):
+        ours.load(path)
+
+
+def truncated(path):
+    ours.save(path, {"a": torch.ones(1000)}, {})
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def huge_header(path):
+    path.write_bytes(struct.pack("<Q", 2**50) + b"{}")
+
+
+def huge_tensor(path):
+    header = b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}'
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def absent(path):
+    pass
+
+
+@pytest.mark.parametrize(
+    "maker", [truncated, huge_header, huge_tensor, empty, absent], ids=lambda maker: maker.__name__
+)
+def test_broken_files(tmp_path, maker):
+    path = tmp_path / "a.safetensors"
+    maker(path)
+    with pytest.raises(ModelError, match=r"a\.safetensors (is no readable safetensors file|does not exist)") as caught:
+        ours.load(path)
+    assert caught.value.message.isprintable()

@@ -1,0 +1,127 @@
+"""Every official file is told by its keys and shapes, whatever its name or size."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.recognise import ModelKind, expect, kind_of, read, version_of
+from sovits_cli.errors import ModelError
+from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.model import Text2Semantic
+from tests.checkpoints import synthetic
+from tests.parity.golden import FOLDER
+
+KINDS = {
+    "s1": ModelKind.GPT,
+    "s2": ModelKind.SOVITS,
+    "eres2netv2": ModelKind.SPEAKER,
+    "v3": ModelKind.VOCODER,
+    "v4": ModelKind.VOCODER,
+}
+MANIFESTS = sorted((FOLDER / "manifests").glob("*.json"))
+
+
+def kind_expected(name):
+    if "discriminator" in name:
+        return ModelKind.DISCRIMINATOR
+    return ModelKind.LORA if "lora" in name else KINDS[name.split("_")[0]]
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=[path.stem for path in MANIFESTS])
+def test_official_files_by_their_keys(path):
+    keys = json.loads(path.read_text(encoding="utf-8"))["keys"]
+    weight = {key.removeprefix("model."): torch.empty(shape, device="meta") for key, (shape, _) in keys.items()}
+    kind = kind_of(weight)
+    assert kind is kind_expected(path.stem)
+    if kind is not ModelKind.SOVITS:
+        return
+    name = path.stem.split("_")[1]
+    named = {"model": {"version": name}}
+    assert version_of(kind, weight, named, b"PK") == name
+    assert version_of(kind, weight, {}, b"PK") == ("v3" if name == "v4" else name)  # these two have the same shapes
+    assert version_of(kind, weight, {"model": {"version": "v1" if name != "v1" else "v2"}}, b"PK") != "nonsense"
+
+
+def test_a_version_code_wins_over_shapes():
+    weight = {"enc_p.text_embedding.weight": torch.empty(732, 192)}
+    assert version_of(ModelKind.SOVITS, weight, {}, b"05") == "v2Pro"
+    assert version_of(ModelKind.SOVITS, weight, {}, b"01") == "v2"
+    assert version_of(ModelKind.SOVITS, weight, {"version": "v1"}, b"PK") == "v2"
+    assert version_of(ModelKind.LORA, {"cfm.x.lora_A.weight": torch.empty(1)}, {}, b"04") == "v4"
+
+
+def test_our_own_version_is_taken_from_the_config():
+    weight = {"enc_p.text_embedding.weight": torch.empty(732, 192)}
+    assert version_of(ModelKind.SOVITS, weight, {"version": "mini"}, b"PK") == "mini"
+
+
+def test_training_states(tmp_path):
+    generator, discriminator, lightning = (tmp_path / name for name in ("G_1.pth", "D_1.pth", "epoch=1-step=2.ckpt"))
+    state = {"iteration": 3, "optimizer": {"state": {}, "param_groups": []}, "learning_rate": 1e-4}
+    torch.save({"model": synthetic.filled(Synthesizer(synthetic.TINY_SOVITS)), **state}, generator)
+    torch.save({"model": {"discriminators.0.convs.0.bias": torch.ones(3)}, **state}, discriminator)
+    gpt = synthetic.filled(Text2Semantic(synthetic.TINY_GPT), prefix="model.")
+    parameters = {"config": synthetic.TINY_GPT.to_official(), "output_dir": tmp_path}
+    torch.save({"state_dict": gpt, "optimizer_states": [], "hyper_parameters": parameters, "epoch": 7}, lightning)
+    assert str(read(generator)) == "a SoVITS model (v2), a training state"
+    assert read(generator).info == "epoch 3"
+    assert str(read(discriminator)) == "a SoVITS discriminator, a training state"
+    found = read(lightning)
+    assert (found.kind, found.training, found.info) == (ModelKind.GPT, True, "epoch 7")
+    assert found.config["model"]["n_layer"] == 2
+
+
+def test_published_encoders(tmp_path):
+    synthetic.write_hubert(tmp_path / "hubert")
+    synthetic.write_bert(tmp_path / "bert")
+    assert read(tmp_path / "hubert" / "pytorch_model.bin").kind is ModelKind.HUBERT
+    assert read(tmp_path / "bert" / "pytorch_model.bin").kind is ModelKind.BERT
+
+
+def test_our_own_files(tmp_path):
+    config = PhoneticConfig(mels=16, width=8, layers=1, features=4, phones=("a", "b"))
+    path = tmp_path / "x.pth"  # the name says nothing
+    ours.save(path, PhoneticEncoder(config).state_dict(), {"version": "mini", "config": config.to_dict(), "info": "i"})
+    found = read(path)
+    assert (found.kind, found.version, found.container, found.info) == (ModelKind.PHONETIC, "mini", "safetensors", "i")
+
+
+@pytest.mark.parametrize("whole", [[1, 2], {"weight": {}}, {"weight": {"a": 1}}, "text", {}], ids=str)
+def test_files_without_tensors(tmp_path, whole):
+    path = tmp_path / "a.pth"
+    torch.save(whole, path)
+    with pytest.raises(ModelError, match="holds no model"):
+        read(path)
+
+
+def test_unknown_and_unprintable(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"a.b": torch.ones(1)}, path)
+    with pytest.raises(ModelError, match="is an unknown model: expected a GPT model"):
+        expect(read(path), ModelKind.GPT)
+    torch.save({"a\x1b[2J": torch.ones(1)}, path)
+    with pytest.raises(ModelError, match="unprintable"):
+        read(path)
+    torch.save({"weight": {"a": torch.ones(1)}, "info": "a\x1b[2Jb"}, path)
+    assert read(path).info == "a?[2Jb"
+
+
+def test_a_config_that_never_ends_is_refused(tmp_path):
+    path = tmp_path / "a.pth"
+    endless: list[object] = []
+    endless.append(endless)
+    wide = [0] * 9
+    for _ in range(9):
+        wide = [wide] * 9
+    for config in ({"model": endless}, {"model": wide}):
+        torch.save({"weight": {"a": torch.ones(1)}, "config": config}, path)
+        with pytest.raises(ModelError, match="larger than any model needs"):
+            read(path)
+    torch.save({"weight": {"a": torch.ones(1)}, "config": {"model": torch.ones(2)}}, path)
+    with pytest.raises(ModelError, match="its config holds a Tensor"):
+        read(path)

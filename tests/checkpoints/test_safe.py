@@ -1,0 +1,513 @@
+"""Reading torch files as data: all that honest files hold, and none of what hostile ones ask for."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import json
+import os
+import pathlib
+import pickle
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections import OrderedDict
+
+import pytest
+import torch
+
+from sovits_cli.checkpoints.safe import header, load_pickle
+from sovits_cli.errors import ModelError
+from tests.checkpoints import synthetic
+
+
+def whole():
+    """Everything an honest checkpoint may hold."""
+    return {
+        "weight": OrderedDict(a=torch.arange(6.0).view(2, 3).half(), b=torch.nn.Parameter(torch.ones(4))),
+        "turned": torch.arange(6).view(2, 3).t(),
+        "scalar": torch.tensor(3.5, dtype=torch.float64),
+        "nothing": torch.empty(0, 3),
+        "flags": torch.tensor([True, False]),
+        "brain": torch.tensor([1.5], dtype=torch.bfloat16),
+        "module": torch.nn.Linear(2, 2).state_dict(),
+        "config": {
+            "list": [1, -2, 2**40, 2.5, None, True, "é"],
+            "tuple": (1, (2,)),
+            "path": pathlib.PurePosixPath("/a/b"),
+        },
+        "size": torch.Size([2, 3]),
+        "bytes": b"\xff\x00",
+        "iteration": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"_use_new_zipfile_serialization": False}, {"pickle_protocol": 4}],
+    ids=["zip", "stream", "newer-pickle"],
+)
+def test_reads_what_torch_writes(tmp_path, options):
+    path = tmp_path / "a.pth"
+    wanted = whole()
+    torch.save(wanted, path, **options)
+    got = load_pickle(path)
+    for key in ("turned", "scalar", "nothing", "flags", "brain"):
+        assert got[key].dtype == wanted[key].dtype
+        assert got[key].shape == wanted[key].shape
+        assert torch.equal(got[key], wanted[key])
+    assert torch.equal(got["weight"]["b"], torch.ones(4))
+    assert got["weight"]["a"].dtype == torch.float16
+    assert not got["weight"]["b"].requires_grad
+    assert list(got["module"]) == ["weight", "bias"]
+    assert got["config"] == {**wanted["config"], "path": "/a/b"}
+    assert got["size"] == (2, 3)
+    assert (got["bytes"], got["iteration"]) == (b"\xff\x00", 7)
+
+
+def test_hparams_become_dictionaries(tmp_path):
+    path = tmp_path / "s.pth"
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS)
+    config = load_pickle(path)["config"]
+    assert config["model"]["inter_channels"] == 16
+    assert config["data"]["sampling_rate"] == 32_000
+    assert "utils" not in sys.modules
+
+
+@pytest.mark.parametrize("code", [b"PK", b"00", b"05", b"99"])
+def test_version_code_in_place_of_the_first_bytes(tmp_path, code):
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.ones(3)}, path)
+    synthetic.recode(path, code)
+    assert torch.equal(load_pickle(path)["a"], torch.ones(3))
+    assert header(path) == code
+
+
+def test_writing_to_a_tensor_leaves_the_file_alone(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.ones(1000)}, path)
+    before = path.read_bytes()
+    load_pickle(path)["a"].fill_(2)
+    assert path.read_bytes() == before
+
+
+def test_tensors_that_share_a_storage(tmp_path):
+    path = tmp_path / "a.pth"
+    base = torch.arange(10.0)
+    torch.save({"all": base, "part": base[4:8:2]}, path)
+    got = load_pickle(path)
+    assert torch.equal(got["part"], torch.tensor([4.0, 6.0]))
+    assert got["part"].untyped_storage().data_ptr() == got["all"].untyped_storage().data_ptr()
+
+
+# Hostile files. Each maker gets the path to write and a sentinel that no reading may create.
+
+
+class Asks:
+    """Pickles as a call of anything."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+def in_zip(path, body, *, storages=(), extra=()):
+    """A torch zip file around a hand-made pickle."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", body)
+        archive.writestr("a/version", "3\n")
+        for name, data in (*storages, *extra):
+            archive.writestr(name, data)
+
+
+def touch(sentinel):
+    return f"touch {sentinel}"
+
+
+def tensor_pickle(*, count, shape, stride=(1,), offset=0, key="0", kind="FloatStorage"):
+    """The pickle of a dictionary with one tensor, with any claims."""
+    out = io.BytesIO()
+
+    class Writer(pickle._Pickler):
+        def persistent_id(self, value):
+            return ("storage", storage_type, key, "cpu", count) if value is storage else None
+
+    storage, storage_type = object(), getattr(torch, kind)
+    Writer(out, protocol=2).dump(
+        {"a": Asks(torch._utils._rebuild_tensor_v2, storage, offset, shape, stride, False, {})}
+    )
+    return out.getvalue()
+
+
+def system_call(path, sentinel):
+    torch.save({"weight": Asks(os.system, touch(sentinel))}, path)
+
+
+def system_call_in_a_stream(path, sentinel):
+    torch.save({"weight": Asks(os.system, touch(sentinel))}, path, _use_new_zipfile_serialization=False)
+
+
+def bare_pickle(path, sentinel):
+    path.write_bytes(pickle.dumps(Asks(os.system, touch(sentinel))))
+
+
+def oldest_protocol(path, sentinel):
+    in_zip(path, f"cos\nsystem\n(S'{touch(sentinel)}'\ntR.".encode())
+
+
+def old_instance(path, sentinel):
+    in_zip(path, f"(S'{touch(sentinel)}'\nios\nsystem\n.".encode())
+
+
+def object_opcode(path, sentinel):
+    in_zip(path, f"(cos\nsystem\nS'{touch(sentinel)}'\no.".encode())
+
+
+def evaluated(path, sentinel):
+    torch.save({"info": Asks(eval, f"open({str(sentinel)!r}, 'w')")}, path)
+
+
+def executed(path, sentinel):
+    torch.save({"info": Asks(exec, f"open({str(sentinel)!r}, 'w')")}, path)
+
+
+def attribute_chain(path, sentinel):
+    torch.save(Asks(getattr, Asks(__import__, "os"), "system"), path)
+
+
+def nested_calls(path, sentinel):
+    torch.save({"a": [{"b": (Asks(print, Asks(os.system, touch(sentinel))),)}]}, path)
+
+
+def subprocess_call(path, sentinel):
+    torch.save(Asks(subprocess.check_output, ["touch", str(sentinel)]), path)
+
+
+def dotted_name(path, sentinel):
+    body = b"\x80\x04\x8c\x0bcollections\x8c\x20OrderedDict.__init__.__globals__\x93."
+    in_zip(path, body)
+
+
+def allowed_module_other_name(path, sentinel):
+    in_zip(path, f"ctorch.hub\nload\n(S'{sentinel}'\nS'x'\nS'local'\ntR.".encode())
+
+
+def torch_load_inside(path, sentinel):
+    in_zip(path, f"ctorch.serialization\nload\n(S'{sentinel}'\ntR.".encode())
+
+
+def open_a_file(path, sentinel):
+    torch.save(Asks(builtins.open, str(sentinel), "w"), path)
+
+
+def storage_called(path, sentinel):
+    in_zip(path, b"ctorch\nFloatStorage\n(I1000000000000\ntR.")
+
+
+def hparams_called_with_arguments(path, sentinel):
+    in_zip(path, f"cutils\nHParams\n(S'{sentinel}'\ntR.".encode())
+
+
+def persistent_id_of_a_call(path, sentinel):
+    in_zip(path, f"(S'storage'\ncos\nsystem\n(S'{touch(sentinel)}'\ntRS'0'\nS'cpu'\nI1\ntQ.".encode())
+
+
+def extension_code(path, sentinel):
+    in_zip(path, b"\x82\x01.")
+
+
+def torchscript(path, sentinel):
+    in_zip(path, b"}.", extra=[("a/constants.pkl", b"}."), ("a/code/main.py", b"import os")])
+
+
+def truncated_zip(path, sentinel):
+    torch.save({"a": torch.ones(10_000)}, path)
+    path.write_bytes(path.read_bytes()[:20_000])
+
+
+def zip_cut_in_its_directory(path, sentinel):
+    torch.save({"a": torch.ones(10)}, path)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def zip_bomb(path, sentinel):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", tensor_pickle(count=5_000_000, shape=(5_000_000,)))
+        archive.writestr("a/data/0", bytes(20_000_000))
+
+
+def lying_zip_sizes(path, sentinel):
+    in_zip(path, b"}.")
+    body = bytearray(path.read_bytes())
+    at = body.index(b"PK\x01\x02")
+    struct.pack_into("<2L", body, at + 20, 2**31, 2**31)
+    path.write_bytes(body)
+
+
+def lying_zip_count(path, sentinel):
+    in_zip(path, b"}.")
+    body = bytearray(path.read_bytes())
+    struct.pack_into("<2H", body, body.index(b"PK\x05\x06") + 8, 60_000, 60_000)
+    path.write_bytes(body)
+
+
+def overlapping_entries(path, sentinel):
+    in_zip(path, b"}.", storages=[("a/data/0", bytes(64)), ("a/data/1", bytes(64))])
+    body = bytearray(path.read_bytes())
+    at = body.rindex(b"PK\x01\x02", 0, body.rindex(b"PK\x01\x02"))
+    struct.pack_into("<2L", body, at + 20, 110, 110)
+    path.write_bytes(body)
+
+
+def entry_twice(path, sentinel):
+    in_zip(path, b"}.", storages=[("a/data/0", bytes(64)), ("a/data/1", bytes(64))])
+    path.write_bytes(path.read_bytes().replace(b"a/data/1", b"a/data/0"))
+
+
+def path_out_of_the_file(path, sentinel):
+    in_zip(path, b"}.", extra=[("a/../../../../tmp/evil", b"x")])
+
+
+def absolute_path(path, sentinel):
+    in_zip(path, b"}.", extra=[("/etc/evil", b"x")])
+
+
+def storage_claims_more(path, sentinel):
+    in_zip(path, tensor_pickle(count=10**12, shape=(10**12,)), storages=[("a/data/0", bytes(64))])
+
+
+def tensor_claims_more(path, sentinel):
+    in_zip(path, tensor_pickle(count=16, shape=(10**12,)), storages=[("a/data/0", bytes(64))])
+
+
+def tensor_repeats_one_value(path, sentinel):
+    in_zip(path, tensor_pickle(count=16, shape=(10**12,), stride=(0,)), storages=[("a/data/0", bytes(64))])
+
+
+def tensor_before_its_storage(path, sentinel):
+    in_zip(path, tensor_pickle(count=16, shape=(4,), offset=-4), storages=[("a/data/0", bytes(64))])
+
+
+def storage_missing(path, sentinel):
+    in_zip(path, tensor_pickle(count=16, shape=(16,), key="../../etc/passwd"), storages=[("a/data/0", bytes(64))])
+
+
+def stream_claims_more(path, sentinel):
+    torch.save({"a": torch.ones(1000)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def huge_memo_index(path, sentinel):
+    in_zip(path, b"}r\xff\xff\xff\x7f.")
+
+
+def huge_bytes(path, sentinel):
+    in_zip(path, b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".")
+
+
+def huge_text(path, sentinel):
+    in_zip(path, b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b"a.")
+
+
+def endless_number(path, sentinel):
+    in_zip(path, b"I" + b"9" * 1_000_000 + b"\n.")
+
+
+def deep_key(path, sentinel):
+    in_zip(path, b"})" + b"\x85" * 50_000 + b"Ns.")
+
+
+def many_objects(path, sentinel):
+    in_zip(path, b"(" + b"}" * 1_100_000 + b"l.")
+
+
+def no_end(path, sentinel):
+    in_zip(path, b"}}}")
+
+
+def empty_stack(path, sentinel):
+    in_zip(path, b"0000R.")
+
+
+def other_zip(path, sentinel):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+
+
+def big_endian(path, sentinel):
+    in_zip(path, b"}.", extra=[("a/byteorder", "big")])
+
+
+def old_tar(path, sentinel):
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("pickle")
+        info.size = 2
+        archive.addfile(info, io.BytesIO(b"}."))
+
+
+def empty_file(path, sentinel):
+    path.write_bytes(b"")
+
+
+def text_file(path, sentinel):
+    path.write_text("this is not a model\n" * 20)
+
+
+def web_page(path, sentinel):
+    path.write_text("<!DOCTYPE html><html>sign in</html>")
+
+
+def lfs_pointer(path, sentinel):
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def wrong_magic(path, sentinel):
+    path.write_bytes(bytes(range(256)) * 40)
+
+
+def folder(path, sentinel):
+    path.mkdir()
+
+
+def absent(path, sentinel):
+    pass
+
+
+HOSTILE = {
+    system_call: "system; a checkpoint is data",
+    system_call_in_a_stream: "system; a checkpoint is data",
+    bare_pickle: "system; a checkpoint is data",
+    oldest_protocol: "asks to run os.system; a checkpoint is data",
+    old_instance: "asks to make os system",
+    object_opcode: "asks to run os.system",
+    evaluated: "builtin",
+    executed: "builtin",
+    attribute_chain: "getattr; a checkpoint is data",
+    nested_calls: "a checkpoint is data",
+    subprocess_call: "check_output; a checkpoint is data",
+    dotted_name: "collections.OrderedDict.__init__",
+    allowed_module_other_name: "torch.hub.load",
+    torch_load_inside: "torch.serialization.load",
+    open_a_file: "io.open",
+    storage_called: "asks to call torch.FloatStorage",
+    hparams_called_with_arguments: "damaged pickle",
+    persistent_id_of_a_call: "asks to run os.system",
+    extension_code: "EXT1",
+    torchscript: "TorchScript program",
+    truncated_zip: "cut short",
+    zip_cut_in_its_directory: "cut short",
+    zip_bomb: "compressed",
+    lying_zip_sizes: "more than the file holds",
+    lying_zip_count: "claims 60000 entries",
+    overlapping_entries: "overlaps another",
+    entry_twice: "two entries are named",
+    path_out_of_the_file: "path out of the file",
+    absolute_path: "path out of the file",
+    storage_claims_more: "claims a tensor storage of 4000000000000 bytes",
+    tensor_claims_more: "a tensor of 1000000000000 elements over a storage of 16",
+    tensor_repeats_one_value: "a tensor of 1000000000000 elements over a storage of 16",
+    tensor_before_its_storage: "no storage",
+    storage_missing: "claims a tensor storage",
+    stream_claims_more: "claims 4000 bytes",
+    huge_bytes: "bytearray8",
+    huge_text: "damaged pickle",
+    endless_number: "damaged pickle",
+    deep_key: "a tuple as a key",
+    many_objects: "more than 1000000 operations",
+    no_end: "damaged pickle",
+    empty_stack: "damaged pickle",
+    other_zip: "no torch checkpoint",
+    big_endian: "big-endian",
+    old_tar: "tar file",
+    empty_file: "is empty",
+    text_file: "is text",
+    web_page: "web page",
+    lfs_pointer: "Git LFS pointer",
+    wrong_magic: "a file starting with 00 01 02 03",
+    folder: "is a folder",
+    absent: "does not exist",
+}
+
+
+@pytest.fixture
+def hostile(request, tmp_path):
+    path, sentinel = tmp_path / "evil.pth", tmp_path / "executed"
+    request.param(path, sentinel)
+    return path, sentinel, HOSTILE[request.param]
+
+
+@pytest.mark.parametrize("hostile", list(HOSTILE), ids=lambda maker: maker.__name__, indirect=True)
+def test_hostile_files_are_refused_in_one_line(hostile):
+    path, sentinel, said = hostile
+    with pytest.raises(ModelError) as caught:
+        load_pickle(path)
+    assert said in caught.value.message
+    assert str(path) in caught.value.message
+    assert caught.value.message.isprintable()
+    assert caught.value.hint or "safetensors" in caught.value.message
+    assert not sentinel.exists()
+
+
+def test_a_memo_of_any_index_costs_nothing(tmp_path):
+    path = tmp_path / "a.pth"
+    huge_memo_index(path, None)
+    assert load_pickle(path) == {}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"__class__": "os.system", "__reduce__": 1, "train": {"x": 1}}, ("a", {"b": 1}), [1], "text"],
+    ids=["magic-names", "slots", "list", "text"],
+)
+def test_poisoned_state_of_an_allowed_class_is_harmless(tmp_path, state):
+    body = io.BytesIO()
+    pickler = pickle._Pickler(body, protocol=2)
+    pickler.write(b"\x80\x02cutils\nHParams\n)\x81")
+    pickler.save(state)
+    pickler.write(b"b.")
+    path = tmp_path / "a.pth"
+    in_zip(path, body.getvalue())
+    got = load_pickle(path)
+    assert isinstance(got, dict)
+    assert got == (state if isinstance(state, dict) else {})
+
+
+def test_poisoned_state_of_an_ordered_dictionary_is_ignored(tmp_path):
+    path = tmp_path / "a.pth"
+    in_zip(path, b"\x80\x02ccollections\nOrderedDict\n)R}X\x06\x00\x00\x00updateK\x01sb.")
+    assert load_pickle(path) == {}
+
+
+def test_memory_stays_bounded(tmp_path):
+    """All hostile files, read in one process that may not grow by more than 300 MB."""
+    makers = [maker for maker in HOSTILE if maker not in (zip_bomb, absent, folder)]
+    files = []
+    for maker in makers:
+        path = tmp_path / f"{maker.__name__}.pth"
+        maker(path, tmp_path / "executed")
+        files.append(str(path))
+    program = """
+import json, resource, sys
+from pathlib import Path
+from sovits_cli.checkpoints.safe import load_pickle
+from sovits_cli.errors import ModelError
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+refused = 0
+for name in json.load(sys.stdin):
+    try:
+        load_pickle(Path(name))
+    except ModelError:
+        refused += 1
+print(refused, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=json.dumps(files), capture_output=True, text=True, check=True
+    )
+    refused, grown_kb = map(int, done.stdout.split())
+    assert refused == len(files)
+    assert grown_kb < 300_000
+    assert not (tmp_path / "executed").exists()
