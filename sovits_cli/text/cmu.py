@@ -9,10 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path
 
-TABLES = Path(__file__).parent / "tables"
-"""Where the compiled tables of the text room live, with their licences."""
+from sovits_cli.text.wordlists import TABLES
 
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
 CONSONANTS = (

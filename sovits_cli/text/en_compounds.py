@@ -6,6 +6,7 @@ import re
 from functools import cache, lru_cache
 
 from sovits_cli.text import cmu
+from sovits_cli.text.wordlists import lines, words
 
 _LONGEST_PIECE = 24
 _MIN_PIECE = 3
@@ -18,8 +19,7 @@ _UNKNOWN_COST, _UNKNOWN_COST_PER_LETTER = 10.0, 2.4
 @cache
 def everyday() -> frozenset[str]:
     """Everyday words in lower case."""
-    lines = (cmu.TABLES / "en_common.txt").read_text(encoding="ascii").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+    return words(" ".join(lines("en_common.txt")))
 
 
 @lru_cache(maxsize=4096)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
-from sovits_cli.text import cmu, en_letters
+from sovits_cli.text import en_letters
 from sovits_cli.text.en_tags import tag
+from sovits_cli.text.wordlists import lines, words
 
 
 class Choice(StrEnum):
@@ -44,8 +45,8 @@ class Cue:
     first: bool
 
 
-def _cue(where: str, words: str, *, first: bool) -> Cue:
-    return Cue(where, frozenset(words.split()), first)
+def _cue(where: str, near: str, *, first: bool) -> Cue:
+    return Cue(where, words(near), first)
 
 
 _METALS = "pipe pipes paint poisoning pencil bullet bullets battery batteries acid weights toxic contaminated molten"
@@ -129,9 +130,7 @@ def choose(
 def homographs() -> dict[str, Homograph]:
     """Word -> its two readings, forms in -s included."""
     rows: dict[str, Homograph] = {}
-    for line in (cmu.TABLES / "en_homographs.txt").read_text(encoding="ascii").splitlines():
-        if line.startswith("#"):
-            continue
+    for line in lines("en_homographs.txt"):
         marks, word, kind, first, second = _parse(line)
         row = _row(kind, first, second, official="+" not in marks)
         rows[word] = row

@@ -26,7 +26,12 @@ _IRREGULAR_ORDINALS = {
 }
 
 MAX_DIGITS = 3 * len(_POWERS)
-"""Longer numbers have no name here: read them digit by digit."""
+"""Longer numbers have no name here: they are read digit by digit."""
+
+WRITTEN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+"""Pattern of a number as it is written: 1,234.5 or 12 or .5"""
+
+_LONGEST_COUNT = 15
 
 
 def cardinal(number: int, *, conjunction: str = "") -> str:
@@ -77,9 +82,13 @@ def digits(text: str, *, zero: str = "zero") -> str:
     return " ".join(zero if digit == "0" else _ONES[int(digit)] for digit in text if digit in "0123456789")
 
 
-def decimal(whole: str, fraction: str) -> str:
-    """Words of `whole.fraction`, both strings of digits; an empty whole part is zero."""
-    return f"{cardinal(int(whole or '0'))} point {digits(fraction)}"
+def written(number: str) -> str:
+    """Words of a number as it is written: "1,234", "-2", "007", "3.14". Very long ones are read digit by digit."""
+    sign = "negative " if number.startswith("-") else ""
+    whole, point, fraction = number.lstrip("-").replace(",", "").partition(".")
+    by_digit = len(whole) > _LONGEST_COUNT or (len(whole) > 1 and whole[0] == "0")
+    said = digits(whole) if by_digit else cardinal(int(whole or "0"))
+    return f"{sign}{said} point {digits(fraction)}" if point else sign + said
 
 
 def plural(words: str) -> str:

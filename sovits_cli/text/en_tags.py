@@ -7,41 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sovits_cli.text import wordlists
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_DETERMINERS = _words(
+_DETERMINERS = wordlists.words(
     "the a an this that these those my your his her its our their some any no every each another either neither "
     "such what which whose one two three four five six seven eight nine ten many few several both all"
 )
-_PREPOSITIONS = _words(
+_PREPOSITIONS = wordlists.words(
     "of in on at by for with from into about after against among around as before behind below beneath beside "
     "between beyond despite during except inside near off onto out outside over per since through throughout toward "
     "towards under until upon via within without"
 )
-_VERB_CALLERS = _words(
+_VERB_CALLERS = wordlists.words(
     "will would can could shall should may might must do does did don't doesn't didn't won't wouldn't can't cannot "
     "couldn't shouldn't mustn't i'll you'll he'll she'll we'll they'll it'll i'd you'd he'd she'd we'd they'd please "
     "let's lets gonna wanna helped help"
 )
-_HAVE = _words("have has had having i've you've we've they've haven't hasn't hadn't")
-_BE = _words(
+_HAVE = wordlists.words("have has had having i've you've we've they've haven't hasn't hadn't")
+_BE = wordlists.words(
     "be is are was were been being am i'm you're we're they're he's she's it's that's isn't aren't wasn't weren't "
     "feel feels felt seem seems seemed look looks looked become becomes became get gets got stay stays stayed "
-    "very so too quite perfectly fairly rather more most less least"
+    "very too quite perfectly fairly rather more most less least"
 )
-_PLURAL_SUBJECTS = _words("i you we they who people")
-_SINGULAR_SUBJECTS = _words("he she it who that which everyone somebody someone nobody everybody")
-_OBJECT_OPENERS = _words("the a an this these those my your his her its our their it them him us me you all")
-_CONJUNCTIONS = _words("and or but then so because if when while")
-_SKIPPED = _words(
+_PLURAL_SUBJECTS = wordlists.words("i you we they who people")
+_SINGULAR_SUBJECTS = wordlists.words("he she it who that which everyone somebody someone nobody everybody")
+_OBJECT_OPENERS = wordlists.words("the a an this these those my your his her its our their it them him us me you all")
+_CONJUNCTIONS = wordlists.words("and or but then so because if when while")
+_SKIPPED = wordlists.words(
     "not never always often usually sometimes also just only still really ever already now soon again even n't "
     "almost simply hardly barely either"
 )
-_PREPOSITIONAL_TO = _words("according due prior next close thanks subject listen listened similar compared")
-_PAST_SIGNS = _words(
+_PREPOSITIONAL_TO = wordlists.words("according due prior next close thanks subject listen listened similar compared")
+_PAST_SIGNS = wordlists.words(
     "yesterday ago last earlier once was were had did said went saw came took made told wrote thought got knew"
 )
 _THIRD_PERSON_PAST = frozenset({"read"})

@@ -1,0 +1,118 @@
+"""English abbreviations and initials, written out; and which dots end no sentence. Knows nothing of numbers."""
+
+from __future__ import annotations
+
+import re
+
+from sovits_cli.text.wordlists import pairs, words
+
+TITLES = pairs(
+    "Mr=Mister Mrs=Mrs Ms=Ms Dr=Doctor Prof=Professor St=Saint Mt=Mount Gen=General Col=Colonel Capt=Captain "
+    "Cpt=Captain Lt=Lieutenant Sgt=Sergeant Maj=Major Cmdr=Commander Adm=Admiral Rev=Reverend Hon=Honorable "
+    "Gov=Governor Sen=Senator Rep=Representative Pres=President Supt=Superintendent Ft=Fort"
+)
+"""Before a name, with or without a dot."""
+
+MONTHS = pairs(
+    "Jan=January Feb=February Mar=March Apr=April Jun=June Jul=July Aug=August Sep=September Sept=September "
+    "Oct=October Nov=November Dec=December"
+)
+
+_DAYS = pairs(
+    "Mon=Monday Tue=Tuesday Tues=Tuesday Wed=Wednesday Thu=Thursday Thur=Thursday Thurs=Thursday Fri=Friday "
+    "Sat=Saturday Sun=Sunday"
+)
+_BEFORE_NUMBER = pairs(
+    "no=number nos=numbers vol=volume vols=volumes fig=figure figs=figures ch=chapter sec=section p=page pp=pages "
+    "pg=page ca=about c=about ext=extension est=established"
+)
+_ANYWHERE = pairs(
+    "vs=versus approx=approximately dept=department govt=government esp=especially incl=including excl=excluding "
+    "max=maximum misc=miscellaneous tel=telephone viz=namely cf=compare univ=university assn=association "
+    "intl=international"
+)
+_MAY_END = pairs(
+    "etc=etc jr=junior sr=senior inc=incorporated ltd=limited co=company corp=corporation bros=brothers esq=esquire"
+)
+_STREETS = pairs("St=Street Dr=Drive Ave=Avenue Blvd=Boulevard Rd=Road Ln=Lane Hwy=Highway Sq=Square Pl=Place Ct=Court")
+_PHRASES = pairs(
+    "e.g.=for_example i.e.=that_is et_al.=et_al a.k.a.=also_known_as ph.d.=P_H_D w/o=without w/=with c/o=care_of "
+    "24/7=twenty-four_seven 9/11=nine_eleven 50/50=fifty_fifty 'em=them 'til=until 'cause=because 'bout=about "
+    "'n'=and"
+)
+_OPENERS = words(
+    "a after an and as at but for he her his how however i if in it its my no of on or our she so that the their then "
+    "there these they this those to was we what when where why yes you your"
+)
+"""Words that, with a capital, open a sentence rather than a name."""
+
+NO_SENTENCE_END = frozenset(
+    word.lower() for table in (TITLES, MONTHS, _BEFORE_NUMBER, _ANYWHERE) for word in table if len(word) > 1
+)
+"""Lower-case words whose dot ends no sentence, unless an opener follows."""
+
+MAY_END_SENTENCE = frozenset(word.lower() for table in (_MAY_END, _STREETS, _DAYS) for word in table)
+"""Lower-case words whose dot may be the end of a sentence as well."""
+
+
+def _any(table: dict[str, str]) -> str:
+    return "|".join(sorted(map(re.escape, table), key=len, reverse=True))
+
+
+_PHRASE = re.compile(rf"(?<![\w.])(?:{_any(_PHRASES)})(?!\w)", re.IGNORECASE)
+_ROAD = re.compile(rf"((?:\b\d+ )?\b(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))) ({_any(_STREETS)})\b(\.?)(\s+[A-Za-z]\w*)?")
+_TITLE = re.compile(rf"\b({_any(TITLES)})(?:\.\s?|\s)(?=[A-Z])")
+_DAY = re.compile(rf"\b({_any(_DAYS)})\.(?=,|\s\d|\s(?:{_any(MONTHS)}))")
+_MONTH = re.compile(rf"\b({_any(MONTHS)})\.?(?=\s\d)|(?<=\d )({_any(MONTHS)})\b\.?|\b({_any(MONTHS)})\.(?=,|\s[a-z])")
+_NUMBERED = re.compile(rf"\b({_any(_BEFORE_NUMBER)})\.\s?(?=\d)", re.IGNORECASE)
+_FREE = re.compile(rf"\b({_any(_ANYWHERE)})\.(?=\s|,|$)", re.IGNORECASE)
+_ENDING = re.compile(rf"\b({_any(_MAY_END)})\.", re.IGNORECASE)
+_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?:[A-Za-z]\b(?!\.))?")
+_INITIAL = re.compile(r"\b([A-Z])\.(?=\s[A-Z])")
+
+
+def written_out(text: str) -> str:
+    """Abbreviations in full and initials as spaced letters; a dot stays only where it ends a sentence."""
+    text = _PHRASE.sub(lambda found: _PHRASES[found[0].lower()], text)
+    text = _ROAD.sub(_road, text)
+    text = _TITLE.sub(lambda found: f"{TITLES[found[1]]} ", text)
+    text = _DAY.sub(lambda found: _DAYS[found[1]], text)
+    text = _MONTH.sub(lambda found: MONTHS[found[1] or found[2] or found[3]], text)
+    text = _NUMBERED.sub(lambda found: f"{_BEFORE_NUMBER[found[1].lower()]} ", text)
+    text = _FREE.sub(lambda found: _ANYWHERE[found[1].lower()], text)
+    text = _DOTTED.sub(_spelled, text)
+    text = _INITIAL.sub(lambda found: found[1] + "." * opens_sentence(_rest(found)), text)
+    return _ENDING.sub(lambda found: _MAY_END[found[1].lower()] + "." * _ends(_rest(found)), text)
+
+
+def opens_sentence(rest: str) -> bool:
+    """Whether what follows a dot begins with a word that opens a sentence rather than a name."""
+    first = re.match(r"\s*([A-Z][a-z]*)\b", rest)
+    return first is not None and first[1].lower() in _OPENERS
+
+
+def _rest(found: re.Match[str]) -> str:
+    """The next few characters after a match; enough to see a word."""
+    return found.string[found.end() : found.end() + 40]
+
+
+def _ends(rest: str) -> bool:
+    return re.match(r"\s*(?:$|\n\s*\n|\s[A-Z\"'(])", rest) is not None
+
+
+def _road(found: re.Match[str]) -> str:
+    """Main St. is a street; before a name "St." and "Dr." are titles, unless a house number stands in front."""
+    before, short, dot, after = found[1], found[2], found[3], found[4] or ""
+    names = after.strip()[:1].isupper()
+    if short in TITLES and names and not before[0].isdigit() and not opens_sentence(after):
+        return found[0]
+    rest = after or _rest(found)
+    return f"{before} {_STREETS[short]}{'.' if dot and _ends(rest) else ''}{after}"
+
+
+def _spelled(found: re.Match[str]) -> str:
+    letters = found[0].replace(".", "").upper()
+    rest = _rest(found)
+    clock = letters in {"AM", "PM"}
+    ends = found[0].endswith(".") and (_ends(rest) if clock or not rest.strip() else opens_sentence(rest))
+    return " ".join(letters) + "." * ends

@@ -1,0 +1,147 @@
+"""One English word to phones: dictionary, our additions, endings, prefixes, compounds, and at last a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+
+from sovits_cli.text import cmu, en_compounds, en_letters, en_oov
+from sovits_cli.text.wordlists import lines
+
+_CONTRACTIONS = {"'re": "ER0", "'ve": "AH0 V", "'ll": "AH0 L", "'d": "D", "'m": "M", "n't": "AH0 N T"}
+_ENDINGS = {
+    "ing": "IH0 NG",
+    "er": "ER0",
+    "ers": "ER0 Z",
+    "est": "AH0 S T",
+    "ly": "L IY0",
+    "ness": "N AH0 S",
+    "less": "L AH0 S",
+    "ful": "F AH0 L",
+    "able": "AH0 B AH0 L",
+    "ment": "M AH0 N T",
+    "ments": "M AH0 N T S",
+    "ish": "IH0 SH",
+    "ist": "IH0 S T",
+    "ists": "IH0 S T S",
+    "ism": "IH2 Z AH0 M",
+    "hood": "HH UH2 D",
+    "ship": "SH IH2 P",
+    "like": "L AY2 K",
+    "wise": "W AY2 Z",
+    "proof": "P R UW2 F",
+}
+_PREFIXES = {
+    "un": "AH0 N",
+    "re": "R IY0",
+    "non": "N AA0 N",
+    "pre": "P R IY0",
+    "anti": "AE2 N T IY0",
+    "over": "OW2 V ER0",
+    "under": "AH2 N D ER0",
+    "inter": "IH2 N T ER0",
+    "super": "S UW2 P ER0",
+    "micro": "M AY2 K R OW0",
+    "multi": "M AH2 L T IY0",
+    "mis": "M IH0 S",
+    "dis": "D IH0 S",
+    "mega": "M EH2 G AH0",
+    "hyper": "HH AY2 P ER0",
+    "cyber": "S AY2 B ER0",
+    "bio": "B AY2 OW0",
+    "semi": "S EH2 M IY0",
+    "ultra": "AH2 L T R AH0",
+    "post": "P OW2 S T",
+    "eco": "IY2 K OW0",
+    "neuro": "N UH2 R OW0",
+    "nano": "N AE2 N OW0",
+}
+_MIN_STEM = 3
+_MIN_STEM_AFTER_PREFIX = 4
+_MAX_SPELLED = 3
+
+
+def look_up(word: str) -> list[str] | None:
+    """Phones of a word in lower case, from the dictionary or our additions; None when neither has it."""
+    return _additions().get(word) or cmu.look_up(word)
+
+
+def phones(word: str) -> list[str]:
+    """Phones of any word in lower case, apostrophes and hyphens included; never empty for a word with a letter."""
+    return list(_phones(word))
+
+
+@cache
+def _additions() -> dict[str, list[str]]:
+    return {word: readings.split() for word, _, readings in (line.partition(" ") for line in lines("en_words.txt"))}
+
+
+@lru_cache(maxsize=8192)
+def _phones(word: str) -> tuple[str, ...]:
+    if len(word) == 1:
+        return tuple(en_letters.spell(word))
+    known = look_up(word) or _contracted(word) or _in_parts(word) or _derived(word)
+    if known:
+        return tuple(known)
+    plain = re.sub(r"[^a-z]", "", word)
+    squeezed = re.sub(r"(.)\1{2,}", r"\1\1", plain)
+    if squeezed != plain:
+        return _phones(squeezed)
+    once = re.sub(r"(.)\1", r"\1", plain)
+    if len(plain) <= _MAX_SPELLED or not re.search(r"[aeiouy]", plain):
+        return tuple(look_up(once) or en_letters.spell(plain))
+    pieces = en_compounds.pieces(plain)
+    return tuple(_compound(pieces) if len(pieces) > 1 else look_up(once) or en_oov.guess(plain))
+
+
+def _contracted(word: str) -> list[str] | None:
+    if word.endswith("'s"):
+        return en_letters.with_s(_phones(word[:-2]))
+    for ending, sound in _CONTRACTIONS.items():
+        if word.endswith(ending) and len(word) > len(ending):
+            return [*_phones(word.removesuffix(ending)), *sound.split()]
+    return None
+
+
+def _in_parts(word: str) -> list[str] | None:
+    parts = [part for part in re.split(r"[-']+", word) if part]
+    return [phone for part in parts for phone in _phones(part)] if len(parts) > 1 else None
+
+
+def _derived(word: str) -> list[str] | None:
+    """A known word with an ending or a prefix."""
+    if stem := next(_stems(word, "s", also="es"), None):
+        return en_letters.with_s(stem)
+    if stem := next(_stems(word, "ed"), None):
+        return en_letters.with_ed(stem)
+    for ending, sound in _ENDINGS.items():
+        if stem := next(_stems(word, ending), None):
+            return [*stem, *sound.split()]
+    for prefix, sound in _PREFIXES.items():
+        rest = word.removeprefix(prefix)
+        if rest != word and len(rest) >= _MIN_STEM_AFTER_PREFIX and (stem := look_up(rest) or _derived(rest)):
+            return [*sound.split(), *stem]
+    return None
+
+
+def _stems(word: str, ending: str, also: str = "") -> Iterator[list[str]]:
+    """Phones of what may stand before an ending: as it is, with its silent "e", undoubled, with "y" for "i"."""
+    for cut in filter(None, (ending, also)):
+        if not word.endswith(cut) or (cut == "s" and word.endswith("ss")):
+            continue
+        stem = word[: -len(cut)]
+        spellings = [stem] if cut == "s" else [stem, f"{stem}e"]
+        if stem.endswith("i"):
+            spellings.append(f"{stem[:-1]}y")
+        if len(stem) > _MIN_STEM and stem[-1] == stem[-2] and cut[0] in "aei":
+            spellings.append(stem[:-1])
+        for spelling in spellings:
+            if len(spelling) >= _MIN_STEM and (found := look_up(spelling)):
+                yield found
+
+
+def _compound(pieces: tuple[str, ...]) -> list[str]:
+    """Phones of the pieces; only the first keeps its main stress."""
+    first, *rest = (look_up(piece) or [] for piece in pieces)
+    return [*first, *(phone.replace("1", "2") for piece in rest for phone in piece)]

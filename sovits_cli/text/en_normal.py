@@ -1,0 +1,48 @@
+"""English text to words and marks, as a careful reader would say it. The order of the steps is the whole of this file.
+
+Differs from the official normaliser on purpose; `tests/text/en_exceptions.py` lists where and why.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sovits_cli.text import (
+    en_abbreviations,
+    en_addresses,
+    en_case,
+    en_clean,
+    en_dates,
+    en_measures,
+    en_money,
+    en_numerals,
+)
+from sovits_cli.text.wordlists import pairs
+
+_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
+_HASH_NUMBER = re.compile(r"#\s?(?=\d)")
+_HASH_WORD = re.compile(r"#(?=[A-Za-z])")
+_ABOUT = re.compile(r"~\s?(?=[$£€]?\d)")
+_COMPARED = re.compile(r"(?<=[\w)])\s*([<>])\s*(?=[\d(-])")
+_SIGNS = {
+    "=": "equals",
+    **pairs("&=and @=at +=plus %=percent °=degrees μ=mu Ω=ohm ×=times ÷=divided_by $=dollar £=pound €=euro ¥=yen"),
+}
+_SIGN = re.compile("[" + re.escape("".join(_SIGNS)) + "]")
+
+
+def normalise(text: str) -> str:
+    """Words and `. , ? ! - '` only, one space between words; empty when nothing can be read."""
+    text = en_addresses.spoken(en_clean.clean(_TAG.sub(" ", text)))
+    text = en_case.roman_numbers(text)
+    text = en_dates.spoken(en_abbreviations.written_out(text))
+    text = en_measures.spoken(en_numerals.groups(en_money.spoken(text)))
+    text = en_numerals.spoken(_signs(text))
+    return en_clean.marks(en_case.spelled_out(text))
+
+
+def _signs(text: str) -> str:
+    text = _HASH_WORD.sub(" hashtag ", _HASH_NUMBER.sub(" number ", text))
+    text = _ABOUT.sub(" about ", text)
+    text = _COMPARED.sub(lambda sign: " less than " if sign[1] == "<" else " greater than ", text)
+    return _SIGN.sub(lambda sign: f" {_SIGNS[sign[0]]} ", text)
