@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from sovits_cli.checkpoints import bundle as bundles
+from sovits_cli.checkpoints.build import build as make_and_load
 from sovits_cli.checkpoints.bundle import CODEBOOK, FROZEN_PARTS, Bundle, frozen_parts
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.checkpoints.report import load_into
@@ -38,13 +39,11 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
     """
     given = _given(settings.model)
     if settings.train.from_scratch:
-        return Text2Semantic(T2SConfig.from_official({"model": {**_fresh_gpt(base), **given}}))
+        return Text2Semantic(T2SConfig.from_official({"model": {**_fresh_gpt(base), **_one_width(given)}}))
     file = read_gpt(base.gpt)
     config = T2SConfig.from_official(file.config)
-    wanted = _agreed("model", given, config.to_official()["model"], base.gpt)
-    model = Text2Semantic(T2SConfig.from_official({"model": wanted}))
-    load_into(model, file.weight, source=base.gpt)
-    return model
+    wanted = T2SConfig.from_official({"model": _agreed("model", given, config.to_official()["model"], base.gpt)})
+    return make_and_load(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
 
 
 def synthesizer(base: Bundle, settings: Settings, reporter: Reporter) -> Synthesizer:
@@ -64,8 +63,14 @@ def synthesizer(base: Bundle, settings: Settings, reporter: Reporter) -> Synthes
     file = read_sovits(base.sovits)
     own = SovitsConfig.from_official(file.config).to_official()
     wanted = {name: _agreed(f"sovits.{name}", given[name], own[name], base.sovits) for name in given}
-    model = Synthesizer(SovitsConfig.from_official({**wanted, "model": {**wanted["model"], "version": None}}))
-    report = load_into(model, file.weight, optional=bundles.SOVITS_OPTIONAL, source=base.sovits)
+    config = SovitsConfig.from_official(wanted)
+    model, report = make_and_load(
+        lambda: Synthesizer(config),
+        file.weight,
+        layers=bundles.sovits_layers(config),
+        source=base.sovits,
+        optional=bundles.SOVITS_OPTIONAL,
+    )
     if any(key.startswith(POSTERIOR_PREFIX) for key in report.missing):
         reporter.emit(
             Note(f"sovits: {base.sovits.name} has no posterior encoder (exported weights lack it): it starts fresh")
@@ -86,7 +91,13 @@ def _fresh_gpt(base: Bundle) -> dict[str, Any]:
         vocab=vocabulary, phones=PHONES[base.version.symbols], bert_dim=OFFICIAL_BERT_DIM if base.bert else 0
     )
     official: dict[str, Any] = row.to_official()["model"]
-    return official
+    return {key: value for key, value in official.items() if key != "EOS"}
+
+
+def _one_width(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Embeddings and transformer have one width; a recipe may say either."""
+    width = given.get("embedding_dim", given.get("hidden_dim"))
+    return dict(given) if width is None else {"embedding_dim": width, "hidden_dim": width, **given}
 
 
 def _fresh_sovits(base: Bundle, frozen: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sovits_cli.errors import SettingsError
-from sovits_cli.events import Note, Reporter
 from sovits_cli.terms import Precision
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -51,12 +50,11 @@ class Engine:
 
     Args:
         device: where the models live.
-        precision: as the user named it; 16-mixed off CUDA runs as bf16-mixed, and says so.
-        reporter: hears about that change.
+        precision: one that the device can train in, see `runnable`.
     """
 
-    def __init__(self, device: torch.device, precision: Precision, reporter: Reporter) -> None:
-        self.precision = runnable(precision, device, reporter)
+    def __init__(self, device: torch.device, precision: Precision) -> None:
+        self.precision = precision
         accelerator, devices = device.type, [device.index or 0] if device.type == "cuda" else 1
         if self.precision is Precision.FULL:
             self._format: FloatFormat | None = None
@@ -113,10 +111,13 @@ class Engine:
             self._format.load_state_dict(state)
 
 
-def runnable(precision: Precision, device: torch.device, reporter: Reporter) -> Precision:
-    """The precision this device can train in: float16 with a loss scale exists on CUDA only."""
+def runnable(precision: Precision, device: torch.device) -> Precision:
+    """The precision this device can train in: float16 with a loss scale exists on CUDA only, bf16 replaces it.
+
+    Raises:
+        SettingsError: bf16 was asked for, and the GPU has none.
+    """
     if precision is Precision.HALF and device.type != "cuda":
-        reporter.emit(Note(f"precision 16-mixed runs as bf16-mixed on {device.type}: float16 training needs CUDA"))
         return Precision.BF16
     if precision is Precision.BF16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise SettingsError("train.precision: this GPU has no bf16", hint="sovits train --precision 16-mixed (or 32)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,9 +24,9 @@ from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, Sovit
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, SettingsError, UsageError
 from sovits_cli.events import Chose, Note, Reporter, Warned
-from sovits_cli.terms import Stage
+from sovits_cli.terms import Precision, Stage
 from sovits_cli.training import build, material
-from sovits_cli.training.engine import Engine
+from sovits_cli.training.engine import Engine, runnable
 from sovits_cli.training.export import Exporter
 from sovits_cli.training.journal import Journal
 from sovits_cli.training.loop import Calendar, Fingerprints, Outcome, Run
@@ -83,6 +83,7 @@ class Job:
         restart: forget saved states.
         stop: the wish to stop.
         reporter: hears everything.
+        said: notes that are told once.
     """
 
     settings: Settings
@@ -96,6 +97,7 @@ class Job:
     restart: bool
     stop: StopRequest
     reporter: Reporter
+    said: list[str] = field(default_factory=list)
 
 
 def train(
@@ -147,7 +149,7 @@ def train(
 def train_gpt(job: Job) -> Outcome:
     """The GPT stage."""
     settings = job.settings
-    engine = Engine(job.device, settings.train.precision, job.reporter)
+    engine = _engine(job, settings.train.precision)
     _seed(settings.train.seed)
     model = engine.place(build.gpt(job.base, settings))
     if job.given("data.pad_val") and settings.data.pad_val != model.config.eos:
@@ -187,7 +189,7 @@ def train_gpt(job: Job) -> Outcome:
 def train_sovits(job: Job) -> Outcome:
     """The SoVITS stage."""
     settings, own = job.settings, job.settings.sovits.train
-    engine = Engine(job.device, own.precision or settings.train.precision, job.reporter)
+    engine = _engine(job, own.precision or settings.train.precision)
     seed = settings.train.seed if own.seed is None else own.seed
     _seed(seed)
     model = engine.place(build.synthesizer(job.base, settings, job.reporter))
@@ -245,6 +247,16 @@ STAGES: dict[Stage, Callable[[Job], Outcome]] = {
     Stage.SOVITS: train_sovits,
 }
 """The table of trainings, in the order in which they run."""
+
+
+def _engine(job: Job, precision: Precision) -> Engine:
+    """The engine of a stage; that another precision has to do is said once a run."""
+    used = runnable(precision, job.device)
+    note = f"precision {precision.value} runs as {used.value} on {job.device.type}: float16 training needs CUDA"
+    if used is not precision and note not in job.said:
+        job.said.append(note)
+        job.reporter.emit(Note(note))
+    return Engine(job.device, used)
 
 
 def _stages(settings: Settings) -> Sequence[Stage]:

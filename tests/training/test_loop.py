@@ -114,10 +114,7 @@ def test_exports_at_the_end_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", list(Precision))
 def test_precision_runs_on_a_cpu(tmp_path: Path, precision: Precision) -> None:
-    events = Events()
-    outcome = run(ToyStage(), tmp_path, precision=precision, reporter=events).go()
-    assert outcome.finished
-    assert ("runs as bf16-mixed" in events.texts()) is (precision is Precision.HALF)
+    assert run(ToyStage(), tmp_path, precision=precision).go().finished
 
 
 class StopAt(StopRequest):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sovits_cli.data.samplers import LengthBatches
 from sovits_cli.events import Event
 from sovits_cli.terms import Precision, Stage
-from sovits_cli.training.engine import Engine
+from sovits_cli.training.engine import Engine, runnable
 from sovits_cli.training.feed import Feed
 from sovits_cli.training.journal import Journal
 from sovits_cli.training.loop import Calendar, Fingerprints, Run, Source
@@ -21,6 +21,7 @@ from sovits_cli.training.stages import Losses, Mark, Player
 from sovits_cli.training.state import StateFolder
 from sovits_cli.training.stop import StopRequest
 
+TOY = Fingerprints("toy", "twelve")
 CALENDAR = Calendar(
     epochs=3,
     max_steps=None,
@@ -124,12 +125,12 @@ def run(
     batch_size: int = 4,
     held_out: bool = True,
     workers: int = 0,
-    fingerprints: Fingerprints = Fingerprints("toy", "twelve"),
+    fingerprints: Fingerprints = TOY,
     unreadable: int | None = None,
     **changes: object,
 ) -> Run[ToyBatch]:
     reporter = reporter or Events()
-    engine = Engine(torch.device("cpu"), precision, reporter)
+    engine = Engine(torch.device("cpu"), runnable(precision, torch.device("cpu")))
     items, unseen = data(), data(3)
     order = LengthBatches([1.0] * len(items), batch_size, seed=5)
     torch.manual_seed(2)

@@ -1,0 +1,386 @@
+"""Both stages on tiny models: every key that is accepted changes the training; killed runs go on exactly."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from sovits_cli.checkpoints.bundle import find, gpt_model, sovits_model
+from sovits_cli.checkpoints.official import read_gpt, read_sovits
+from sovits_cli.config import layers
+from sovits_cli.data.layout import Experiment
+from sovits_cli.errors import DatasetError, ModelError, SettingsError
+from sovits_cli.events import Chose, Metrics, Skipped, Warned
+from sovits_cli.training.pipeline import TrainReport, train
+from tests.training.toys import Events
+from tests.training.worlds import CODES, make_dataset, make_family
+
+Tensors = dict[str, torch.Tensor]
+
+QUICK = (
+    "train.max_steps=3",
+    "train.batch_size=4",
+    "optimizer.warmup_steps=1",
+    "sovits.train.discriminator=none",
+    "train.precision=32",
+    "data.num_workers=0",
+)
+
+
+@dataclass(frozen=True)
+class World:
+    family: Path
+    dataset: Path
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    root = tmp_path_factory.mktemp("world")
+    family = make_family(root)
+    return World(family, make_dataset(root / "dataset", model=str(family)).root)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def run(
+    dataset: Path, runs: Path, *sets: str, stage: str = "gpt", restart: bool = False, reporter: Events | None = None
+) -> TrainReport:
+    resolved = layers.load(sets=[*QUICK, f"train.stage={stage}", f"train.out={runs}", "train.exp_name=v", *sets])
+    return train(
+        resolved.settings,
+        dataset=dataset,
+        device="cpu",
+        given=lambda key: resolved.origin[key] != "default",
+        restart=restart,
+        reporter=reporter or Events(),
+    )
+
+
+def weights(runs: Path, stage: str = "gpt") -> Tensors:
+    """The tensors of the newest state."""
+    newest = max((runs / "v" / "state").glob(f"{stage}-*.pt"))
+    modules = torch.load(newest, weights_only=True)["modules"]
+    return {f"{name}.{key}": value for name, module in modules.items() for key, value in module.items()}
+
+
+def trained(dataset: Path, runs: Path, *sets: str, stage: str = "gpt") -> Tensors:
+    run(dataset, runs, *sets, stage=stage)
+    return weights(runs, stage)
+
+
+def same(left: Tensors, right: Tensors) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[key], right[key]) for key in left)
+
+
+@pytest.fixture(scope="module")
+def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensors]:
+    runs = tmp_path_factory.mktemp("plain")
+    torch.set_num_threads(1)
+    return {stage: trained(world.dataset, runs, stage=stage) for stage in ("gpt", "sovits")}
+
+
+GPT_KEYS = [
+    "optimizer.name=adamw",
+    "optimizer.lr=0.01",
+    "optimizer.lr_init=0.001",
+    "optimizer.lr_end=0.0002",
+    "optimizer.warmup_steps=2",
+    "optimizer.decay_steps=5",
+    "train.gradient_clip=0.01",
+    "train.gradient_accumulation=2",
+    "train.batch_size=3",
+    "train.seed=5",
+    "train.max_steps=2",
+    "train.if_dpo=true",
+    "train.precision=bf16-mixed",
+    "data.max_sec=1.3",
+    "data.min_sec=1.3",
+    "model.dropout=0.5",
+    "model.block_dropout=0.5",
+]
+
+
+@pytest.mark.parametrize("said", GPT_KEYS)
+def test_each_key_of_the_gpt_stage_changes_the_training(
+    world: World, plain: dict[str, Tensors], tmp_path: Path, said: str
+) -> None:
+    assert not same(plain["gpt"], trained(world.dataset, tmp_path, said))
+
+
+SOVITS_KEYS = [
+    "train.batch_size=3",
+    "train.seed=5",
+    "train.gradient_clip=0.5",
+    "train.max_steps=2",
+    "train.precision=bf16-mixed",
+    "data.max_sec=1.3",
+    "sovits.train.batch_size=3",
+    "sovits.train.seed=5",
+    "sovits.train.gradient_clip=0.5",
+    "sovits.train.gradient_accumulation=2",
+    "sovits.train.max_steps=2",
+    "sovits.train.precision=bf16-mixed",
+    "sovits.train.learning_rate=0.001",
+    "sovits.train.betas=[0.5, 0.9]",
+    "sovits.train.eps=0.1",
+    "sovits.train.lr_decay=0.5",
+    "sovits.train.warmup_steps=2",
+    "sovits.train.lr_end=0.00001",
+    "sovits.train.segment_size=6400",
+    "sovits.train.c_mel=10.0",
+    "sovits.train.c_kl=0.1",
+    "sovits.train.c_stft=1.0",
+    "sovits.train.discriminator=0.01",
+    "sovits.train.text_low_lr_rate=1.0",
+    "sovits.model.p_dropout=0.0",
+]
+
+
+@pytest.mark.parametrize("said", SOVITS_KEYS)
+def test_each_key_of_the_sovits_stage_changes_the_training(
+    world: World, plain: dict[str, Tensors], tmp_path: Path, said: str
+) -> None:
+    assert not same(plain["sovits"], trained(world.dataset, tmp_path, said, stage="sovits"))
+
+
+def test_readers_do_not_change_the_training(world: World, plain: dict[str, Tensors], tmp_path: Path) -> None:
+    assert same(plain["sovits"], trained(world.dataset, tmp_path, "data.num_workers=3", stage="sovits"))
+
+
+def test_epochs_saves_exports(world: World, tmp_path: Path) -> None:
+    run(world.dataset, tmp_path, "train.max_steps=null", "train.epochs=4", "train.save_every_n_epoch=2")
+    assert sorted(path.name for path in tmp_path.glob("v/*.ckpt")) == ["v-e2.ckpt", "v-e4.ckpt"]
+    assert len(list(tmp_path.glob("v/state/gpt-*.pt"))) == 2
+
+
+def test_only_the_last_export_is_kept_if_asked(world: World, tmp_path: Path) -> None:
+    run(world.dataset, tmp_path, "train.save_every_n_steps=1", "train.keep_weights=1", "train.if_save_latest=false")
+    assert [path.name for path in tmp_path.glob("v/*.ckpt")] == ["v-e3.ckpt"]
+    assert len(list(tmp_path.glob("v/state/gpt-*.pt"))) == 3
+
+
+def test_weights_only_at_the_end_if_asked(world: World, tmp_path: Path) -> None:
+    run(world.dataset, tmp_path, "train.save_every_n_steps=1", "train.if_save_every_weights=false")
+    assert [path.name for path in tmp_path.glob("v/*.ckpt")] == ["v-e3.ckpt"]
+
+
+def test_a_trained_voice_can_be_found_and_used(world: World, tmp_path: Path) -> None:
+    events = Events()
+    report = run(world.dataset, tmp_path, "train.precision=16-mixed", stage="all", reporter=events)
+    assert report.finished
+    assert set(report.stages) == {"gpt", "sovits"}
+    voice = find(None, runs=tmp_path, trained=True)
+    assert (voice.name, voice.version.name, voice.content) == ("v", "mini", world.family / "content.safetensors")
+    assert gpt_model(voice).config.vocab == CODES + 1
+    codes = torch.zeros(1, 1, 4, dtype=torch.long)
+    model = sovits_model(voice)
+    wave = model.decode(codes, torch.ones(1, 3, dtype=torch.long), model.style([torch.ones(1, 513, 20)]))
+    assert wave.shape == (1, 1, 8 * 320)
+    said = "\n".join(event.text for event in events.heard if hasattr(event, "text"))
+    assert said.count("runs as bf16-mixed on cpu") == 1
+    assert "no posterior encoder" in said
+    chosen = {event.what: event.value for event in events.heard if isinstance(event, Chose)}
+    assert chosen == {"dataset": str(world.dataset), "base model": "small", "run": str(tmp_path / "v")}
+
+
+def test_official_containers(world: World, tmp_path: Path) -> None:
+    run(world.dataset, tmp_path, stage="all")
+    gpt, acoustic = read_gpt(tmp_path / "v" / "v-e3.ckpt"), read_sovits(tmp_path / "v" / "v_e3_s3.pth")
+    assert gpt.info == "GPT-e3"
+    assert gpt.config["data"]["max_sec"] == 54
+    assert acoustic.info == "3epoch_3iteration"
+    assert not [key for key in acoustic.weight if key.startswith("enc_q")]
+    assert {value.dtype for value in gpt.weight.values()} == {torch.float16}
+    assert acoustic.config["train"]["c_mel"] == 45.0
+
+
+def test_quantizer_is_the_base_models(world: World, tmp_path: Path) -> None:
+    base = sovits_model(find(str(world.family)))
+    for said in ("train.from_scratch=false", "train.from_scratch=true"):
+        tuned = trained(world.dataset, tmp_path / said, said, *SMALL, stage="sovits")
+        for key in ("ssl_proj.weight", "quantizer.vq.layers.0._codebook.embed"):
+            assert torch.equal(tuned[f"generator.{key}"], base.state_dict()[key])
+
+
+SMALL = (
+    "sovits.model.hidden_channels=16",
+    "sovits.model.inter_channels=16",
+    "sovits.model.filter_channels=32",
+    "sovits.model.gin_channels=32",
+    "sovits.model.mrte_channels=32",
+    "sovits.model.mrte_heads=2",
+    "sovits.model.style_channels=16",
+    "sovits.model.n_layers=2",
+    "sovits.model.flow_couplings=2",
+    "sovits.model.flow_layers=1",
+    "sovits.model.posterior_layers=2",
+    "sovits.model.decoder=istft",
+    "sovits.model.istft_width=32",
+    "sovits.model.istft_layers=1",
+    "sovits.train.segment_size=5120",
+)
+
+
+def test_from_scratch_takes_the_recipes_dimensions(world: World, tmp_path: Path) -> None:
+    small = ("model.embedding_dim=16", "model.head=2", "model.n_layer=1")
+    run(world.dataset, tmp_path, "train.from_scratch=true", *small, *SMALL, stage="all")
+    voice = find("v", runs=tmp_path)
+    assert (gpt_model(voice).config.width, gpt_model(voice).config.bert_dim) == (16, 0)
+    config = sovits_model(voice).config
+    assert (config.sampling_rate, config.style_bins, config.codebook_size) == (16_000, 513, CODES)
+
+
+def test_fine_tuning_refuses_other_dimensions(world: World, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"model.n_layer is 3, but .* has 2") as caught:
+        run(world.dataset, tmp_path, "model.n_layer=3")
+    assert "--from-scratch" in str(caught.value.hint)
+    with pytest.raises(SettingsError, match=r"sovits.data.hop_length is 640"):
+        run(world.dataset, tmp_path, "sovits.data.hop_length=640", stage="sovits")
+
+
+def test_pad_val_must_be_the_end_token(world: World, tmp_path: Path) -> None:
+    run(world.dataset, tmp_path, f"data.pad_val={CODES}")
+    with pytest.raises(SettingsError, match="data.pad_val is 7"):
+        run(world.dataset, tmp_path, "data.pad_val=7")
+
+
+def test_warm_up_longer_than_the_run_is_told(world: World, tmp_path: Path) -> None:
+    events = Events()
+    run(world.dataset, tmp_path, "optimizer.warmup_steps=2000", reporter=events)
+    assert "never reaches" in events.texts()
+
+
+def test_missing_dataset(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no dataset in") as caught:
+        run(tmp_path / "nothing", tmp_path)
+    assert "sovits prep" in str(caught.value.hint)
+
+
+def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+    family = make_family(tmp_path)
+    experiment = make_dataset(tmp_path / "dataset", clips=9, model=str(family))
+    experiment.wave_path("clip003.wav").write_bytes(b"no audio")
+    events = Events()
+    run(experiment.root, tmp_path / "runs", "data.max_sec=1.5", stage="sovits", reporter=events)
+    limit = next(event for event in events.heard if isinstance(event, Warned))
+    assert "3 clips left out: over max_sec 1.5" in limit.text
+    assert "--max-sec" in limit.hint
+    assert [event.item for event in events.heard if isinstance(event, Skipped)] == ["clip003.wav"]
+    listed = (tmp_path / "runs" / "v" / "left_out-sovits.tsv").read_text().splitlines()
+    assert len(listed) == 4
+
+
+def test_few_clips_are_told_and_none_is_an_error(tmp_path: Path) -> None:
+    family = make_family(tmp_path)
+    few = make_dataset(tmp_path / "few", clips=3, model=str(family))
+    events = Events()
+    run(few.root, tmp_path / "runs", reporter=events)
+    assert "only 3 clips" in events.texts()
+    with pytest.raises(DatasetError, match="no clip of the dataset can be trained on"):
+        run(few.root, tmp_path / "other", "data.min_sec=50")
+
+
+def test_a_clip_that_breaks_during_training_is_told_once(tmp_path: Path) -> None:
+    family = make_family(tmp_path)
+    experiment = make_dataset(tmp_path / "dataset", model=str(family))
+
+    class Breaking(Events):
+        def emit(self, event: object) -> None:
+            super().emit(event)  # type: ignore[arg-type]
+            if "updates of" in str(event):
+                experiment.content_path("clip002.wav").write_bytes(b"broken")
+
+    events = Breaking()
+    run(experiment.root, tmp_path / "runs", "sovits.train.max_steps=4", stage="sovits", reporter=events)
+    assert [event.item for event in events.heard if isinstance(event, Skipped)] == ["clip002.wav"]
+
+
+def test_held_out_clips_are_judged_and_never_trained(tmp_path: Path) -> None:
+    family = make_family(tmp_path)
+    dataset = make_dataset(tmp_path / "dataset", clips=20, model=str(family)).root
+    events = Events()
+    run(dataset, tmp_path / "a", reporter=events)
+    assert "18 clips, 2 more held out" in events.texts()
+    held_out = [event for event in events.heard if isinstance(event, Metrics) and "held_out/loss" in event.values]
+    assert held_out
+    assert "held_out/top3" in held_out[-1].values
+    everything = Events()
+    assert not same(weights(tmp_path / "a"), trained(dataset, tmp_path / "b", "data.max_eval_sample=0"))
+    run(dataset, tmp_path / "c", "data.max_eval_sample=0", reporter=everything)
+    assert "20 clips," in everything.texts()
+
+
+def test_dataset_of_another_version(world: World, tmp_path: Path) -> None:
+    family = make_family(tmp_path)
+    experiment = make_dataset(tmp_path / "dataset", clips=2, model=str(family))
+    said = json.loads(experiment.info_file.read_text())
+    experiment.info_file.write_text(json.dumps({**said, "version": "v2"}))
+    with pytest.raises(DatasetError, match="holds features for v2, but small is a mini model"):
+        run(experiment.root, tmp_path / "runs")
+
+
+def test_official_folder_without_our_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOVITS_HOME", str(tmp_path))
+    make_family(tmp_path)
+    experiment = make_dataset(tmp_path / "dataset")
+    experiment.info_file.unlink()
+    assert run(experiment.root, tmp_path / "runs").finished
+
+
+def test_restart_forgets(world: World, tmp_path: Path) -> None:
+    first = trained(world.dataset, tmp_path)
+    events = Events()
+    run(world.dataset, tmp_path, restart=True, reporter=events)
+    assert "finished already" not in events.texts()
+    assert same(first, weights(tmp_path))
+
+
+def test_another_base_cannot_continue(world: World, tmp_path: Path) -> None:
+    run(world.dataset, tmp_path)
+    with pytest.raises(ModelError, match="another model or recipe"):
+        run(world.dataset, tmp_path, "optimizer.name=adamw")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sovits_cli.training import loop
+from tests.training.test_pipeline import run
+import torch
+torch.set_num_threads(1)
+after = loop.Run._after_update
+def deadly(self, total):
+    after(self, total)
+    if self._at.step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+loop.Run._after_update = deadly
+run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[4:], stage=sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "more"),
+    [("gpt", ("train.precision=bf16-mixed",)), ("sovits", ("sovits.train.discriminator=0.01",))],
+    ids=["gpt", "sovits"],
+)
+def test_killed_and_resumed_equals_undisturbed(world: World, tmp_path: Path, stage: str, more: tuple[str, ...]) -> None:
+    said = ("train.max_steps=5", "train.batch_size=3", "train.save_every_n_steps=2", "data.num_workers=2", *more)
+    arguments = [str(world.dataset), str(tmp_path / "killed"), stage, *said]
+    done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    events = Events()
+    run(world.dataset, tmp_path / "killed", *said, stage=stage, reporter=events)
+    assert f"{stage}: going on from step 2" in events.texts()
+    run(world.dataset, tmp_path / "undisturbed", *said, stage=stage)
+    assert same(weights(tmp_path / "killed", stage), weights(tmp_path / "undisturbed", stage))
+    assert Experiment(world.dataset).exists()
