@@ -193,7 +193,7 @@ def root(
         bool, typer.Option("--version", help="show the version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """GPT-SoVITS as one command line: voice cloning and few-shot training.
+    r"""GPT-SoVITS as one command line: voice cloning and few-shot training.
 
     \b
     sovits infer --ref r.wav -t text.txt -o out.wav   speak, with the voice of r.wav

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +52,7 @@ def get_command(run: Run, key: Key) -> None:
 
 
 @app.command("set", context_settings={"ignore_unknown_options": True})  # -40 is a value
-@command()
+@command(surroundings=False)
 def set_command(
     run: Run,
     key: Key,
@@ -70,24 +69,28 @@ def set_command(
         raise SettingsError(f"{key} has no effect: {reason}", hint="sovits config show lists all that have")
     parsed = layers.parse(key, value)
     layers.build([{key: layers.Value(parsed, "typed")}])
-    _rewrite(run, path, key, lambda text: edit.set_value(text, key, parsed, str(path)))
+    before = files.read_text(path) if path.exists() else ""
+    after = edit.set_value(before, key, parsed, str(path))
+    layers.build([layers.layer_of(files.entries(after, str(path)), str(path))])
+    _rewrite(run, path, key, before, after)
 
 
 @app.command("unset")
-@command()
+@command(surroundings=False)
 def unset_command(run: Run, key: Key, user: InUserFile = False, project: InProjectFile = False) -> None:
     """Take a value out of a settings file.
 
     Out of sovits.yaml of this folder, or of the user file. Comments stay as they are.
     """
     path = _chosen_file(user, project)
-    if not path.is_file():
+    if not path.exists():
         raise SettingsError(f"{key} is not set in {path}: there is no such file", hint=f"sovits config show {key}")
-    _rewrite(run, path, key, lambda text: edit.unset_value(text, key, str(path)))
+    before = files.read_text(path)
+    _rewrite(run, path, key, before, edit.unset_value(before, key, str(path)))
 
 
 @app.command("init")
-@command()
+@command(surroundings=False)
 def init_command(
     run: Run,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="where to write")] = layers.PROJECT_FILE,
@@ -122,7 +125,7 @@ def validate_command(
 
 
 @app.command("path")
-@command()
+@command(surroundings=False)
 def path_command(run: Run) -> None:
     """Show the files and folders in use."""
     places = {
@@ -149,17 +152,33 @@ def _chosen_file(user: bool, project: bool) -> Path:
     return layers.user_file() if user else layers.PROJECT_FILE
 
 
-def _rewrite(run: Run, path: Path, key: str, change: Callable[[str], str]) -> None:
-    """Change one key of a file, refuse what would not be valid, and print only the change."""
-    before = run.resolved.value(key)
-    text = change(files.read_text(path) if path.exists() else "")
-    layers.build([layers.layer_of(files.entries(text, str(path)), str(path))])
-    _write(path, text)
-    after = layers.load()
-    old, new = files.render(before), files.render(after.value(key))
-    if after.origin[key] != layers.DEFAULT and str(path) not in after.origin[key]:
-        run.reporter.emit(Warned(f"{key} is still {new}: {after.origin[key]} overrides {path}"))
-    run.result({"key": key, "old": before, "new": after.value(key), "file": path}, f"{key}: {old} -> {new} ({path})")
+def _rewrite(run: Run, path: Path, key: str, before: str, after: str) -> None:
+    """Write the changed text of a file and print only the change."""
+    _write(path, after)
+    if other := _overriding(key, path):
+        run.reporter.emit(Warned(f"{key} is still {other.value}: {other.origin} overrides {path}"))
+    old, new = (_said(text, key, path) for text in (before, after))
+    run.result({"key": key, "old": old, "new": new, "file": path}, f"{key}: {_shown(old)} -> {_shown(new)} ({path})")
+
+
+def _said(text: str, key: str, path: Path) -> object | None:
+    return next((entry.value for entry in files.entries(text, str(path)) if entry.key == key), None)
+
+
+def _shown(value: object | None) -> str:
+    return "not set" if value is None else files.render(value)
+
+
+def _overriding(key: str, path: Path) -> layers.Value | None:
+    """What beats the file just written, if anything; where other settings are broken, that is told another time."""
+    try:
+        now = layers.load()
+    except SettingsError:
+        return None
+    origin = now.origin.get(key, layers.DEFAULT)
+    if origin == layers.DEFAULT or str(path) in origin:
+        return None
+    return layers.Value(files.render(now.value(key)), origin)
 
 
 def _write(path: Path, text: str) -> None:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_type_hints
 
@@ -65,10 +66,13 @@ def group(help_text: str) -> typer.Typer:
     return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
-def command(*flags: Flag) -> Callable[[Callable[Concatenate[Run, P], None]], Callable[..., None]]:
+def command(
+    *flags: Flag, surroundings: bool = True
+) -> Callable[[Callable[Concatenate[Run, P], None]], Callable[..., None]]:
     """Make a command of a function whose first parameter is the `Run`.
 
     Its other parameters are arguments and options of its own (annotated for typer); `flags` are settings.
+    Without `surroundings` it works even where settings files are broken, and knows nothing of them.
     """
     every = tuple(dict.fromkeys((*flags, option("device"))))
 
@@ -77,7 +81,12 @@ def command(*flags: Flag) -> Callable[[Callable[Concatenate[Run, P], None]], Cal
             common = {name: given.pop(name) for name in _COMMON}
             said = {key: (flag.names[0], given[flag.parameter]) for flag in every for key in flag.keys}
             own = {name: value for name, value in given.items() if not name.startswith(_FLAG)}
-            _run(lambda run: body(run, **own), said, common)  # type: ignore[call-arg]
+            load = partial(layers.load, said, sets=common["sets"] or (), config_files=common["config"] or ())
+            _run(
+                lambda run: body(run, **own),  # type: ignore[call-arg]
+                lambda: load(surroundings=surroundings),
+                common,
+            )
 
         _give_signature(run_command, body, every)
         return run_command
@@ -85,10 +94,10 @@ def command(*flags: Flag) -> Callable[[Callable[Concatenate[Run, P], None]], Cal
     return decorate
 
 
-def _run(body: Callable[[Run], None], said: Mapping[str, tuple[str, object]], common: Mapping[str, Any]) -> None:
+def _run(body: Callable[[Run], None], load: Callable[[], layers.Resolved], common: Mapping[str, Any]) -> None:
     console = Console(quiet=common["quiet"], json=common["as_json"])
     try:
-        resolved = layers.load(said, sets=common["sets"] or (), config_files=common["config"] or ())
+        resolved = load()
         for note in resolved.notes:
             console.emit(Note(note))
         body(Run(resolved, console, debug=common["debug"]))

@@ -7,7 +7,7 @@ A file named on the command line is as explicit as a flag, so it beats variables
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,7 @@ def load(
     *,
     sets: Sequence[str] = (),
     config_files: Sequence[Path] = (),
+    surroundings: bool = True,
 ) -> Resolved:
     """Resolve all layers.
 
@@ -62,17 +63,23 @@ def load(
         flags: key -> (name of the flag, value as typed); the value None means not given.
         sets: `key=value` texts of --set.
         config_files: files of --config, later ones win; the name of a shipped recipe does too.
+        surroundings: read the user file, the project file and the variables.
     Errors: SettingsError naming the key, where it was said, and what was expected.
     """
     layers = [
-        *(_file_layer("user file", path) for path in [user_file()] if path.is_file()),
-        *(_file_layer("project file", path) for path in [PROJECT_FILE] if path.is_file()),
-        _variables(os.environ),
+        *(_surroundings() if surroundings else ()),
         *(_file_layer("--config", find_recipe(path)) for path in config_files),
         _sets(sets),
         _flags(flags or {}),
     ]
     return build(layers)
+
+
+def _surroundings() -> Iterator[dict[str, Value]]:
+    for kind, path in (("user file", user_file()), ("project file", PROJECT_FILE)):
+        if path.exists():
+            yield _file_layer(kind, path)
+    yield _variables(os.environ)
 
 
 def load_file(path: Path) -> Resolved:
@@ -87,7 +94,7 @@ def user_file() -> Path:
 
 def find_recipe(path: Path) -> Path:
     """Take a file as given, or the shipped recipe of that name. Raises SettingsError naming the recipes."""
-    if path.exists() or path.suffix or path.parent != Path():
+    if path.is_file() or path.suffix or path.parent != Path():
         return path
     recipes = {found.stem: found for found in sorted(paths.configs_dir().glob("*.yaml"))}
     if path.name not in recipes:

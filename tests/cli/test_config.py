@@ -65,9 +65,9 @@ def test_get_gives_the_value_and_nothing_else(
 
 def test_set_and_unset_keep_comments_and_print_the_change(sovits: Sovits) -> None:
     PROJECT.write_text("# mine\nslice:\n  mono: true  # one\n# end\n", encoding="utf-8")
-    assert sovits("config", "set", "slice.max_sec", "30").stdout == "slice.max_sec: 54.0 -> 30.0 (sovits.yaml)\n"
+    assert sovits("config", "set", "slice.max_sec", "30").stdout == "slice.max_sec: not set -> 30 (sovits.yaml)\n"
     assert PROJECT.read_text() == "# mine\nslice:\n  mono: true  # one\n  max_sec: 30\n# end\n"
-    assert sovits("config", "unset", "slice.max_sec").stdout == "slice.max_sec: 30.0 -> 54.0 (sovits.yaml)\n"
+    assert sovits("config", "unset", "slice.max_sec").stdout == "slice.max_sec: 30 -> not set (sovits.yaml)\n"
     assert PROJECT.read_text() == "# mine\nslice:\n  mono: true  # one\n# end\n"
 
 
@@ -79,7 +79,7 @@ def test_a_negative_number_is_a_value(sovits: Sovits, answer: Answer) -> None:
 
 def test_set_in_the_user_file(answer: Answer) -> None:
     change = answer("config", "set", "device", "cpu", "--user")
-    assert change == {"key": "device", "old": "auto", "new": "cpu", "file": str(layers.user_file())}
+    assert change == {"key": "device", "old": None, "new": "cpu", "file": str(layers.user_file())}
     assert layers.user_file().read_text() == "device: cpu\n"
     assert not PROJECT.exists()
 
@@ -135,6 +135,22 @@ def test_a_broken_project_file_is_named_and_left_alone(told: Told) -> None:
     code, lines = told("config", "set", "device", "cpu")
     assert (code, lines[0].startswith("error: sovits.yaml:2: not valid YAML")) == (2, True)
     assert PROJECT.read_text() == "slice: [\n"
+
+
+def test_a_wrong_project_file_can_be_repaired(sovits: Sovits, told: Told) -> None:
+    PROJECT.write_text("slice:\n  max_sec: abc\n  max_secs: 3\n", encoding="utf-8")
+    assert told("config", "show")[0] == 2
+    assert told("config", "set", "slice.max_sec", "30")[0] == 2
+    assert sovits("config", "path").exit_code == 0
+    assert sovits("config", "unset", "slice.max_secs").stdout == "slice.max_secs: 3 -> not set (sovits.yaml)\n"
+    assert sovits("config", "set", "slice.max_sec", "30").stdout == "slice.max_sec: abc -> 30 (sovits.yaml)\n"
+    assert sovits("config", "show").exit_code == 0
+
+
+def test_a_folder_in_the_place_of_a_file(told: Told) -> None:
+    PROJECT.mkdir()
+    assert told("config", "show")[1][0] == "error: sovits.yaml: is a folder, expected a settings file"
+    assert told("config", "set", "device", "cpu")[1][0] == "error: sovits.yaml: is a folder, expected a settings file"
 
 
 def test_init_writes_a_file_that_changes_nothing(sovits: Sovits, answer: Answer) -> None:
