@@ -1,0 +1,43 @@
+"""Key names and shapes of the acoustic models and the discriminator against the recorded lists."""
+
+import json
+
+import pytest
+
+from sovits_cli.models.discriminators import Discriminators
+from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.versions import VERSIONS
+from tests.parity import golden
+
+FOLDER = golden.FOLDER / "manifests"
+_NAMES = [f"s2_{version}_{form}" for version in VERSIONS for form in ("train", "infer")]
+_JUDGES = [f"s2_discriminator_{version}" for version in VERSIONS]
+
+
+def manifests(names):
+    found = [path for path in sorted(FOLDER.glob("*.json")) if path.stem in names]
+    skip = pytest.param(None, marks=pytest.mark.skip(reason=f"no such list in {FOLDER}"), id="no-list")
+    return [pytest.param(path, id=path.stem) for path in found] or [skip]
+
+
+def shapes(module):
+    return {key: list(value.shape) for key, value in module.state_dict().items()}
+
+
+def recorded(path):
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    return manifest["config"], {key: shape for key, (shape, _) in manifest["keys"].items()}
+
+
+@pytest.mark.parametrize("path", manifests(_NAMES))
+def test_acoustic_model(path):
+    config, wanted = recorded(path)
+    model = Synthesizer(SovitsConfig.from_official(config), posterior=path.stem.endswith("_train"))
+    assert shapes(model) == wanted
+
+
+@pytest.mark.parametrize("path", manifests(_JUDGES))
+def test_discriminator(path):
+    config, wanted = recorded(path)
+    assert shapes(Discriminators(config["periods"])) == wanted
