@@ -12,7 +12,7 @@ from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, option
 from sovits_cli.errors import UsageError
 from sovits_cli.events import Chose
-from sovits_cli.report.lengths import clock, length_table
+from sovits_cli.report.plots import draw, total
 
 if TYPE_CHECKING:
     from sovits_cli.prep.pipeline import PrepReport
@@ -80,8 +80,8 @@ def _reference(asked: str | None, name: str) -> str:
 
 def _told(report: PrepReport) -> str:
     """What the user reads at the end."""
-    counts = f"{report.clips} clips, {clock(report.seconds)} h, {', '.join(report.languages)}"
+    counts = f"{report.clips} clips, {total(report.seconds)}, {', '.join(report.languages)}"
     notes = [f"features of {report.model}"]
     notes += [f"{report.reused} as they were"] if report.reused else []
     notes += [f"{len(report.left_out)} left out"] if report.left_out else []
-    return f"{report.dataset}: {counts} ({'; '.join(notes)})\n{length_table(report.lengths)}\nnext: sovits train"
+    return f"{report.dataset}: {counts} ({'; '.join(notes)})\n{draw(report.lengths)}\nnext: sovits train"
