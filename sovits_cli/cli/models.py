@@ -12,6 +12,7 @@ from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, group
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Skipped, Warned
+from sovits_cli.report.tables import aligned
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +42,7 @@ def list_command(run: Run) -> None:
         "models": [_document(bundle, chosen) for bundle in found],
         "broken": [error.message for error in broken],
     }
-    run.result(document, "\n".join(_aligned([header, *rows])))
+    run.result(document, "\n".join(aligned([header, *rows])))
 
 
 @app.command("inspect")
@@ -63,7 +64,7 @@ def inspect_command(
     document = {field: getattr(summary, field) for field in summary.__dataclass_fields__}
     if keys:
         tensors = {name: _shape(value) for name, value in contents.weight.items()}
-        lines += ["", *_aligned((name, shown) for name, shown in tensors.items())]
+        lines += ["", *aligned((name, shown) for name, shown in tensors.items())]
         document["tensors"] = tensors
     run.result(document, "\n".join(lines))
 
@@ -163,7 +164,7 @@ def _told(summary: Summary) -> list[str]:
     rows.append(("container", f"{summary.container}, {_size(summary.size_bytes)}{code}"))
     rows.append(("keys", f"{summary.keys}, {summary.parameters / 1e6:.1f} M values, {', '.join(summary.precision)}"))
     rows.extend((name.replace("_", " "), str(value)) for name, value in summary.dimensions.items())
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _shape(value: Tensor) -> str:
@@ -172,10 +173,3 @@ def _shape(value: Tensor) -> str:
 
 def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
-
-
-def _aligned(rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Pad all columns but the last."""
-    table = list(rows)
-    widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
