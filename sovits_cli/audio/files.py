@@ -26,15 +26,16 @@ __all__ = ["AudioInfo", "Writer", "blocks", "probe", "read"]
 _MP3_RATES: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _OPUS_RATES: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
 _WAV_BYTES: Final = (1 << 32) - (1 << 16)
-_ENCODER_FRAMES: Final = 1 << 14  # libvorbis puts a whole write on its stack
+_MOST_FRAMES: Final = {"OGG": 1 << 14, "MP3": 1 << 14}  # the encoders put a whole write on their stack
 
 
 class _Encoding(NamedTuple):
-    """A file format that can be written. `rates` empty: any."""
+    """A file format that can be written. `rates` empty: any. `tail_s` of silence goes to the end."""
 
     format: str
     subtype: str
     rates: tuple[int, ...] = ()
+    tail_s: float = 0.0
 
 
 ENCODINGS: Final = {
@@ -42,7 +43,7 @@ ENCODINGS: Final = {
     ".flac": _Encoding("FLAC", "PCM_16"),
     ".mp3": _Encoding("MP3", "MPEG_LAYER_III", _MP3_RATES),
     ".ogg": _Encoding("OGG", "VORBIS"),
-    ".opus": _Encoding("OGG", "OPUS", _OPUS_RATES),
+    ".opus": _Encoding("OGG", "OPUS", _OPUS_RATES, tail_s=0.02),  # libsndfile 1.2.2 garbles the last milliseconds
 }
 
 
@@ -104,10 +105,12 @@ class Writer:
     def __enter__(self) -> Writer:
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic(self._path))
+            temporary.touch()  # Python says why a folder cannot be written; libsndfile does not
             handle = self._guarded(
                 soundfile.SoundFile, str(temporary), "w", self._rate, self._channels, self._subtype,
                 format=self._encoding.format,
             )  # fmt: skip
+            handle.flush = _no_sync
             stack.callback(handle.close)
             self._temporary, self._handle = temporary, handle
             self._stack = stack.pop_all()
@@ -120,6 +123,7 @@ class Writer:
         with self._stack:
             if self._resampler:
                 self._encode(self._resampler.flush())
+            self._encode(np.zeros((round(self._encoding.tail_s * self._rate), self._channels), np.float32))
             self._guarded(self._handle.close)
             self._check_written()
 
@@ -133,12 +137,15 @@ class Writer:
         self._encode(self._resampler.feed(as_float(block)) if self._resampler else block)
 
     def _encode(self, block: np.ndarray) -> None:
-        if self._subtype == "PCM_16" and block.dtype.kind == "f":
+        if self._encoding.format in _MOST_FRAMES:
+            block = as_float(block)  # libsndfile 1.2.2 makes noise of stereo int16 in mp3
+        elif self._subtype == "PCM_16" and block.dtype.kind == "f":
             block = as_int16(block)
         if self._encoding.format == "WAV" and (self.frames + len(block)) * self._frame_bytes > _WAV_BYTES:
             raise UsageError(f"cannot write {self._path}: wav ends at 4 GiB", hint="use a name that ends in .flac")
-        for start in range(0, len(block), _ENCODER_FRAMES):
-            self._guarded(self._handle.write, block[start : start + _ENCODER_FRAMES])
+        most = _MOST_FRAMES.get(self._encoding.format, len(block)) or 1
+        for start in range(0, len(block), most):
+            self._guarded(self._handle.write, block[start : start + most])
         self.frames += len(block)
 
     @property
@@ -170,6 +177,10 @@ class Writer:
             f"cannot write {self._path}: the disk took no more data ({free_mib:.1f} MiB free)",
             hint=f"free some space: df -h {folder}",
         )
+
+
+def _no_sync() -> None:
+    """Stand in for soundfile's flush, which its close calls: that waits for the disk, for every single slice."""
 
 
 def _encoding(path: Path) -> _Encoding:

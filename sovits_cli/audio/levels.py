@@ -25,6 +25,7 @@ class LevelMeter:
         self._frames = max(1, _CHUNK_SAMPLES // hop)
         self._buffer = np.zeros((self._frames - 1) * hop + max(hop, window))
         self._windows = np.lib.stride_tricks.sliding_window_view(self._buffer, window)[::hop]
+        self._hops = self._buffer.reshape(-1, hop) if window % hop == 0 else None
         self._filled = window // 2
 
     def feed(self, block: np.ndarray) -> Iterator[np.ndarray]:
@@ -47,9 +48,22 @@ class LevelMeter:
             yield self._measure((self._filled - self._window) // self._hop + 1)
 
     def _measure(self, frames: int) -> np.ndarray:
-        windows = self._windows[:frames]
-        levels: np.ndarray = np.sqrt(np.einsum("ij,ij->i", windows, windows) / self._window)
+        levels: np.ndarray = np.sqrt(self._energies(frames) / self._window)
         return levels
+
+    def _energies(self, frames: int) -> np.ndarray:
+        if self._hops is None:
+            windows = self._windows[:frames]
+            return _squares(windows)
+        overlap = self._window // self._hop  # windows of whole hops: each sample is squared once
+        hops = self._hops[: frames + overlap - 1]
+        return np.convolve(_squares(hops), np.ones(overlap), mode="valid")
+
+
+def _squares(rows: np.ndarray) -> np.ndarray:
+    """Sum the squares of each row."""
+    sums: np.ndarray = np.einsum("ij,ij->i", rows, rows)
+    return sums
 
 
 class History:

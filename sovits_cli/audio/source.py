@@ -29,12 +29,13 @@ _NATIVE: Final = {
     **dict.fromkeys(("FLOAT", *_LOSSY), "float32"),
     "DOUBLE": "float64",
 }
+_FULL_32_BIT: Final = {"PCM_32", "ALAC_32"}
 _PCM_BYTES: Final = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-_FULL_SCALE: Final = {"int16": 1 << 15, "int32": 1 << 31}
+_STEP: Final = {np.dtype(np.int16): np.float32(2.0**-15), np.dtype(np.int32): np.float32(2.0**-31)}
 _CLAIMED_BYTES: Final = re.compile(r"^\s*(?:data|SSND|Data size)\s*:\s*(\d+)", re.MULTILINE)
 _UNKNOWN_BYTES: Final = 0xFFFF_FF00
 _UNKNOWN_FRAMES: Final = 1 << 60
-_MPG123_LOCK: Final = threading.Lock()
+_STDERR_LOCK: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,20 @@ class AudioInfo:
         return self.subtype in _LOSSY
 
     @property
+    def wav_subtype(self) -> str:
+        """The wav sample format that holds the samples; what was decoded from a lossy file is rounded to 16 bit."""
+        if self.lossy or self.native_dtype == "int16":
+            return "PCM_16"
+        return {"int32": "PCM_32" if self.subtype in _FULL_32_BIT else "PCM_24"}.get(self.native_dtype, self.subtype)
+
+    @property
     def native_dtype(self) -> str:
         """The smallest of int16, int32, float32, float64 that holds every sample exactly."""
         return _NATIVE.get(self.subtype, "int16")
 
 
 class Source:
-    """An open audio file, read once from front to back.
+    """An open audio file, read from front to back.
 
     Raises:
         AudioError: it is missing, unreadable, no audio, empty, damaged, cut short, or holds NaN or infinite samples.
@@ -73,12 +81,13 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         _must_be_file(path)
+        self._position = 0
         self._handle = _open(path)
         self.info = AudioInfo(
             path=path,
             rate=self._handle.samplerate,
             channels=self._handle.channels,
-            frames=self._handle.frames,
+            frames=self._handle.frames if self._handle.frames < _UNKNOWN_FRAMES else _count(path),
             format=self._handle.format,
             subtype=self._handle.subtype,
         )
@@ -99,18 +108,19 @@ class Source:
         self._handle.close()
 
     def blocks(self, *, block_frames: int = BLOCK_FRAMES, span: Span | None = None) -> Iterator[np.ndarray]:
-        """Yield (frames, channels) blocks in `info.native_dtype`, of `block_frames` frames but for the last."""
-        wanted = span.samples if span else None
-        done = 0
-        if span:
-            self._skip(span.start)
-        while wanted is None or done < wanted:
-            block = self._read(block_frames if wanted is None else min(block_frames, wanted - done))
+        """Yield what comes next, or `span`, which must not begin before that.
+
+        Blocks are (frames, channels) in `info.native_dtype`, of `block_frames` frames but for the last.
+        """
+        end = None if span is None else span.end
+        if span is not None:
+            self._skip_to(span.start)
+        while end is None or self._position < end:
+            block = self._read(block_frames if end is None else min(block_frames, end - self._position))
             if not len(block):
                 break
-            done += len(block)
             yield block
-        self._check_end(done, wanted)
+        self._check_end(end)
 
     def _read(self, frames: int) -> np.ndarray:
         try:
@@ -119,29 +129,33 @@ class Source:
             raise _damaged(self.info.path, "decoding stopped at damaged data") from error
         if block.dtype.kind == "f" and not np.isfinite(block).all():
             raise AudioError(f"{self.info.path} holds samples that are no numbers (NaN or infinite)")
+        self._position += len(block)
         return block
 
-    def _skip(self, frames: int) -> None:
-        """Move on by `frames`. Lossy formats are decoded up to there: their seeking is not exact."""
-        if not self.info.lossy:
-            self._handle.seek(min(frames, self.info.frames))
-            return
-        while frames > 0 and (got := len(self._read(min(frames, BLOCK_FRAMES)))):
-            frames -= got
+    def _skip_to(self, frame: int) -> None:
+        """Move on to a frame. Lossy formats are decoded up to there: their seeking is not exact."""
+        assert frame >= self._position
+        if not self.info.lossy and frame > self._position:
+            self._position = self._handle.seek(min(frame, self.info.frames))
+        while self._position < frame and len(self._read(min(frame - self._position, BLOCK_FRAMES))):
+            pass
 
-    def _check_end(self, done: int, wanted: int | None) -> None:
+    def _check_end(self, wanted: int | None) -> None:
         promised = self.info.frames if wanted is None else wanted
         allowed = self.info.rate if self.info.lossy and wanted is None else 0
-        if done < promised - allowed:
+        if self._position < promised - allowed:
             rate = self.info.rate
-            raise _damaged(self.info.path, f"{promised / rate:.2f} s were expected, {done / rate:.2f} s can be read")
+            there = f"{promised / rate:.2f} s were expected, {self._position / rate:.2f} s can be read"
+            raise _damaged(self.info.path, there)
 
 
 def as_float(block: np.ndarray) -> np.ndarray:
     """Convert a native block to float32 with full scale 1.0; exact up to 24 bits."""
-    scale = _FULL_SCALE.get(block.dtype.name)
-    floats = block.astype(np.float32, copy=False)
-    return floats if scale is None else floats * np.float32(1 / scale)
+    step = _STEP.get(block.dtype)
+    if step is None:
+        return block.astype(np.float32, copy=False)
+    floats: np.ndarray = np.multiply(block, step, dtype=np.float32, casting="unsafe")
+    return floats
 
 
 def as_mono(block: np.ndarray) -> np.ndarray:
@@ -163,6 +177,20 @@ def conversion_hint(path: Path) -> str:
     return f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(target))}"
 
 
+def _count(path: Path) -> int:
+    """Count the frames of a file whose header leaves them open: flac written into a pipe."""
+    handle = _open(path)
+    try:
+        frames = 0
+        while got := len(handle.read(BLOCK_FRAMES, dtype="int16")):
+            frames += got
+    except soundfile.LibsndfileError as error:
+        raise _damaged(path, "decoding stopped at damaged data") from error
+    finally:
+        handle.close()
+    return frames
+
+
 def _must_be_file(path: Path) -> None:
     """Find out by ourselves what libsndfile would call a system error."""
     try:
@@ -175,7 +203,9 @@ def _must_be_file(path: Path) -> None:
             raise AudioError(f"{path} is empty: an audio file was expected")
         path.open("rb").close()
     except FileNotFoundError as error:
-        raise AudioError(f"there is no file {path}", hint=f"ls {shlex.quote(str(path.parent))}") from error
+        raise AudioError(
+            f"{path} does not exist: an audio file was expected", hint=f"ls {shlex.quote(str(path.parent))}"
+        ) from error
     except OSError as error:
         raise AudioError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -185,42 +215,44 @@ def _open(path: Path) -> Any:
     if path.suffix.lower() == ".raw":
         hint = f"ffmpeg -f s16le -ar RATE -ac CHANNELS -i {shlex.quote(str(path))} out.wav"
         raise AudioError(f"{path} is raw audio without a header: wav, flac, mp3, ogg or opus was expected", hint=hint)
+    hushed = _native_stderr_hushed() if path.suffix.lower() == ".mp3" else contextlib.nullcontext()
     try:
-        if path.suffix.lower() != ".mp3":
-            return soundfile.SoundFile(str(path))
-        with _MPG123_LOCK, _native_stderr_hushed():
-            return soundfile.SoundFile(str(path))
+        with hushed:
+            handle = soundfile.SoundFile(str(path))
     except soundfile.LibsndfileError as error:
         message = (
             f"cannot read {path} as audio ({error.error_string.strip(' .')}): wav, flac, mp3, ogg, opus can be read"
         )
         raise AudioError(message, hint=f"if it is audio of another kind: {conversion_hint(path)}") from error
+    # soundfile seeks to where it is after each read of a seekable file, and that makes libmpg123 lose its thread:
+    # an mp3 read in blocks would not be the same as read at once.
+    handle.seekable = lambda: False
+    return handle
 
 
 @contextlib.contextmanager
 def _native_stderr_hushed() -> Iterator[None]:
     """Keep libmpg123, which has no other switch, from writing to the terminal while it opens a file."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr at all: nothing to keep quiet
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with _STDERR_LOCK:
+        try:
+            kept = os.dup(2)
+        except OSError:  # no stderr at all: nothing to keep quiet
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def _check_length(info: AudioInfo, log: str) -> None:
     """Refuse what is empty, and what is shorter than its header claims (libsndfile would read on in silence)."""
     if info.frames == 0:
         raise _damaged(info.path, "it holds no samples")
-    if info.frames > _UNKNOWN_FRAMES:  # flac written into a pipe; libsndfile cannot read its end
-        raise _damaged(info.path, "its header does not say how long it is")
     claim = _CLAIMED_BYTES.search(log)
     width = _PCM_BYTES.get(info.subtype)
     if not claim or not width or int(claim[1]) >= _UNKNOWN_BYTES:

@@ -52,6 +52,12 @@ class SliceSettings(Section):
         default=None, ge=8000, le=192_000, description="sample rate of the slices in Hz; null: as the source"
     )
     mono: bool = Field(default=False, description="mix the channels down to one")
+    max: float | None = Field(
+        default=None, ge=0, le=1, description="loudness mix: peak of the scaled part (official 0.9); null: no mix"
+    )
+    alpha: float | None = Field(
+        default=None, ge=0, le=1, description="loudness mix: share of the scaled part (official 0.25); null: no mix"
+    )
 
 
 class PrepSettings(Section):

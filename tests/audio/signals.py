@@ -25,6 +25,8 @@ def speech(pattern, rate=16_000, channels=1, seed=0):
 
 
 def write(path, wave, rate=16_000, **kwargs):
+    if path.suffix == ".mp3":
+        wave = wave / 32768  # libsndfile 1.2.2 makes noise of stereo int16 in mp3
     soundfile.write(path, wave, rate, **kwargs)
     return path
 

@@ -1,0 +1,172 @@
+"""The folder of slices: its manifest, its file names, and the exchange of one source's slices for new ones.
+
+    slices.jsonl   one line a slice: file, source, rate, start, end, duration_s, level
+    gaps.jsonl     one line a stretch of silence left out: source, rate, start, end, duration_s
+
+`start` and `end` are samples of the source at its own `rate`, `end` not included: for each source, slices and gaps
+together are every sample once. Lines of other sources, and keys added by others (`text`), are kept.
+Knows nothing of audio.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from sovits_cli.errors import DatasetError, ResourceError
+from sovits_cli.files import atomic, write_error
+from sovits_cli.terms import Span
+
+SLICES_FILE: Final = "slices.jsonl"
+GAPS_FILE: Final = "gaps.jsonl"
+Row = dict[str, Any]
+
+_SLICE_NAME: Final = re.compile(r"(.+)_\d{10,}_\d{10,}\.wav")
+_STAGING: Final = ".slicing-"
+_SAVE_EVERY_S: Final = 2.0
+_ERRORS: Final = "surrogateescape"  # file names may be any bytes
+_LONGEST_NAME: Final = 200
+
+
+class SliceFolder:
+    """A folder of slices, opened for adding sources; made when the first one is added.
+
+    Sources are absolute paths. The manifest is written by `save`, and by `exchange` from time to time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._slices = _read_rows(path / SLICES_FILE, ("source", "file"))
+        self._gaps = _read_rows(path / GAPS_FILE, ("source",))
+        self._names = {_SLICE_NAME.sub(r"\1", rows[0]["file"]): source for source, rows in self._slices.items()}
+        self._unsaved = False
+        self._saved_s = time.monotonic()
+        self._was_there = path.is_dir()
+        try:
+            self._unlisted = self._look_around() if self._was_there else {}
+        except OSError as error:
+            raise write_error(path, error) from error
+
+    def name(self, source: Path) -> str:
+        """Choose what the files of a source begin with: its own name, unless that is taken or very long."""
+        key = str(source)
+        mine = next((name for name, owner in self._names.items() if owner == key), None)
+        if mine is None:
+            mine = source.name
+            if mine in self._names or len(os.fsencode(mine)) > _LONGEST_NAME:
+                mark = hashlib.sha256(os.fsencode(source)).hexdigest()[:8]
+                mine = f"{source.stem[:40]}-{mark}{source.suffix[:8]}"
+            self._names[mine] = key
+        return mine
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """Give a hidden folder for the new slices of one source; it is gone afterwards."""
+        folder = self.path / f"{_STAGING}{os.getpid()}-{secrets.token_hex(4)}"
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            if not self._was_there:
+                with suppress(OSError):  # not empty: something was added
+                    self.path.rmdir()
+
+    def exchange(self, source: Path, staging: Path, slices: Sequence[Row], gaps: Sequence[Row]) -> int:
+        """Put the staged slices of a source in the place of its earlier ones; give how many of those there were."""
+        key = str(source)
+        earlier = {str(row["file"]): row for row in self._slices.get(key, [])}
+        rows = [{**earlier.get(row["file"], {}), **row} for row in slices]
+        kept = {str(row["file"]) for row in rows}
+        try:
+            for file in kept:
+                (staging / file).replace(self.path / file)
+            self._slices[key], self._gaps[key], self._unsaved = rows, list(gaps), True
+            if earlier or time.monotonic() - self._saved_s > _SAVE_EVERY_S:
+                self.save()
+            for file in earlier.keys() - kept:
+                (self.path / file).unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        return len(earlier)
+
+    def unlisted(self, source: Path) -> int:
+        """Count files named like slices of this source that no manifest knows: from another program, perhaps."""
+        mine = {row["file"] for row in self._slices.get(str(source), [])}
+        return len(self._unlisted.get(self.name(source), set()) - mine)
+
+    def save(self) -> None:
+        """Write both manifests, each whole or not at all, if anything has changed."""
+        if not self._unsaved:
+            return
+        for name, groups in ((SLICES_FILE, self._slices), (GAPS_FILE, self._gaps)):
+            with atomic(self.path / name) as temporary, temporary.open("w", encoding="utf-8", errors=_ERRORS) as out:
+                for rows in groups.values():
+                    out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        self._unsaved, self._saved_s = False, time.monotonic()
+
+    def _look_around(self) -> dict[str, set[str]]:
+        """Find slices that are not listed, by name; clear away what a killed run has left."""
+        listed = {row["file"] for rows in self._slices.values() for row in rows}
+        found: dict[str, set[str]] = {}
+        for child in self.path.iterdir():
+            if child.name.startswith(_STAGING):
+                _clear(child)
+            elif (match := _SLICE_NAME.fullmatch(child.name)) and child.name not in listed:
+                found.setdefault(match[1], set()).add(child.name)
+        return found
+
+
+def slice_row(file: str, source: Path, rate: int, span: Span, level: Row) -> Row:
+    """One line of slices.jsonl."""
+    return {"file": file, **gap_row(source, rate, span), "level": level}
+
+
+def gap_row(source: Path, rate: int, span: Span) -> Row:
+    """One line of gaps.jsonl."""
+    place = {"source": str(source), "rate": rate, "start": span.start, "end": span.end}
+    return {**place, "duration_s": round(span.samples / rate, 6)}
+
+
+def _clear(staging: Path) -> None:
+    process = staging.name.removeprefix(_STAGING).partition("-")[0]
+    if not process.isdigit() or not psutil.pid_exists(int(process)):
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _read_rows(path: Path, keys: Sequence[str]) -> dict[str, list[Row]]:
+    """Read a manifest: source -> its rows. Raises DatasetError for what is none."""
+    groups: dict[str, list[Row]] = {}
+    if not path.exists():
+        return groups
+    try:
+        lines = path.read_text(encoding="utf-8", errors=_ERRORS).split("\n")
+    except OSError as error:
+        raise ResourceError(f"cannot read {path}: {error.strerror}") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            source, *_ = [str(row[key]) for key in keys]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{path} line {number} is no row of `sovits slice`: expected JSON with {' and '.join(keys)}",
+                hint="name another folder with --out, or move that one away",
+            ) from error
+        groups.setdefault(source, []).append(row)
+    return groups

@@ -1,0 +1,245 @@
+"""`slice` as a pipeline: recordings in, a folder of slices and its manifest out.
+
+Each recording is read twice, side by side: once to find the spans, and a little behind that, on another thread, to copy
+them. So memory is the same for a minute and for ten hours, and neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sovits_cli.audio.clips import ClipCutter, ClipForm, block_frames
+from sovits_cli.audio.loudness import Level
+from sovits_cli.audio.slice_folder import SliceFolder, gap_row, slice_row
+from sovits_cli.audio.slicer import Slicer, SlicerParams
+from sovits_cli.audio.source import Source, as_mono
+from sovits_cli.errors import AudioError, InputError, UsageError
+from sovits_cli.events import Note, Progress, Reporter, Silent, Skipped, Warned
+from sovits_cli.terms import Span
+
+_EXACT = ClipForm()
+_NOBODY = Silent()
+_REPORT_EVERY_S = 0.2
+_MOST_WAITING = 8
+"""Spans found but not yet copied: more would only push the recording out of the file cache."""
+
+
+@dataclass(frozen=True)
+class SlicedSource:
+    """What became of one recording. Lengths in seconds; `replaced` counts slices of an earlier run."""
+
+    source: Path
+    rate: int
+    channels: int
+    duration_s: float
+    lengths_s: tuple[float, ...]
+    replaced: int
+
+
+@dataclass(frozen=True)
+class SliceReport:
+    """What `slice_files` did."""
+
+    folder: Path
+    sources: tuple[SlicedSource, ...]
+
+    @property
+    def lengths_s(self) -> tuple[float, ...]:
+        """The length of every slice."""
+        return tuple(length for source in self.sources for length in source.lengths_s)
+
+    @property
+    def duration_s(self) -> float:
+        """The length of all recordings."""
+        return sum(source.duration_s for source in self.sources)
+
+
+def slice_files(
+    inputs: Sequence[Path],
+    out_dir: Path,
+    params: SlicerParams,
+    form: ClipForm = _EXACT,
+    *,
+    reporter: Reporter = _NOBODY,
+) -> SliceReport:
+    """Slice recordings, and those directly in folders, into `out_dir` with its manifest (see slice_folder.py).
+
+    What cannot be sliced is reported as Skipped and the rest is done; the slices of a recording appear together.
+
+    Raises:
+        InputError: none of the inputs could be sliced.
+        UsageError: parameters that contradict each other, or `out_dir` among the inputs.
+        ResourceError: the disk.
+    """
+    recordings = _recordings(inputs, out_dir, reporter)
+    folder = SliceFolder(out_dir)
+    done: list[SlicedSource] = []
+    failed: list[InputError] = []
+    try:
+        for number, (source, path) in enumerate(recordings.items()):
+            ticker = _Ticker(reporter, path.name, number, len(recordings))
+            try:
+                done.append(_slice_one(source, path, folder, params, form, ticker))
+            except InputError as error:
+                failed.append(error)
+                if len(recordings) > 1:
+                    reporter.emit(Skipped(str(path), error.message.replace(str(path), "it")))
+            else:
+                _tell(reporter, folder, source, done[-1])
+    finally:
+        folder.save()
+    if not done:
+        raise _nothing_done(failed)
+    return SliceReport(out_dir, tuple(done))
+
+
+def _slice_one(
+    source: Path, path: Path, folder: SliceFolder, params: SlicerParams, form: ClipForm, ticker: _Ticker
+) -> SlicedSource:
+    """Slice one recording into a staging folder; its slices move in place when all are there."""
+    with Source(path) as reading, ClipCutter(path, form) as cutter, folder.staging() as staging:
+        info = reading.info
+        slicer = Slicer(params, info.rate)
+        with _Copier(cutter, staging, folder.name(source), form.clip_rate(info.rate) / info.rate) as copier:
+            samples = 0
+            for block in reading.blocks(block_frames=block_frames(info)):
+                samples += len(block)
+                copier.take(slicer.feed(as_mono(block)))
+                ticker.tick(samples / info.rate, info.duration_s, len(copier.clips))
+            last = slicer.flush()
+            if slicer.silent:
+                raise AudioError(
+                    f"{path} is entirely silent: nothing in it is above {params.threshold_db:g} dB",
+                    hint=f"lower the threshold: --threshold {params.threshold_db - 15:g}",
+                )
+            copier.take(last)
+        slices = [
+            slice_row(clip.file, source, info.rate, clip.span, asdict(clip.level.result())) for clip in copier.clips
+        ]
+        spans = [clip.span for clip in copier.clips]
+        gaps = [gap_row(source, info.rate, gap) for gap in _gaps(spans, samples)]
+        replaced = folder.exchange(source, staging, slices, gaps)
+    duration_s = samples / info.rate
+    ticker.tick(duration_s, duration_s, len(slices), last=True)
+    lengths_s = tuple(span.samples / info.rate for span in spans)
+    return SlicedSource(path, info.rate, info.channels, duration_s, lengths_s, replaced)
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A slice on its way to the disk."""
+
+    file: str
+    span: Span
+    level: Future[Level]
+
+
+class _Copier:
+    """Copies spans on a thread of its own, in order, a little behind the search. Leaving it waits for the last."""
+
+    def __init__(self, cutter: ClipCutter, folder: Path, name: str, scale: float) -> None:
+        self._cutter, self._folder, self._name, self._scale = cutter, folder, name, scale
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="slices")
+        self._waiting: deque[Future[Level]] = deque()
+        self.clips: list[_Clip] = []
+
+    def __enter__(self) -> _Copier:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            while self._waiting and kind is None:
+                self._waiting.popleft().result()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+    def take(self, spans: Iterable[Span]) -> None:
+        """Queue spans. Files are called as the official slicer calls them, with samples at the rate of the clips."""
+        for span in spans:
+            start, end = (round(sample * self._scale) for sample in span)
+            file = f"{self._name}_{start:010d}_{end:010d}.wav"
+            future = self._pool.submit(self._cutter.cut, span, self._folder / file)
+            self.clips.append(_Clip(file, span, future))
+            self._waiting.append(future)
+        while len(self._waiting) > _MOST_WAITING:
+            self._waiting.popleft().result()
+
+
+class _Ticker:
+    """Reports progress a few times a second: seconds of one recording, or recordings if there are several."""
+
+    def __init__(self, reporter: Reporter, name: str, number: int, total: int) -> None:
+        self._reporter, self._name, self._number, self._total = reporter, name, number, total
+        self._told_s = time.monotonic()
+
+    def tick(self, done_s: float, duration_s: float, slices: int, *, last: bool = False) -> None:
+        """Tell how far this recording is, if it is time."""
+        now_s = time.monotonic()
+        if now_s - self._told_s < _REPORT_EVERY_S and not last:
+            return
+        self._told_s = now_s
+        detail = f"{self._name}: {slices} slices"
+        if self._total == 1:
+            self._reporter.emit(Progress("slice", min(done_s, duration_s), duration_s, "s", detail))
+        else:
+            share = min(done_s / duration_s, 1.0)
+            self._reporter.emit(Progress("slice", self._number + share, self._total, "files", detail))
+
+
+def _recordings(inputs: Iterable[Path], out_dir: Path, reporter: Reporter) -> dict[Path, Path]:
+    """List what to slice, once each: absolute path -> path as given. Folders are not descended into."""
+    found: dict[Path, Path] = {}
+    for given in inputs:
+        if out_dir.resolve() in {given.resolve(), given.resolve().parent}:
+            raise UsageError(
+                f"{given} lies where the slices go: slices are not sliced again", hint="name another folder with --out"
+            )
+        for path in _children(given, reporter) if given.is_dir() else [given]:
+            found.setdefault(path.parent.resolve() / path.name, path)
+    return found
+
+
+def _children(folder: Path, reporter: Reporter) -> list[Path]:
+    try:
+        children = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    except OSError as error:
+        raise AudioError(f"cannot read the folder {folder}: {error.strerror}") from error
+    if folders := [child.name for child in children if child.is_dir()]:
+        reporter.emit(Note(f"{folder}: sub-folders are not searched ({', '.join(folders[:5])})"))
+    return [child for child in children if not child.is_dir()] or [folder]
+
+
+def _gaps(spans: Iterable[Span], samples: int) -> Iterator[Span]:
+    """Yield what lies between the spans, before the first and after the last."""
+    end = 0
+    for span in (*spans, Span(samples, samples)):
+        if span.start > end:
+            yield Span(end, span.start)
+        end = span.end
+
+
+def _tell(reporter: Reporter, folder: SliceFolder, source: Path, sliced: SlicedSource) -> None:
+    if sliced.replaced:
+        count = f"{len(sliced.lengths_s)} slices replace {sliced.replaced} of an earlier run"
+        reporter.emit(Note(f"{sliced.source.name}: {count}"))
+    if strangers := folder.unlisted(source):
+        reporter.emit(
+            Warned(
+                f"{folder.path} holds {strangers} more files named like slices of {sliced.source.name} that are not in "
+                f"slices.jsonl: left as they are",
+                hint="remove them if they are from an earlier attempt",
+            )
+        )
+
+
+def _nothing_done(failed: Sequence[InputError]) -> InputError:
+    if len(failed) == 1:
+        return failed[0]
+    return AudioError(
+        f"none of {len(failed)} files could be sliced; the first: {failed[0].message}", hint=failed[0].hint
+    )
