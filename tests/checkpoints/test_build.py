@@ -1,0 +1,149 @@
+"""Networks are only built where dimensions and weights agree; a hostile config costs nothing."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from sovits_cli.checkpoints import official
+from sovits_cli.checkpoints.build import build
+from sovits_cli.checkpoints.bundle import gpt_model, sovits_model
+from sovits_cli.errors import ModelError
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.versions import version
+from tests.checkpoints import synthetic
+
+SOURCE = Path("a.pth")
+
+
+def network():
+    return nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
+
+
+def test_built_networks_have_exactly_the_given_weights():
+    weight = {key: value.half() for key, value in network().state_dict().items()}
+    model, report = build(network, weight, layers=1, source=SOURCE)
+    assert report.complete
+    assert not model.training
+    assert {key: value.dtype for key, value in model.state_dict().items()} == dict.fromkeys(weight, torch.float32)
+    assert all(torch.equal(value, weight[key].float()) for key, value in model.state_dict().items())
+
+
+def test_a_missing_optional_key_gets_a_fresh_value():
+    torch.manual_seed(0)
+    model, report = build(network, {"0.weight": torch.ones(2, 3)}, layers=1, source=SOURCE, optional=("0.bias",))
+    assert report.missing == ("0.bias",)
+    assert bool(torch.isfinite(model[0].bias).all())
+    assert bool((model[0].bias.abs() <= 3**-0.5).all())
+    with pytest.raises(ModelError, match=r"1 missing \(0\.bias\)"):
+        build(network, {"0.weight": torch.ones(2, 3)}, layers=1, source=SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: nn.Linear(10**6, 10**6), "far larger than its weights"),
+        (lambda: nn.Sequential(*(nn.Linear(3000, 3000) for _ in range(100))), "far larger than its weights"),
+        (lambda: nn.Linear(-1, 3), "gives no network"),
+        (lambda: 1 // 0, "division"),
+    ],
+    ids=["one", "many", "negative", "zero"],
+)
+def test_impossible_networks(make, said):
+    with pytest.raises(ModelError, match=rf"a\.pth is broken: its config gives no network.*{said}|{said}"):
+        build(make, {"a": torch.ones(1)}, layers=1, source=SOURCE)
+
+
+HOSTILE_GPT = [
+    ("embedding_dim", 10**9),
+    ("n_layer", 10**9),
+    ("phoneme_vocab_size", 10**12),
+    ("head", 0),
+    ("vocab_size", "many"),
+    ("dropout", "x"),
+]
+HOSTILE_SOVITS = [
+    ("n_layers", 10**9),
+    ("n_heads", 0),
+    ("filter_channels", 10**9),
+    ("flow_couplings", 10**7),
+    ("upsample_rates", [640, 10**6]),
+    ("upsample_initial_channel", -4),
+    ("resblock_kernel_sizes", [10**9]),
+    ("codebook_size", 10**12),
+    ("kernel_size", "3x"),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), HOSTILE_GPT)
+def test_hostile_gpt_configs(tmp_path, key, value):
+    path = tmp_path / "a.ckpt"
+    config = synthetic.TINY_GPT.to_official()
+    config["model"][key] = value
+    if key == "embedding_dim":
+        config["model"]["hidden_dim"] = value
+    official.write_gpt(path, Text2Semantic(synthetic.TINY_GPT).state_dict(), config, info="x")
+    refused(lambda: gpt_model(path))
+
+
+@pytest.mark.parametrize(("key", "value"), HOSTILE_SOVITS)
+def test_hostile_sovits_configs(tmp_path, key, value):
+    path = tmp_path / "a.pth"
+    config = synthetic.TINY_SOVITS.to_official()
+    config["model"][key] = value
+    weight = Synthesizer(synthetic.TINY_SOVITS, posterior=False).state_dict()
+    official.write_sovits(path, weight, config, info="x", version=version("v2"))
+    refused(lambda: sovits_model(path))
+
+
+def refused(load):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelError) as caught:
+        load()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
+    assert caught.value.message.isprintable()
+
+
+def test_models_compute_what_their_weights_say(tmp_path):
+    gpt, sovits = tmp_path / "a.ckpt", tmp_path / "a.pth"
+    weight = synthetic.write_gpt(gpt, synthetic.TINY_GPT)
+    model = gpt_model(gpt)
+    assert all(torch.equal(value, weight[f"model.{key}"].float()) for key, value in model.state_dict().items())
+    codes = torch.tensor([[1, 2, 3]])
+    with torch.inference_mode():
+        loss = model(torch.tensor([[5, 6]]), torch.ones(1, 2, dtype=torch.bool), None, codes, torch.tensor([3])).loss
+    assert bool(torch.isfinite(loss))
+    weight = synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
+    acoustic = sovits_model(sovits)
+    assert all(torch.equal(value, weight[key].float()) for key, value in acoustic.state_dict().items())
+    assert acoustic.extract_latent(torch.ones(1, 48, 10)).shape == (1, 1, 5)
+
+
+def test_the_posterior_encoder_is_kept_or_fresh(tmp_path):
+    path = tmp_path / "a.pth"
+    weight = synthetic.write_sovits(path, synthetic.TINY_SOVITS, posterior=True)
+    posterior = [key for key in weight if key.startswith("enc_q.")]
+    assert posterior
+    assert not any(key in sovits_model(path).state_dict() for key in posterior)
+    kept = sovits_model(path, posterior=True).state_dict()
+    assert all(torch.equal(kept[key], weight[key].float()) for key in posterior)
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS)
+    fresh = sovits_model(path, posterior=True)
+    assert all(bool(torch.isfinite(value).all()) for value in fresh.state_dict().values())
+    assert float(fresh.state_dict()["enc_q.pre.weight"].abs().max()) > 0
+
+
+def test_missing_weights_of_a_right_model(tmp_path):
+    path = tmp_path / "a.pth"
+    config = replace(synthetic.TINY_SOVITS, n_layers=4)
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS)
+    file = official.read_sovits(path)
+    official.write_sovits(path, file.weight, config.to_official(), info="x", version=file.version)
+    with pytest.raises(ModelError, match=r"does not fit a Synthesizer: \d+ missing \(enc_p\."):
+        sovits_model(path)

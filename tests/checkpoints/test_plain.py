@@ -1,0 +1,46 @@
+"""Configurations come out plain and bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sovits_cli.checkpoints.machine import Name
+from sovits_cli.checkpoints.plain import MAX_DEPTH, MAX_VALUES, plain
+from sovits_cli.errors import ModelError
+
+SOURCE = Path("a.pth")
+
+
+def test_plain_values_stay():
+    config = {"a": 1, 2: (1.5, None, True), "c": {"d": ["x", Name("torch.float16")]}}
+    assert plain(config, SOURCE) == {"a": 1, "2": [1.5, None, True], "c": {"d": ["x", "torch.float16"]}}
+
+
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ([1], "is a list"),
+        ({"a": object()}, "holds a object"),
+        ({"a": 10**30}, "holds a int"),
+        (nested(MAX_DEPTH + 1), "larger than any model needs"),
+        ({"a": [0] * MAX_VALUES}, "larger than any model needs"),
+    ],
+    ids=["list", "object", "number", "deep", "wide"],
+)
+def test_everything_else_is_refused(config, said):
+    with pytest.raises(ModelError, match=said):
+        plain(config, SOURCE)
+
+
+def test_the_limits_themselves_are_allowed():
+    assert plain(nested(MAX_DEPTH), SOURCE)
+    assert plain({"a": [0] * (MAX_VALUES - 2)}, SOURCE)

@@ -1,0 +1,91 @@
+"""What inspect and verify say, for each kind of file."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sovits_cli.checkpoints import official, ours
+from sovits_cli.checkpoints.summary import open_model, summarise, verify
+from sovits_cli.errors import ModelError
+from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
+from tests.checkpoints import synthetic
+
+
+def test_a_gpt_file(tmp_path):
+    path = tmp_path / "a.bin"
+    synthetic.write_gpt(path, synthetic.TINY_GPT)
+    found = summarise(open_model(path))
+    assert (found.what, found.version, found.supported, found.info) == ("a GPT model", None, None, "GPT-e15")
+    assert (found.keys, found.precision, found.container, found.code) == (7 + 12 * 2, ("float16",), "torch", None)
+    assert found.dimensions["layers"] == 2
+    assert found.size_bytes == path.stat().st_size
+    assert verify(path).keys == found.keys
+
+
+def test_a_sovits_file(tmp_path):
+    path = tmp_path / "a.bin"
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"01")
+    found = summarise(open_model(path))
+    assert (found.what, found.version, found.supported, found.code) == ("a SoVITS model (v2)", "v2", True, "01")
+    assert found.dimensions["sample_rate_hz"] == 32_000
+    assert found.config["name"] == "alice"
+    done = verify(path)
+    assert (done.what, done.notes) == ("a SoVITS model (v2)", "")
+    assert done.keys == found.keys - 3  # the codebook's statistics
+
+
+def test_a_version_that_cannot_be_run(tmp_path):
+    path = tmp_path / "a.pth"
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"05")
+    found = summarise(open_model(path))
+    assert (found.version, found.supported) == ("v2Pro", False)
+    with pytest.raises(ModelError, match="this version is not supported yet"):
+        verify(path)
+
+
+def test_encoders(tmp_path):
+    synthetic.write_hubert(tmp_path / "hubert")
+    synthetic.write_bert(tmp_path / "bert")
+    config = PhoneticConfig(mels=16, width=8, layers=1, features=4, phones=("a", "b"))
+    ours.save(
+        tmp_path / "content.safetensors",
+        {**PhoneticEncoder(config).state_dict(), "ssl_proj.bias": torch.ones(4)},
+        {"config": config.to_dict()},
+    )
+    assert verify(tmp_path / "hubert").what == "a HuBERT content encoder"
+    assert "unexpected" in verify(tmp_path / "bert").notes
+    assert verify(tmp_path / "content.safetensors").notes == "1 unexpected (ssl_proj.bias)"
+
+
+def damaged(path, change):
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS)
+    file = official.read_sovits(path)
+    weight = {key: value.clone() for key, value in file.weight.items()}
+    change(weight)
+    official.write_sovits(path, weight, file.config, info="x", version=file.version)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda weight: weight.pop("dec.conv_pre.bias"), r"1 missing \(dec\.conv_pre\.bias\)"),
+        (lambda weight: weight.update(extra=torch.ones(1)), r"1 unexpected \(extra\)"),
+        (lambda weight: weight.update({"dec.conv_pre.bias": torch.ones(2)}), "1 of another shape"),
+        (lambda weight: weight["dec.conv_pre.bias"].fill_(float("nan")), "holds values that are no numbers"),
+    ],
+    ids=["missing", "unexpected", "shape", "nan"],
+)
+def test_what_does_not_fit(tmp_path, change, said):
+    path = tmp_path / "a.pth"
+    damaged(path, change)
+    with pytest.raises(ModelError, match=said):
+        verify(path)
+
+
+def test_kinds_without_a_network(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"discriminators.0.convs.0.bias": torch.ones(1)}, path)
+    with pytest.raises(ModelError, match="is a SoVITS discriminator: there is no network yet"):
+        verify(path)
+    assert summarise(open_model(path)).dimensions == {}
