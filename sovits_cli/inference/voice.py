@@ -1,0 +1,136 @@
+"""A voice ready to speak: the two networks, and what a reference gives them (style, and tokens of the prompt).
+
+Legend: T samples, F frames, P phones, S semantic tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sovits_cli.audio import files
+from sovits_cli.audio.mel import magnitude
+from sovits_cli.audio.resample import sinc_resample, soxr_resample
+from sovits_cli.checkpoints.bundle import Bundle, gpt_model, sovits_model
+from sovits_cli.features import content
+from sovits_cli.features.bert import BertFeatures
+from sovits_cli.features.semantic import SemanticTokenizer
+from sovits_cli.inference.reference import Reference
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.terms import SSL_RATE_HZ, Span
+from sovits_cli.text import symbols
+from sovits_cli.text.frontend import pronounce
+
+PROMPT_TAIL_SAMPLES = 9600
+"""Silence that the official program puts after a prompt: 0.3 s counted at 32 kHz, heard at 16 kHz."""
+
+MOST_PEAK_DIVISOR = 2.0
+"""A reference over full scale is scaled down, by no more than this (official)."""
+
+FEWEST_PHONES = 6
+"""With fewer, the official program puts a full stop before the text."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the GPT continues: nothing, or the reference's phones and tokens.
+
+    Args:
+        phones: (P,) ids of the transcript.
+        bert: (bert_dim, P) text feature, or None for zeros.
+        tokens: (S,) semantic tokens of the recording.
+    """
+
+    phones: Tensor
+    bert: Tensor | None
+    tokens: Tensor
+
+
+NO_PROMPT = Prompt(torch.zeros(0, dtype=torch.long), None, torch.zeros(0, dtype=torch.long))
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A sentence as the networks want it: `phones` (P,) ids, `bert` (bert_dim, P) or None for zeros."""
+
+    phones: Tensor
+    bert: Tensor | None
+    norm: str
+
+
+class Voice:
+    """The networks of a bundle on a device, prepared for speaking."""
+
+    def __init__(self, bundle: Bundle, device: str) -> None:
+        self.bundle = bundle
+        self.device = torch.device(device)
+        self.gpt: Text2Semantic = gpt_model(bundle).to(self.device)
+        self.gpt.prepare_for_inference()
+        self.sovits: Synthesizer = sovits_model(bundle).to(self.device)
+        self.sovits.prepare_for_inference()
+        self._bert: BertFeatures | None = None
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of the speech."""
+        return self.sovits.config.sampling_rate
+
+    def style(self, reference: Reference) -> Tensor:
+        """The style vector (1, G, 1) of a reference: the mean over its stretches."""
+        spec = self.sovits.config.spec
+        refers = []
+        for span in reference.timbre:
+            wave = sinc_resample(_mono(reference, span), reference.rate, spec.sample_rate)
+            peak = float(wave.abs().max())
+            wave = wave / min(MOST_PEAK_DIVISOR, peak) if peak > 1 else wave
+            refers.append(magnitude(wave[None], spec).to(self.device))
+        return self.sovits.style(refers)
+
+    def prompt(self, reference: Reference, transcript: str, lang: str) -> Prompt:
+        """What the GPT continues: the window of the reference with its transcript."""
+        spoken = self.spoken(transcript, lang)
+        wave = soxr_resample(_mono(reference, reference.window).numpy(), reference.rate, SSL_RATE_HZ)
+        padded = torch.from_numpy(np.concatenate([wave, np.zeros(PROMPT_TAIL_SAMPLES, np.float32)]))
+        features = content.load(self.bundle, self.device).encode(padded)
+        tokens = SemanticTokenizer(self.bundle, self.device).tokens(features)
+        return Prompt(spoken.phones, spoken.bert, tokens)
+
+    def spoken(self, text: str, lang: str) -> Spoken:
+        """Read a sentence. Raises TextError if there is nothing to read in it."""
+        table = self.bundle.version.symbols
+        said = pronounce(text, lang, table)
+        if len(said.phones) < FEWEST_PHONES:
+            said = pronounce("." + text, lang, table)
+        bert = None
+        if said.word2ph is not None and self.bundle.bert is not None and self.gpt.config.bert_dim:
+            bert = self._bert_features().features(said.norm, said.word2ph)
+        return Spoken(torch.tensor(symbols.ids(said.phones, table)), bert, said.norm)
+
+    def wave(self, codes: Tensor, phones: Tensor, style: Tensor, *, speed: float, seed: int) -> np.ndarray:
+        """Codes (S,) of a sentence with its phones (P,) to samples (T,) float32."""
+        with torch.inference_mode():
+            made = self.sovits.decode(
+                codes.to(self.device)[None, None],
+                phones.to(self.device)[None],
+                style,
+                speed=speed,
+                generator=torch.Generator().manual_seed(seed),
+            )
+        samples: np.ndarray = made[0, 0].float().cpu().numpy()
+        return samples
+
+    def _bert_features(self) -> BertFeatures:
+        if self._bert is None:
+            assert self.bundle.bert is not None
+            self._bert = BertFeatures.load(self.bundle.bert, self.device)
+        return self._bert
+
+
+def _mono(reference: Reference, span: Span) -> Tensor:
+    """A stretch of the recording, (T,) float32 at its own rate: the mean of its channels."""
+    wave, _ = files.read(reference.path, mono=True, span=span)
+    return torch.from_numpy(wave)
