@@ -35,14 +35,14 @@ def list_command(run: Run) -> None:
     found, broken = everything(run.settings.train.out)
     for error in broken:
         run.reporter.emit(Warned(error.message, error.hint or ""))
-    chosen = found[0] if found else None
+    chosen = next((bundle for bundle in found if bundle.speaks), None)
     rows = [_listed(bundle, chosen) for bundle in found]
     header = ("", "NAME", "VERSION", "FROM", "SIZE", "WHERE")
     document = {
         "models": [_document(bundle, chosen) for bundle in found],
         "broken": [error.message for error in broken],
     }
-    run.result(document, "\n".join(aligned([header, *rows])))
+    run.result(document, "\n".join(aligned([header, *rows])) if rows else "no models")
 
 
 @app.command("inspect")

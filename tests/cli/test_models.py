@@ -1,0 +1,156 @@
+"""`sovits models`: the table, a file explained, models verified; each with its bad twin."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from sovits_cli import paths
+from sovits_cli.checkpoints import bundle
+from sovits_cli.cli.app import app
+from tests.checkpoints import synthetic
+
+
+@pytest.fixture(autouse=True)
+def no_package(tmp_path, monkeypatch, empty_folder):
+    """No bundled model, so that what is listed is known."""
+    monkeypatch.setattr(bundle, "package_dir", lambda: tmp_path / "package")
+
+
+def call(*arguments):
+    done = CliRunner().invoke(app, ["models", *map(str, arguments)])
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def one_line(done):
+    """The error and hint of a failed call."""
+    lines = done.stderr.splitlines()
+    assert lines[-2].startswith("error: ")
+    assert lines[-1].startswith("hint: ")
+    return lines[-2]
+
+
+def test_list(empty_folder):
+    synthetic.install("base")
+    synthetic.write_voice(empty_folder / "runs", "alice", "base")
+    done = call("list")
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["NAME", "VERSION", "FROM", "SIZE", "WHERE"]
+    assert lines[1].split()[:4] == ["*", "alice", "v2", "trained"]
+    assert lines[2].split()[:3] == ["base", "v2", "installed"]
+    document = json.loads(call("list", "--json").stdout)
+    assert [(row["name"], row["default"]) for row in document["models"]] == [("alice", True), ("base", False)]
+    assert document["models"][1]["gpt"] == str(paths.models_dir() / "base" / "gpt.ckpt")
+
+
+def test_list_names_broken_models_and_shows_the_rest():
+    synthetic.install("base")
+    (paths.models_dir() / "base" / "hubert" / "pytorch_model.bin").unlink()
+    synthetic.install("other")
+    (paths.models_dir() / "other" / "gpt.ckpt").unlink()
+    done = call("list")
+    assert done.exit_code == 0
+    assert "base" in done.stdout
+    assert "other" not in done.stdout
+    assert "gpt.ckpt does not exist" in done.stderr
+
+
+def test_list_of_nothing():
+    done = call("list")
+    assert (done.exit_code, done.stdout.strip()) == (0, "no models")
+
+
+def test_inspect(tmp_path):
+    path = tmp_path / "a.bin"
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"01")
+    done = call("inspect", path)
+    assert done.exit_code == 0
+    table = dict(line.split("  ", 1) for line in done.stdout.splitlines())
+    told = {name.strip(): value.strip() for name, value in table.items()}
+    assert told["is"] == "a SoVITS model (v2)"
+    assert told["training"] == "8epoch_96iteration"
+    assert told["sample rate hz"] == "32000"
+    assert "version code 01" in told["container"]
+    assert "dec.conv_pre.bias" not in done.stdout
+    listed = [line.split() for line in call("inspect", path, "--keys").stdout.splitlines()]
+    assert ["dec.conv_pre.bias", "32", "float16"] in listed
+
+
+def test_inspect_as_json(tmp_path):
+    path = tmp_path / "a.bin"
+    synthetic.write_gpt(path, synthetic.TINY_GPT)
+    document = json.loads(call("inspect", path, "--keys", "--json").stdout)
+    assert (document["what"], document["keys"], document["precision"]) == ("a GPT model", 31, ["float16"])
+    assert document["dimensions"]["layers"] == 2
+    assert document["tensors"]["ar_predict_layer.weight"] == "65x32 float16"
+    assert document["config"]["model"]["n_layer"] == 2
+
+
+def test_inspect_of_versions_not_supported_yet(tmp_path):
+    path = tmp_path / "a.pth"
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"05")
+    done = call("inspect", path)
+    assert done.exit_code == 0
+    assert "a SoVITS model (v2Pro)" in done.stdout
+    assert "not yet" in done.stdout
+
+
+def test_inspect_never_runs_the_file(tmp_path):
+    path = tmp_path / "evil.pth"
+
+    class Asks:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/executed",)
+
+    import torch
+
+    torch.save({"weight": Asks()}, path)
+    done = call("inspect", path)
+    assert done.exit_code == 4
+    assert "asks to run posix.system; a checkpoint is data" in one_line(done)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("name", ["missing.pth", "."])
+def test_inspect_of_no_file(name):
+    done = call("inspect", name)
+    assert done.exit_code == 4
+    one_line(done)
+
+
+def test_verify(tmp_path):
+    synthetic.install("base")
+    done = call("verify")
+    assert done.exit_code == 0
+    assert done.stdout.count("keys fit") == 4
+    assert call("verify", "base").stdout == done.stdout
+    path = tmp_path / "a.ckpt"
+    synthetic.write_gpt(path, synthetic.TINY_GPT)
+    assert call("verify", path).stdout.strip() == f"{path}: a GPT model, 31 keys fit"
+    document = json.loads(call("verify", path, "--json").stdout)
+    assert document["verified"][0]["keys"] == 31
+
+
+def test_verify_of_what_does_not_fit(tmp_path):
+    good, bad = tmp_path / "good.ckpt", tmp_path / "bad.ckpt"
+    synthetic.write_gpt(good, synthetic.TINY_GPT)
+    bad.write_bytes(good.read_bytes()[:5000])
+    done = call("verify", bad)
+    assert done.exit_code == 4
+    assert "is cut short" in one_line(done)
+    both = call("verify", bad, good)
+    assert both.exit_code == 7
+    assert "good.ckpt: a GPT model" in both.stdout
+    assert "bad.ckpt is cut short" in both.stderr
+    assert call("verify", "nobody").exit_code == 4
+
+
+def test_verify_of_nothing():
+    done = call("verify")
+    assert done.exit_code == 0
+    assert done.stdout.strip() == ""
