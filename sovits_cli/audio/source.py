@@ -201,13 +201,17 @@ def _must_be_file(path: Path) -> None:
             raise AudioError(f"{path} is no plain file: an audio file was expected")
         if state.st_size == 0:
             raise AudioError(f"{path} is empty: an audio file was expected")
-        path.open("rb").close()
+        _may_read(path)
     except FileNotFoundError as error:
         raise AudioError(
             f"{path} does not exist: an audio file was expected", hint=f"ls {shlex.quote(str(path.parent))}"
         ) from error
     except OSError as error:
         raise AudioError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _may_read(path: Path) -> None:
+    path.open("rb").close()
 
 
 def _open(path: Path) -> Any:

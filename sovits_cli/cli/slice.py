@@ -11,12 +11,13 @@ import typer
 from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, option
 from sovits_cli.config.schema import SliceSettings
+from sovits_cli.data.lengths import histogram
 from sovits_cli.events import Chose
 from sovits_cli.report.plots import length_histogram, total
 
 if TYPE_CHECKING:
     from sovits_cli.audio.clips import ClipForm
-    from sovits_cli.audio.slicing import SliceReport
+    from sovits_cli.audio.slicing import SlicedSource, SliceReport
 
 
 @command(
@@ -36,14 +37,16 @@ def slice_command(
     run: Run,
     inputs: Annotated[
         list[Path],
-        typer.Argument(metavar="INPUT...", help="recordings, or folders of them (not their sub-folders)"),
+        typer.Argument(metavar="INPUT", help="recordings, or folders of them (not their sub-folders)"),
     ],
 ) -> None:
     """Cut long recordings at silence, and where there is none at the quietest point before --max-sec.
 
     Slices are sample for sample what the recording holds; slices.jsonl says which samples, gaps.jsonl which were left
-    out. The form of the official slicer: --rate 32000 --mono --max 0.9 --alpha 0.25 (16 bit). Run again, it replaces
-    the slices of the same recording.
+    out. Run again, it replaces the slices of the same recording.
+
+    The form of the official slicer is --rate 32000 --mono --max 0.9 --alpha 0.25, in 16 bit. Loudness is not touched
+    unless --max or --alpha is given.
     """
     from sovits_cli.audio.slicer import SlicerParams
     from sovits_cli.audio.slicing import slice_files
@@ -84,7 +87,20 @@ def _document(report: SliceReport) -> dict[str, Any]:
         "shortest_s": lengths_s[0],
         "median_s": statistics.median(lengths_s),
         "longest_s": lengths_s[-1],
-        "sources": report.sources,
+        "lengths": histogram(lengths_s),
+        "sources": [_source(source) for source in report.sources],
+    }
+
+
+def _source(source: SlicedSource) -> dict[str, Any]:
+    return {
+        "source": source.source,
+        "rate": source.rate,
+        "channels": source.channels,
+        "duration_s": source.duration_s,
+        "slices": len(source.lengths_s),
+        "sliced_s": sum(source.lengths_s),
+        "replaced": source.replaced,
     }
 
 

@@ -53,10 +53,10 @@ class SliceSettings(Section):
     )
     mono: bool = Field(default=False, description="mix the channels down to one")
     max: float | None = Field(
-        default=None, ge=0, le=1, description="loudness mix: peak of the scaled part (official 0.9); null: no mix"
+        default=None, ge=0, le=1, description="loudness mix: peak of the scaled part; 0.9 if only alpha is given"
     )
     alpha: float | None = Field(
-        default=None, ge=0, le=1, description="loudness mix: share of the scaled part (official 0.25); null: no mix"
+        default=None, ge=0, le=1, description="loudness mix: share of the scaled part; 0.25 if only max is given"
     )
 
 

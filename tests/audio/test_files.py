@@ -170,7 +170,7 @@ def test_unreadable_file(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(type(path), "open", refuse)
+    monkeypatch.setattr("sovits_cli.audio.source._may_read", refuse)
     with pytest.raises(AudioError, match="Permission denied"):
         probe(path)
 
