@@ -29,6 +29,10 @@ CORRECTIONS = {
     "hmm": "HH AH0 M",
     "chatgpt": "CH AE1 T JH IY1 P IY1 T IY1",
     "json": "JH EY1 S AH0 N",
+    "vocoder": "V OW1 K OW0 D ER0",
+    "supercalifragilisticexpialidocious": (
+        "S UW2 P ER0 K AE2 L AH0 F R AE1 JH AH0 L IH2 S T IH0 K EH2 K S P IY0 AE2 L AH0 D OW1 SH AH0 S"
+    ),
     "conda": "K AA1 N D AH0",
 }
 """Where the official dictionary is known to differ from the release compiled here."""

@@ -85,6 +85,18 @@ def written_out(text: str) -> str:
     return _ENDING.sub(lambda found: _MAY_END[found[1].lower()] + "." * _ends(_rest(found)), text)
 
 
+def dot_ends_sentence(before: str, after: str) -> bool:
+    """Whether the dot at the end of `before` ends a sentence that `after` does not go on with."""
+    word = re.split(r"[\s(\[\"]", before)[-1].rstrip(".").lower()
+    if word.title() in TITLES and word not in MAY_END_SENTENCE:
+        return False
+    if word in NO_SENTENCE_END or word in MAY_END_SENTENCE or len(word) == 1:
+        return word == "etc" or opens_sentence(after)
+    if re.fullmatch(r"(?:[a-z]\.)+[a-z]", word):
+        return word in {"a.m", "p.m"} or opens_sentence(after)
+    return not (word.isdigit() and before.strip().rstrip(".").isdigit())
+
+
 def opens_sentence(rest: str) -> bool:
     """Whether what follows a dot begins with a word that opens a sentence rather than a name."""
     first = re.match(r"\s*([A-Z][a-z]*)\b", rest)

@@ -37,6 +37,7 @@ _SIGNS = {
 _KEPT = frozenset("\n–—°£¥€₹₩₽¢×÷μΩ")
 
 _BULLET = re.compile(r"(?m)^[^\S\n]*(?:[-*+>–—]+[^\S\n]+|;[^\S\n]*)")
+_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
 _FOOTNOTE = re.compile(r"\[\d{1,3}\]")
 _BLANK_LINES = re.compile(r"\s*\n[^\S\n]*\n\s*")
 _BREAK = re.compile(r"[;:()\[\]{}|—–]+|--+|(?<!\S)-(?!\S)")
@@ -48,7 +49,8 @@ _MARK_RUN = re.compile(r"\s*[.,?!;][.,?!;\s]*")
 def clean(text: str) -> str:
     """Text in ASCII and the signs of `_KEPT`; accents, emoji, control characters and other scripts are gone."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_Table())
-    return _BULLET.sub("; ", _FOOTNOTE.sub("", text)).replace("(s)", "s")
+    text = _TAG.sub(" ", _FOOTNOTE.sub("", text))
+    return _BULLET.sub("; ", text).replace("(s)", "s")
 
 
 def marks(text: str) -> str:

@@ -70,9 +70,10 @@ CUES: dict[str, tuple[Cue, ...]] = {
         _cue("before", "go goes going went broadcast streamed watch is are was a", first=False),
         _cue("after", _STAYING, first=True),
     ),
+    "lives": (_cue("after", _STAYING, first=True),),
     "minute": (
         _cue("after", "detail details amount amounts difference differences particles quantities traces", first=True),
-        _cue("before", "very", first=True),
+        _cue("before", "very are were", first=True),
         _cue("near", "", first=False),
     ),
     "sow": (_cue("near", "pig pigs piglets boar", first=False), _cue("near", "", first=True)),
@@ -81,6 +82,7 @@ CUES: dict[str, tuple[Cue, ...]] = {
         _cue("before", "and", first=True),
         _cue("near", "eye eyes cheek shed cried weeping", first=False),
     ),
+    "winds": (_cue("after", "through around along up down back past", first=True),),
     "wind": (_cue("after", "up down", first=True),),
     "wound": (_cue("near", _WINDING, first=True), _cue("near", "", first=False)),
 }

@@ -51,6 +51,7 @@ _PREFIXES = {
     "cyber": "S AY2 B ER0",
     "bio": "B AY2 OW0",
     "semi": "S EH2 M IY0",
+    "de": "D IY0",
     "ultra": "AH2 L T R AH0",
     "post": "P OW2 S T",
     "eco": "IY2 K OW0",
@@ -85,14 +86,20 @@ def _phones(word: str) -> tuple[str, ...]:
     if known:
         return tuple(known)
     plain = re.sub(r"[^a-z]", "", word)
-    squeezed = re.sub(r"(.)\1{2,}", r"\1\1", plain)
-    if squeezed != plain:
+    if (squeezed := _squeezed(plain)) != plain:
         return _phones(squeezed)
     once = re.sub(r"(.)\1", r"\1", plain)
     if len(plain) <= _MAX_SPELLED or not re.search(r"[aeiouy]", plain):
         return tuple(look_up(once) or en_letters.spell(plain))
     pieces = en_compounds.pieces(plain)
     return tuple(_compound(pieces) if len(pieces) > 1 else look_up(once) or en_oov.guess(plain))
+
+
+def _squeezed(word: str) -> str:
+    """A drawled word as it is usually written: "goooood" is "good", "sooo" is "so"."""
+    double, single = (re.sub(r"(.)\1{2,}", by, word) for by in (r"\1\1", r"\1"))
+    everyday = en_compounds.everyday()
+    return single if double not in everyday and (single in everyday or not look_up(double)) else double
 
 
 def _contracted(word: str) -> list[str] | None:

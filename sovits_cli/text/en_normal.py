@@ -19,21 +19,21 @@ from sovits_cli.text import (
 )
 from sovits_cli.text.wordlists import pairs
 
-_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
+_INITIALS = re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b")
 _HASH_NUMBER = re.compile(r"#\s?(?=\d)")
 _HASH_WORD = re.compile(r"#(?=[A-Za-z])")
 _ABOUT = re.compile(r"~\s?(?=[$£€]?\d)")
 _COMPARED = re.compile(r"(?<=[\w)])\s*([<>])\s*(?=[\d(-])")
 _SIGNS = {
     "=": "equals",
-    **pairs("&=and @=at +=plus %=percent °=degrees μ=mu Ω=ohm ×=times ÷=divided_by $=dollar £=pound €=euro ¥=yen"),
+    **pairs("&=and @=at +=plus %=percent °=degrees μ=mu Ω=omega ×=times ÷=divided_by $=dollar £=pound €=euro ¥=yen"),
 }
 _SIGN = re.compile("[" + re.escape("".join(_SIGNS)) + "]")
 
 
 def normalise(text: str) -> str:
     """Words and `. , ? ! - '` only, one space between words; empty when nothing can be read."""
-    text = en_addresses.spoken(en_clean.clean(_TAG.sub(" ", text)))
+    text = en_addresses.spoken(en_clean.clean(text))
     text = en_case.roman_numbers(text)
     text = en_dates.spoken(en_abbreviations.written_out(text))
     text = en_measures.spoken(en_numerals.groups(en_money.spoken(text)))
@@ -42,6 +42,7 @@ def normalise(text: str) -> str:
 
 
 def _signs(text: str) -> str:
+    text = _INITIALS.sub(lambda pair: f"{' '.join(pair[1])} and {' '.join(pair[2])}", text)
     text = _HASH_WORD.sub(" hashtag ", _HASH_NUMBER.sub(" number ", text))
     text = _ABOUT.sub(" about ", text)
     text = _COMPARED.sub(lambda sign: " less than " if sign[1] == "<" else " greater than ", text)

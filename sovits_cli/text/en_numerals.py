@@ -7,6 +7,7 @@ import re
 from sovits_cli.text import en_numbers as numbers
 
 _LIST_ITEM = re.compile(r"(?:(?<=^)|(?<=[.!?;]\s)|(?<=\n))(\d{1,2})[.)]\s+(?=[A-Z])")
+_SPACED = re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?: \d{3})* 0\d\d(?: \d{3})*(?![\w,])")
 _TELEPHONE = re.compile(
     r"(?<![\w.,/-])(?:"
     r"\+\d{1,3}(?:[\s.-]?\(?\d{1,4}\)?){2,6}"
@@ -34,6 +35,7 @@ _WRITTEN = re.compile(numbers.WRITTEN)
 def groups(text: str) -> str:
     """First step: what only looks like numbers, digit by digit, and everything that joins two numbers."""
     text = _LIST_ITEM.sub(lambda item: f"{numbers.ordinal(int(item[1]))}, ", text)
+    text = _SPACED.sub(lambda number: number[0].replace(" ", ""), text)
     text = _TELEPHONE.sub(_digit_groups, text)
     text = _HYPHENATED.sub(_digit_groups, text)
     text = _MIXED.sub(lambda parts: f"{parts[1]} and {numbers.fraction(int(parts[2]), int(parts[3]))}", text)

@@ -74,8 +74,11 @@ def _after_caller(words: Sequence[str], place: int, before: str) -> str:
         return "NN" if earlier in _PREPOSITIONAL_TO else "VB"
     if before in _VERB_CALLERS:
         return "VB"
-    if before in _HAVE:
+    if before in _HAVE and words[place] in _THIRD_PERSON_PAST:
         return "VBN"
+    asked = place > 1 and words[place - 2] in _VERB_CALLERS
+    if asked and before in _PLURAL_SUBJECTS | _SINGULAR_SUBJECTS:
+        return "VB"
     if before in _BE:
         return "JP" if words[place] not in _THIRD_PERSON_PAST else "VBN"
     return ""
@@ -93,7 +96,7 @@ def _after_subject(words: Sequence[str], place: int, before: str, plural: bool) 
 
 def _elsewhere(words: Sequence[str], place: int, before: str, after: str, plural: bool) -> str:
     opens_object = after in _OBJECT_OPENERS
-    if before in _DETERMINERS or before.endswith("'s") or before in _PREPOSITIONS:
+    if before in _DETERMINERS | _HAVE or before.endswith("'s") or before in _PREPOSITIONS:
         attributive = after[:1].isalpha() and not _closed(after) and not after.endswith("ed") and not plural
         return "JJ" if attributive else "NNS" if plural else "NN"
     if before in _CONJUNCTIONS or not before:
@@ -105,7 +108,14 @@ def _elsewhere(words: Sequence[str], place: int, before: str, after: str, plural
         return "VBD" if past else "VBZ" if plural else "VBP"
     if words[place] in _THIRD_PERSON_PAST:
         return "VBD"
+    if not plural and before.endswith("s") and not before.endswith(("ss", "us", "is")) and _goes_on(after):
+        return "VBP"
     return "NNS" if plural else "NN"
+
+
+def _goes_on(after: str) -> bool:
+    """Whether what follows a plural and an unclear word makes that word its verb: "prices increase by"."""
+    return (after in _PREPOSITIONS and after != "of") or after in {"to", "when"} or after.endswith("ly")
 
 
 def _past_sentence(words: Sequence[str], place: int) -> bool:

@@ -35,6 +35,12 @@ class Pronounced:
 class Frontend(Protocol):
     """One language. `compat` asks for the official program's reading, with its defects."""
 
+    def readable(self, text: str) -> bool:
+        """Whether `normalise` will leave anything to read of `text`; cheap."""
+
+    def ends_sentence(self, before: str, after: str) -> bool:
+        """Whether the mark at the end of `before` closes a sentence, given the few characters on each side."""
+
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out numbers, signs and abbreviations; drop what cannot be read."""
 
@@ -89,12 +95,12 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
             f"{' or '.join(sorted(row.tables))}",
             hint="sovits models list",
         )
-    frontend = _frontend(row.place)
-    norm = frontend.normalise(text, compat=compat)
-    phones, word2ph = frontend.phones(norm, compat=compat)
+    speaker = frontend(lang)
+    norm = speaker.normalise(text, compat=compat)
+    phones, word2ph = speaker.phones(norm, compat=compat)
     if not compat and all(phone in symbols.PUNCTUATION for phone in phones):
         raise TextError(
-            f"nothing to read in {_excerpt(text)}: expected at least one {row.name} word, letter or number",
+            f"nothing to read in {excerpt(text)}: expected at least one {row.name} word, letter or number",
             hint="write the words out, or give another language with --lang",
         )
     known = symbols.known(table)
@@ -102,12 +108,14 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
 
 
 @cache
-def _frontend(place: str) -> Frontend:
-    module, _, name = place.partition(":")
+def frontend(lang: str) -> Frontend:
+    """The front end of a language, loaded on first use. Raises TextError for an unknown language."""
+    module, _, name = language(lang).place.partition(":")
     made: Frontend = getattr(import_module(module), name)()
     return made
 
 
-def _excerpt(text: str, limit: int = 40) -> str:
+def excerpt(text: str, limit: int = 40) -> str:
+    """The beginning of a text for a message, with escapes for what a terminal cannot show."""
     shown = ascii(text) if not text.isprintable() else repr(text)
     return shown if len(shown) <= limit else f"{shown[:limit]}… ({len(text)} characters)"

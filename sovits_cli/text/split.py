@@ -1,13 +1,39 @@
-"""Long text to sentences that a model can say in one go. Interface first; the cutting rules follow."""
+"""Long text to sentences that a model can say in one go.
+
+What is too long for a sentence is cut at clauses, then at words, and in the last resort anywhere. Joined, the pieces
+give the text back. Takes time in proportion to the text. Each language tells which of its dots end a sentence.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
+from itertools import accumulate
 
 from sovits_cli.errors import TextError
+from sovits_cli.text.frontend import Frontend, excerpt, frontend, language
 
 MAX_CHARS = 200
-"""Default limit of one sentence, in characters."""
+"""Default limit of one sentence, in characters as they are spoken: a digit or a sign counts as several."""
+
+MIN_CHARS = 15
+"""Shorter sentences join a neighbour of the same paragraph."""
+
+
+class End(IntEnum):
+    """What follows a piece, from the closest joint to the widest."""
+
+    WORD = 0
+    CLAUSE = 1
+    SENTENCE = 2
+    LINE = 3
+    PARAGRAPH = 4
+
+
+PAUSES_S = {End.WORD: 0.05, End.CLAUSE: 0.15, End.SENTENCE: 0.35, End.LINE: 0.5, End.PARAGRAPH: 0.7}
+"""Silence after a piece, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -15,16 +41,157 @@ class Sentence:
     """A stretch of the text, white space included, and the pause to make after it.
 
     Args:
-        text: the stretch exactly as it stands in the source: all of them joined give the source back.
-        pause_s: silence after it, in seconds.
+        text: the stretch exactly as it stands in the source.
+        pause_s: silence after it, in seconds; 0 after the last.
     """
 
     text: str
     pause_s: float
 
 
+@dataclass(frozen=True)
+class _Piece:
+    start: int
+    end: int
+    after: End
+
+
+_GAP = re.compile(r"\s+|(?<=[。！？])(?=\S)")
+_CLOSERS = "\"'”’»)]}"
+_MARKS = ".!?…。！？"
+_SHORT_LINE = 60
+_CONTEXT = 32
+
+_STRONG_CLAUSE = re.compile(r"[;:—–)\]][\"'”’]?\s+|\s(?=[(\[—–])")
+_COMMA = re.compile(r"[,，、][\"'”’]?\s+")
+_CONJUNCTION = re.compile(r"\s(?=(?:and|but|or|so|because|which|that|who|when|while|where|if|as|than|then)\s)")
+_WORD_GAP = re.compile(r"(?<![\d.])\s(?=\S)|\s(?=[^\s\d])")
+_JOINTS = ((_STRONG_CLAUSE, End.CLAUSE), (_COMMA, End.CLAUSE), (_CONJUNCTION, End.WORD), (_WORD_GAP, End.WORD))
+
+_HEAVY = dict.fromkeys("0123456789", 4) | dict.fromkeys("%$£€¥@&#=+<>/×÷°½¼¾", 5)
+
+
 def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sentence]:
-    """Cut `text` into sentences of at most `max_chars` characters. Raises TextError when nothing can be read."""
-    if not any(character.isalnum() for character in text):
-        raise TextError(f"nothing to read in the text: expected words in {lang}", hint="check the file given with -t")
-    return [Sentence(text[start : start + max_chars], 0.3) for start in range(0, len(text), max_chars)]
+    """Cut `text` into sentences.
+
+    Args:
+        text: any text; line breaks inside a paragraph are white space, blank lines end a paragraph.
+        lang: code of its language.
+        max_chars: the most that one sentence may hold, where a digit counts 4 and a sign 5 characters.
+
+    Returns:
+        Pieces in order, each with something to read; their texts joined are `text`.
+
+    Raises:
+        TextError: unknown language, or nothing in the text that can be read in it.
+    """
+    if max_chars < 1:
+        raise ValueError(f"max_chars is {max_chars}: expected at least 1")
+    speaker = frontend(lang)
+    pieces = [part for piece in _cut(text, speaker) for part in _fitting(text, piece, max_chars)]
+    joined = _with_neighbours(text, pieces, speaker, max_chars)
+    if not joined:
+        raise TextError(
+            f"nothing to read in {excerpt(text)}: expected words, letters or numbers in {language(lang).name}",
+            hint="write the words out, or give another language with --lang",
+        )
+    pauses = [PAUSES_S[piece.after] for piece in joined[:-1]]
+    return [Sentence(text[piece.start : piece.end], pause) for piece, pause in zip(joined, [*pauses, 0.0], strict=True)]
+
+
+def _cut(text: str, speaker: Frontend) -> Iterator[_Piece]:
+    """Pieces of any length that end with a sentence, a line or a paragraph."""
+    start = line_start = 0
+    for gap in _GAP.finditer(text):
+        after = _end_at(text, start, line_start, gap, speaker)
+        if "\n" in gap[0]:
+            line_start = gap.end()
+        if after is not None and gap.start() > start:
+            yield _Piece(start, gap.end(), after)
+            start = gap.end()
+    if start < len(text):
+        yield _Piece(start, len(text), End.PARAGRAPH)
+
+
+def _end_at(text: str, start: int, line_start: int, gap: re.Match[str], speaker: Frontend) -> End | None:
+    breaks = gap[0].count("\n") + gap[0].count("\u2029")
+    if breaks > 1:
+        return End.PARAGRAPH
+    before = text[max(start, gap.start() - _CONTEXT) : gap.start()].rstrip(_CLOSERS)
+    following = text[gap.end() : gap.end() + _CONTEXT]
+    closes = before[-1:] in _MARKS and before != "" and speaker.ends_sentence(before, following)
+    if breaks and (closes or (gap.start() - line_start < _SHORT_LINE and not following[:1].islower())):
+        return End.LINE
+    return End.SENTENCE if closes else None
+
+
+def _fitting(text: str, piece: _Piece, max_chars: int) -> Iterator[_Piece]:
+    """`piece`, cut until each part holds at most `max_chars`; white space at its end costs nothing."""
+    stretch = text[piece.start : piece.end]
+    heard = len(stretch.rstrip())
+    ends = [0, *accumulate(_weights(stretch[:heard]))]
+    start = 0
+    while ends[heard] - ends[start] > max_chars:
+        limit = _reach(ends, start, max_chars)
+        cut, after = _best_cut(stretch, start, limit)
+        yield _Piece(piece.start + start, piece.start + cut, after)
+        start = cut
+    yield _Piece(piece.start + start, piece.end, piece.after)
+
+
+def _weights(stretch: str) -> Iterator[int]:
+    """What each character costs; of several blanks in a row only the first counts, and none at the beginning."""
+    blank = True
+    for character in stretch:
+        if character.isspace():
+            yield 0 if blank else 1
+            blank = True
+        else:
+            yield _HEAVY.get(character, 1)
+            blank = False
+
+
+def _reach(ends: list[int], start: int, max_chars: int) -> int:
+    """The furthest position whose stretch from `start` weighs at most `max_chars`; at least one character on."""
+    position = start + 1
+    while position + 1 < len(ends) and ends[position + 1] - ends[start] <= max_chars:
+        position += 1
+    return position
+
+
+def _best_cut(stretch: str, start: int, limit: int) -> tuple[int, End]:
+    """Where to cut before `limit`: the last joint of the strongest kind in the second two thirds, else any."""
+    window = stretch[start : limit + 1]
+    for earliest in ((limit - start) // 3, 1):
+        for joint, after in _JOINTS:
+            cuts = [found.end() for found in joint.finditer(window) if earliest <= found.end() <= limit - start]
+            if cuts:
+                return start + cuts[-1], after
+    return limit, End.WORD
+
+
+def _with_neighbours(text: str, pieces: list[_Piece], speaker: Frontend, max_chars: int) -> list[_Piece]:
+    """Short sentences joined to the next, and pieces without anything to read to the one before."""
+    joined: list[_Piece] = []
+    silent_start: int | None = None
+    for piece in pieces:
+        if not speaker.readable(text[piece.start : piece.end]):
+            if joined:
+                last = joined.pop()
+                joined.append(_Piece(last.start, piece.end, max(last.after, piece.after)))
+            elif silent_start is None:
+                silent_start = piece.start
+            continue
+        start = piece.start if silent_start is None else silent_start
+        silent_start = None
+        if joined and _join(text, joined[-1], piece, max_chars):
+            start = joined.pop().start
+        joined.append(_Piece(start, piece.end, piece.after))
+    return joined
+
+
+def _join(text: str, first: _Piece, second: _Piece, max_chars: int) -> bool:
+    if first.after is not End.SENTENCE:
+        return False
+    heard = [sum(_weights(text[piece.start : piece.end].strip())) for piece in (first, second)]
+    return min(heard) < MIN_CHARS and sum(heard) < max_chars

@@ -13,7 +13,7 @@ import sys
 import zlib
 from pathlib import Path
 
-from sovits_cli.text import cmu
+from sovits_cli.text import cmu, wordlists
 
 
 def read(path: Path) -> dict[str, list[str]]:
@@ -34,5 +34,5 @@ def compiled(entries: dict[str, list[str]]) -> bytes:
 
 if __name__ == "__main__":
     data = compiled(read(Path(sys.argv[1])))
-    (cmu.TABLES / "cmudict.z").write_bytes(data)
+    (wordlists.TABLES / "cmudict.z").write_bytes(data)
     print(f"{len(data)} bytes")
