@@ -1,82 +1,105 @@
-"""Keys and values of every layer for sequences decoded together: allocated once, written in place.
+"""Keys and values of every layer for utterances decoded side by side: allocated once, written in place.
 
-All rows end at the same position; shorter ones begin later (left padding, which the owner masks).
+Each row begins at position 0 and has its own length. What is attended to is rounded up to a whole block, the rest
+hidden by a bias, so a row's numbers are the same whatever lies beside it (see `stack.py`).
 Knows nothing of phones, tokens or sampling.
 
-Legend: B rows, L positions, H heads, E head width.
+Legend: R rows allocated, B rows in use, L positions attended to, H heads, E head width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+BLOCK = 16
+"""Attention is asked for whole blocks of positions; a multiple of every vector width of a CPU."""
 
-class LayerStep(NamedTuple):
-    """One layer's part of the cache at one step.
 
-    Args:
-        slot: (B, 2, H, 1, E), where the new key and value go.
-        keys: (B, H, L, E), the new position included.
-        values: (B, H, L, E).
-    """
+@dataclass(frozen=True)
+class CacheSize:
+    """How much memory: `layers` x `rows` x 2 x `heads` x `positions` x `head_dim` numbers."""
 
-    slot: Tensor
-    keys: Tensor
-    values: Tensor
+    layers: int
+    rows: int
+    heads: int
+    positions: int
+    head_dim: int
 
 
 class KVCache:
-    """The memory. `rows` and `length` say how much of it is in use."""
+    """The memory of B rows. `bias` (B, 1, 1, L) hides from each row what is not its own."""
 
-    def __init__(
-        self,
-        *,
-        layers: int,
-        rows: int,
-        heads: int,
-        head_dim: int,
-        capacity: int,
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        self._store = torch.empty(layers, rows, 2, heads, capacity, head_dim, device=device, dtype=dtype)
-        self.capacity = capacity
-        self.rows = rows
-        self.length = 0
+    def __init__(self, size: CacheSize, *, device: torch.device, dtype: torch.dtype) -> None:
+        self.rows = size.rows
+        self.lengths = [0] * size.rows
+        self._positions = _whole_blocks(size.positions)
+        shape = (size.layers, size.rows, 2, size.heads, self._positions, size.head_dim)
+        self._store = torch.empty(shape, device=device, dtype=dtype)
+        self._clean = 0  # positions before this one hold numbers, never uninitialised memory
+        self._hidden = torch.full((size.rows, 1, 1, self._positions), float("-inf"), device=device, dtype=dtype)
+        self._next = torch.zeros(size.rows, dtype=torch.long, device=device)
+        self._refresh()
 
-    def begin(self, length: int) -> None:
-        """Open positions 0 .. length-1 to be filled row by row with `fill`."""
-        assert length <= self.capacity, "cache too small for its prompts"
-        self.length = length
+    def open(self, row: int, length: int) -> None:
+        """Start `row` anew with `length` positions, to be written with `fill`."""
+        self.lengths[row] = length
+        self._next[row] = length
+        self._hidden[row, :, :, :length] = 0
+        self._hidden[row, :, :, length:] = float("-inf")
+        self._refresh()
 
     def fill(self, layer: int, row: int, keys: Tensor, values: Tensor) -> None:
-        """Write keys and values (H, L', E) of one row at the last L' open positions; what lies before is zeroed."""
-        start = self.length - keys.shape[-2]
-        place = self._store[layer, row, :, :, : self.length]
-        place[:, :, :start] = 0
-        place[0, :, start:] = keys
-        place[1, :, start:] = values
+        """Write all keys and values (H, L, E) of an opened row."""
+        place = self._store[layer, row, :, :, : keys.shape[1]]
+        place[0], place[1] = keys, values
 
-    def advance(self) -> list[LayerStep]:
-        """Open one more position and give each layer's views on it."""
-        assert self.length < self.capacity, "cache is full"
-        used = self._store[:, : self.rows]
-        slots = used.narrow(4, self.length, 1).unbind(0)
-        self.length += 1
-        pairs = used.narrow(4, 0, self.length).unbind(0)
-        return [LayerStep(slot, *pair.unbind(1)) for slot, pair in zip(slots, pairs, strict=True)]
+    def advance(self) -> None:
+        """Open one more position in every row, to be written with `append`."""
+        self._at = (self._every_row, self._next[: self.rows].clone())
+        self._hidden[: self.rows, 0, 0].index_put_(self._at, self._visible)
+        self._next += 1
+        self.lengths = [length + 1 for length in self.lengths]
+        if max(self.lengths) > self._extent:
+            self._refresh()
+
+    def append(self, layer: int, pairs: Tensor) -> None:
+        """Write the newest key and value of every row, (B, 2, H, E)."""
+        self._slots[layer].index_put_(self._at, pairs)
+
+    def read(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Give keys and values (B, H, L, E)."""
+        keys, values = self._views[layer]
+        return keys, values
 
     def keep(self, order: Sequence[int]) -> None:
-        """Keep these rows, in this order; a row may only move to a place that is free or its own."""
+        """Keep these rows, in this order; a row may only move to a place whose own row does not stay."""
         for target, source in enumerate(order):
             if target != source:
-                assert target not in order[target:], "a row would overwrite another"
-                self._store[:, target, :, :, : self.length] = self._store[:, source, :, :, : self.length]
+                assert target not in order, "a row would overwrite another"
+                length = self.lengths[source]
+                self._store[:, target, :, :, :length] = self._store[:, source, :, :, :length]
+                self._hidden[target], self._next[target] = self._hidden[source], self._next[source]
         self.rows = len(order)
+        self.lengths = [self.lengths[row] for row in order]
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Renew the views after rows or the extent changed."""
+        extent = self._extent = _whole_blocks(max(self.lengths, default=0))
+        assert extent <= self._positions, "the cache is full"
+        if extent > self._clean:
+            self._store[:, :, :, :, self._clean : extent] = 0
+            self._clean = extent
+        used = self._store[:, : self.rows]
+        self._slots = used.permute(0, 1, 4, 2, 3, 5).unbind(0)
+        self._views = [pair.unbind(1) for pair in used[:, :, :, :, :extent].unbind(0)]
+        self.bias = self._hidden[: self.rows, :, :, :extent]
+        self._every_row = torch.arange(self.rows, device=self._store.device)
+        self._visible = torch.zeros((), device=self._store.device, dtype=self._store.dtype)
 
 
 def holes_filled(alive: Sequence[bool]) -> list[int]:
@@ -88,3 +111,7 @@ def holes_filled(alive: Sequence[bool]) -> list[int]:
     count = sum(alive)
     movers = [row for row in range(count, len(alive)) if alive[row]]
     return [row if alive[row] else movers.pop() for row in range(count)]
+
+
+def _whole_blocks(positions: int) -> int:
+    return -(-positions // BLOCK) * BLOCK

@@ -2,12 +2,12 @@
 
 A row's tokens depend on its own request and seed, not on the rows beside it. Knows no text, audio or files.
 
-Legend: B rows still being decoded, V vocabulary.
+Legend: B rows being decoded, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from sovits_cli.models.t2s.cache import holes_filled
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.models.t2s.request import T2SRequest
+from sovits_cli.models.t2s.request import T2SRequest, check
 from sovits_cli.models.t2s.sampling import RowNoise, Sampling, drawn, narrowed, penalised
 from sovits_cli.models.t2s.session import Session
 
-__all__ = ["MAX_TOKENS", "MIN_TOKENS", "Sampling", "T2SRequest", "T2SResult", "decode"]
+__all__ = ["MAX_ROWS", "MAX_TOKENS", "MIN_TOKENS", "Sampling", "T2SRequest", "T2SResult", "decode", "decode_each"]
 
 MAX_TOKENS = 1500
 """Official limit: 60 s of speech."""
@@ -27,9 +27,11 @@ MAX_TOKENS = 1500
 MIN_TOKENS = 11
 """Official: the end of speech cannot be chosen before this many tokens."""
 
-CHECK_STEPS = {"cpu": 1}
-OTHER_CHECK_STEPS = 16
-"""How often the host asks an accelerator which rows have ended; asking makes it wait."""
+MAX_ROWS = 8
+"""Utterances side by side. More is faster for long texts, and needs more memory."""
+
+ACCELERATOR_CHECK_STEPS = 16
+"""How often the host asks an accelerator which rows have ended; asking makes it wait. A CPU is asked every step."""
 
 
 @dataclass(frozen=True)
@@ -52,103 +54,170 @@ def decode(
     *,
     max_tokens: int = MAX_TOKENS,
     min_tokens: int = MIN_TOKENS,
+    max_rows: int = MAX_ROWS,
     on_step: Callable[[int, int], None] | None = None,
 ) -> list[T2SResult]:
-    """Speak all requests side by side; results come in the order of requests.
+    """Speak all requests; results come in the order of requests. See `decode_each`."""
+    found = dict(
+        decode_each(
+            model,
+            requests,
+            sampling,
+            max_tokens=max_tokens,
+            min_tokens=min_tokens,
+            max_rows=max_rows,
+            on_step=on_step,
+        )
+    )
+    return [found[index] for index in range(len(requests))]
+
+
+def decode_each(
+    model: Text2Semantic,
+    requests: Sequence[T2SRequest],
+    sampling: Sampling,
+    *,
+    max_tokens: int = MAX_TOKENS,
+    min_tokens: int = MIN_TOKENS,
+    max_rows: int = MAX_ROWS,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[int, T2SResult]]:
+    """Speak requests side by side, giving each with its index as soon as it ends; a free row takes the next one.
 
     A row ends where EOS is drawn, or where EOS is the most likely token (official rule).
 
     Args:
         model: in evaluation mode; `model.prepare_for_inference()` makes it faster on a CPU.
-        requests: one a row.
+        requests: what to speak.
         sampling: how tokens are drawn.
-        max_tokens: stop each row after so many.
+        max_tokens: stop each row after so many, 1 or more.
         min_tokens: EOS cannot come before so many.
-        on_step: called after each step with the steps done and the rows still going.
+        max_rows: at most so many side by side, 1 or more.
+        on_step: called after each step with the steps done and the rows going.
 
     Raises:
-        SovitsError: a request that this model cannot read.
+        SovitsError: a request that this model cannot read, before anything is decoded.
     """
-    if not requests or max_tokens < 1:
-        return [T2SResult(torch.empty(0, dtype=torch.long), ended=False) for _ in requests]
-    with torch.inference_mode():
-        rows = _Rows(model, requests, steps=max_tokens)
-        every = CHECK_STEPS.get(rows.device.type, OTHER_CHECK_STEPS)
-        for step in range(max_tokens):
-            rows.choose(sampling, eos_allowed=step >= min_tokens)
-            if (step + 1) % every == 0 or step + 1 == max_tokens:
-                rows.collect()
-            if on_step is not None:
-                on_step(step + 1, rows.count)
-            if not rows.count or step + 1 == max_tokens:
-                break
-            rows.push()
-        found = rows.results()
-    return [T2SResult(torch.tensor(codes, dtype=torch.long), ended=ended) for codes, ended in found]
+    assert max_tokens >= 1, "max_tokens must be 1 or more"
+    assert max_rows >= 1, "max_rows must be 1 or more"
+    for request in requests:
+        check(request, model.config)
+    if not requests:
+        return
+    rows = _Rows(model, requests, sampling, max_tokens=max_tokens, min_tokens=min_tokens, max_rows=max_rows)
+    steps = 0
+    while rows.going:
+        rows.choose()
+        for index, codes, ended in rows.take_ended():
+            yield index, T2SResult(torch.tensor(codes, dtype=torch.long), ended=ended)
+        rows.move_on()
+        steps += 1
+        if on_step is not None:
+            on_step(steps, rows.going)
 
 
 class _Rows:
-    """The rows still going: their session, what they said, where they ended, and the results of those that left."""
+    """The rows going: their session, what each said and where it ended; and the requests still waiting."""
 
-    def __init__(self, model: Text2Semantic, requests: Sequence[T2SRequest], *, steps: int) -> None:
-        self._session = Session(model, requests, steps=steps)
-        self.device = self._session.logits.device
+    def __init__(
+        self,
+        model: Text2Semantic,
+        requests: Sequence[T2SRequest],
+        sampling: Sampling,
+        *,
+        max_tokens: int,
+        min_tokens: int,
+        max_rows: int,
+    ) -> None:
+        count = min(max_rows, len(requests))
+        longest = max(len(request.phones) + len(request.prompt) for request in requests)
+        device = model.ar_predict_layer.weight.device
+        self._requests = requests
+        self._waiting = iter(range(count, len(requests)))
+        self._sampling = sampling
+        self._min_tokens, self._max_tokens = min_tokens, max_tokens
         self._eos = model.config.eos
-        self._noise = RowNoise([request.seed for request in requests], model.config.vocab, self.device)
-        self._request = list(range(len(requests)))
-        self._said = torch.zeros(len(requests), steps, dtype=torch.long, device=self.device)
-        self._end = torch.full((len(requests),), steps, device=self.device)
-        self._seen = torch.zeros(len(requests), model.config.vocab, dtype=torch.bool, device=self.device)
-        for row, request in enumerate(requests):
-            self._seen[row, request.prompt.to(self.device)] = True
-        self._steps = 0
-        self._limit = steps
-        self._done: dict[int, tuple[list[int], bool]] = {}
+        self._session = Session(model, rows=count, positions=longest + max_tokens)
+        self._noise = RowNoise(count, model.config.vocab, device)
+        self._until_check = self._check_steps = 1 if device.type == "cpu" else ACCELERATOR_CHECK_STEPS
+        self._who = list(range(count))  # the request that each row speaks
+        self._new: dict[int, int] = {}  # rows to be read anew, and their requests
+        self._said = torch.zeros(count, max_tokens, dtype=torch.long, device=device)
+        self._seen = torch.zeros(count, model.config.vocab, dtype=torch.bool, device=device)
+        self._counts = [0] * count  # tokens said, also after an end not noticed yet
+        self._count = torch.zeros(count, dtype=torch.long, device=device)  # the same on the device
+        self._ends = torch.zeros(count, dtype=torch.long, device=device)  # tokens before EOS, once it came
+        for row in range(count):
+            self._start(row, row)
 
     @property
-    def count(self) -> int:
-        """Rows still going."""
-        return len(self._request)
+    def going(self) -> int:
+        """Rows being decoded."""
+        return len(self._who)
 
-    def choose(self, sampling: Sampling, *, eos_allowed: bool) -> None:
+    @torch.inference_mode()
+    def choose(self) -> None:
         """Choose each row's next token and note which rows end here."""
         logits = self._session.logits
-        if not eos_allowed:
-            logits[:, self._eos] = float("-inf")
-        logits = penalised(logits, self._seen, sampling.repetition_penalty)
-        token = drawn(narrowed(logits, sampling), self._noise.next())
-        if eos_allowed:
-            ends = (token == self._eos) | (logits.argmax(-1) == self._eos)
-            self._end = torch.where(ends, self._end.clamp_max(self._steps), self._end)
-        self._said[:, self._steps] = token
+        if min(self._counts) < self._min_tokens:
+            logits[:, self._eos].masked_fill_(self._count < self._min_tokens, float("-inf"))
+        logits = penalised(logits, self._seen, self._sampling.repetition_penalty)
+        token = drawn(narrowed(logits, self._sampling), self._noise.next())
+        ends = (token == self._eos) | (logits.argmax(-1) == self._eos)
+        self._ends = torch.where(ends, torch.minimum(self._ends, self._count), self._ends)
+        self._said.scatter_(1, self._count[:, None], token[:, None])
         self._seen.scatter_(1, token[:, None], True)
-        self._steps += 1
+        self._newest = token
+        self._count += 1
+        self._counts = [count + 1 for count in self._counts]
+        self._until_check -= 1
 
-    def push(self) -> None:
-        """Give the network the tokens just chosen."""
-        self._session.push(self._said[:, self._steps - 1])
+    @torch.inference_mode()
+    def take_ended(self) -> list[tuple[int, list[int], bool]]:
+        """Take out rows that have ended: request, tokens, and whether it ended by itself."""
+        if self._until_check and max(self._counts) < self._max_tokens:
+            return []
+        self._until_check = self._check_steps
+        found, alive = [], [True] * self.going
+        for row, (end, count) in enumerate(zip(self._ends.tolist(), self._counts, strict=True)):
+            if end >= count and count < self._max_tokens:
+                continue
+            found.append((self._who[row], self._said[row, : min(end, count)].tolist(), end < count))
+            waiting = next(self._waiting, None)
+            alive[row] = waiting is not None
+            if waiting is not None:
+                self._new[row] = waiting
+        if not all(alive):
+            self._keep(holes_filled(alive))
+        return found
 
-    def collect(self) -> None:
-        """Take rows that have ended out of the batch."""
-        alive = (self._end >= self._steps).tolist()
-        if all(alive):
-            return
-        for row in (row for row, going in enumerate(alive) if not going):
-            self._take(row)
-        order = holes_filled(alive)
-        index = torch.tensor(order, dtype=torch.long, device=self.device)
-        self._request = [self._request[row] for row in order]
-        self._said, self._end, self._seen = self._said[index], self._end[index], self._seen[index]
+    @torch.inference_mode()
+    def move_on(self) -> None:
+        """Give the network the tokens just chosen, and let waiting requests have the rows that became free."""
+        if len(self._new) < self.going:
+            self._session.push(self._newest)
+        for row, request in self._new.items():
+            self._start(row, request)
+        self._new = {}
+
+    @torch.inference_mode()
+    def _start(self, row: int, index: int) -> None:
+        request = self._requests[index]
+        self._session.read(row, request)
+        self._noise.start(row, request.seed)
+        self._who[row] = index
+        self._counts[row] = 0
+        self._count[row] = 0
+        self._ends[row] = self._max_tokens
+        self._seen[row] = False
+        self._seen[row, request.prompt.to(self._seen.device)] = True
+
+    def _keep(self, order: list[int]) -> None:
+        index = torch.tensor(order, dtype=torch.long, device=self._said.device)
+        self._who = [self._who[row] for row in order]
+        self._counts = [self._counts[row] for row in order]
+        self._new = {place: self._new[row] for place, row in enumerate(order) if row in self._new}
+        self._said, self._seen, self._newest = self._said[index], self._seen[index], self._newest[index]
+        self._count, self._ends = self._count[index], self._ends[index]
         self._noise.keep(order)
         self._session.keep(order)
-
-    def results(self) -> list[tuple[list[int], bool]]:
-        """Give tokens and whether the row ended by itself, in the order of requests."""
-        for row in range(self.count):
-            self._take(row)
-        return [self._done[request] for request in sorted(self._done)]
-
-    def _take(self, row: int) -> None:
-        end = int(self._end[row])
-        ended = end < self._steps
-        self._done[self._request[row]] = (self._said[row, : min(end, self._steps)].tolist(), ended)

@@ -98,24 +98,33 @@ class RowNoise:
 
     BLOCK_STEPS = 32
 
-    def __init__(self, seeds: Sequence[int], vocab: int, device: torch.device) -> None:
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        self._vocab = vocab
-        self._device = device
-        self._block = torch.empty(0)
-        self._used = self.BLOCK_STEPS
+    def __init__(self, rows: int, vocab: int, device: torch.device) -> None:
+        self._generators = [torch.Generator() for _ in range(rows)]
+        self._steps = [0] * rows
+        self._block = torch.zeros(rows, self.BLOCK_STEPS, vocab, device=device)
+
+    def start(self, row: int, seed: int) -> None:
+        """Begin a row anew."""
+        self._generators[row].manual_seed(seed)
+        self._steps[row] = 0
 
     def next(self) -> Tensor:
-        """Give the noise of one step, (B, V)."""
-        if self._used == self.BLOCK_STEPS:
-            uniform = [torch.rand(self.BLOCK_STEPS, self._vocab, generator=each) for each in self._generators]
-            exponential = -torch.stack(uniform, dim=1).clamp_min_(SMALLEST_UNIFORM).log_()
-            self._block = -exponential.clamp_min_(SMALLEST_UNIFORM).log_().to(self._device)
-            self._used = 0
-        self._used += 1
-        return self._block[self._used - 1]
+        """Give the noise of one step, (B, V), good until the next call."""
+        places = [step % self.BLOCK_STEPS for step in self._steps]
+        for row, place in enumerate(places):
+            if place == 0:
+                self._block[row] = self._drawn(self._generators[row])
+        self._steps = [step + 1 for step in self._steps]
+        if len(set(places)) == 1:
+            return self._block[:, places[0]]
+        return torch.stack([self._block[row, place] for row, place in enumerate(places)])
 
     def keep(self, order: Sequence[int]) -> None:
         """Keep these rows, in this order."""
         self._generators = [self._generators[row] for row in order]
-        self._block = self._block[:, torch.tensor(order, dtype=torch.long, device=self._block.device)]
+        self._steps = [self._steps[row] for row in order]
+        self._block = self._block[torch.tensor(order, dtype=torch.long, device=self._block.device)]
+
+    def _drawn(self, generator: torch.Generator) -> Tensor:
+        uniform = torch.rand(self._block.shape[1:], generator=generator).clamp_min_(SMALLEST_UNIFORM)
+        return uniform.log_().neg_().clamp_min_(SMALLEST_UNIFORM).log_().neg_()

@@ -1,5 +1,7 @@
 """The transformer blocks as decoding runs them: same weights as `layers.py`, with a cache and without dropout.
 
+Reading a prompt uses plain matrix products; a step may use packed ones (`linear.py`). The packed kernels sum each
+output in one fixed order, so on a CPU a row gets the same numbers, to the last bit, whoever is beside it.
 Knows vectors and the cache; nothing of phones, tokens or sampling.
 
 Legend: B rows, L positions, D width, H heads, V vocabulary.
@@ -29,15 +31,21 @@ class _Layer:
     norm1: tuple[Tensor, Tensor]
     norm2: tuple[Tensor, Tensor]
 
+    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """Do what follows attention: `x` is the input of the block, `mixed` the joined heads, both (B, D)."""
+        width = x.shape[-1:]
+        x = torch.layer_norm(self.out.add(mixed, x), width, *self.norm1, NORM_EPS)
+        return torch.layer_norm(self.down.add(self.up.relu(x), x), width, *self.norm2, NORM_EPS)
+
 
 class CachedStack:
     """All blocks and the output layer."""
 
     def __init__(self, blocks: list[Block], predict: Tensor, *, pack: bool) -> None:
-        self._layers = [_layer(block, pack=pack) for block in blocks]
+        self._reading = [_layer(block, pack=False) for block in blocks]
+        self._stepping = [_layer(block, pack=True) for block in blocks] if pack else self._reading
         self._predict = product(predict, None, pack=pack)
         self._heads = blocks[0].self_attn.heads
-        self._width = (predict.shape[1],)
 
     def prefill(self, x: Tensor, text_length: int, cache: KVCache, row: int) -> Tensor:
         """Read one sequence, text first, into a row of the cache.
@@ -45,49 +53,39 @@ class CachedStack:
         Args:
             x: (L, D) vectors with positions, the first `text_length` of them text, then audio.
             text_length: text sees text; audio sees text and the audio up to itself.
-            cache: opened to at least L positions; `row` of it is written.
+            cache: `row` of it is opened and written.
+            row: which.
 
         Returns:
             (D,) the last vector after all blocks.
         """
         length, width = x.shape
         bias = _prompt_bias(text_length, length, x)
-        last = len(self._layers) - 1
-        for index, layer in enumerate(self._layers):
+        cache.open(row, length)
+        for index, layer in enumerate(self._reading):
             q, k, v = layer.joined(x).view(length, 3, self._heads, -1).permute(1, 2, 0, 3)
             cache.fill(index, row, k, v)
-            if index == last:  # only the last position is asked for
+            if layer is self._reading[-1]:  # only the last position is asked for
                 x, q, bias = x[-1:], q[:, -1:], None
             mixed = F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=bias)
-            x = self._finish(layer, x, mixed[0].transpose(0, 1).reshape(-1, width))
+            x = layer.finish(x, mixed[0].transpose(0, 1).reshape(-1, width))
         return x[-1]
 
-    def step(self, x: Tensor, cache: KVCache, bias: Tensor | None) -> Tensor:
-        """Move every row on by one position.
-
-        Args:
-            x: (B, D) vectors of the new position.
-            cache: is advanced by one position.
-            bias: (B, 1, 1, L) added to attention scores, L counting the new position; None where all is seen.
-
-        Returns:
-            (B, D).
-        """
+    def step(self, x: Tensor, cache: KVCache) -> Tensor:
+        """Move every row on by one position: vectors (B, D) of the new position in, after all blocks out."""
         rows, width = x.shape
-        for layer, (slot, keys, values) in zip(self._layers, cache.advance(), strict=True):
-            joined = layer.joined(x).view(rows, 3, self._heads, 1, -1)
-            slot.copy_(joined.narrow(1, 1, 2))
-            mixed = F.scaled_dot_product_attention(joined.select(1, 0), keys, values, attn_mask=bias)
-            x = self._finish(layer, x, mixed.reshape(rows, width))
+        cache.advance()
+        for index, layer in enumerate(self._stepping):
+            joined = layer.joined(x).view(rows, 3, self._heads, -1)
+            cache.append(index, joined[:, 1:])
+            keys, values = cache.read(index)
+            mixed = F.scaled_dot_product_attention(joined[:, 0, :, None], keys, values, attn_mask=cache.bias)
+            x = layer.finish(x, mixed.reshape(rows, width))
         return x
 
     def logits(self, x: Tensor) -> Tensor:
         """Score the vocabulary: (B, D) -> (B, V) in float32."""
         return self._predict(x).float()
-
-    def _finish(self, layer: _Layer, x: Tensor, mixed: Tensor) -> Tensor:
-        x = torch.layer_norm(layer.out.add(mixed, x), self._width, *layer.norm1, NORM_EPS)
-        return torch.layer_norm(layer.down.add(layer.up.relu(x), x), self._width, *layer.norm2, NORM_EPS)
 
 
 def _layer(block: Block, *, pack: bool) -> _Layer:

@@ -1,0 +1,180 @@
+"""ScaledAdam: Adam whose step is proportional to each tensor's own size, and which learns that size as well.
+
+The optimiser of the official GPT trainer (from icefall's Zipformer), written from its equations. Knows tensors
+only; the learning rate is set from outside, in `param_groups`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+EPS = 1e-8
+SCALAR_LR = 0.1
+"""Learning rate of single numbers and of tensor sizes, relative to the main one."""
+SMALLEST_RMS = 1e-5
+LARGEST_RMS = 3.0
+LARGEST_SCALAR = 10.0
+SIZE_PERIOD = 4
+"""Steps between two updates of a tensor's size."""
+CORRECTED_BELOW = 0.99
+"""Bias correction of the squares ends when it would change less than this."""
+
+
+class ScaledAdam(Optimizer):
+    """Adam with steps relative to the root mean square (rms) of each tensor.
+
+    Tensors of one element ("scalars") get plain Adam at a tenth of the rate and stay within +-10.
+    A missing gradient counts as zeros. `state_dict` holds all that an exact resume needs.
+
+    Args:
+        params: tensors or groups, as in any torch optimiser.
+        lr: relative change of a tensor a step.
+        betas: decay of the step and of the squares.
+        clipping_scale: gradients whose rms-weighted norm exceeds this many medians are shortened where they drive
+            the size of a tensor (and only there, as in the official optimiser); None: never.
+        clipping_period: steps whose norms give that median; it is renewed as often.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float = 0.01,
+        *,
+        betas: tuple[float, float] = (0.9, 0.95),
+        clipping_scale: float | None = 2.0,
+        clipping_period: int = 1000,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "clipping_scale": clipping_scale,
+            "clipping_period": clipping_period,
+        }
+        super().__init__(cast("Any", params), defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Make one update of all parameters."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self._step_group(group)
+        return loss
+
+    def _step_group(self, group: dict[str, Any]) -> None:
+        params: list[Tensor] = group["params"]
+        if not params:
+            return
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in params]
+        if not self.state[params[0]]:
+            self._begin(params, group["clipping_period"])
+        shared = self.state[params[0]]
+        deltas = [self.state[p]["delta"] for p in params]
+        squares = [self.state[p]["square"] for p in params]
+        torch._foreach_mul_(deltas, group["betas"][0])
+        tensors = [index for index, p in enumerate(params) if p.numel() > 1]
+        clip = _clip_factor(grads, shared, group)
+        if tensors:
+            _update_sizes(_pick(params, tensors), _pick(grads, tensors), _pick(deltas, tensors), shared, clip, group)
+        _update_values(params, grads, deltas, squares, shared, group)
+        torch._foreach_add_(params, deltas)
+        shared["step"] += 1
+
+    def _begin(self, params: list[Tensor], clipping_period: int) -> None:
+        for p in params:
+            self.state[p]["delta"] = torch.zeros_like(p, memory_format=torch.preserve_format)
+            self.state[p]["square"] = torch.zeros_like(p, memory_format=torch.preserve_format)
+        tensors = [p for p in params if p.numel() > 1]
+        device = params[0].device
+        self.state[params[0]].update(
+            step=0,
+            rms=_rms(tensors) if tensors else torch.empty(0, device=device),
+            size_square=torch.zeros(len(tensors), device=device),
+            size_grads=torch.zeros(SIZE_PERIOD, len(tensors), device=device),
+            norms=torch.zeros(clipping_period, device=device),
+            threshold=torch.full((), math.inf, device=device),
+        )
+
+
+def _rms(tensors: list[Tensor]) -> Tensor:
+    counts = torch.tensor([p.numel() for p in tensors], device=tensors[0].device)
+    return torch.stack(torch._foreach_norm(tensors)).float() / counts.sqrt()
+
+
+def _clip_factor(grads: list[Tensor], shared: dict[str, Any], group: dict[str, Any]) -> Tensor:
+    """Factor, at most 1, for gradients of tensor sizes; keeps the ring of norms and its threshold up to date."""
+    step, period = shared["step"], group["clipping_period"]
+    if group["clipping_scale"] is None or step == 0:
+        return torch.ones_like(shared["threshold"])
+    weight = torch.ones(len(grads), device=grads[0].device)
+    weight[torch.tensor([g.numel() > 1 for g in grads], device=weight.device)] = shared["rms"]
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)) * weight)
+    shared["norms"][step % period] = norm
+    if step % period == 0:
+        shared["threshold"] = group["clipping_scale"] * shared["norms"].sort().values[period // 2]
+    threshold: Tensor = shared["threshold"]
+    factor: Tensor = threshold / (norm + 1e-20)
+    return factor.clamp_max(1.0)
+
+
+def _update_sizes(
+    params: list[Tensor],
+    grads: list[Tensor],
+    deltas: list[Tensor],
+    shared: dict[str, Any],
+    clip: Tensor,
+    group: dict[str, Any],
+) -> None:
+    """Learn how large each tensor should be: p . g is the gradient of the logarithm of its size."""
+    step, lr, (beta1, beta2) = shared["step"], group["lr"], group["betas"]
+    dots = [torch.dot(p.reshape(-1), g.reshape(-1)) for p, g in zip(params, grads, strict=True)]
+    shared["size_grads"][step % SIZE_PERIOD] = torch.stack(dots) * clip
+    if step % SIZE_PERIOD != SIZE_PERIOD - 1:
+        return
+    size_grads, rms, beta = shared["size_grads"], _rms(params), beta2**SIZE_PERIOD
+    shared["rms"] = rms
+    shared["size_square"] = beta * shared["size_square"] + (1 - beta) * size_grads.square().mean(0)
+    correction = 1 - beta ** ((step + 1) / SIZE_PERIOD)
+    change = -lr * SCALAR_LR * math.sqrt(correction) * size_grads.sum(0) / (shared["size_square"].sqrt() + EPS)
+    change = change.masked_fill(rms < SMALLEST_RMS, 0.0).masked_fill(rms > LARGEST_RMS, -lr * SCALAR_LR * SIZE_PERIOD)
+    for delta, p, amount in zip(deltas, params, change.tolist(), strict=True):
+        delta.add_(p, alpha=(1 - beta1) * amount)
+
+
+def _update_values(
+    params: list[Tensor],
+    grads: list[Tensor],
+    deltas: list[Tensor],
+    squares: list[Tensor],
+    shared: dict[str, Any],
+    group: dict[str, Any],
+) -> None:
+    """Adam's part of the step, times each tensor's rms; scalars are clamped here, before the step is added."""
+    lr, (beta1, beta2) = group["lr"], group["betas"]
+    correction = 1 - beta2 ** (shared["step"] + 1)
+    torch._foreach_mul_(squares, beta2)
+    torch._foreach_addcmul_(squares, grads, grads, 1 - beta2)
+    sizes = iter(shared["rms"].clamp_min(SMALLEST_RMS).tolist())
+    rates, corrections = [], []
+    for p in params:
+        scalar = p.numel() == 1
+        if scalar:
+            p.clamp_(-LARGEST_SCALAR, LARGEST_SCALAR)
+        rates.append(-(1 - beta1) * lr * (SCALAR_LR if scalar else next(sizes)))
+        corrections.append(math.sqrt(correction) if scalar or correction < CORRECTED_BELOW else 1.0)
+    roots = torch._foreach_sqrt(squares)
+    torch._foreach_div_(roots, corrections)
+    torch._foreach_add_(roots, EPS)
+    torch._foreach_addcdiv_(deltas, grads, roots, rates)
+
+
+def _pick(items: list[Tensor], indices: list[int]) -> list[Tensor]:
+    return [items[index] for index in indices]

@@ -1,0 +1,148 @@
+"""Text2Semantic inference against the recorded official model: one utterance, a batch, the end of speech."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from sovits_cli.models.t2s.decode import Sampling, T2SRequest, decode
+from sovits_cli.models.t2s.model import attention_keep
+from tests.parity import golden, s1
+
+KERNELS = pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+ONE = golden.files("s1")
+BATCH = golden.files("s1_batch")
+EOS = golden.files("s1_eos")
+
+
+def _compare(data, name, tokens, logits, row=None):
+    """Compare with `name/tokens` and with `name/logits` (all steps or 0, 1, last) or `name/logits_step<k>`."""
+    wanted = data.get(f"{name}/tokens")
+    assert np.array_equal(tokens if row is None else tokens[row], wanted), f"{name}: tokens differ"
+    count = tokens.shape[1]
+    steps = {int(m[1]): data[key] for key in data if (m := re.fullmatch(rf"{name}/logits_step(\d+)", key))}
+    if not steps:
+        recorded = data[f"{name}/logits"]
+        time_axis = recorded.shape[-2]
+        chosen = range(count) if time_axis == count else (0, 1, count - 1)
+        steps = {step: recorded[..., index, :] for index, step in enumerate(chosen)}
+    for step, expected in steps.items():
+        actual = logits[:, step] if row is None else logits[row, step]
+        s1.close(actual, expected, f"{name} step {step}")
+
+
+@KERNELS
+@pytest.mark.parametrize("path", ONE)
+@pytest.mark.parametrize(("name", "penalty"), [("greedy", 1.0), ("greedy_rp135", 1.35)])
+def test_greedy(path, name, penalty, packed):
+    data, network = s1.load(path), s1.model(path, packed)
+    tokens, logits = s1.greedy(network, [s1.single(data)], data[f"{name}/tokens"].shape[-1], penalty=penalty)
+    _compare(data, name, tokens, logits, row=0)
+
+
+@KERNELS
+@pytest.mark.parametrize("path", ONE)
+def test_forced(path, packed):
+    data, network = s1.load(path), s1.model(path, packed)
+    forced = torch.from_numpy(data["forced/tokens"])[None]
+    tokens, logits = s1.greedy(network, [s1.single(data)], forced.shape[1], forced=forced)
+    _compare(data, "forced", tokens, logits, row=0)
+
+
+@KERNELS
+@pytest.mark.parametrize("path", ONE)
+def test_batch_inside_the_file(path, packed):
+    data, network = s1.load(path), s1.model(path, packed)
+    if "batch/tokens" not in data:
+        pytest.skip("this file holds no batch")
+    tokens, logits = s1.greedy(network, s1.batch(data, "batch/"), data["batch/tokens"].shape[-1], penalty=1.35)
+    _compare(data, "batch", tokens, logits)
+
+
+@KERNELS
+@pytest.mark.parametrize("path", ONE)
+def test_prefill(path, packed):
+    data, network = s1.load(path), s1.model(path, packed)
+    if "prefill_hidden" not in data:
+        pytest.skip("this file holds no prefill")
+    request = s1.single(data)
+    with torch.inference_mode():
+        text = network.embed_text(request.phones[None], request.bert[None])
+        audio = network.embed_audio(request.prompt[None])
+        keep = attention_keep(torch.ones(text.shape[:2]).bool(), torch.ones(audio.shape[:2]).bool())
+        hidden = network.h(torch.cat((text, audio), 1), keep)[0]
+        last = network.ar_predict_layer(hidden[-1])
+    s1.close(text[0], data["text_embedding_out"], "text embedding")
+    s1.close(audio[0], data["audio_embedding_out"], "audio embedding")
+    s1.close(hidden, data["prefill_hidden"], "prefill hidden")
+    _, logits = s1.greedy(network, [request], 1)
+    s1.close(logits[0, 0], data["prefill_logits"], "prefill logits")
+    s1.close(last, data["prefill_logits_1025"], "prefill logits with EOS")
+
+
+@KERNELS
+@pytest.mark.parametrize("path", ONE)
+def test_no_prompt(path, packed):
+    data, network = s1.load(path), s1.model(path, packed)
+    if "noprompt/tokens" not in data:
+        pytest.skip("this file holds no decoding without a prompt")
+    request = T2SRequest(torch.from_numpy(data["phones"]), torch.from_numpy(data["bert"]), s1.NO_TOKENS, seed=0)
+    tokens, logits = s1.greedy(network, [request], data["noprompt/tokens"].shape[-1], penalty=1.35)
+    _compare(data, "noprompt", tokens, logits, row=0)
+
+
+@KERNELS
+@pytest.mark.parametrize("path", BATCH)
+@pytest.mark.parametrize(("name", "penalty"), [("greedy", 1.0), ("greedy_rp135", 1.35)])
+def test_batch(path, name, penalty, packed):
+    data, network = s1.load(path), s1.model(path, packed)
+    requests, count = s1.batch(data), data[f"{name}/tokens"].shape[-1]
+    tokens, logits = s1.greedy(network, requests, count, penalty=penalty)
+    _compare(data, name, tokens, logits)
+    for row, request in enumerate(requests):
+        alone, _ = s1.greedy(network, [request], count, penalty=penalty)
+        assert np.array_equal(alone[0], data[f"{name}/single{row}_tokens"])
+
+
+@KERNELS
+@pytest.mark.parametrize("path", BATCH)
+def test_batch_forced(path, packed):
+    data, network = s1.load(path), s1.model(path, packed)
+    forced = torch.from_numpy(data["forced/tokens"])
+    tokens, logits = s1.greedy(network, s1.batch(data), forced.shape[1], forced=forced)
+    _compare(data, "forced", tokens, logits)
+
+
+@pytest.mark.parametrize("path", BATCH)
+def test_batch_stopped_at_the_limit(path):
+    """The official batch drops its last token at the limit; ours keeps it (quirk Q4)."""
+    data, network = s1.load(path), s1.model(path)
+    requests = s1.batch(data)
+    limit = data["greedy_rp135/tokens"].shape[-1]
+    results = decode(network, requests, Sampling(top_k=1), max_tokens=limit, min_tokens=limit)
+    for row, result in enumerate(results):
+        assert not result.ended
+        assert np.array_equal(result.codes, data["greedy_rp135/tokens"][row])
+        kept_there = int(data["greedy_rp135/returned_lengths"][row]) - len(requests[row].prompt)
+        assert kept_there == limit - 1
+
+
+@KERNELS
+@pytest.mark.parametrize("path", EOS)
+def test_end_of_speech(path, packed):
+    data = s1.load(path)
+    network = s1.build(data)
+    with torch.no_grad():
+        network.ar_predict_layer.weight[network.config.eos] *= float(data["eos_row_gain"])
+    if packed:
+        network.prepare_for_inference()
+    requests = s1.batch(data)
+    together = decode(network, requests, Sampling(top_k=1))
+    for row, (request, result) in enumerate(zip(requests, together, strict=True)):
+        (alone,) = decode(network, [request], Sampling(top_k=1))
+        assert result.ended
+        assert alone.ended
+        assert np.array_equal(torch.cat((request.prompt, result.codes)), data[f"batch_y{row}"])
+        assert np.array_equal(torch.cat((request.prompt, alone.codes)), data[f"naive_y{row}"])
+        assert len(result.codes) == int(data["batch_idx"][row])
