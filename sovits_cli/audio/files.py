@@ -7,7 +7,7 @@ Samples are never normalised; blocks are (frames, channels), full scale 1.0.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,7 +21,7 @@ from sovits_cli.errors import AudioError, ResourceError, UsageError
 from sovits_cli.files import atomic
 from sovits_cli.terms import Span
 
-__all__ = ["AudioInfo", "Writer", "blocks", "probe", "read"]
+__all__ = ["AudioInfo", "Writer", "blocks", "check_suffix", "probe", "read", "stretches"]
 
 _MP3_RATES: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _OPUS_RATES: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
@@ -73,6 +73,18 @@ def read(
         wave = np.concatenate([shape(block) for block in source.blocks(span=span)])
         own_rate = source.info.rate
     return (wave, own_rate) if rate is None else (soxr_resample(wave, own_rate, rate), rate)
+
+
+def stretches(path: Path, spans: Sequence[Span]) -> Iterator[np.ndarray]:
+    """Yield each of some spans, in their order in the file, as mono (frames,): one pass, one span in memory."""
+    with Source(path) as source:
+        for span in spans:
+            yield np.concatenate([as_mono(block) for block in source.blocks(span=span)])
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a name that `Writer` would refuse, before any work. Raises UsageError."""
+    _encoding(path)
 
 
 class Writer:

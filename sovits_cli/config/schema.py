@@ -169,6 +169,11 @@ class GptModelSettings(Section):
 class InferenceSettings(Section):
     """Speaking (`sovits infer`)."""
 
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="model that speaks; null: the newest voice trained here, else the newest installed, else mini",
+    )
     lang: str = Field(default="en", min_length=1, description="language of the text")
     top_k: int = Field(default=15, ge=0, description="sample among the k likeliest tokens; 0: among all")
     top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
@@ -181,7 +186,9 @@ class InferenceSettings(Section):
         default=None, ge=0, lt=2**32, description="seed of the sampling; null: another one each time"
     )
     batch_size: int = Field(default=8, ge=1, description="sentences decoded together")
-    pause: float = Field(default=0.3, ge=0, le=60, description="silence between sentences, in seconds")
+    pause: float = Field(
+        default=0.3, ge=0, le=60, description="silence between sentences, in seconds; twice that between paragraphs"
+    )
 
 
 class SovitsTrainSettings(Section):

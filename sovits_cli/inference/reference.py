@@ -40,7 +40,7 @@ class Reference:
         rate: its sample rate.
         seconds: its length.
         window: the best 3 to 10 s, in samples of the file.
-        timbre: stretches over all of it, in samples of the file.
+        timbre: stretches over all of it, the window among them, in samples of the file and in order.
     """
 
     path: Path
@@ -56,11 +56,12 @@ class Reference:
 
     @property
     def described(self) -> str:
-        """For the user: which part is used."""
+        """For the user: which parts are heard."""
         if self.is_whole:
             return f"{self.seconds:.1f} s"
         start, end = self.window.start / self.rate, self.window.end / self.rate
-        return f"{start:.1f} to {end:.1f} s as the prompt, timbre from {len(self.timbre)} stretches of {self.seconds:.0f} s"
+        rest = len(self.timbre) - 1
+        return f"{start:.1f} to {end:.1f} s and {rest} other stretches of {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def find(path: Path) -> Reference:
         whole = Span(0, total)
         return Reference(path, info.rate, seconds, whole, (whole,))
     window = _best_window(frames, frame, total)
-    return Reference(path, info.rate, seconds, window, _stretches(frames, frame, total, info.rate))
+    timbre = sorted({window, *_stretches(frames, frame, total, info.rate)})
+    return Reference(path, info.rate, seconds, window, tuple(timbre))
 
 
 def _measure(path: Path, frame: int) -> _Frames:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sovits_cli.audio import files
 from sovits_cli.audio.mel import magnitude
-from sovits_cli.audio.resample import sinc_resample, soxr_resample
+from sovits_cli.audio.resample import sinc_resample
 from sovits_cli.checkpoints.bundle import Bundle, gpt_model, sovits_model
 from sovits_cli.features import content
 from sovits_cli.features.bert import BertFeatures
@@ -21,7 +21,7 @@ from sovits_cli.features.semantic import SemanticTokenizer
 from sovits_cli.inference.reference import Reference
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.terms import SSL_RATE_HZ, Span
+from sovits_cli.terms import SSL_RATE_HZ
 from sovits_cli.text import symbols
 from sovits_cli.text.frontend import pronounce
 
@@ -30,6 +30,9 @@ PROMPT_TAIL_SAMPLES = 9600
 
 MOST_PEAK_DIVISOR = 2.0
 """A reference over full scale is scaled down, by no more than this (official)."""
+
+CLOSING_MARKS = "，。？！,.?!~:：—…"
+"""A transcript that ends in none of these gets a full stop (official)."""
 
 FEWEST_PHONES = 6
 """With fewer, the official program puts a full stop before the text."""
@@ -55,11 +58,17 @@ NO_PROMPT = Prompt(torch.zeros(0, dtype=torch.long), None, torch.zeros(0, dtype=
 
 @dataclass(frozen=True)
 class Spoken:
-    """A sentence as the networks want it: `phones` (P,) ids, `bert` (bert_dim, P) or None for zeros."""
+    """A sentence as the networks want it.
+
+    Args:
+        phones: (P,) ids.
+        bert: (bert_dim, P) text feature, or None for zeros.
+        sounds: how many of the phones are heard, not marks.
+    """
 
     phones: Tensor
     bert: Tensor | None
-    norm: str
+    sounds: int
 
 
 class Voice:
@@ -83,8 +92,8 @@ class Voice:
         """The style vector (1, G, 1) of a reference: the mean over its stretches."""
         spec = self.sovits.config.spec
         refers = []
-        for span in reference.timbre:
-            wave = sinc_resample(_mono(reference, span), reference.rate, spec.sample_rate)
+        for stretch in files.stretches(reference.path, reference.timbre):
+            wave = sinc_resample(torch.from_numpy(stretch), reference.rate, spec.sample_rate)
             peak = float(wave.abs().max())
             wave = wave / min(MOST_PEAK_DIVISOR, peak) if peak > 1 else wave
             refers.append(magnitude(wave[None], spec).to(self.device))
@@ -92,8 +101,9 @@ class Voice:
 
     def prompt(self, reference: Reference, transcript: str, lang: str) -> Prompt:
         """What the GPT continues: the window of the reference with its transcript."""
-        spoken = self.spoken(transcript, lang)
-        wave = soxr_resample(_mono(reference, reference.window).numpy(), reference.rate, SSL_RATE_HZ)
+        closed = transcript if transcript[-1] in CLOSING_MARKS else f"{transcript}."
+        spoken = self.spoken(closed, lang)
+        wave, _ = files.read(reference.path, rate=SSL_RATE_HZ, mono=True, span=reference.window)
         padded = torch.from_numpy(np.concatenate([wave, np.zeros(PROMPT_TAIL_SAMPLES, np.float32)]))
         features = content.load(self.bundle, self.device).encode(padded)
         tokens = SemanticTokenizer(self.bundle, self.device).tokens(features)
@@ -108,7 +118,8 @@ class Voice:
         bert = None
         if said.word2ph is not None and self.bundle.bert is not None and self.gpt.config.bert_dim:
             bert = self._bert_features().features(said.norm, said.word2ph)
-        return Spoken(torch.tensor(symbols.ids(said.phones, table)), bert, said.norm)
+        sounds = sum(phone not in symbols.PUNCTUATION for phone in said.phones)
+        return Spoken(torch.tensor(symbols.ids(said.phones, table)), bert, sounds)
 
     def wave(self, codes: Tensor, phones: Tensor, style: Tensor, *, speed: float, seed: int) -> np.ndarray:
         """Codes (S,) of a sentence with its phones (P,) to samples (T,) float32."""
@@ -129,8 +140,3 @@ class Voice:
             self._bert = BertFeatures.load(self.bundle.bert, self.device)
         return self._bert
 
-
-def _mono(reference: Reference, span: Span) -> Tensor:
-    """A stretch of the recording, (T,) float32 at its own rate: the mean of its channels."""
-    wave, _ = files.read(reference.path, mono=True, span=span)
-    return torch.from_numpy(wave)

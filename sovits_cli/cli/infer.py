@@ -1,0 +1,104 @@
+"""`sovits infer`: a recording, a text and a file name in, speech out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sovits_cli.cli.context import Run
+from sovits_cli.cli.options import command, option
+from sovits_cli.events import Chose
+from sovits_cli.report import jsonl, vram
+from sovits_cli.report.console import duration
+
+if TYPE_CHECKING:
+    from sovits_cli.checkpoints.bundle import Bundle
+    from sovits_cli.inference.longform import InferReport
+
+DEFAULT_OUT = Path("out.wav")
+
+
+@command(
+    option("inference.lang"),
+    option("inference.model"),
+    option("inference.seed"),
+    option("inference.speed"),
+    option("inference.pause"),
+    option("inference.top_k"),
+    option("inference.top_p"),
+    option("inference.temperature"),
+    option("inference.repetition_penalty"),
+    option("inference.batch_size"),
+)
+def infer_command(
+    run: Run,
+    ref: Annotated[
+        str | None, typer.Option("--ref", metavar="FILE", help="recording of the voice, 3 s or longer; or builtin:NAME")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", "-t", metavar="FILE", help="text file, - for standard input, builtin:NAME")
+    ] = None,
+    say: Annotated[str | None, typer.Option("--say", metavar="TEXT", help="speak these words")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="audio file: .wav .flac .mp3 .ogg .opus")
+    ] = DEFAULT_OUT,
+    prompt_text: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt-text", metavar="TEXT", help="what is said in the recording; without it: FILE.txt beside it"
+        ),
+    ] = None,
+    srt: Annotated[Path | None, typer.Option("--srt", metavar="FILE", help="write subtitles with times")] = None,
+    gpt: Annotated[Path | None, typer.Option("--gpt", metavar="FILE", help="GPT weights, official .ckpt")] = None,
+    sovits: Annotated[Path | None, typer.Option("--sovits", metavar="FILE", help="SoVITS weights, official .pth")] = None,
+) -> None:
+    """Speak a text in the voice of a recording.
+
+    Texts may be of any length: they are spoken sentence by sentence and written as they are finished. Of a recording
+    over 10 s the best part is the prompt, and the timbre is heard in all of it.
+
+        sovits infer --ref r.wav -t text.txt -o out.wav
+    """
+    from sovits_cli.inference.order import Asked, check
+
+    began_s = time.perf_counter()
+    settings = run.settings.inference
+    order = check(Asked(ref, text, say, prompt_text, out, srt), settings.lang)
+    bundle = _bundle(run, gpt, sovits)
+    run.reporter.emit(Chose("model", bundle.name, bundle.why))
+    run.reporter.emit(Chose("reference", str(ref), order.described))
+    device = run.device
+
+    from sovits_cli.inference.longform import infer
+
+    report = infer(order, settings, bundle, device=device, reporter=run.reporter, began_s=began_s)
+    memory = vram.memory(device)
+    document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
+    run.result(document, text=_told(report, memory))
+
+
+def _bundle(run: Run, gpt: Path | None, sovits: Path | None) -> Bundle:
+    from sovits_cli.checkpoints import bundle
+
+    name, runs = run.settings.inference.model, run.settings.train.out
+    if gpt is None and sovits is None:
+        return bundle.find(name, runs=runs, trained=True)
+    return bundle.from_files(gpt, sovits, name=name, runs=runs)
+
+
+def _plain(report: InferReport) -> dict[str, object]:
+    document = jsonl.plain(report)
+    assert isinstance(document, dict)
+    return document
+
+
+def _told(report: InferReport, memory: vram.MemoryUse) -> str:
+    """What the user reads at the end."""
+    notes = [f"real-time factor {report.real_time_factor:.2f}", f"{memory.kind} {vram.size(memory.peak_bytes)} at most"]
+    notes += [f"{report.retries} tries repeated"] if report.retries else []
+    notes += [f"{len(report.doubtful)} sentences may be wrong"] if report.doubtful else []
+    count = f"{report.sentences} sentence{'s' * (report.sentences != 1)}"
+    return f"{report.out}: {duration(report.seconds)} of speech, {count} ({', '.join(notes)})"

@@ -1,0 +1,185 @@
+"""Lines in, waves out, in order: decoded side by side, checked, and said again where a check fails.
+
+What a line sounds like depends on the seed and its place in the text, not on the batch size. Keeps one window of
+lines in memory. Knows no files and no pauses.
+
+Legend: T samples, P phones, S semantic tokens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sovits_cli.errors import ModelError
+from sovits_cli.inference.script import Line
+from sovits_cli.inference.silence import loud_s, trimmed
+from sovits_cli.inference.voice import Prompt, Voice
+from sovits_cli.models.t2s.decode import MAX_TOKENS, Sampling, T2SRequest, T2SResult, decode_each
+from sovits_cli.terms import SEMANTIC_RATE_HZ
+
+TRIES = 3
+"""How often a line is said until it passes the checks."""
+
+WINDOW_BATCHES = 4
+"""Batches of lines looked at together: a row that becomes free takes the next line of the window."""
+
+FASTEST_PHONES_PER_S = 30.0
+SLOWEST_PHONES_PER_S = 3.0
+BREATH_S = 2.0
+"""A line of P phones lasts between P / fastest and P / slowest + breath seconds, or something is wrong."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How lines are said.
+
+    Args:
+        sampling: how tokens are drawn.
+        seed: decides every draw.
+        speed: above 1 is faster.
+        batch_size: lines decoded side by side.
+    """
+
+    sampling: Sampling
+    seed: int
+    speed: float = 1.0
+    batch_size: int = 8
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line and its sound.
+
+    Args:
+        line: what was to be said.
+        wave: (T,) float32, without silence around it.
+        tries: how often it was said.
+        doubt: what is wrong with the best of them; empty if nothing is.
+    """
+
+    line: Line
+    wave: np.ndarray
+    tries: int
+    doubt: str
+
+
+@dataclass(frozen=True)
+class _Take:
+    wave: np.ndarray
+    doubt: str
+    badness: float
+
+
+class Speaker:
+    """A voice, what it continues and how it sounds; says lines."""
+
+    def __init__(self, voice: Voice, style: Tensor, prompt: Prompt, manner: Manner) -> None:
+        self._voice = voice
+        self._style = style
+        self._prompt = prompt
+        self._manner = manner
+
+    def say(self, lines: Iterable[Line]) -> Iterator[Said]:
+        """Say lines, in order."""
+        waiting = iter(lines)
+        while window := list(islice(waiting, WINDOW_BATCHES * self._manner.batch_size)):
+            yield from self._say_window(window)
+
+    def _say_window(self, window: list[Line]) -> Iterator[Said]:
+        """Say lines side by side; each is given as soon as those before it are done."""
+        said: dict[int, Said] = {}
+        takes: dict[int, _Take] = {}
+        todo, due = window, 0
+        for attempt in range(TRIES):
+            failed = []
+            for line, take in self._takes(todo, attempt):
+                best = min(takes.get(line.index, take), take, key=lambda one: one.badness)
+                if best.doubt and attempt + 1 < TRIES:
+                    takes[line.index] = best
+                    failed.append(line)
+                    continue
+                said[line.index] = Said(line, best.wave, attempt + 1, best.doubt)
+                while due < len(window) and window[due].index in said:
+                    yield said.pop(window[due].index)
+                    due += 1
+            todo = sorted(failed, key=lambda line: line.index)
+
+    def _takes(self, lines: list[Line], attempt: int) -> Iterator[tuple[Line, _Take]]:
+        """Say lines once; they come as they end."""
+        seeds = [derived_seed(self._manner.seed, line.index, attempt) for line in lines]
+        requests = [self._request(line, seed) for line, seed in zip(lines, seeds, strict=True)]
+        ended = decode_each(
+            self._voice.gpt,
+            requests,
+            self._manner.sampling,
+            max_tokens=max((most_tokens(line) for line in lines), default=1),
+            max_rows=self._manner.batch_size,
+        )
+        for index, result in ended:
+            yield lines[index], self._take(lines[index], result, seeds[index])
+
+    def _request(self, line: Line, seed: int) -> T2SRequest:
+        bert = _joined(self._prompt.bert, len(self._prompt.phones), line.spoken.bert, len(line.spoken.phones))
+        return T2SRequest(torch.cat([self._prompt.phones, line.spoken.phones]), bert, self._prompt.tokens, seed)
+
+    def _take(self, line: Line, result: T2SResult, seed: int) -> _Take:
+        """Render a line's tokens and judge them. Tokens past the line's own limit count as not ended."""
+        codes = result.codes[: most_tokens(line)]
+        ended = result.ended and len(codes) == len(result.codes)
+        if not len(codes):
+            return _Take(np.zeros(0, np.float32), "nothing was said", math.inf)
+        phones = line.spoken.phones
+        whole = self._voice.wave(codes, phones, self._style, speed=self._manner.speed, seed=seed)
+        if not np.isfinite(whole).all():
+            raise ModelError(
+                f"{self._voice.bundle.sovits} gives samples that are no numbers",
+                hint=f"sovits models verify {self._voice.bundle.sovits}",
+            )
+        heard_s = loud_s(whole, self._voice.rate) * self._manner.speed
+        doubt, badness = _judged(line, len(codes) / SEMANTIC_RATE_HZ, heard_s, ended=ended)
+        return _Take(trimmed(whole, self._voice.rate), doubt, badness)
+
+
+def derived_seed(seed: int, index: int, attempt: int) -> int:
+    """The seed of one try of one line, below 2^63."""
+    digest = hashlib.blake2b(f"{seed}/{index}/{attempt}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def most_tokens(line: Line) -> int:
+    """The most tokens that a line may take."""
+    return min(MAX_TOKENS, math.ceil(_slowest_s(line) * SEMANTIC_RATE_HZ))
+
+
+def _slowest_s(line: Line) -> float:
+    return len(line.spoken.phones) / SLOWEST_PHONES_PER_S + BREATH_S
+
+
+def _judged(line: Line, seconds: float, heard_s: float, *, ended: bool) -> tuple[str, float]:
+    """What is wrong with a try, in words, and how bad it is; ("", 0) if nothing."""
+    shortest_s = line.spoken.sounds / FASTEST_PHONES_PER_S
+    if not ended:
+        return f"it did not end within {seconds:.0f} s", 1.0
+    if heard_s < shortest_s:
+        return f"only {heard_s:.1f} s are heard of about {2 * shortest_s:.1f} s", 2.0 + shortest_s - heard_s
+    return "", 0.0
+
+
+def _joined(first: Tensor | None, first_len: int, second: Tensor | None, second_len: int) -> Tensor | None:
+    """Text features (bert_dim, P) of both parts; a part without any counts as zeros, and None is none at all."""
+    if first is None and second is None:
+        return None
+    width = len(first if first is not None else second)  # type: ignore[arg-type]
+    parts = [
+        torch.zeros(width, length) if part is None else part.cpu()
+        for part, length in ((first, first_len), (second, second_len))
+    ]
+    return torch.cat(parts, dim=1)

@@ -1,0 +1,180 @@
+"""`sovits infer`: an order and a model in, one audio file out, however long; subtitles beside it if asked for.
+
+Sentences are written as they are finished; memory does not grow with the text.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from sovits_cli.audio.files import Writer
+from sovits_cli.audio.merge import Joiner
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.config.schema import InferenceSettings
+from sovits_cli.events import Chose, Note, Progress, Reporter, Warned
+from sovits_cli.inference.engine import Manner, Said, Speaker
+from sovits_cli.inference.order import Order
+from sovits_cli.inference.script import lines
+from sovits_cli.inference.subtitles import SrtWriter
+from sovits_cli.inference.voice import NO_PROMPT, Prompt, Voice
+from sovits_cli.models.t2s.decode import Sampling
+from sovits_cli.text.frontend import excerpt
+from sovits_cli.text.split import PAUSES_S, End
+
+SEEDS = 2**32
+
+
+@dataclass(frozen=True)
+class InferReport:
+    """What was spoken.
+
+    Args:
+        out: the audio file.
+        srt: the subtitles, if asked for.
+        model: that spoke.
+        rate: sample rate of the speech.
+        seconds: of audio.
+        elapsed_s: time it took, loading the model included.
+        real_time_factor: elapsed seconds per second of audio.
+        sentences: how many were spoken.
+        retries: how often one was said again because a check failed.
+        doubtful: sentences that still failed a check the last time.
+        seed: gives the same audio again.
+    """
+
+    out: Path
+    srt: Path | None
+    model: str
+    rate: int
+    seconds: float
+    elapsed_s: float
+    real_time_factor: float
+    sentences: int
+    retries: int
+    doubtful: tuple[str, ...]
+    seed: int
+
+
+def infer(
+    order: Order,
+    settings: InferenceSettings,
+    bundle: Bundle,
+    *,
+    device: str,
+    reporter: Reporter,
+    began_s: float | None = None,
+) -> InferReport:
+    """Speak an order.
+
+    Args:
+        order: checked before.
+        settings: how to speak.
+        bundle: the model.
+        device: where to compute.
+        reporter: hears everything.
+        began_s: `time.perf_counter()` when the work began, if that was before this call.
+
+    Raises:
+        SovitsError: the model cannot speak, or the file cannot be written; no file is left then.
+    """
+    began_s = time.perf_counter() if began_s is None else began_s
+    seed = secrets.randbelow(SEEDS) if settings.seed is None else settings.seed
+    reporter.emit(Chose("seed", str(seed), "drawn; --seed gives the same again" if settings.seed is None else "given"))
+    voice = Voice(bundle, device)
+    prompt = _prompt(voice, order, reporter)
+    speaker = Speaker(voice, voice.style(order.reference), prompt, _manner(settings, seed))
+    script = lines(order.sentences, order.lang, voice.spoken, reporter)
+    with ExitStack() as stack:
+        subtitles = stack.enter_context(SrtWriter(order.srt)) if order.srt is not None else None
+        writer = stack.enter_context(Writer(order.out, rate=voice.rate, channels=1))
+        track = _Track(writer, subtitles, voice.rate, settings.pause, len(order.sentences), reporter)
+        for said in speaker.say(script):
+            track.add(said)
+    seconds, elapsed_s = track.seconds, time.perf_counter() - began_s
+    return InferReport(
+        out=order.out,
+        srt=order.srt,
+        model=bundle.name,
+        rate=voice.rate,
+        seconds=seconds,
+        elapsed_s=elapsed_s,
+        real_time_factor=elapsed_s / max(seconds, 1e-3),
+        sentences=track.count,
+        retries=track.retries,
+        doubtful=tuple(track.doubtful),
+        seed=seed,
+    )
+
+
+class _Track:
+    """The file being written: sentences and pauses in order, subtitles, and what is counted."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        subtitles: SrtWriter | None,
+        rate: int,
+        pause_s: float,
+        total: int,
+        reporter: Reporter,
+    ) -> None:
+        self._writer = writer
+        self._subtitles = subtitles
+        self._joiner = Joiner(rate)
+        self._pause_factor = pause_s / PAUSES_S[End.SENTENCE]
+        self._total = total
+        self._reporter = reporter
+        self.count = self.retries = 0
+        self.doubtful: list[str] = []
+
+    @property
+    def seconds(self) -> float:
+        """Audio so far."""
+        return self._joiner.position_s
+
+    def add(self, said: Said) -> None:
+        """Write one sentence and the pause after it."""
+        start_s = self.seconds
+        for block in self._joiner.clip(said.wave):
+            self._writer.write(block)
+        if self._subtitles is not None:
+            self._subtitles.cue(start_s, self.seconds, said.line.text)
+        for block in self._joiner.pause(said.line.pause_s * self._pause_factor):
+            self._writer.write(block)
+        self.count += 1
+        self.retries += said.tries - 1
+        if said.doubt:
+            self.doubtful.append(said.line.text)
+            self._reporter.emit(
+                Warned(
+                    f"sentence {said.line.index + 1} may be wrong after {said.tries} tries: {said.doubt}: "
+                    f"{excerpt(said.line.text)}",
+                    hint="listen to it; another --seed, or shorter sentences, may help",
+                )
+            )
+        total = max(self._total, self.count)
+        self._reporter.emit(
+            Progress("speaking", self.count, total, "sentences", detail=f"{self.seconds:.0f} s of audio")
+        )
+
+
+def _prompt(voice: Voice, order: Order, reporter: Reporter) -> Prompt:
+    if order.note:
+        reporter.emit(Note(order.note))
+    if order.transcript is None:
+        return NO_PROMPT
+    return voice.prompt(order.reference, order.transcript, order.lang)
+
+
+def _manner(settings: InferenceSettings, seed: int) -> Manner:
+    sampling = Sampling(
+        top_k=settings.top_k or None,
+        top_p=settings.top_p,
+        temperature=settings.temperature,
+        repetition_penalty=settings.repetition_penalty,
+    )
+    return Manner(sampling, seed, speed=settings.speed, batch_size=settings.batch_size)

@@ -1,0 +1,123 @@
+"""What is to be spoken, how and where to, checked before any network is loaded. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sovits_cli.audio.files import check_suffix
+from sovits_cli.errors import TextError, UsageError
+from sovits_cli.inference import examples, reference, texts
+from sovits_cli.inference.reference import Reference
+from sovits_cli.text.frontend import language
+from sovits_cli.text.split import Sentence, sentences
+
+TRANSCRIPT_SUFFIX = ".txt"
+
+
+@dataclass(frozen=True)
+class Order:
+    """One call of `sovits infer`.
+
+    Args:
+        sentences: the text, cut.
+        lang: its language.
+        reference: the voice.
+        transcript: what is said in the reference's window; None: it is only heard for its timbre.
+        note: what the user should know of that choice, or nothing.
+        out: the audio file to write.
+        srt: subtitles to write, or None.
+    """
+
+    sentences: list[Sentence]
+    lang: str
+    reference: Reference
+    transcript: str | None
+    note: str
+    out: Path
+    srt: Path | None
+
+    @property
+    def described(self) -> str:
+        """Which parts of the reference are heard, and what for."""
+        use = "timbre and prompt" if self.transcript is not None else "timbre; a transcript would make it a prompt too"
+        return f"{self.reference.described}: {use}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was typed: `text` is a file, `-` or `builtin:NAME`; `say` the words themselves."""
+
+    ref: str | None
+    text: str | None
+    say: str | None
+    prompt_text: str | None
+    out: Path
+    srt: Path | None
+
+
+def check(asked: Asked, lang: str) -> Order:
+    """Read and check everything but the model.
+
+    Raises:
+        UsageError: something is missing, said twice, or would overwrite an input.
+        AudioError: the reference cannot be used.
+        TextError: the text or its language cannot be used.
+    """
+    if asked.ref is None:
+        raise UsageError("no voice: --ref was not given", hint=f"--ref RECORDING, or {_example_voice()}")
+    ref = examples.resolve(asked.ref, examples.VOICE_SUFFIX)
+    check_suffix(asked.out)
+    _refuse_collisions(asked, ref)
+    language(lang)
+    spoken = sentences(_text(asked), lang)
+    found = reference.find(ref)
+    transcript, note = _transcript(asked.prompt_text, found)
+    return Order(spoken, lang, found, transcript, note, asked.out, asked.srt)
+
+
+def _text(asked: Asked) -> str:
+    if (asked.text is None) == (asked.say is None):
+        both = "both -t and --say were given" if asked.say is not None else "neither -t nor --say was given"
+        raise UsageError(f"nothing clear to speak: {both}", hint='-t text.txt, or --say "Hello there."')
+    text = asked.say if asked.say is not None else texts.read(str(asked.text))
+    if not text.strip():
+        source = "--say" if asked.say is not None else asked.text
+        raise TextError(f"there is nothing to speak: {source} is empty", hint='-t text.txt, or --say "Hello there."')
+    return text
+
+
+def _transcript(given: str | None, found: Reference) -> tuple[str | None, str]:
+    """The reference's words, and what to tell the user: they are of use only for a window that is the whole of it."""
+    text = given
+    if text is None:
+        beside = found.path.with_suffix(TRANSCRIPT_SUFFIX)
+        text = texts.read(str(beside)) if beside.is_file() else ""
+    if not text.strip():
+        return None, ""
+    if not found.is_whole:
+        return None, (
+            f"the transcript of {found.path.name} is not used: it is of all {found.seconds:.0f} s, "
+            f"and a prompt holds at most {reference.LONGEST_S:.0f} s"
+        )
+    return text.strip(), ""
+
+
+def _refuse_collisions(asked: Asked, ref: Path) -> None:
+    """No output may be an input, or the other output."""
+    inputs = {"--ref": ref}
+    if asked.text is not None and asked.text != texts.STDIN:
+        inputs["-t"] = examples.resolve(asked.text, examples.TEXT_SUFFIX)
+    taken = {path.resolve(): flag for flag, path in inputs.items()}
+    for flag, path in (("-o", asked.out), ("--srt", asked.srt)):
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise UsageError(
+                f"{flag} {path} is the file of {taken[path.resolve()]} too", hint=f"name another file after {flag}"
+            )
+        taken[path.resolve()] = flag
+
+
+def _example_voice() -> str:
+    return f"--ref {examples.PREFIX}{examples.names(examples.VOICE_SUFFIX)[0]}"
