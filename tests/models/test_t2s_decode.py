@@ -203,6 +203,15 @@ def test_training_mode_is_refused():
         decode(small().train(), MIXED[:1], SAMPLING)
 
 
+def test_decoding_between_training_steps():
+    model, asked = small(), request(3)
+    before = decode(model, [asked], SAMPLING, max_tokens=20)
+    batch = (asked.phones[None], torch.ones(1, len(asked.phones)).bool(), asked.bert[None], asked.prompt[None])
+    loss = model.train()(*batch, torch.tensor([len(asked.prompt)])).loss
+    loss.backward()
+    assert _codes(decode(model.eval(), [asked], SAMPLING, max_tokens=20)) == _codes(before)
+
+
 def test_noise_is_the_rows_own():
     many = RowNoise(3, 7, CPU)
     for row in range(3):

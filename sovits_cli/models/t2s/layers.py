@@ -63,7 +63,8 @@ class SinePosition(nn.Module):
         """Give what position p adds: alpha times row p of the table, (length, D)."""
         if self.table.shape[0] < length:
             rows = max(length, 2 * self.table.shape[0])
-            self.table = sine_table(rows, self.width).to(self.alpha.device)
+            with torch.inference_mode(False):  # training may need it after decoding made it
+                self.table = sine_table(rows, self.width).to(self.alpha.device)
         return self.alpha * self.table[:length].to(dtype or self.alpha.dtype)
 
 

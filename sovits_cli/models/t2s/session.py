@@ -20,6 +20,7 @@ from sovits_cli.models.t2s.request import T2SRequest
 class Session:
     """Rows of one decoding. `logits` (B, V) float32 always belongs to the next token of each row."""
 
+    @torch.inference_mode()
     def __init__(self, model: Text2Semantic, *, rows: int, positions: int) -> None:
         """Make room for `rows` utterances of at most `positions` phones, prompt tokens and new tokens together."""
         assert not model.training, "decoding needs model.eval()"
@@ -34,6 +35,7 @@ class Session:
         self._cache = KVCache(size, device=weight.device, dtype=weight.dtype)
         self.logits = torch.zeros(rows, config.vocab, device=weight.device)
 
+    @torch.inference_mode()
     def read(self, row: int, request: T2SRequest) -> None:
         """Put a request, checked before, into a row that is free or given up; its first logits are ready after."""
         device, dtype = self._embedding.device, self._embedding.dtype
@@ -44,12 +46,14 @@ class Session:
         self.logits[row] = self._stack.logits(hidden[None])[0]
         self._position[row] = audio.shape[1]
 
+    @torch.inference_mode()
     def push(self, tokens: Tensor) -> None:
         """Append one token (B,) to each row and renew `logits`."""
         x = self._embedding[tokens] + self._offsets[self._position]
         self._position += 1
         self.logits = self._stack.logits(self._stack.step(x, self._cache))
 
+    @torch.inference_mode()
     def keep(self, order: Sequence[int]) -> None:
         """Keep these rows, in this order (see `KVCache.keep`); the others are forgotten."""
         index = torch.tensor(order, dtype=torch.long, device=self._position.device)
