@@ -53,8 +53,8 @@ class ContentStep(Step[np.ndarray]):
         return self._experiment.content_path(clip.name).is_file()
 
     def prepare(self, clip: Clip) -> np.ndarray:
-        """Decode and resample: (T,) at 16 kHz."""
-        return soxr_resample(mixed(clip), DATASET_RATE_HZ, SSL_RATE_HZ)
+        """Decode, resample and scale: (T,) at 16 kHz."""
+        return soxr_resample(mixed(clip), DATASET_RATE_HZ, SSL_RATE_HZ) * np.float32(self._models.content_scale)
 
     def finish(self, clip: Clip, prepared: np.ndarray) -> Any:
         """Encode and store (1, C, F)."""
@@ -70,9 +70,8 @@ class ContentStep(Step[np.ndarray]):
         self._store(clip, features, found=False)
 
     def _encode(self, samples: np.ndarray) -> Tensor:
-        wave = torch.from_numpy(samples) * self._models.content_scale
-        features = self._models.encode(wave)
-        if not bool(torch.isfinite(features).all()):
+        features = self._models.encode(torch.from_numpy(samples))
+        if not np.isfinite(features.numpy()).all():
             raise DatasetError("the content encoder gives no numbers (NaN) for this recording")
         return features
 

@@ -38,6 +38,8 @@ class BundleModels:
     @cached_property
     def content_key(self) -> str:
         """Digest of the content encoder's files."""
+        if self._bundle.content is None:
+            raise ModelError(f"{self._bundle.name} has no content encoder", hint="sovits models list")
         return digests.of_place(self._bundle.content)
 
     @cached_property
