@@ -17,7 +17,7 @@ from sovits_cli.checkpoints.bundle import CODEBOOK, FROZEN_PARTS, Bundle, frozen
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.checkpoints.report import load_into
 from sovits_cli.config.schema import Section, Settings
-from sovits_cli.errors import ModelError, SettingsError
+from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter
 from sovits_cli.models.discriminators import PERIODS, Discriminators
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig

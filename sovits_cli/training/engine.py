@@ -122,3 +122,8 @@ def runnable(precision: Precision, device: torch.device) -> Precision:
     if precision is Precision.BF16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise SettingsError("train.precision: this GPU has no bf16", hint="sovits train --precision 16-mixed (or 32)")
     return precision
+
+
+def slow_bf16(device: torch.device) -> bool:
+    """Whether this is a CPU without bf16 instructions: it computes bf16 right, but many times slower than float32."""
+    return device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -23,10 +23,10 @@ from sovits_cli.data.collate import collate_gpt, collate_sovits
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, SovitsLimits
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, SettingsError, UsageError
-from sovits_cli.events import Chose, Note, Reporter, Warned
+from sovits_cli.events import Chose, Event, Note, Reporter, Warned
 from sovits_cli.terms import Precision, Stage
 from sovits_cli.training import build, material
-from sovits_cli.training.engine import Engine, runnable
+from sovits_cli.training.engine import Engine, runnable, slow_bf16
 from sovits_cli.training.export import Exporter
 from sovits_cli.training.journal import Journal
 from sovits_cli.training.loop import Calendar, Fingerprints, Outcome, Run
@@ -83,7 +83,7 @@ class Job:
         restart: forget saved states.
         stop: the wish to stop.
         reporter: hears everything.
-        said: notes that are told once.
+        said: events that are told once a run.
     """
 
     settings: Settings
@@ -97,7 +97,13 @@ class Job:
     restart: bool
     stop: StopRequest
     reporter: Reporter
-    said: list[str] = field(default_factory=list)
+    said: list[Event] = field(default_factory=list)
+
+    def say_once(self, event: Event) -> None:
+        """Report an event that both stages would report."""
+        if event not in self.said:
+            self.said.append(event)
+            self.reporter.emit(event)
 
 
 def train(
@@ -149,7 +155,7 @@ def train(
 def train_gpt(job: Job) -> Outcome:
     """The GPT stage."""
     settings = job.settings
-    engine = _engine(job, settings.train.precision)
+    engine = _engine(job, settings.train.precision, asked=job.given("train.precision"))
     _seed(settings.train.seed)
     model = engine.place(build.gpt(job.base, settings))
     if job.given("data.pad_val") and settings.data.pad_val != model.config.eos:
@@ -189,7 +195,8 @@ def train_gpt(job: Job) -> Outcome:
 def train_sovits(job: Job) -> Outcome:
     """The SoVITS stage."""
     settings, own = job.settings, job.settings.sovits.train
-    engine = _engine(job, own.precision or settings.train.precision)
+    asked = own.precision is not None or job.given("train.precision")
+    engine = _engine(job, own.precision or settings.train.precision, asked=asked)
     seed = settings.train.seed if own.seed is None else own.seed
     _seed(seed)
     model = engine.place(build.synthesizer(job.base, settings, job.reporter))
@@ -249,13 +256,15 @@ STAGES: dict[Stage, Callable[[Job], Outcome]] = {
 """The table of trainings, in the order in which they run."""
 
 
-def _engine(job: Job, precision: Precision) -> Engine:
-    """The engine of a stage; that another precision has to do is said once a run."""
-    used = runnable(precision, job.device)
-    note = f"precision {precision.value} runs as {used.value} on {job.device.type}: float16 training needs CUDA"
-    if used is not precision and note not in job.said:
-        job.said.append(note)
-        job.reporter.emit(Note(note))
+def _engine(job: Job, wanted: Precision, *, asked: bool) -> Engine:
+    """The engine of a stage. What was asked for is done; the default of float16 is float32 on a CPU. Said once."""
+    kind = job.device.type
+    used = runnable(wanted, job.device) if asked or kind == "cuda" else Precision.FULL
+    if used is not wanted:
+        why = "float16 training needs CUDA" if asked else "the default where there is no CUDA"
+        job.say_once(Note(f"precision {wanted.value} runs as {used.value} on {kind}: {why}"))
+    if used is Precision.BF16 and slow_bf16(job.device):
+        job.say_once(Warned("this CPU has no bf16 instructions: training will be many times slower", "--precision 32"))
     return Engine(job.device, used)
 
 
