@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, option
+from sovits_cli.config.schema import PrepSettings
 from sovits_cli.errors import UsageError
 from sovits_cli.events import Chose
 from sovits_cli.report.plots import draw, total
@@ -75,7 +77,11 @@ def _default_source(slices: Path) -> Path:
 
 def _reference(asked: str | None, name: str) -> str:
     """What finds the model again: the folder if one was named, else its name."""
-    return str(Path(asked).resolve()) if asked and Path(asked).exists() else name
+    from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE
+
+    place = Path(asked) if asked else None
+    is_folder = place is not None and any((place / file).is_file() for file in (MODEL_FILE, VOICE_FILE))
+    return str(place.resolve()) if place is not None and is_folder else name
 
 
 def _told(report: PrepReport) -> str:
@@ -84,4 +90,5 @@ def _told(report: PrepReport) -> str:
     notes = [f"features of {report.model}"]
     notes += [f"{report.reused} as they were"] if report.reused else []
     notes += [f"{len(report.left_out)} left out"] if report.left_out else []
-    return f"{report.dataset}: {counts} ({'; '.join(notes)})\n{draw(report.lengths)}\nnext: sovits train"
+    place = "" if report.dataset == PrepSettings().out else f" {shlex.quote(str(report.dataset))}"
+    return f"{report.dataset}: {counts} ({'; '.join(notes)})\n{draw(report.lengths)}\nnext: sovits train{place}"

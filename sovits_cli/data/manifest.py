@@ -108,9 +108,11 @@ def write_list(path: Path, utterances: Iterable[Utterance]) -> None:
 
 
 def language_code(found: str, default: str) -> str:
-    """Turn a code of a list into ours, in any case; `default` where the list says nothing. Raises TextError."""
+    """Turn a code in any case into ours; `default` stands where a list says none. Raises TextError."""
     code = found.strip().lower()
-    return default if code in _UNSAID else frontend.language(_OFFICIAL_CODES.get(code, code)).code
+    if code in _UNSAID:
+        code = default.strip().lower()
+    return frontend.language(_OFFICIAL_CODES.get(code, code)).code
 
 
 def read_text(path: Path) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from sovits_cli.data.layout import Experiment, LeftOut
 from sovits_cli.data.manifest import Manifest, Utterance, language_code, read_list, read_text
 from sovits_cli.errors import DatasetError, TextError
-from sovits_cli.text import frontend
 
 TRANSCRIPT_SUFFIXES = (".txt", ".lab")
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64")
@@ -32,10 +31,10 @@ def read(source: Path, language: str) -> Manifest:
         TextError: unknown language.
         DatasetError: nothing there that can be used, or two recordings of one name.
     """
-    frontend.language(language)
+    code = language_code(language, language)
     if not source.exists():
         raise DatasetError(f"{source} does not exist", hint="sovits prep FOLDER, or a .list file")
-    found = _from_folder(source, language) if source.is_dir() else _from_file(source, language)
+    found = _from_folder(source, code) if source.is_dir() else _from_file(source, code)
     return found.checked()
 
 

@@ -38,7 +38,7 @@ def test_the_chain_needs_no_path(model, empty_folder):
     assert told[0].startswith("dataset: slices -> dataset")
     assert told[1] == "model: v2 (the newest installed model)"
     assert "2 clips" in result.stdout
-    assert "next: sovits train" in result.stdout
+    assert result.stdout.endswith("next: sovits train\n")
     info = Experiment(empty_folder / "dataset").read_info()
     assert (info.model, info.items) == ("v2", 2)
 
@@ -48,6 +48,11 @@ def test_json(model, empty_folder):
     report = json.loads(prep("in", "--out", "made", "--json").stdout)
     assert (report["clips"], report["dataset"], report["languages"]) == (2, "made", ["en"])
     assert sum(bucket["clips"] for bucket in report["lengths"]) == 2
+
+
+def test_what_to_type_next_names_another_folder(model, empty_folder):
+    spoken_folder(empty_folder / "in", 1)
+    assert prep("in", "--out", "my voice").stdout.endswith("next: sovits train 'my voice'\n")
 
 
 def test_some_left_out_is_exit_code_7(model, empty_folder):
@@ -70,6 +75,13 @@ def test_a_model_named_by_its_folder_is_found_again(model, empty_folder):
     spoken_folder(empty_folder / "in", 1)
     assert prep("in", "--model", model).exit_code == 0
     assert Experiment(empty_folder / "dataset").read_info().model == str(model)
+
+
+def test_a_folder_that_happens_to_have_the_name_of_a_model(model, empty_folder):
+    (empty_folder / "v2").mkdir()
+    spoken_folder(empty_folder / "in", 1)
+    assert prep("in", "--model", "v2").exit_code == 0
+    assert Experiment(empty_folder / "dataset").read_info().model == "v2"
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,16 @@ def test_unknown_language(tmp_path):
         sources.read(spoken_folder(tmp_path), "klingon")
 
 
+@pytest.mark.parametrize("code", ["auto", ""])
+def test_a_language_must_be_said(tmp_path, code):
+    with pytest.raises(TextError, match="unknown language"):
+        sources.read(spoken_folder(tmp_path), code)
+
+
+def test_language_codes_in_any_case(tmp_path):
+    assert sources.read(spoken_folder(tmp_path), "EN").utterances[0].language == "en"
+
+
 def test_slices(tmp_path):
     spoken_folder(tmp_path, 3)
     rows = [
