@@ -20,7 +20,7 @@ from sovits_cli.errors import ModelError
 
 N = TypeVar("N", bound=nn.Module)
 
-_RANDOM = (torch.Tensor.normal_, torch.Tensor.uniform_)
+_RANDOM = (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
 _MAKERS = (torch.empty, torch.zeros, torch.ones, torch.randn, torch.rand)
 _SPARE_VALUES, _SPARE_TIMES = 16 << 20, 4
 """A network may make this many values, and so many times those of its file, while it is built."""
@@ -97,7 +97,7 @@ class _Frugal(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if func in _RANDOM:
-            return args[0]
+            return args[0] if args else (kwargs or {})["tensor"]
         if func in _MAKERS:
             self._left -= prod(args[0] if isinstance(args[0], Sequence) else args)
             if self._left < 0:

@@ -35,7 +35,6 @@ VOICE_FILE = "voice.json"
 MODEL_FILE = "model.json"
 """In `<models dir>/<name>/`: an installed model."""
 
-BUNDLED_DEFAULT = "mini"
 _MAX_BASES = 16
 """A voice tuned from a voice tuned from a voice …"""
 
@@ -60,7 +59,7 @@ class Bundle:
         name: as the user calls it.
         version: row of the version table.
         gpt, sovits: model files, official or ours.
-        content: content encoder, a file or a folder.
+        content: content encoder, a file or a folder; None: there is none, so recordings have no semantic tokens.
         bert: text encoder folder, or None where the GPT takes no text features.
         origin: where it was found.
         why: half a sentence for the user: why this one.
@@ -70,7 +69,7 @@ class Bundle:
     version: ModelVersion
     gpt: Path
     sovits: Path
-    content: Path
+    content: Path | None
     bert: Path | None
     origin: Origin
     why: str
@@ -83,7 +82,7 @@ class Bundle:
     @property
     def size_bytes(self) -> int:
         """All its files together."""
-        places = [self.gpt, self.sovits, self.content, *([self.bert] if self.bert else [])]
+        places = [place for place in (self.gpt, self.sovits, self.content, self.bert) if place is not None]
         files = {file for place in places for file in ([place] if place.is_file() else place.rglob("*"))}
         return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -119,7 +118,7 @@ def from_files(
     """Take a GPT or a SoVITS file, or both, and find what goes with them.
 
     The content and text encoders, and the file that is not given, come from the named model, or else from the newest
-    one of the same version.
+    one of the same version. Two files that no model goes with speak without encoders.
 
     Raises:
         ModelError: a file is no such model, they do not belong together, or nothing that goes with them is found.
@@ -129,10 +128,19 @@ def from_files(
         chosen = replace(base, gpt=gpt or base.gpt, why=base.why if gpt is None else f"{gpt.name} with {base.name}")
     else:
         row = read_sovits(sovits).version
-        base = find(name, runs=runs, trained=trained) if name is not None else _of_version(row, runs)
-        chosen = replace(base, version=row, sovits=sovits, gpt=gpt or base.gpt, why=f"with the encoders of {base.name}")
+        above = find(name, runs=runs, trained=trained) if name is not None else _of_version(row, runs)
+        if above is not None:
+            why = f"with the encoders of {above.name}"
+            chosen = replace(above, version=row, sovits=sovits, gpt=gpt or above.gpt, why=why)
+        elif gpt is not None:
+            chosen = Bundle("", row, gpt, sovits, None, None, "files", "without a content encoder: none is installed")
+        else:
+            raise ModelError(
+                f"no installed model has the {row.content} content encoder that a {row.name} file needs",
+                hint=f"give the GPT too: --gpt FILE; or put a model into {models_dir()}",
+            )
     _check_together(chosen)
-    return replace(chosen, name=(sovits or gpt or base.sovits).stem, origin="files")
+    return replace(chosen, name=(sovits or gpt or chosen.sovits).stem, origin="files")
 
 
 def everything(runs: Path = Path("runs")) -> tuple[list[Bundle], list[ModelError]]:
@@ -275,17 +283,11 @@ def _bundled(folder: Path) -> Bundle:
     return Bundle(folder.name, row, gpt, sovits, content, None, "bundled", "")
 
 
-def _of_version(row: ModelVersion, runs: Path) -> Bundle:
+def _of_version(row: ModelVersion, runs: Path) -> Bundle | None:
     """Find the newest model of this version, or one with the same content encoder; trained voices come last."""
     found, _ = everything(runs)
     ranked = sorted(found, key=lambda bundle: (bundle.version != row, bundle.origin == "trained"))
-    for bundle in ranked:
-        if bundle.version.content is row.content:
-            return bundle
-    raise ModelError(
-        f"no installed model has the {row.content} content encoder that a {row.name} file needs",
-        hint=f"put one into {models_dir()}; sovits models list",
-    )
+    return next((bundle for bundle in ranked if bundle.version.content is row.content), None)
 
 
 def _check_together(bundle: Bundle) -> None:
@@ -313,7 +315,7 @@ def _newest(parent: Path, file: str) -> list[Path]:
 def _bundled_folders() -> list[Path]:
     parent = package_dir() / "checkpoints" / "bundled"
     folders = [folder for folder in parent.iterdir() if folder.is_dir()] if parent.is_dir() else []
-    return sorted(folders, key=lambda folder: (folder.name != BUNDLED_DEFAULT, folder.name))
+    return sorted(folders)
 
 
 def _json(place: Path) -> dict[str, Any]:

@@ -147,3 +147,11 @@ def test_missing_weights_of_a_right_model(tmp_path):
     official.write_sovits(path, file.weight, config.to_official(), info="x", version=file.version)
     with pytest.raises(ModelError, match=r"does not fit a Synthesizer: \d+ missing \(enc_p\."):
         sovits_model(path)
+
+
+def test_loading_draws_no_random_numbers(tmp_path):
+    path = tmp_path / "a.ckpt"
+    synthetic.write_gpt(path, synthetic.TINY_GPT)
+    before = torch.get_rng_state()
+    gpt_model(path)
+    assert torch.equal(torch.get_rng_state(), before)
