@@ -1,0 +1,93 @@
+"""The stages of `sovits train` on the recorded batches: the losses they minimise are the official trainer's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from sovits_cli.data.collate import GptBatch, SovitsBatch
+from sovits_cli.models.discriminators import Discriminators
+from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
+from sovits_cli.training.t2s import GptStage
+from tests.parity import golden, s1
+from tests.parity.acoustic import fill, synthesizer, tensors
+
+LOSS = 2e-4
+LAYOUTS = ["right_padded", "left_padded", "equal_phones"]
+PERIODS = (2, 3, 5, 7, 11, 17, 23)
+
+
+def unused(*_):
+    raise AssertionError("nothing is exported here")
+
+
+def without_dropout(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif hasattr(module, "dropout"):
+            module.dropout = 0.0
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("path", golden.files("s1_train"))
+def test_gpt_loss_is_the_official_one_per_token(path: Path, layout: str) -> None:
+    data = s1.load(path)
+    network = s1.build(data)
+    without_dropout(network)
+    stage = GptStage(network, optimizer="adamw", schedule=Schedule(1e-3), export=unused, count_padding=True)
+    phones, lens, bert, codes, code_lens = tensors(
+        {key: data[f"{layout}/{key}"] for key in ("phones", "phone_lens", "bert", "semantic", "semantic_lens")},
+        "phones",
+        "phone_lens",
+        "bert",
+        "semantic",
+        "semantic_lens",
+    )
+    official_keep = torch.arange(phones.shape[1]) >= phones.shape[1] - lens[:, None]
+    batch = GptBatch(phones, lens, official_keep, codes, code_lens, bert)
+    stage.train()
+    found = stage.losses(batch)
+    tokens = stage.weight(batch)
+    assert tokens == float((code_lens + 1).sum())
+    assert found.totals["gpt"].item() * tokens == pytest.approx(float(data[f"{layout}/loss"]), rel=LOSS)
+    assert found.metrics["top3"].item() == pytest.approx(float(data[f"{layout}/acc"]), abs=1e-6)
+    with torch.no_grad():
+        held_out = stage.evaluate(batch)
+    assert held_out["loss"].item() * tokens == pytest.approx(float(data[f"{layout}/eval_loss"]), rel=LOSS)
+
+
+@pytest.fixture(scope="module", params=golden.files("s2_train"))
+def sovits_losses(request):
+    recorded = golden.load(request.param)
+    network = synthesizer(recorded, posterior=True)
+    without_dropout(network)
+    scores = [name for name in recorded if name.startswith("disc/real_scores")]
+    judges = fill(Discriminators(PERIODS[: len(scores) - 1]), int(recorded["seed"]))
+    stage = SovitsStage(network, judges, weights=Weights(), rule=AdamWRule(), schedule=Schedule(1e-4), export=unused)
+    ssl, spec, spec_lens, wave, text, text_lens, noise, starts = tensors(
+        recorded, "ssl", "spec", "spec_lengths", "wav", "text", "text_lengths", "noise", "ids_slice"
+    )
+    batch = SovitsBatch(ssl, spec, spec_lens, wave, spec_lens * network.config.hop_length, text, text_lens)
+    stage.train()
+    return recorded, stage, stage.losses(batch, noise=noise, starts=starts)
+
+
+@pytest.mark.parametrize(
+    ("ours", "official"),
+    [("mel", "mel"), ("kl", "kl"), ("gen", "gen"), ("fm", "fm"), ("loss", "gen_all"), ("disc", "disc")],
+)
+def test_sovits_losses_are_the_official_ones(sovits_losses, ours: str, official: str) -> None:
+    recorded, _, found = sovits_losses
+    assert found.metrics[ours].item() == pytest.approx(float(recorded[f"loss/{official}"]), rel=LOSS)
+
+
+def test_sovits_gradients_are_the_official_ones(sovits_losses) -> None:
+    """Both players from one forward pass: neither gets a gradient of the other's loss."""
+    recorded, stage, found = sovits_losses
+    for index, (player, key) in enumerate(zip(stage.players, ("gen", "disc"), strict=True)):
+        found.totals[player.name].backward(inputs=player.parameters, retain_graph=index == 0)
+        norm = torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in player.parameters if p.grad is not None]))
+        assert norm.item() == pytest.approx(float(recorded[f"grad/{key}_total_norm"]), rel=2e-3)
