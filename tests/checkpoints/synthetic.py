@@ -43,6 +43,10 @@ TINY_SOVITS = SovitsConfig(
     flow_couplings=2,
     flow_layers=1,
     posterior_layers=2,
+    resblock_kernel_sizes=(3,),
+    resblock_dilation_sizes=((1, 3),),
+    upsample_rates=(10, 8, 8),
+    upsample_kernel_sizes=(16, 16, 16),
     upsample_initial_channel=32,
 )
 TINY_HUBERT = HubertConfig(
