@@ -53,7 +53,9 @@ def infer_command(
     ] = None,
     srt: Annotated[Path | None, typer.Option("--srt", metavar="FILE", help="write subtitles with times")] = None,
     gpt: Annotated[Path | None, typer.Option("--gpt", metavar="FILE", help="GPT weights, official .ckpt")] = None,
-    sovits: Annotated[Path | None, typer.Option("--sovits", metavar="FILE", help="SoVITS weights, official .pth")] = None,
+    sovits: Annotated[
+        Path | None, typer.Option("--sovits", metavar="FILE", help="SoVITS weights, official .pth")
+    ] = None,
 ) -> None:
     """Speak a text in the voice of a recording.
 

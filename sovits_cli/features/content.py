@@ -18,7 +18,7 @@ from sovits_cli.checkpoints import ours, published
 from sovits_cli.checkpoints.build import build, usable_config
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.recognise import ModelKind
-from sovits_cli.errors import AudioError
+from sovits_cli.errors import AudioError, ModelError
 from sovits_cli.models.hubert import UNUSED_KEYS, Hubert, HubertConfig
 from sovits_cli.terms import SSL_RATE_HZ
 from sovits_cli.versions import ContentKind
@@ -80,8 +80,13 @@ def load(bundle: Bundle, device: torch.device | str = "cpu") -> ContentEncoder:
     """Load the content encoder of a model.
 
     Raises:
-        ModelError: its files are missing, broken, or of another kind.
+        ModelError: it has none, or its files are missing, broken, or of another kind.
     """
+    if bundle.content is None:
+        raise ModelError(
+            f"{bundle.name} has no {bundle.version.content} content encoder: recordings cannot be read with it",
+            hint="install a model of its version; sovits models list",
+        )
     return LOADERS[bundle.version.content](bundle.content, torch.device(device))
 
 

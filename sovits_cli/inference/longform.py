@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from sovits_cli.audio.files import Writer
 from sovits_cli.audio.merge import Joiner
@@ -26,6 +29,9 @@ from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.split import PAUSES_S, End
 
 SEEDS = 2**32
+
+SMALL_PARAMETERS = 20_000_000
+"""Of both networks. `mini` has about 6 million, the official ones above 100."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ def infer(
     speaker = Speaker(voice, voice.style(order.reference), prompt, _manner(settings, seed))
     script = lines(order.sentences, order.lang, voice.spoken, reporter)
     with ExitStack() as stack:
+        stack.enter_context(_few_threads(voice))
         subtitles = stack.enter_context(SrtWriter(order.srt)) if order.srt is not None else None
         writer = stack.enter_context(Writer(order.out, rate=voice.rate, channels=1))
         track = _Track(writer, subtitles, voice.rate, settings.pause, len(order.sentences), reporter)
@@ -138,6 +145,8 @@ class _Track:
 
     def add(self, said: Said) -> None:
         """Write one sentence and the pause after it."""
+        if said.doubt:
+            self._warn(said)
         start_s = self.seconds
         for block in self._joiner.clip(said.wave):
             self._writer.write(block)
@@ -147,27 +156,41 @@ class _Track:
             self._writer.write(block)
         self.count += 1
         self.retries += said.tries - 1
-        if said.doubt:
-            self.doubtful.append(said.line.text)
-            self._reporter.emit(
-                Warned(
-                    f"sentence {said.line.index + 1} may be wrong after {said.tries} tries: {said.doubt}: "
-                    f"{excerpt(said.line.text)}",
-                    hint="listen to it; another --seed, or shorter sentences, may help",
-                )
-            )
         total = max(self._total, self.count)
         self._reporter.emit(
             Progress("speaking", self.count, total, "sentences", detail=f"{self.seconds:.0f} s of audio")
         )
 
+    def _warn(self, said: Said) -> None:
+        """Name a sentence that may be wrong; what to do about it is said once."""
+        hint = "" if self.doubtful else "listen to it; another --seed, or shorter sentences, may help"
+        self.doubtful.append(said.line.text)
+        what = f"sentence {said.line.index + 1} at {self.seconds:.0f} s may be wrong after {said.tries} tries"
+        self._reporter.emit(Warned(f"{what}: {said.doubt}: {excerpt(said.line.text)}", hint=hint))
+
 
 def _prompt(voice: Voice, order: Order, reporter: Reporter) -> Prompt:
+    """What the GPT continues. A transcript found beside the recording is no reason to fail, one typed is."""
     if order.note:
         reporter.emit(Note(order.note))
     if order.transcript is None:
         return NO_PROMPT
+    if voice.bundle.content is None and not order.transcript_typed:
+        reporter.emit(Note("the transcript of the reference is not used: there is no content encoder for this model"))
+        return NO_PROMPT
     return voice.prompt(order.reference, order.transcript, order.lang)
+
+
+@contextmanager
+def _few_threads(voice: Voice) -> Iterator[None]:
+    """One thread for a small model on a CPU: handing out its work costs more than it saves, above all on a busy one."""
+    before = torch.get_num_threads()
+    if voice.device.type == "cpu" and voice.parameters < SMALL_PARAMETERS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _manner(settings: InferenceSettings, seed: int) -> Manner:

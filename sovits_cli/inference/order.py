@@ -24,6 +24,7 @@ class Order:
         lang: its language.
         reference: the voice.
         transcript: what is said in the reference's window; None: it is only heard for its timbre.
+        transcript_typed: it was given on the command line, not found beside the reference.
         note: what the user should know of that choice, or nothing.
         out: the audio file to write.
         srt: subtitles to write, or None.
@@ -33,6 +34,7 @@ class Order:
     lang: str
     reference: Reference
     transcript: str | None
+    transcript_typed: bool
     note: str
     out: Path
     srt: Path | None
@@ -73,7 +75,7 @@ def check(asked: Asked, lang: str) -> Order:
     spoken = sentences(_text(asked), lang)
     found = reference.find(ref)
     transcript, note = _transcript(asked.prompt_text, found)
-    return Order(spoken, lang, found, transcript, note, asked.out, asked.srt)
+    return Order(spoken, lang, found, transcript, asked.prompt_text is not None, note, asked.out, asked.srt)
 
 
 def _text(asked: Asked) -> str:

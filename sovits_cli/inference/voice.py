@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,7 +18,6 @@ from sovits_cli.audio.mel import magnitude
 from sovits_cli.audio.resample import sinc_resample
 from sovits_cli.checkpoints.bundle import Bundle, gpt_model, sovits_model
 from sovits_cli.features import content
-from sovits_cli.features.bert import BertFeatures
 from sovits_cli.features.semantic import SemanticTokenizer
 from sovits_cli.inference.reference import Reference
 from sovits_cli.models.sovits.synthesizer import Synthesizer
@@ -24,6 +25,9 @@ from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import SSL_RATE_HZ
 from sovits_cli.text import symbols
 from sovits_cli.text.frontend import pronounce
+
+if TYPE_CHECKING:
+    from sovits_cli.features.bert import BertFeatures
 
 PROMPT_TAIL_SAMPLES = 9600
 """Silence that the official program puts after a prompt: 0.3 s counted at 32 kHz, heard at 16 kHz."""
@@ -88,6 +92,11 @@ class Voice:
         """Sample rate of the speech."""
         return self.sovits.config.sampling_rate
 
+    @property
+    def parameters(self) -> int:
+        """Numbers in both networks."""
+        return sum(value.numel() for network in (self.gpt, self.sovits) for value in network.parameters())
+
     def style(self, reference: Reference) -> Tensor:
         """The style vector (1, G, 1) of a reference: the mean over its stretches."""
         spec = self.sovits.config.spec
@@ -136,7 +145,8 @@ class Voice:
 
     def _bert_features(self) -> BertFeatures:
         if self._bert is None:
+            from sovits_cli.features.bert import BertFeatures  # brings the tokenizers library
+
             assert self.bundle.bert is not None
             self._bert = BertFeatures.load(self.bundle.bert, self.device)
         return self._bert
-
