@@ -17,8 +17,8 @@ SPOKEN_ACRONYMS = words(
 _ALWAYS_SPELLED = words("IT US AI OS TV PC UK EU UN AM PM PR HR OK IN OR ME CO LA ID PE GI ICE AGE ARM BAR CAT ACE")
 _SHOUTED_PAIRS = words("NO GO UP ON IS WE HE SO DO MY OH BE TO IF AN AT AS BY OF OUR")
 _COUNTED = words(
-    "war part chapter volume act scene book section phase type level bowl mark title article class stage appendix "
-    "figure table league division group episode season cycle step vatican rocky unit"
+    "war part chapter volume vol pt ch act scene book section phase type level bowl mark title article class stage "
+    "appendix figure table league division group episode season cycle step vatican rocky unit"
 )
 _REIGNING = words(
     "henry louis george elizabeth charles james edward william richard john paul pius benedict francis philip "
@@ -26,7 +26,7 @@ _REIGNING = words(
     "clement ivan leopold ramesses xerxes darius ptolemy urban boniface albert victor wilhelm otto constantine"
 )
 
-_ROMAN = re.compile(r"\b([A-Z][A-Za-z]+) ([IVXL]{1,7})\b(?!['.]\w)")
+_ROMAN = re.compile(r"\b([A-Za-z]{2,12})(\.?) ([IVXL]{1,7})\b(?!['.]\w)")
 _ROMAN_FORM = re.compile(r"(X[LC]|L?X{0,3})(I[XV]|V?I{0,3})")
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
 _CAPITALS = re.compile(r"\b([A-Z]{2,})(s|'s)?\b")
@@ -37,7 +37,7 @@ _SHOUTED_SHARE = 0.6
 
 
 def roman_numbers(text: str) -> str:
-    """`text` with the Roman numbers of kings, wars, chapters and the like in words."""
+    """`text` with the Roman numbers of kings in words, and those of wars, chapters and the like in digits."""
     return _ROMAN.sub(_roman, text)
 
 
@@ -60,11 +60,12 @@ def roman_value(numeral: str) -> int:
 
 def _roman(found: re.Match[str]) -> str:
     """A number after "chapter" or "war" is counted; after the name of a king it is a rank; else it is left."""
-    word, numeral = found[1], found[2]
+    word, dot, numeral = found.groups()
     value = roman_value(numeral)
-    if value and word.lower() in _COUNTED:
-        return f"{word} {numbers.cardinal(value)}"
-    if value and word.lower() in _REIGNING and (len(numeral) > 1 or _ends_phrase(found)):
+    sure = len(numeral) > 1 or _ends_phrase(found)
+    if value and word.lower() in _COUNTED and (sure or word[0].isupper()):
+        return f"{word}{dot} {value}"
+    if value and word.istitle() and word.lower() in _REIGNING and sure:
         return f"{word} the {numbers.ordinal(value)}"
     return found[0]
 

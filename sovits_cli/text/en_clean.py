@@ -39,16 +39,20 @@ _KEPT = frozenset("\n–—°£¥€₹₩₽¢×÷μΩ")
 _BULLET = re.compile(r"(?m)^[^\S\n]*(?:[-*+>–—]+[^\S\n]+|;[^\S\n]*)")
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
 _FOOTNOTE = re.compile(r"\[\d{1,3}\]")
-_BLANK_LINES = re.compile(r"\s*\n[^\S\n]*\n\s*")
+_BLANKS = re.compile(r"\s+")
 _BREAK = re.compile(r"[;:()\[\]{}|—–]+|--+|(?<!\S)-(?!\S)")
 _NOT_SPOKEN = re.compile(r"[^A-Za-z'.,?!;\s\-]+")
 _LONE_JOINT = re.compile(r"(?<![A-Za-z])['\-]+|['\-]+(?![A-Za-z])")
-_MARK_RUN = re.compile(r"\s*[.,?!;][.,?!;\s]*")
+_MARK_RUN = re.compile(r"(?<!\s)\s*[.,?!;][.,?!;\s]*")
 
 
 def clean(text: str) -> str:
-    """Text in ASCII and the signs of `_KEPT`; accents, emoji, control characters and other scripts are gone."""
+    """Text in ASCII and the signs of `_KEPT`; accents, emoji, control characters and other scripts are gone.
+
+    Of white space a blank, a line break or a blank line is left.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_Table())
+    text = _BLANKS.sub(lambda run: "\n\n"[: run[0].count("\n")] or " ", text)
     text = _TAG.sub(" ", _FOOTNOTE.sub("", text))
     return _BULLET.sub("; ", text).replace("(s)", "s")
 
@@ -58,7 +62,7 @@ def marks(text: str) -> str:
 
     A blank line ends a sentence. Of several marks in a row the strongest stays.
     """
-    text = _BREAK.sub(";", _BLANK_LINES.sub(". ", text))
+    text = _BREAK.sub(";", text.replace("\n\n", ". "))
     text = _NOT_SPOKEN.sub(" ", text)
     text = _LONE_JOINT.sub(" ", text)
     text = _MARK_RUN.sub(lambda run: f"{_strongest(run[0])} ", text)

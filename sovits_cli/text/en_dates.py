@@ -28,7 +28,7 @@ _SHORT_DECADE = re.compile(
     r"(?<![\w.$])(?:'|(?<=\bthe )|(?<=\b(?:his|her|mid) )|(?<=-)|(?<=ly )|(?<=ate ))([2-9])0'?s\b"
 )
 _TO = re.compile(rf"(?<=\d)({_HALF})?\s?[-–]\s?(?=\d\d?(?::\d\d|{_HALF}))")
-_CLOCK = re.compile(rf"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:{_HALF})?")
+_CLOCK = re.compile(rf"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:{_HALF}|\s?hrs?\b)?")
 _HOUR = re.compile(rf"(?<![\d:.,])(1[0-2]|0?[1-9]){_HALF}")
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
 
-from sovits_cli.text import cmu, en_compounds, en_letters, en_oov
+from sovits_cli.text import cmu, en_compounds, en_letters
 from sovits_cli.text.wordlists import lines
 
 _CONTRACTIONS = {"'re": "ER0", "'ve": "AH0 V", "'ll": "AH0 L", "'d": "D", "'m": "M", "n't": "AH0 N T"}
@@ -92,7 +92,7 @@ def _phones(word: str) -> tuple[str, ...]:
     if len(plain) <= _MAX_SPELLED or not re.search(r"[aeiouy]", plain):
         return tuple(look_up(once) or en_letters.spell(plain))
     pieces = en_compounds.pieces(plain)
-    return tuple(_compound(pieces) if len(pieces) > 1 else look_up(once) or en_oov.guess(plain))
+    return tuple(_compound(pieces) if len(pieces) > 1 else look_up(once) or guess(plain))
 
 
 def _squeezed(word: str) -> str:
@@ -100,6 +100,13 @@ def _squeezed(word: str) -> str:
     double, single = (re.sub(r"(.)\1{2,}", by, word) for by in (r"\1\1", r"\1"))
     everyday = en_compounds.everyday()
     return single if double not in everyday and (single in everyday or not look_up(double)) else double
+
+
+def guess(word: str) -> list[str]:
+    """Phones of a word that nothing else explains; loads numpy and the network on first use."""
+    from sovits_cli.text import en_oov
+
+    return en_oov.guess(word)
 
 
 def _contracted(word: str) -> list[str] | None:

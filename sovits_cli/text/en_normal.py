@@ -22,6 +22,9 @@ from sovits_cli.text.wordlists import pairs
 _INITIALS = re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b")
 _HASH_NUMBER = re.compile(r"#\s?(?=\d)")
 _HASH_WORD = re.compile(r"#(?=[A-Za-z])")
+_PER = re.compile(
+    r"\b(dollars?|euros?|pounds?|cents?|yen|percent|times|\d)/(?=(?:second|minute|hour|day|night|week|month|year|person|mile|unit)\b)"
+)
 _ABOUT = re.compile(r"~\s?(?=[$£€]?\d)")
 _COMPARED = re.compile(r"(?<=[\w)])\s*([<>])\s*(?=[\d(-])")
 _SIGNS = {
@@ -44,6 +47,7 @@ def normalise(text: str) -> str:
 def _signs(text: str) -> str:
     text = _INITIALS.sub(lambda pair: f"{' '.join(pair[1])} and {' '.join(pair[2])}", text)
     text = _HASH_WORD.sub(" hashtag ", _HASH_NUMBER.sub(" number ", text))
+    text = _PER.sub(r"\1 per ", text)
     text = _ABOUT.sub(" about ", text)
     text = _COMPARED.sub(lambda sign: " less than " if sign[1] == "<" else " greater than ", text)
     return _SIGN.sub(lambda sign: f" {_SIGNS[sign[0]]} ", text)

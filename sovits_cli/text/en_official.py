@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sovits_cli.text import cmu, en_compounds, en_letters, en_oov, symbols
+from sovits_cli.text import cmu, en_compounds, en_letters, en_lexicon, symbols
 from sovits_cli.text import en_numbers as numbers
 from sovits_cli.text.en_homographs import Choice, choose
 
@@ -41,11 +41,12 @@ _UNITS = {
 }
 _MEASURE = re.compile(rf"\b(\d+(?:\.\d+)?)({'|'.join(_UNITS)})\b")
 _CURRENCIES = {"£": ("pound", "pounds", "pence", "pence"), "$": ("dollar", "dollars", "cent", "cents")}
+_LONG_RUN = re.compile(rf"\d{{{numbers.MAX_DIGITS + 1},}}")
 _TIME = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)\b")
 _CAPITAL = re.compile(r"(?<=\S)(?=[A-Z])")
 _REPEATED_MARKS = re.compile(r"([!?….,\-\s])[!?…,.\-]+")
 _TOKEN = re.compile(
-    r"[A-Za-z]+(?:[.\-][A-Za-z]+)*\.[A-Za-z]{2,13}\b"  # what looks like the name of a web site stays whole
+    r"(?<![A-Za-z.\-])[A-Za-z]+(?:[.\-][A-Za-z]+)*\.[A-Za-z]{2,13}\b"  # a web site stays whole
     r"|[A-Za-z][A-Za-z'\-]+[A-Za-z]"
     r"|[A-Za-z]+"
     r"|\S"
@@ -54,19 +55,18 @@ _TOKEN = re.compile(
 
 def normalise(text: str) -> str:
     """Text as the official normaliser leaves it, step by step in its order."""
-    text = re.sub(rf"\d{{{numbers.MAX_DIGITS + 1},}}", lambda run: " ".join(run[0]), text)
-    text = text.replace("。", ".").replace("！", "!").replace("？", "?")
+    text = _LONG_RUN.sub(lambda run: " ".join(run[0]), text).replace("。", ".").replace("！", "!").replace("？", "?")
     text = re.sub(r"\b(\d+)\. ", lambda item: f"{numbers.ordinal(int(item[1]))}, ", text)
     text = _ARITHMETIC.sub(lambda term: f"{term[1]} {_OPERATORS[term[2]]} ", text)
     text = re.sub(r"(?:^|\s)-(?=\d)", "negative ", text)
     text = re.sub(r"\d[\d,]+\d", lambda number: number[0].replace(",", ""), text)
-    text = _TIME.sub(_time, text)
+    text = _TIME.sub(_time, _LONG_RUN.sub(lambda run: " ".join(run[0]), text))
     text = _MEASURE.sub(lambda size: f"{size[1]} {_UNITS[size[2]][size[1] != '1']}", text)
     for sign in _CURRENCIES:
         text = _money(sign, text)
-    text = re.sub(r"(\d+)\.\s*(\d+)", lambda number: f"{number[1]} point {' '.join(number[2])}", text)
-    text = re.sub(r"(\d+)/(\d+)", lambda part: numbers.fraction(int(part[1]), int(part[2])), text)
-    text = re.sub(r"(\d+)(?:st|nd|rd|th)", lambda rank: numbers.ordinal(int(rank[1])), text)
+    text = re.sub(r"(?<!\d)(\d+)\.\s*(\d+)", lambda number: f"{number[1]} point {' '.join(number[2])}", text)
+    text = re.sub(r"(?<!\d)(\d+)/(\d+)", lambda part: numbers.fraction(int(part[1]), int(part[2])), text)
+    text = re.sub(r"(?<!\d)(\d+)(?:st|nd|rd|th)", lambda rank: numbers.ordinal(int(rank[1])), text)
     text = re.sub(r"\d+", lambda number: _number(int(number[0])), text)
     return _letters_and_marks(text)
 
@@ -99,7 +99,7 @@ def _word(word: str) -> list[str]:
     if word in NET_READINGS:
         return NET_READINGS[word].split()
     pieces = en_compounds.web_pieces(word)
-    return [phone for piece in pieces for phone in _word(piece)] if len(pieces) > 1 else en_oov.guess(word)
+    return [phone for piece in pieces for phone in _word(piece)] if len(pieces) > 1 else en_lexicon.guess(word)
 
 
 def _time(clock: re.Match[str]) -> str:

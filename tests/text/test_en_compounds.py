@@ -1,0 +1,36 @@
+import pytest
+
+from sovits_cli.text.en_compounds import pieces, web_pieces
+
+
+@pytest.mark.parametrize(
+    ("word", "cut"),
+    [
+        ("machinelearning", ("machine", "learning")),
+        ("helloworld", ("hello", "world")),
+        ("quarkville", ("quark", "ville")),
+        ("zorbification", ("zorbification",)),
+        ("cat", ("cat",)),
+        ("", ("",)),
+    ],
+)
+def test_pieces(word, cut):
+    assert pieces(word) == cut
+
+
+@pytest.mark.parametrize(
+    ("word", "cut"),
+    [
+        ("kilometersh", ("kilometers", "h")),
+        ("fifteenthstwenty", ("fifteenth", "s", "twenty")),
+        ("well-known", ("well", "known")),
+        ("vocoder", ("vocoder",)),
+        ("isnegative", ("is", "negative")),
+    ],
+)
+def test_web_pieces(word, cut):
+    assert web_pieces(word) == cut
+
+
+def test_long_words_are_cut_in_linear_time():
+    assert "".join(web_pieces("helloworld" * 300)) == "helloworld" * 300

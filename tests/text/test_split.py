@@ -1,0 +1,142 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sovits_cli.errors import TextError
+from sovits_cli.text.frontend import pronounce
+from sovits_cli.text.split import MAX_CHARS, PAUSES_S, End, sentences
+from sovits_cli.versions import SymbolTable
+
+
+def cut(text, **options):
+    pieces = sentences(text, "en", **options)
+    assert "".join(piece.text for piece in pieces) == text
+    return [piece.text.strip() for piece in pieces]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "Dr. Smith paid $3.50 at 10 a.m. It rained all day.",
+            ["Dr. Smith paid $3.50 at 10 a.m.", "It rained all day."],
+        ),
+        ("He met J. R. Smith in the U.S. Army base.", ["He met J. R. Smith in the U.S. Army base."]),
+        ("They moved to the U.S. Then they came back.", ["They moved to the U.S.", "Then they came back."]),
+        ("It is 3.5 km from St. James St. to No. 5 there.", ["It is 3.5 km from St. James St. to No. 5 there."]),
+        ('"What is it?" he asked me. "Nothing at all."', ['"What is it?" he asked me.', '"Nothing at all."']),
+        ("Wait for me... please. I am coming with you.", ["Wait for me... please.", "I am coming with you."]),
+        ("1. Open the box carefully. 2. Read the manual.", ["1. Open the box carefully.", "2. Read the manual."]),
+        ("Stop it right now! Who are you, stranger?", ["Stop it right now!", "Who are you, stranger?"]),
+        ("There are apples, pears, etc. Bob likes them.", ["There are apples, pears, etc.", "Bob likes them."]),
+        ("A line that was wrapped\nby an editor.", ["A line that was wrapped\nby an editor."]),
+        ("A short title line\nThen the text begins.", ["A short title line", "Then the text begins."]),
+        ("One paragraph here.\n\nanother one there.", ["One paragraph here.", "another one there."]),
+        (
+            "使用 is a word that we use。Another sentence here.",
+            ["使用 is a word that we use。", "Another sentence here."],
+        ),
+    ],
+)
+def test_sentences(text, parts):
+    assert cut(text) == parts
+
+
+def test_short_sentences_join_a_neighbour_of_their_paragraph():
+    assert cut("Hi. How are you today, my friend?") == ["Hi. How are you today, my friend?"]
+    assert cut("Hi.\n\nHow are you today, my friend?") == ["Hi.", "How are you today, my friend?"]
+
+
+def test_what_cannot_be_read_stays_with_a_neighbour():
+    assert cut("😀 !!! Hello there. 🎉🎉🎉 ... Goodbye, everyone.") == [
+        "😀 !!! Hello there. 🎉🎉🎉 ...",
+        "Goodbye, everyone.",
+    ]
+    assert cut("***\n\nHello there.\n\n***") == ["***\n\nHello there.\n\n***"]
+
+
+def test_pauses_grow_with_the_break():
+    pieces = sentences("A first sentence here. A second sentence.\nA line below.\n\nA new paragraph.", "en")
+    assert [piece.pause_s for piece in pieces] == [
+        PAUSES_S[End.SENTENCE],
+        PAUSES_S[End.LINE],
+        PAUSES_S[End.PARAGRAPH],
+        0.0,
+    ]
+    assert sorted(PAUSES_S.values()) == list(PAUSES_S.values())
+
+
+def test_long_sentence_is_cut_at_a_clause_before_a_word():
+    clause = "the lighthouse opened its heavy doors to all the visitors of the island"
+    text = f"{clause}, {clause}; {clause}, {clause}."
+    assert cut(text, max_chars=160) == [f"{clause}, {clause};", f"{clause}, {clause}."]
+    words = "word " * 100
+    assert all(part.split() == ["word"] * len(part.split()) for part in cut(words))
+
+
+def test_no_cut_inside_a_number_or_a_word():
+    parts = cut("The number 1,234,567 and the word internationalisation are here. " * 3, max_chars=60)
+    assert {word for part in parts for word in part.split()} == {
+        *("The", "number", "1,234,567", "and", "the", "word", "internationalisation", "are", "here."),
+    }
+
+
+def test_digits_count_for_more_because_they_take_longer():
+    assert len(cut("7" * 190)) == 4
+    assert len(cut("x" * 190)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 100_000,
+        "word " * 20_000,
+        "one, two; three - " * 5_000,
+        "1" * 100_000,
+        "Dr. " * 25_000,
+        "no full stop here\n" * 5_000,
+        "((" * 50_000 + "a",
+        " " * 50_000 + "a" + "\n" * 50_000,
+        "你好a" * 30_000,
+    ],
+    ids=["letters", "words", "clauses", "digits", "titles", "lines", "brackets", "blanks", "scripts"],
+)
+def test_hundred_thousand_characters_without_a_full_stop(text):
+    parts = cut(text)
+    assert all(len(part.strip("( ")) <= MAX_CHARS for part in parts)
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "?!...", "😀🎉", "—", "你好", "* * *", "[1]"])
+def test_nothing_to_read_is_an_error(text):
+    with pytest.raises(TextError, match=r"nothing to read in .*: expected words, letters or numbers in English"):
+        sentences(text, "en")
+
+
+def test_bad_arguments():
+    with pytest.raises(TextError, match="unknown language 'xx'"):
+        sentences("Hello.", "xx")
+    with pytest.raises(ValueError, match="max_chars is 0"):
+        sentences("Hello.", "en", max_chars=0)
+
+
+@given(st.text(max_size=400), st.integers(1, 300))
+@settings(max_examples=200, deadline=None)
+def test_any_text_comes_back_whole(text, max_chars):
+    try:
+        pieces = sentences(text, "en", max_chars=max_chars)
+    except TextError:
+        return
+    assert "".join(piece.text for piece in pieces) == text
+    assert pieces[-1].pause_s == 0.0
+
+
+@given(st.text(alphabet="abcXY .,!?;:()\n\"'-—1😀", max_size=200), st.integers(5, 60))
+@settings(max_examples=200, deadline=None)
+def test_every_piece_can_be_read_and_is_short_enough(text, max_chars):
+    try:
+        pieces = sentences(text, "en", max_chars=max_chars)
+    except TextError:
+        return
+    for piece in pieces:
+        assert pronounce(piece.text, "en", SymbolTable.V2).phones
+        assert sum(character.isalnum() for character in piece.text) <= max_chars
