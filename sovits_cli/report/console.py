@@ -27,9 +27,10 @@ _COLOURS = {"error": "31;1", "warning": "33;1", "hint": "36", "dim": "2"}
 
 @dataclass
 class _Task:
-    """A task seen so far: when it began and when its last plain line was written (seconds of the clock)."""
+    """A task seen so far: when it began, how much was done then, when its last plain line was written."""
 
     began_s: float
+    began_done: float = 0.0
     line_s: float | None = None
     finished: bool = False
 
@@ -121,14 +122,14 @@ class Console:
 
     def _progress_line(self, event: Progress) -> None:
         now_s = self.clock()
-        task = self._tasks.setdefault(event.task, _Task(began_s=now_s))
+        task = self._tasks.setdefault(event.task, _Task(began_s=now_s, began_done=event.done))
         finished = event.total is not None and event.done >= event.total
         if task.finished and finished:
             return
         due = now_s - (task.began_s if task.line_s is None else task.line_s) >= LINE_EVERY_S
         if due or finished:
             task.line_s, task.finished = now_s, finished
-            self._write(progress_text(event, now_s - task.began_s, self.memory_text()))
+            self._write(progress_text(event, now_s - task.began_s, self.memory_text(), began_done=task.began_done))
 
     def _line(self, kind: str, text: str, hint: str = "") -> None:
         self._write(f"{_paint(kind + ':', kind)} {_one_line(text)}")
@@ -143,14 +144,14 @@ class Console:
             sys.stderr.flush()
 
 
-def progress_text(event: Progress, elapsed_s: float, memory: str) -> str:
-    """One plain line: "slice: 120/300 s (40 %), 2:10 left, RSS 512 MB"."""
+def progress_text(event: Progress, elapsed_s: float, memory: str, *, began_done: float = 0.0) -> str:
+    """One plain line: "slice: 120/300 s (40 %), 2:10 left, RSS 512 MB"; `began_done` was done before, by another run."""
     unit = f" {event.unit}" if event.unit else ""
     if event.total:
         share = min(event.done / event.total, 1.0)
         parts = [f"{event.done:.6g}/{event.total:.6g}{unit} ({share:.0%})"]
-        if 0 < share < 1:
-            parts.append(f"{duration(elapsed_s * (1 - share) / share)} left")
+        if share < 1 and event.done > began_done:
+            parts.append(f"{duration(elapsed_s * (event.total - event.done) / (event.done - began_done))} left")
     else:
         parts = [f"{event.done:.6g}{unit}"]
     parts += [event.detail] if event.detail else []
