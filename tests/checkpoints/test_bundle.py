@@ -13,6 +13,7 @@ from sovits_cli import paths
 from sovits_cli.checkpoints import bundle, ours
 from sovits_cli.checkpoints.bundle import everything, find, from_files, frozen_parts
 from sovits_cli.errors import ModelError
+from sovits_cli.features import content
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.model import Text2Semantic
 from tests.checkpoints import synthetic
@@ -195,3 +196,13 @@ def test_a_family_to_train_from_is_not_spoken_with(shipped, runs):
     )
     assert not find("family", runs=runs).speaks
     assert find(runs=runs).name == "mini"
+
+
+def test_two_files_do_without_an_encoder(shipped, runs, tmp_path):
+    gpt, sovits = tmp_path / "alice.ckpt", tmp_path / "alice.pth"
+    synthetic.write_gpt(gpt, synthetic.TINY_GPT)
+    synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
+    found = from_files(gpt, sovits, runs=runs)
+    assert (found.content, found.bert, found.why) == (None, None, "without a content encoder: none is installed")
+    with pytest.raises(ModelError, match="alice has no hubert content encoder"):
+        content.load(found)
