@@ -294,7 +294,16 @@ class SovitsSettings(Section):
 
 
 class ContentSettings(Section):
-    """The content encoder of small models trained from scratch."""
+    """The content encoder of a small family, trained from scratch on recordings with timed phones."""
+
+    family: str = Field(default="mini", min_length=1, description="model version that the encoder is for")
+    steps: int = Field(default=900, ge=1, description="updates of the encoder")
+    batch_size: int = Field(default=16, ge=1, description="crops of three seconds in a batch")
+    learning_rate: float = Field(default=0.002, gt=0, description="highest learning rate")
+    width: int = Field(default=192, ge=1, description="width of the encoder")
+    layers: int = Field(default=6, ge=1, description="layers of the encoder")
+    features: int = Field(default=96, ge=1, description="width of the features")
+    codes: int = Field(default=512, ge=2, description="semantic tokens: entries of the codebook")
 
 
 class Settings(Section):

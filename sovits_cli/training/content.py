@@ -7,7 +7,7 @@ Gives a folder with `content.safetensors`: the encoder, the stride-two average a
 from __future__ import annotations
 
 import json
-from collections import Counter
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +16,26 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.lr_scheduler import OneCycleLR
 
 from sovits_cli.audio import files
 from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.bundle import MODEL_FILE
+from sovits_cli.config.schema import ContentSettings
 from sovits_cli.errors import DatasetError
 from sovits_cli.events import Metrics, Note, Progress, Reporter
 from sovits_cli.files import atomic
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.terms import FRAMES_PER_TOKEN, SSL_RATE_HZ, Stage
+from sovits_cli.versions import version
 
 WINDOW_SAMPLES = 400
 STRIDE_SAMPLES = 320
 CROP_FRAMES = 150
 """Frames of one training example: three seconds."""
+
+LEAST_CLIPS = 20
+MOST_HELD_OUT = 50
 
 
 @dataclass(frozen=True)
@@ -46,88 +52,111 @@ class ContentResult:
 
     path: Path
     steps: int
+    seconds: float
     frame_accuracy: float
-    codes: int
 
 
-def frame_labels(alignment: Path, frames: int, phones: dict[str, int]) -> np.ndarray:
-    """The phone class at the middle of each frame, from lines of "end_seconds phone"."""
-    rows = [line.split() for line in alignment.read_text(encoding="utf-8").splitlines() if line.strip()]
-    ends = np.array([float(end) for end, _ in rows])
+def read_alignment(path: Path) -> list[tuple[float, str]]:
+    """The phones of a recording and when they end, in seconds. Raises DatasetError, naming the line."""
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            end, phone = line.split()
+            rows.append((float(end), phone))
+        except ValueError as error:
+            raise DatasetError(
+                f"{path} line {number}: {line[:40]!r}, expected 'end_seconds phone'", hint="mend or remove the file"
+            ) from error
+    if not rows:
+        raise DatasetError(f"{path} holds no phones", hint="mend or remove the file")
+    return rows
+
+
+def frame_labels(rows: list[tuple[float, str]], frames: int, phones: dict[str, int]) -> np.ndarray:
+    """The phone class at the middle of each frame: (frames,) int64."""
+    ends = np.array([end for end, _ in rows])
     classes = np.array([phones[phone] for _, phone in rows])
     middles = (np.arange(frames) * STRIDE_SAMPLES + WINDOW_SAMPLES / 2) / SSL_RATE_HZ
     return classes[np.minimum(np.searchsorted(ends, middles), len(classes) - 1)]
 
 
-def load_clips(folder: Path) -> tuple[list[Clip], tuple[str, ...]]:
-    """Every recording that has timed phones, and the phone names found. Raises DatasetError if there are too few."""
-    alignments = [path for path in sorted(folder.glob("*.phones")) if path.with_suffix(".wav").exists()]
-    if len(alignments) < 20:
-        raise DatasetError(
-            f"{folder}: {len(alignments)} recordings with timed phones, expected at least 20",
-            hint="each needs <name>.wav and <name>.phones with lines of 'end_seconds phone'",
-        )
-    names = Counter(line.split()[1] for path in alignments for line in path.read_text().splitlines() if line.strip())
-    phones = {name: index for index, name in enumerate(sorted(names))}
+def load_clips(folder: Path, reporter: Reporter) -> tuple[list[Clip], tuple[str, ...]]:
+    """Every recording of three seconds or more that has timed phones, and the names of all phones.
+
+    Raises:
+        DatasetError: too few of them, or a broken file.
+    """
+    waves = sorted(path for path in folder.glob("*.wav") if path.with_suffix(".phones").exists())
+    timed = {path: read_alignment(path.with_suffix(".phones")) for path in waves}
+    phones = {name: index for index, name in enumerate(sorted({phone for rows in timed.values() for _, phone in rows}))}
     clips = []
-    for path in alignments:
-        wave, _ = files.read(path.with_suffix(".wav"), rate=SSL_RATE_HZ, mono=True)
+    for path, rows in timed.items():
+        wave, _ = files.read(path, rate=SSL_RATE_HZ, mono=True)
         frames = (len(wave) - WINDOW_SAMPLES) // STRIDE_SAMPLES + 1
-        if frames >= 2:
+        if frames >= CROP_FRAMES:
             stored = np.clip(wave * 32768, -32768, 32767).astype(np.int16)
-            clips.append(Clip(stored, frame_labels(path, frames, phones)))
+            clips.append(Clip(stored, frame_labels(rows, frames, phones)))
+    if len(clips) < LEAST_CLIPS:
+        raise DatasetError(
+            f"{folder}: {len(clips)} recordings of 3 s or more with timed phones, expected at least {LEAST_CLIPS}",
+            hint="each is <name>.wav and <name>.phones with lines of 'end_seconds phone'",
+        )
+    reporter.emit(Note(f"content: {len(clips)} recordings, {len(waves) - len(clips)} under 3 s not used"))
     return clips, tuple(phones)
 
 
 def train_content(
-    folder: Path,
-    out: Path,
-    config: PhoneticConfig,
-    *,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    codes: int,
-    seed: int,
-    family: str,
-    reporter: Reporter,
+    folder: Path, out: Path, settings: ContentSettings, *, seed: int, reporter: Reporter
 ) -> ContentResult:
     """Train the encoder on frame labels, then the codebook on its features.
 
     Writes `content.safetensors`, and a `model.json` that makes the folder a family to train from scratch in.
+
+    Raises:
+        DatasetError: too few recordings with timed phones.
     """
-    clips, phones = load_clips(folder)
-    held_out = clips[:: max(len(clips) // 50, 2)]
-    training = [clip for index, clip in enumerate(clips) if index % max(len(clips) // 50, 2)]
-    reporter.emit(Note(f"content: {len(training)} recordings to learn from, {len(held_out)} held out, {len(phones)} phones"))
+    began_s = time.monotonic()
+    family = version(settings.family)
+    clips, phones = load_clips(folder, reporter)
+    every = max(len(clips) // MOST_HELD_OUT, 2)
+    held_out = clips[::every]
+    training = [clip for index, clip in enumerate(clips) if index % every]
     torch.manual_seed(seed)
-    encoder = PhoneticEncoder(PhoneticConfig.from_dict({**config.to_dict(), "phones": phones}))
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.1)
-    for step, (wave, labels) in enumerate(_batches(training, batch_size, steps, np.random.default_rng(seed)), start=1):
+    config = PhoneticConfig(width=settings.width, layers=settings.layers, features=settings.features, phones=phones)
+    encoder = PhoneticEncoder(config)
+    _learn(encoder, training, settings, seed, reporter)
+    encoder.eval()
+    accuracy = frame_accuracy(encoder, held_out)
+    codebook = learn_codebook(encoder, training, settings.codes, seed)
+    path = out / "content.safetensors"
+    out.mkdir(parents=True, exist_ok=True)
+    ours.save(
+        path,
+        {**encoder.state_dict(), **token_tensors(codebook)},
+        {"version": family.name, "config": encoder.config.to_dict(), "frame_accuracy": accuracy},
+    )
+    described = {"name": out.name, "version": family.name, "content": path.name}
+    with atomic(out / MODEL_FILE) as temporary:
+        temporary.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    return ContentResult(path, settings.steps, time.monotonic() - began_s, accuracy)
+
+
+def _learn(
+    encoder: PhoneticEncoder, clips: list[Clip], settings: ContentSettings, seed: int, reporter: Reporter
+) -> None:
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.learning_rate, weight_decay=0.01)
+    schedule = OneCycleLR(optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1)
+    batches = _batches(clips, settings.batch_size, settings.steps, np.random.default_rng(seed))
+    for step, (wave, labels) in enumerate(batches, start=1):
         loss = F.cross_entropy(encoder(wave).flatten(0, 1), labels.flatten(), label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        if step % 50 == 0 or step == steps:
+        if step % 50 == 0 or step == settings.steps:
             reporter.emit(Metrics(Stage.CONTENT, step, {"loss": loss.item()}))
-            reporter.emit(Progress("content", step, steps, "steps", f"loss {loss.item():.2f}"))
-    encoder.eval()
-    accuracy = frame_accuracy(encoder, held_out)
-    codebook = learn_codebook(encoder, training, codes, seed)
-    path = out / "content.safetensors"
-    out.mkdir(parents=True, exist_ok=True)
-    ours.save(
-        path,
-        {**encoder.state_dict(), **token_tensors(codebook)},
-        {"kind": "content", "version": family, "content": "phonetic", "config": encoder.config.to_dict(), "frame_accuracy": accuracy},
-    )
-    described = {"name": out.name, "version": family, "content": path.name}
-    with atomic(out / MODEL_FILE) as temporary:
-        temporary.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    return ContentResult(path, steps, accuracy, codes)
+            reporter.emit(Progress("content", step, settings.steps, "steps", f"loss {loss.item():.2f}"))
 
 
 def frame_accuracy(encoder: PhoneticEncoder, clips: list[Clip]) -> float:
@@ -180,12 +209,11 @@ def _batches(
     clips: list[Clip], batch_size: int, steps: int, draw: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Random three-second crops at random levels with a little noise: (B, T) samples and (B, F) classes."""
-    long_enough = [clip for clip in clips if len(clip.labels) >= CROP_FRAMES]
     samples = (CROP_FRAMES - 1) * STRIDE_SAMPLES + WINDOW_SAMPLES
     for _ in range(steps):
         waves, labels = [], []
-        for index in draw.integers(len(long_enough), size=batch_size):
-            clip = long_enough[index]
+        for index in draw.integers(len(clips), size=batch_size):
+            clip = clips[index]
             start = int(draw.integers(len(clip.labels) - CROP_FRAMES + 1))
             wave = _wave(clip.wave[start * STRIDE_SAMPLES : start * STRIDE_SAMPLES + samples])
             noise = torch.from_numpy(draw.standard_normal(samples).astype(np.float32))
@@ -196,5 +224,3 @@ def _batches(
 
 def _wave(samples: np.ndarray) -> Tensor:
     return torch.from_numpy(samples.astype(np.float32) / 32768)
-
-

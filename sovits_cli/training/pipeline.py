@@ -22,10 +22,11 @@ from sovits_cli.config.schema import Settings
 from sovits_cli.data.collate import collate_gpt, collate_sovits
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, SovitsLimits
 from sovits_cli.data.layout import Experiment
-from sovits_cli.errors import DatasetError, SettingsError, UsageError
+from sovits_cli.errors import DatasetError, SettingsError
 from sovits_cli.events import Chose, Event, Note, Reporter, Warned
 from sovits_cli.terms import Precision, Stage
 from sovits_cli.training import build, material
+from sovits_cli.training.content import train_content
 from sovits_cli.training.engine import Engine, runnable, slow_bf16
 from sovits_cli.training.export import Exporter
 from sovits_cli.training.journal import Journal
@@ -122,6 +123,8 @@ def train(
     """
     experiment = Experiment(dataset)
     name = settings.train.exp_name or _name_of(dataset)
+    if settings.train.stage == Stage.CONTENT:
+        return _train_content(settings, dataset, name, reporter)
     base, base_name = _base(settings, experiment, reporter)
     folder = settings.train.out / name
     reporter.emit(Chose("run", str(folder), "named by --name" if settings.train.exp_name else "named after the folder"))
@@ -240,16 +243,24 @@ def train_sovits(job: Job) -> Outcome:
     return _run(job, stage, engine, calendar, found, {**config.to_official(), "discriminator": own.discriminator})
 
 
-def train_content(job: Job) -> Outcome:
-    """The content encoder of a small family is trained from recordings with timed phones, not from a dataset."""
-    raise UsageError(
-        f"stage content does not train on a dataset ({job.experiment.root})",
-        hint="see the README, 'The bundled model', for how a content encoder is made",
+def _train_content(settings: Settings, recordings: Path, name: str, reporter: Reporter) -> TrainReport:
+    """The content encoder of a small family: from recordings with timed phones, not from a dataset, and not resumed."""
+    folder = settings.train.out / name
+    reporter.emit(Chose("recordings", str(recordings), "with timed phones"))
+    reporter.emit(Chose("family", str(folder), f"for {settings.content.family}"))
+    found = train_content(recordings, folder, settings.content, seed=settings.train.seed, reporter=reporter)
+    outcome = Outcome(
+        step=found.steps,
+        epoch=0,
+        seconds=found.seconds,
+        finished=True,
+        exported=found.path,
+        metrics={"frame_accuracy": found.frame_accuracy},
     )
+    return TrainReport(name, folder, True, {Stage.CONTENT.value: outcome})
 
 
 STAGES: dict[Stage, Callable[[Job], Outcome]] = {
-    Stage.CONTENT: train_content,
     Stage.GPT: train_gpt,
     Stage.SOVITS: train_sovits,
 }
