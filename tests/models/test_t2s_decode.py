@@ -212,6 +212,16 @@ def test_decoding_between_training_steps():
     assert _codes(decode(model.eval(), [asked], SAMPLING, max_tokens=20)) == _codes(before)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_says_what_the_cpu_says():
+    on_cpu = decode(small(), MIXED, Sampling(top_k=1), max_tokens=40, max_rows=4)
+    model = small().cuda()
+    model.prepare_for_inference()
+    on_gpu = decode(model, MIXED, Sampling(top_k=1), max_tokens=40, max_rows=4)
+    assert _codes(on_gpu) == _codes(on_cpu)
+
+
 def test_noise_is_the_rows_own():
     many = RowNoise(3, 7, CPU)
     for row in range(3):
