@@ -63,11 +63,13 @@ class PhoneticEncoder(nn.Module):
         hidden = F.gelu(self.entry(self._log_mel(wave)))
         for block in self.blocks:
             hidden = block(hidden)
-        return self.norm(self.narrow(hidden.transpose(1, 2))).transpose(1, 2)
+        narrow: Tensor = self.norm(self.narrow(hidden.transpose(1, 2)))
+        return narrow.transpose(1, 2)
 
     def forward(self, wave: Tensor) -> Tensor:
         """Samples (B, T) to phone scores (B, F, phones)."""
-        return self.head(F.gelu(self.features(wave)).transpose(1, 2))
+        scores: Tensor = self.head(F.gelu(self.features(wave)).transpose(1, 2))
+        return scores
 
     def _log_mel(self, wave: Tensor) -> Tensor:
         """(B, T) to (B, M, frames of 10 ms), each bin at mean 0 over the utterance, all at variance 1."""
@@ -93,7 +95,8 @@ class _Block(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, C, F) to the same shape."""
         mixed = self.norm(self.depthwise(hidden).transpose(1, 2))
-        return hidden + self.narrow(F.gelu(self.widen(mixed))).transpose(1, 2)
+        added: Tensor = self.narrow(F.gelu(self.widen(mixed)))
+        return hidden + added.transpose(1, 2)
 
 
 @cache

@@ -44,9 +44,7 @@ class Bars:
     def show(self, event: events.Progress, *, keep_total: bool) -> None:
         """Move one bar. `keep_total`: only its detail is news, unless the bar is new."""
         if event.task not in self._ids:
-            self._ids[event.task] = self._progress.add_task(
-                event.task, total=event.total, completed=event.done, counts="", detail=""
-            )
+            self._ids[event.task] = self._progress.add_task(event.task, total=event.total, counts="", detail="")
         bar = self._ids[event.task]
         if keep_total and self._progress.tasks[bar].total is not None:
             self._progress.update(bar, detail=event.detail)

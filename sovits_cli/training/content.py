@@ -150,7 +150,7 @@ def _learn(
     for step, (wave, labels) in enumerate(batches, start=1):
         loss = F.cross_entropy(encoder(wave).flatten(0, 1), labels.flatten(), label_smoothing=0.05)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -187,7 +187,7 @@ def learn_codebook(encoder: PhoneticEncoder, clips: list[Clip], codes: int, seed
 def pair_means(features: Tensor) -> Tensor:
     """(C, F) to (F // 2, C): what the stride-two projection of `token_tensors` gives."""
     frames = features.shape[1] // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
-    return features[:, :frames].unflatten(1, (-1, FRAMES_PER_TOKEN)).mean(-1).T
+    return features[:, :frames].reshape(len(features), -1, FRAMES_PER_TOKEN).mean(-1).T
 
 
 def token_tensors(codebook: Tensor) -> dict[str, Tensor]:

@@ -123,7 +123,7 @@ def train(
     """
     experiment = Experiment(dataset)
     name = settings.train.exp_name or _name_of(dataset)
-    if settings.train.stage == Stage.CONTENT:
+    if settings.train.stage == Stage.CONTENT.value:
         return _train_content(settings, dataset, name, reporter)
     base, base_name = _base(settings, experiment, reporter)
     folder = settings.train.out / name
