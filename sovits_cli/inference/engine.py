@@ -99,7 +99,7 @@ class Speaker:
         takes: dict[int, _Take] = {}
         todo, due = window, 0
         for attempt in range(TRIES):
-            failed = []
+            failed: list[Line] = []
             for line, take in self._takes(todo, attempt):
                 best = min(takes.get(line.index, take), take, key=lambda one: one.badness)
                 if best.doubt and attempt + 1 < TRIES:
@@ -110,6 +110,8 @@ class Speaker:
                 while due < len(window) and window[due].index in said:
                     yield said.pop(window[due].index)
                     due += 1
+            if not failed:
+                return
             todo = sorted(failed, key=lambda line: line.index)
 
     def _takes(self, lines: list[Line], attempt: int) -> Iterator[tuple[Line, _Take]]:
@@ -120,7 +122,7 @@ class Speaker:
             self._voice.gpt,
             requests,
             self._manner.sampling,
-            max_tokens=max((most_tokens(line) for line in lines), default=1),
+            max_tokens=max(most_tokens(line) for line in lines),
             max_rows=self._manner.batch_size,
         )
         for index, result in ended:

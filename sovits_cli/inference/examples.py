@@ -25,7 +25,10 @@ def resolve(given: str, suffix: str) -> Path:
     name = given.removeprefix(PREFIX)
     if name not in names(suffix):
         known = [PREFIX + one for one in names(suffix)]
-        raise UsageError(f"no example is called {given}: there are {', '.join(known)}", hint=f"use {known[0]}")
+        raise UsageError(
+            f"no example is called {given}: there are {', '.join(known) or 'none'}",
+            hint=f"use {known[0]}" if known else "install sovits again",
+        )
     return _folder() / f"{name}{suffix}"
 
 

@@ -67,14 +67,14 @@ def check(asked: Asked, lang: str) -> Order:
         TextError: the text or its language cannot be used.
     """
     if asked.ref is None:
-        raise UsageError("no voice: --ref was not given", hint=f"--ref RECORDING, or {_example_voice()}")
+        raise UsageError("no voice: --ref was not given", hint=f"--ref RECORDING, or {_example_voices()}")
     ref = examples.resolve(asked.ref, examples.VOICE_SUFFIX)
     check_suffix(asked.out)
     _refuse_collisions(asked, ref)
     language(lang)
     spoken = sentences(_text(asked), lang)
     found = reference.find(ref)
-    transcript, note = _transcript(asked.prompt_text, found)
+    transcript, note = _transcript(asked, found)
     return Order(spoken, lang, found, transcript, asked.prompt_text is not None, note, asked.out, asked.srt)
 
 
@@ -89,12 +89,13 @@ def _text(asked: Asked) -> str:
     return text
 
 
-def _transcript(given: str | None, found: Reference) -> tuple[str | None, str]:
+def _transcript(asked: Asked, found: Reference) -> tuple[str | None, str]:
     """The reference's words, and what to tell the user: they are of use only for a window that is the whole of it."""
-    text = given
+    text = asked.prompt_text
     if text is None:
         beside = found.path.with_suffix(TRANSCRIPT_SUFFIX)
-        text = texts.read(str(beside)) if beside.is_file() else ""
+        is_the_text = asked.text is not None and Path(asked.text).resolve() == beside.resolve()
+        text = texts.read(str(beside)) if beside.is_file() and not is_the_text else ""
     if not text.strip():
         return None, ""
     if not found.is_whole:
@@ -121,5 +122,6 @@ def _refuse_collisions(asked: Asked, ref: Path) -> None:
         taken[path.resolve()] = flag
 
 
-def _example_voice() -> str:
-    return f"--ref {examples.PREFIX}{examples.names(examples.VOICE_SUFFIX)[0]}"
+def _example_voices() -> str:
+    """The flags that take a voice of the package."""
+    return " or ".join(f"--ref {examples.PREFIX}{name}" for name in examples.names(examples.VOICE_SUFFIX))

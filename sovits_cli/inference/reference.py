@@ -27,6 +27,9 @@ SILENCE_DB = -40.0
 
 CLIP_LEVEL = 0.999
 FAINTEST_LEVEL = 1e-4
+MOST_CLIPPED = 0.2
+"""Share of clipped samples above which there is no voice left to hear."""
+
 MOST_TIMBRE_STRETCHES = 8
 """Stretches of at most `LONGEST_S` that a long recording's timbre is averaged over, evenly spread."""
 
@@ -90,10 +93,14 @@ def find(path: Path) -> Reference:
         )
     if float(frames.level.max(initial=0.0)) < FAINTEST_LEVEL:
         raise AudioError(f"{path} is silent: a reference needs a voice", hint="use a recording with speech in it")
+    window = _best_window(frames, frame, total) if seconds > LONGEST_S else Span(0, total)
+    if frames.clipped[window.start // frame : window.end // frame].mean() > MOST_CLIPPED:
+        raise AudioError(
+            f"{path} is clipped throughout: a reference needs an undistorted voice",
+            hint="record it again with less gain",
+        )
     if seconds <= LONGEST_S:
-        whole = Span(0, total)
-        return Reference(path, info.rate, seconds, whole, (whole,))
-    window = _best_window(frames, frame, total)
+        return Reference(path, info.rate, seconds, window, (window,))
     timbre = sorted({window, *_stretches(frames, frame, total, info.rate)})
     return Reference(path, info.rate, seconds, window, tuple(timbre))
 

@@ -15,7 +15,7 @@ STDIN = "-"
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _EAST_ASIAN = ("gb18030", "shift_jis", "euc_kr", "big5")
-_EAST_ASIAN_SHARE = 0.3
+_EAST_ASIAN_SHARE = 0.4
 """With fewer bytes above 127 than this, a text that is not UTF-8 is more likely a western one."""
 
 
@@ -43,11 +43,15 @@ def read(given: str) -> str:
 
 
 def _decoded(data: bytes, source: str, conversion: str) -> str:
-    encoding = "utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig"
-    if encoding != "utf-16" and b"\0" in data:
+    if data.startswith(_UTF16_MARKS):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise TextError(f"{source} is cut short: its UTF-16 ends within a character") from error
+    if b"\0" in data:
         raise TextError(f"{source} is no text: it holds zero bytes", hint="give a plain text file in UTF-8")
     try:
-        return data.decode(encoding)
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         guess = _guessed(data)
         raise TextError(

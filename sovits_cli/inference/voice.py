@@ -6,7 +6,6 @@ Legend: T samples, F frames, P phones, S semantic tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 import numpy as np

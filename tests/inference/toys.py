@@ -1,4 +1,4 @@
-"""Small models that speak noise, and recordings for them. A toy ends each line by chance, as real ones do by training."""
+"""Small models that speak noise, and recordings for them. A toy ends each line by chance."""
 
 from __future__ import annotations
 

@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+import torch
+
+from sovits_cli.errors import ModelError
+from sovits_cli.inference import engine
+from sovits_cli.inference.engine import Manner, Speaker, derived_seed, most_tokens
+from sovits_cli.inference.script import Line, lines
+from sovits_cli.inference.voice import NO_PROMPT, Prompt, Spoken, Voice
+from sovits_cli.models.t2s.decode import Sampling, T2SResult
+from sovits_cli.text.split import sentences
+from tests.inference import toys
+
+RATE = 16_000
+SAMPLES_PER_TOKEN = RATE // 25
+
+
+class FakeVoice:
+    """Sounds that tell what was asked for: a tone as long as the tokens, silence where they are zeros."""
+
+    rate = RATE
+    gpt = None
+
+    class bundle:
+        sovits = "s.pth"
+
+    def __init__(self):
+        self.asked = []
+
+    def wave(self, codes, phones, style, *, speed, seed):
+        self.asked.append((len(codes), seed, speed))
+        loudness = codes.repeat_interleave(round(SAMPLES_PER_TOKEN / speed)).numpy()
+        return (0.3 * loudness * np.sin(np.arange(len(loudness)))).astype(np.float32)
+
+
+def line(index, phones=25):
+    return Line(index, f"Line {index}.", Spoken(torch.arange(phones), None, phones), 0.3)
+
+
+def good(tokens=50):
+    return T2SResult(torch.ones(tokens, dtype=torch.long), ended=True)
+
+
+def stub(monkeypatch, answers, order=lambda indices: indices):
+    """Let decode_each answer from `answers`: seed -> result, else a good one; it keeps what it was asked."""
+    calls = []
+
+    def decode_each(model, requests, sampling, *, max_tokens, max_rows):
+        calls.append([request.seed for request in requests])
+        for index in order(list(range(len(requests)))):
+            yield index, answers.get(requests[index].seed, good())
+
+    monkeypatch.setattr(engine, "decode_each", decode_each)
+    return calls
+
+
+def speaker(voice=None, *, batch_size=4, speed=1.0, prompt=NO_PROMPT):
+    return Speaker(voice or FakeVoice(), torch.zeros(1), prompt, Manner(Sampling(), 7, speed, batch_size))
+
+
+def seed(index, attempt=0):
+    return derived_seed(7, index, attempt)
+
+
+def test_lines_come_in_order_whatever_ends_first(monkeypatch):
+    stub(monkeypatch, {}, order=lambda indices: indices[::-1])
+    said = list(speaker().say(line(index) for index in range(11)))
+    assert [one.line.index for one in said] == list(range(11))
+    assert {(one.tries, one.doubt) for one in said} == {(1, "")}
+
+
+def test_a_line_is_given_as_soon_as_those_before_it_are_done(monkeypatch):
+    ended = []
+
+    def decode_each(model, requests, sampling, **rest):
+        for index in (0, 2, 1):
+            ended.append(index)
+            yield index, good()
+
+    monkeypatch.setattr(engine, "decode_each", decode_each)
+    progress = [(said.line.index, list(ended)) for said in speaker().say(map(line, range(3)))]
+    assert progress == [(0, [0]), (1, [0, 2, 1]), (2, [0, 2, 1])]
+
+
+def test_only_one_window_is_read_ahead(monkeypatch):
+    stub(monkeypatch, {})
+    taken = []
+
+    def script():
+        for index in range(100):
+            taken.append(index)
+            yield line(index)
+
+    next(iter(speaker(batch_size=2).say(script())))
+    assert len(taken) == 2 * engine.WINDOW_BATCHES
+
+
+@pytest.mark.parametrize(
+    ("bad", "doubt"),
+    [
+        (T2SResult(torch.ones(40, dtype=torch.long), ended=False), "it did not end within 2 s"),
+        (good(400), "it did not end within 10 s"),
+        (good(12), "only 0.5 s are heard of about 1.7 s"),
+        (T2SResult(torch.zeros(60, dtype=torch.long), ended=True), "only 0.0 s are heard of about 1.7 s"),
+        (T2SResult(torch.zeros(0, dtype=torch.long), ended=True), "nothing was said"),
+    ],
+    ids=["cut off", "over its own limit", "too short", "silent", "empty"],
+)
+def test_a_bad_try_is_said_again_with_another_seed(monkeypatch, bad, doubt):
+    calls = stub(monkeypatch, {seed(1): bad})
+    said = list(speaker().say(map(line, range(3))))
+    assert [(one.line.index, one.tries, one.doubt) for one in said] == [(0, 1, ""), (1, 2, ""), (2, 1, "")]
+    assert calls == [[seed(0), seed(1), seed(2)], [seed(1, 1)]]
+    stub(monkeypatch, {seed(1, attempt): bad for attempt in range(3)})
+    told = list(speaker().say(map(line, range(3))))[1]
+    assert (told.tries, told.doubt) == (3, doubt)
+
+
+def test_the_best_of_bad_tries_is_kept(monkeypatch):
+    cut = T2SResult(torch.ones(60, dtype=torch.long), ended=False)
+    answers = {seed(0): good(12), seed(0, 1): cut, seed(0, 2): good(11)}
+    stub(monkeypatch, answers)
+    (said,) = speaker().say([line(0)])
+    assert len(said.wave) == 60 * SAMPLES_PER_TOKEN
+    assert said.tries == 3
+
+
+def test_a_good_last_try_wins(monkeypatch):
+    stub(monkeypatch, {seed(0): good(12), seed(0, 1): good(12)})
+    (said,) = speaker().say([line(0)])
+    assert (said.tries, said.doubt, len(said.wave)) == (3, "", 50 * SAMPLES_PER_TOKEN)
+
+
+def test_speed_is_no_reason_for_doubt(monkeypatch):
+    stub(monkeypatch, {seed(0): good(25)})
+    voice = FakeVoice()
+    (said,) = speaker(voice, speed=2.0).say([line(0)])
+    assert (said.tries, said.doubt) == (1, "")
+    assert voice.asked == [(25, seed(0), 2.0)]
+
+
+def test_tokens_over_the_limit_are_dropped(monkeypatch):
+    calls = stub(monkeypatch, {seed(0, attempt): good(900) for attempt in range(3)})
+    voice = FakeVoice()
+    list(speaker(voice).say([line(0)]))
+    assert {tokens for tokens, _, _ in voice.asked} == {most_tokens(line(0))}
+    assert len(calls) == 3
+
+
+def test_no_numbers_are_an_error_of_the_model(monkeypatch):
+    stub(monkeypatch, {})
+    voice = FakeVoice()
+    voice.wave = lambda *args, **rest: np.full(100, np.nan, np.float32)
+    with pytest.raises(ModelError, match=r"s.pth gives samples that are no numbers"):
+        list(speaker(voice).say([line(0)]))
+
+
+def test_the_prompt_goes_before_each_line(monkeypatch):
+    seen = []
+
+    def decode_each(model, requests, sampling, **rest):
+        seen.extend(requests)
+        yield 0, good()
+
+    monkeypatch.setattr(engine, "decode_each", decode_each)
+    prompt = Prompt(torch.tensor([700, 701]), torch.ones(3, 2), torch.tensor([5, 6, 7]))
+    list(speaker(prompt=prompt).say([line(0, phones=25)]))
+    assert seen[0].phones.tolist() == [700, 701, *range(25)]
+    assert seen[0].prompt.tolist() == [5, 6, 7]
+    assert seen[0].bert.sum(0).tolist() == [3.0, 3.0] + [0.0] * 25
+
+
+def test_seeds_differ_and_stay():
+    seeds = {derived_seed(seed, index, attempt) for seed in (0, 1) for index in range(50) for attempt in range(3)}
+    assert len(seeds) == 300
+    assert all(0 <= one < 2**63 for one in seeds)
+    assert derived_seed(1, 2, 0) == 3277339946959602301
+
+
+def test_a_long_line_may_take_longer_up_to_the_models_limit():
+    assert most_tokens(line(0, phones=30)) == 300
+    assert most_tokens(line(0, phones=10_000)) == engine.MAX_TOKENS
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOVITS_HOME", str(tmp_path_factory.mktemp("home")))
+        return Voice(toys.install(tokens=45), "cpu")
+
+
+TEXT = " ".join(f"This is sentence number {index}, {'and it is longer ' * (index % 3)}." for index in range(5))
+
+
+def waves(voice, heard, batch_size):
+    style = torch.randn(1, voice.sovits.config.gin_channels, 1, generator=torch.Generator().manual_seed(0))
+    talk = Speaker(voice, style, NO_PROMPT, Manner(Sampling(), 3, batch_size=batch_size))
+    return list(talk.say(lines(sentences(TEXT, "en"), "en", voice.spoken, heard)))
+
+
+def test_the_batch_size_changes_nothing(toy, heard):
+    first, *others = (waves(toy, heard, batch_size) for batch_size in (1, 3, 8))
+    assert sum(said.tries for said in first) > len(first), "the toy should need some second tries"
+    for other in others:
+        assert [said.tries for said in other] == [said.tries for said in first]
+        assert all(np.array_equal(a.wave, b.wave) for a, b in zip(first, other, strict=True))

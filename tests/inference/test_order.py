@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import pytest
+
+from sovits_cli.errors import AudioError, TextError, UsageError
+from sovits_cli.inference.order import Asked, check
+from tests.inference.toys import voice_recording
+
+ASKED = Asked(ref="r.wav", text="text.txt", say=None, prompt_text=None, out=None, srt=None)
+
+
+@pytest.fixture
+def asked(empty_folder):
+    voice_recording(empty_folder / "r.wav", 4.0)
+    (empty_folder / "text.txt").write_text("Hello there, my friend. How are you today?\n")
+    return replace(ASKED, out=empty_folder / "out.wav")
+
+
+def test_an_order(asked, empty_folder):
+    order = check(asked, "en")
+    assert [sentence.text.strip() for sentence in order.sentences] == ["Hello there, my friend.", "How are you today?"]
+    assert (order.lang, order.out, order.srt, order.transcript, order.note) == ("en", asked.out, None, None, "")
+    assert order.described == "4.0 s: timbre; a transcript would make it a prompt too"
+
+
+def test_words_as_typed(asked):
+    order = check(replace(asked, text=None, say="Good morning to you."), "en")
+    assert [sentence.text for sentence in order.sentences] == ["Good morning to you."]
+
+
+def test_the_transcript_lies_beside_the_recording(asked, empty_folder):
+    (empty_folder / "r.txt").write_text(" What is said.\n")
+    order = check(asked, "en")
+    assert (order.transcript, order.transcript_typed) == ("What is said.", False)
+    assert order.described == "4.0 s: timbre and prompt"
+    typed = check(replace(asked, prompt_text="Something else."), "en")
+    assert (typed.transcript, typed.transcript_typed) == ("Something else.", True)
+    assert check(replace(asked, prompt_text=" "), "en").transcript is None
+
+
+def test_the_text_to_speak_is_no_transcript(asked, empty_folder):
+    (empty_folder / "r.txt").write_text("Speak this, please.")
+    assert check(replace(asked, text="r.txt"), "en").transcript is None
+
+
+def test_the_transcript_of_a_long_recording_fits_no_window(asked, empty_folder):
+    voice_recording(empty_folder / "r.wav", 14.0)
+    order = check(replace(asked, prompt_text="Some words."), "en")
+    assert order.transcript is None
+    assert order.note == "the transcript of r.wav is not used: it is of all 14 s, and a prompt holds at most 10 s"
+
+
+def test_builtin(asked):
+    order = check(replace(asked, ref="builtin:slt", text="builtin:story"), "en")
+    assert order.transcript
+    assert len(order.sentences) > 20
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        ({"ref": None}, UsageError, "no voice: --ref was not given"),
+        ({"text": None}, UsageError, "neither -t nor --say was given"),
+        ({"say": "Hello."}, UsageError, "both -t and --say were given"),
+        ({"say": " \n", "text": None}, TextError, "--say is empty"),
+        ({"text": "empty.txt"}, TextError, "empty.txt is empty"),
+        ({"text": "gone.txt"}, TextError, "gone.txt does not exist"),
+        ({"say": "?!… --- .", "text": None}, TextError, "nothing to read"),
+        ({"say": "😀 🎉", "text": None}, TextError, "nothing to read"),
+        ({"ref": "gone.wav"}, AudioError, "gone.wav does not exist"),
+        ({"ref": "text.txt"}, AudioError, "cannot read text.txt as audio"),
+        ({"ref": "."}, AudioError, "is a folder"),
+        ({"ref": "builtin:me"}, UsageError, "no example is called builtin:me"),
+    ],
+)
+def test_bad_orders(asked, empty_folder, change, kind, said):
+    (empty_folder / "empty.txt").write_text("\n\n")
+    with pytest.raises(kind, match=said) as error:
+        check(replace(asked, **change), "en")
+    assert error.value.hint or kind is AudioError
+
+
+def test_an_unknown_language(asked):
+    with pytest.raises(TextError, match="unknown language 'klingon'"):
+        check(asked, "klingon")
+
+
+@pytest.mark.parametrize("out", ["out.aac", "out", "out.wav.bak"])
+def test_a_bad_suffix_is_refused_before_the_recording_is_read(asked, empty_folder, out):
+    with pytest.raises(UsageError, match=r"must end in one of \.wav, \.flac, \.mp3, \.ogg, \.opus"):
+        check(replace(asked, ref="gone.wav", out=empty_folder / out), "en")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"out": "r.wav"}, "-o .*r.wav is the file of --ref too"),
+        ({"srt": "text.txt"}, "--srt .*text.txt is the file of -t too"),
+        ({"srt": "out.wav"}, "--srt .*out.wav is the file of -o too"),
+    ],
+)
+def test_no_output_overwrites_an_input(asked, empty_folder, change, said):
+    with pytest.raises(UsageError, match=said):
+        check(replace(asked, **{name: empty_folder / value for name, value in change.items()}), "en")

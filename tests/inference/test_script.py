@@ -1,0 +1,85 @@
+import pytest
+import torch
+
+from sovits_cli.errors import TextError
+from sovits_cli.events import Skipped
+from sovits_cli.inference.script import FEWEST_CHARS, MOST_PHONES, lines
+from sovits_cli.inference.voice import Spoken
+from sovits_cli.text.split import Sentence, sentences
+
+
+def spell(text, lang):
+    """Each letter is a phone."""
+    letters = [ord(letter) % 700 for letter in text if letter.isalnum()]
+    if not letters:
+        raise TextError(f"nothing to read in {text!r}")
+    return Spoken(torch.tensor(letters), None, len(letters))
+
+
+def told(found, heard, pronounce=spell):
+    return list(lines(found, "en", pronounce, heard))
+
+
+def test_each_sentence_is_a_line(heard):
+    found = told([Sentence(" One two. ", 0.5), Sentence("Three.\n", 0.0)], heard)
+    assert [(line.index, line.text, line.pause_s, line.spoken.sounds) for line in found] == [
+        (0, "One two.", 0.5, 6),
+        (1, "Three.", 0.0, 5),
+    ]
+    assert heard.events == []
+
+
+def test_phones_are_made_when_they_are_asked_for(heard):
+    asked = []
+
+    def pronounce(text, lang):
+        asked.append(text)
+        return spell(text, lang)
+
+    script = lines([Sentence("One.", 0.1), Sentence("Two.", 0.1)], "en", pronounce, heard)
+    next(script)
+    assert asked == ["One."]
+
+
+def test_what_cannot_be_read_is_named_and_left_out(heard):
+    found = told([Sentence("One.", 0.1), Sentence("☃☃☃", 0.2), Sentence("Two.", 0.0)], heard)
+    assert [(line.index, line.text) for line in found] == [(0, "One."), (1, "Two.")]
+    assert heard.events == [Skipped("'☃☃☃'", "nothing to read in '☃☃☃'")]
+
+
+def test_nothing_readable_at_all(heard):
+    with pytest.raises(TextError, match="nothing to read"):
+        told([Sentence("☃", 0.1), Sentence("☂", 0.0)], heard)
+
+
+def test_too_many_phones_are_cut_and_nothing_is_lost(heard):
+    text = " ".join(f"word{index}, and" for index in range(100))
+
+    def doubled(text, lang):
+        spoken = spell(text, lang)
+        return Spoken(spoken.phones.repeat(3), None, 3 * spoken.sounds)
+
+    whole = [Sentence(text + ".", 0.7), Sentence("The end.", 0.0)]
+    found = told(whole, heard, doubled)
+    assert len(found) > 10
+    assert max(len(line.spoken.phones) for line in found) <= MOST_PHONES
+    assert " ".join(line.text for line in found) == f"{text}. The end."
+    assert [line.index for line in found] == list(range(len(found)))
+    assert (found[-2].pause_s, found[-1].pause_s) == (0.7, 0.0)
+
+
+@pytest.mark.parametrize("text", ["x" * FEWEST_CHARS, "1" * (FEWEST_CHARS + 3)])
+def test_what_cannot_be_cut_is_said_in_one_go(heard, text):
+    def endless(text, lang):
+        return Spoken(torch.zeros(MOST_PHONES + 1, dtype=torch.long), None, MOST_PHONES + 1)
+
+    found = told([Sentence(text, 0.0)], heard, endless)
+    assert "".join(line.text for line in found) == text
+    assert len(found) <= 5
+
+
+def test_a_text_without_a_full_stop_stays_in_bounds(heard):
+    text = "lorem ipsum dolor " * 600
+    found = told(sentences(text, "en"), heard)
+    assert max(len(line.spoken.phones) for line in found) <= MOST_PHONES
+    assert " ".join(line.text for line in found).split() == text.split()
