@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_CHUNK_SAMPLES = 1 << 15
+_CHUNK_SAMPLES = 1 << 17
 
 
 class LevelMeter:

@@ -118,9 +118,7 @@ def _slice_one(
                     hint=f"lower the threshold: --threshold {params.threshold_db - 15:g}",
                 )
             copier.take(last)
-        slices = [
-            slice_row(clip.file, source, info.rate, clip.span, asdict(clip.level.result())) for clip in copier.clips
-        ]
+        slices = [slice_row(clip.file, source, info.rate, clip.span, asdict(clip.level)) for clip in copier.clips]
         spans = [clip.span for clip in copier.clips]
         gaps = [gap_row(source, info.rate, gap) for gap in _gaps(spans, samples)]
         replaced = folder.exchange(source, staging, slices, gaps)
@@ -130,13 +128,13 @@ def _slice_one(
     return SlicedSource(path, info.rate, info.channels, duration_s, lengths_s, replaced)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Clip:
-    """A slice on its way to the disk."""
+    """A slice on the disk, in the staging folder."""
 
     file: str
     span: Span
-    level: Future[Level]
+    level: Level
 
 
 class _Copier:
@@ -145,7 +143,7 @@ class _Copier:
     def __init__(self, cutter: ClipCutter, folder: Path, name: str, scale: float) -> None:
         self._cutter, self._folder, self._name, self._scale = cutter, folder, name, scale
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="slices")
-        self._waiting: deque[Future[Level]] = deque()
+        self._waiting: deque[Future[_Clip]] = deque()
         self.clips: list[_Clip] = []
 
     def __enter__(self) -> _Copier:
@@ -153,21 +151,25 @@ class _Copier:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            while self._waiting and kind is None:
-                self._waiting.popleft().result()
+            if kind is None:
+                self._collect(leave=0)
         finally:
             self._pool.shutdown(cancel_futures=True)
 
     def take(self, spans: Iterable[Span]) -> None:
-        """Queue spans. Files are called as the official slicer calls them, with samples at the rate of the clips."""
-        for span in spans:
-            start, end = (round(sample * self._scale) for sample in span)
-            file = f"{self._name}_{start:010d}_{end:010d}.wav"
-            future = self._pool.submit(self._cutter.cut, span, self._folder / file)
-            self.clips.append(_Clip(file, span, future))
-            self._waiting.append(future)
-        while len(self._waiting) > _MOST_WAITING:
-            self._waiting.popleft().result()
+        """Queue spans; wait if the copying is far behind."""
+        self._waiting += [self._pool.submit(self._copy, span) for span in spans]
+        self._collect(leave=_MOST_WAITING)
+
+    def _copy(self, span: Span) -> _Clip:
+        """Copy one. It is called as the official slicer calls it, with samples at the rate of the clips."""
+        start, end = (round(sample * self._scale) for sample in span)
+        file = f"{self._name}_{start:010d}_{end:010d}.wav"
+        return _Clip(file, span, self._cutter.cut(span, self._folder / file))
+
+    def _collect(self, leave: int) -> None:
+        while len(self._waiting) > leave:
+            self.clips.append(self._waiting.popleft().result())
 
 
 class _Ticker:

@@ -161,8 +161,13 @@ def as_float(block: np.ndarray) -> np.ndarray:
 def as_mono(block: np.ndarray) -> np.ndarray:
     """Average the channels of a native block: (frames, channels) to (frames,) float32."""
     floats = as_float(block)
-    channels = floats.shape[1]
-    return floats[:, 0] if channels == 1 else floats @ np.full(channels, 1 / channels, np.float32)
+    if floats.shape[1] == 1:
+        return floats[:, 0]
+    total: np.ndarray = floats[:, 0] + floats[:, 1]  # several times faster than a mean over the short axis
+    for channel in range(2, floats.shape[1]):
+        total += floats[:, channel]
+    total *= np.float32(1 / floats.shape[1])
+    return total
 
 
 def as_int16(block: np.ndarray) -> np.ndarray:

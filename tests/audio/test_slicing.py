@@ -362,8 +362,9 @@ def test_odd_names(tmp_path):
 @pytest.mark.parametrize(
     "pattern", [[6, -0.5, 9, -1, 20, -0.8, 7, -2, 13.7], [-60], [60]], ids=["talk", "silence", "noise"]
 )
-def test_memory_does_not_grow_with_the_length(tmp_path, pattern):
+def test_memory_does_not_grow_with_the_length(tmp_path, pattern, monkeypatch):
     """Growth is allowed for the lines of the manifest alone; the audio of the longer file is 3 MB more as floats."""
+    monkeypatch.setattr("sovits_cli.audio.clips._BLOCK_SAMPLES", 1 << 14)
     peaks = []
     for minutes in (2, 15):
         source = signals.write(tmp_path / "a.wav", np.concatenate([signals.speech(pattern, 1000)] * minutes), 1000)
