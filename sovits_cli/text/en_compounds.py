@@ -11,6 +11,8 @@ from sovits_cli.text.wordlists import lines, words
 _LONGEST_PIECE = 24
 _MIN_PIECE = 3
 
+_WEB_WORDS = frozenset({"http", "https", "www"})
+
 _EVERYDAY_COST, _KNOWN_COST, _SHORT_KNOWN_COST = 5.0, 11.5, 12.5
 _LETTER_COST, _PAIR_COST = 9.5, 13.5
 _UNKNOWN_COST, _UNKNOWN_COST_PER_LETTER = 10.0, 2.4
@@ -72,7 +74,7 @@ def _cheapest(word: str) -> list[str]:
 def _cost(piece: str) -> float:
     if len(piece) == 1:
         return _LETTER_COST
-    if piece in everyday():
+    if piece in _WEB_WORDS or piece in everyday():
         return _EVERYDAY_COST
     if len(piece) == 2:
         return _PAIR_COST

@@ -42,12 +42,12 @@ def spell(word: str) -> list[str]:
     return [phone for letter in word.lower() if letter in NAMES for phone in NAMES[letter].split()]
 
 
-def with_s(stem: Sequence[str]) -> list[str]:
-    """Phones of a word with its plural, possessive or third-person "s"."""
+def with_s(stem: Sequence[str], *, vowel: str = "IH0") -> list[str]:
+    """Phones of a word with its plural, possessive or third-person "s"; `vowel` comes in between after a hiss."""
     if not stem:
         return ["EH1", "S"]
     if stem[-1] in _HISSING:
-        return [*stem, "AH0", "Z"]
+        return [*stem, vowel, "Z"]
     return [*stem, "S" if stem[-1] in _VOICELESS else "Z"]
 
 

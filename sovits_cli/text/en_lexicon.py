@@ -23,17 +23,21 @@ _ENDINGS = {
     "ment": "M AH0 N T",
     "ments": "M AH0 N T S",
     "ish": "IH0 SH",
-    "ist": "IH0 S T",
-    "ists": "IH0 S T S",
+    "ist": "AH0 S T",
+    "ists": "AH0 S T S",
     "ism": "IH2 Z AH0 M",
     "hood": "HH UH2 D",
     "ship": "SH IH2 P",
     "like": "L AY2 K",
     "wise": "W AY2 Z",
     "proof": "P R UW2 F",
+    "man": "M AH0 N",
+    "men": "M IH0 N",
+    "son": "S AH0 N",
+    "land": "L AH0 N D",
 }
 _PREFIXES = {
-    "un": "AH0 N",
+    "un": "AH2 N",
     "re": "R IY0",
     "non": "N AA0 N",
     "pre": "P R IY0",
@@ -58,6 +62,7 @@ _PREFIXES = {
     "neuro": "N UH2 R OW0",
     "nano": "N AE2 N OW0",
 }
+_SILENT_E = re.compile(r"(?:[^aeiou][aeiou][bcdfgklmnprstvz]|[ct]h)$")
 _MIN_STEM = 3
 _MIN_STEM_AFTER_PREFIX = 4
 _MAX_SPELLED = 3
@@ -125,13 +130,16 @@ def _in_parts(word: str) -> list[str] | None:
 
 def _derived(word: str) -> list[str] | None:
     """A known word with an ending or a prefix."""
-    if stem := next(_stems(word, "s", also="es"), None):
+    if stem := _stem(_plural_spellings(word)):
         return en_letters.with_s(stem)
-    if stem := next(_stems(word, "ed"), None):
+    if word.endswith("ed") and (stem := _stem(_spellings(word[:-2]))):
         return en_letters.with_ed(stem)
+    if word.endswith("ically") and (stem := look_up(word.removesuffix("ally"))):
+        return [*stem, "L", "IY0"]
     for ending, sound in _ENDINGS.items():
-        if stem := next(_stems(word, ending), None):
-            return [*stem, *sound.split()]
+        if word.endswith(ending) and (stem := _stem(_spellings(word.removesuffix(ending)))):
+            tail = sound.split()
+            return [*stem, *(tail[1:] if stem[-1] == tail[0] == "L" else tail)]
     for prefix, sound in _PREFIXES.items():
         rest = word.removeprefix(prefix)
         if rest != word and len(rest) >= _MIN_STEM_AFTER_PREFIX and (stem := look_up(rest) or _derived(rest)):
@@ -139,20 +147,31 @@ def _derived(word: str) -> list[str] | None:
     return None
 
 
-def _stems(word: str, ending: str, also: str = "") -> Iterator[list[str]]:
-    """Phones of what may stand before an ending: as it is, with its silent "e", undoubled, with "y" for "i"."""
-    for cut in filter(None, (ending, also)):
-        if not word.endswith(cut) or (cut == "s" and word.endswith("ss")):
-            continue
-        stem = word[: -len(cut)]
-        spellings = [stem] if cut == "s" else [stem, f"{stem}e"]
-        if stem.endswith("i"):
-            spellings.append(f"{stem[:-1]}y")
-        if len(stem) > _MIN_STEM and stem[-1] == stem[-2] and cut[0] in "aei":
-            spellings.append(stem[:-1])
-        for spelling in spellings:
-            if len(spelling) >= _MIN_STEM and (found := look_up(spelling)):
-                yield found
+def _stem(spellings: Iterator[str]) -> list[str] | None:
+    """Phones of the first known spelling that is long enough."""
+    return next((found for stem in spellings if len(stem) >= _MIN_STEM and (found := look_up(stem))), None)
+
+
+def _plural_spellings(word: str) -> Iterator[str]:
+    """What a word in -s may be the plural of."""
+    if word.endswith("ies"):
+        yield f"{word[:-3]}y"
+    if word.endswith("s") and word[-2:-1] not in {"s", "i", "u"}:
+        yield word[:-1]
+        if word.endswith("es"):
+            yield word[:-2]
+
+
+def _spellings(stem: str) -> Iterator[str]:
+    """How a stem may be written without its ending: with its silent "e", with "y" for "i", undoubled, as it is."""
+    if stem.endswith("i"):
+        yield f"{stem[:-1]}y"
+    if _SILENT_E.search(stem):
+        yield f"{stem}e"
+    yield stem
+    if len(stem) > _MIN_STEM and stem[-1] == stem[-2]:
+        yield stem[:-1]
+    yield f"{stem}e"
 
 
 def _compound(pieces: tuple[str, ...]) -> list[str]:

@@ -20,8 +20,9 @@ NET_READINGS = {
     "thirty-six": "TH ER1 T IY0 S IH0 K S",
     "sixty-nine": "S IH0 K S T IH1 N S IY0 N",
     "eighty-six": "AY0 T IY1 K S IH0 S",
+    "https": "T AE1 P T S",
 }
-"""Numerals that the dictionary lacks and the official program guesses."""
+"""Everyday items that the dictionary lacks and the official program guesses."""
 
 _OPERAND = r"(?:-?\d+(?:\.\d+)?|\.\d+|[A-Za-z])[⁰¹²³⁴⁵⁶⁷⁸⁹ˣʸⁿ]*"
 _ARITHMETIC = re.compile(rf"({_OPERAND})\s+([+\-×÷=])\s+(?={_OPERAND})")
@@ -95,7 +96,7 @@ def _word(word: str) -> list[str]:
     if len(word) <= 3:
         return en_letters.spell(word)
     if word.endswith("'s"):
-        return en_letters.with_s(_word(word[:-2]))
+        return en_letters.with_s(_word(word[:-2]), vowel="AH0")
     if word in NET_READINGS:
         return NET_READINGS[word].split()
     pieces = en_compounds.web_pieces(word)

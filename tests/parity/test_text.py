@@ -13,7 +13,6 @@ from tests.parity import golden
 UNREACHABLE = {
     "en-048": ("zorbification", "guessed by the official net; ours guesses differently"),
     "en-050": ("helloworld", "guessed by the official net, which knows it as one word of the web"),
-    "en-063": ("https", "guessed by the official net; ours guesses differently"),
 }
 """Items we cannot reproduce without the weights or word counts of others: id -> (the word, why)."""
 

@@ -10,7 +10,6 @@ last label. One word in twenty (by a hash of its spelling) is held out and score
 from __future__ import annotations
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +45,6 @@ class Labeller(nn.Module):
         return self.out(self.drop(written))
 
 
-def held_out(word: str) -> bool:
-    return hashlib.md5(word.encode()).digest()[0] < 13
-
-
 def batches(data: Aligned, chosen: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Words of one length in each batch, so that nothing is padded."""
     lengths = np.diff(data.starts)[chosen]
@@ -63,7 +58,7 @@ def batches(data: Aligned, chosen: np.ndarray, rng: np.random.Generator) -> list
 def train(data: Aligned, classes: np.ndarray, allowed: Tensor, hidden: int, epochs: int) -> Labeller:
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
-    chosen = np.array([position for position, word in enumerate(data.words) if not held_out(word)])
+    chosen = np.array([position for position, word in enumerate(data.words) if not compile_cmudict.held_out(word)])
     model = Labeller(allowed.shape[1], hidden)
     optimiser = torch.optim.AdamW(model.parameters(), PEAK_RATE, weight_decay=0.01)
     steps = epochs * len(batches(data, chosen, np.random.default_rng(SEED)))
@@ -140,7 +135,7 @@ def main() -> None:
     allowed[data.letters, classes] = True
     model = train(data, classes, allowed, arguments.hidden, arguments.epochs)
     export(wordlists.TABLES / "letters.npz", model, known, allowed)
-    print(score(entries, [word for word in data.words if held_out(word)]))
+    print(score(entries, [word for word in data.words if compile_cmudict.held_out(word)]))
 
 
 if __name__ == "__main__":
