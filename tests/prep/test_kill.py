@@ -21,7 +21,7 @@ from tests.prep.fakes import Heard, run
 class Loud(Heard):
     def emit(self, event):
         os.write(1, b"event\\n")
-        time.sleep(0.002)
+        time.sleep(0.001)
 
 for _ in sys.stdin:
     child = os.fork()
@@ -39,7 +39,8 @@ EVENTS = CLIPS * 7
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_random_twenty_times(tmp_path):
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random(tmp_path, kills):
     source = spoken_folder(tmp_path / "in", CLIPS)
     run(source, tmp_path / "undisturbed")
     draw, killed = random.Random(5), 0
@@ -47,11 +48,11 @@ def test_killed_at_random_twenty_times(tmp_path):
         [sys.executable, "-c", FORKS, source, tmp_path / "killed"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True, bufsize=1,
     ) as forks:  # fmt: skip
-        for _ in range(20):
+        for _ in range(kills):
             forks.stdin.write("go\n")
             killed += _kill(forks.stdout, after_events=draw.randint(1, EVENTS))
         forks.stdin.close()
-    assert killed >= 15
+    assert killed >= 0.7 * kills
     assert run(source, tmp_path / "killed").clips == CLIPS
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
 
