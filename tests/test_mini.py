@@ -1,0 +1,46 @@
+"""The bundled model: small, spoken with as the README says, and mostly understood by an independent recogniser."""
+
+from pathlib import Path
+
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from sovits_cli.checkpoints import bundle
+from sovits_cli.cli.app import app
+from tests.tools.recogniser import hear, word_error_rate
+
+MOST_MB = 25
+MOST_WORD_ERRORS = 0.4
+SENTENCES = (Path(__file__).parent / "tools" / "held_out.txt").read_text(encoding="utf-8").splitlines()
+
+
+def speak(*arguments):
+    result = CliRunner().invoke(app, ["infer", "--seed", "1", "--quiet", *arguments])
+    assert result.exit_code == 0, result.output
+
+
+def test_is_small_enough_for_the_wheel():
+    mini = bundle.find("mini")
+    assert mini.origin == "bundled"
+    assert mini.size_bytes < MOST_MB * 1e6
+
+
+@pytest.mark.parametrize("voice", ["slt", "rms"])
+def test_is_mostly_understood(voice, empty_folder):
+    """Sentences not in training, a few of them; `tests/benchmarks/intelligibility.py` hears all."""
+    pairs = []
+    for sentence in SENTENCES[:12:2]:
+        speak("--ref", f"builtin:{voice}", "--say", sentence, "-o", "out.wav")
+        pairs.append((sentence, hear(Path("out.wav"))))
+    assert word_error_rate(pairs) <= MOST_WORD_ERRORS, pairs
+
+
+def test_speaks_a_file_of_any_reference(empty_folder):
+    wave, rate = soundfile.read(Path(bundle.__file__).parent.parent / "examples" / "rms.flac")
+    soundfile.write("r.wav", wave, rate)
+    Path("text.txt").write_text("It rained all day. We stayed at home, and read.\n", encoding="utf-8")
+    speak("--ref", "r.wav", "-t", "text.txt", "-o", "out.wav")
+    spoken = soundfile.info("out.wav")
+    assert (spoken.samplerate, spoken.channels) == (16_000, 1)
+    assert 2 < spoken.duration < 10
