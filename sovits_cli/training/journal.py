@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 import psutil
 import torch
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor
 
-from sovits_cli.events import Metrics, Reporter
+from sovits_cli.events import Metrics, Reporter, Warned
 from sovits_cli.terms import Stage
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 GIB = 2**30
 
@@ -43,6 +44,56 @@ class Averages:
         return means
 
 
+class Board:
+    """A TensorBoard file, written at once and without a thread. A disk that refuses it costs the curves, not the run.
+
+    Args:
+        folder: one per stage.
+        first_step: a resumed run begins here; what earlier files hold beyond is hidden.
+        reporter: hears that nothing more is written.
+    """
+
+    def __init__(self, folder: Path, first_step: int, reporter: Reporter) -> None:
+        self._path = folder / f"events.out.tfevents.{time.time_ns() // 10**9}.{time.time_ns() % 10**9}.{os.getpid()}"
+        self._reporter = reporter
+        self._file: BinaryIO | None = None
+        begun = [Event(file_version="brain.Event:2")]
+        if first_step:
+            begun.append(Event(step=first_step, session_log=SessionLog(status=SessionLog.START)))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as error:
+            self._give_up(error)
+        self._write(begun)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Write numbers of one step."""
+        summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
+        self._write([Event(step=step, summary=summary)])
+
+    def close(self) -> None:
+        """Write no more."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _write(self, events: Sequence[Event]) -> None:
+        if self._file is None:
+            return
+        try:
+            for event in events:
+                event.wall_time = time.time()
+                RecordWriter(self._file).write(event.SerializeToString())
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        with suppress(OSError):
+            self.close()
+        self._reporter.emit(Warned(f"no more curves: cannot write {self._path}: {error.strerror}"))
+
+
 class Journal:
     """Writes the numbers of one stage.
 
@@ -59,7 +110,7 @@ class Journal:
         self._stage = stage
         self._device = device
         self._reporter = reporter
-        self._writer = _tensorboard(folder / stage.value, first_step)
+        self._board = Board(folder / stage.value, first_step, reporter)
         self._items = 0
         self._since = time.perf_counter()
 
@@ -80,8 +131,7 @@ class Journal:
 
     def publish(self, step: int, values: Mapping[str, float]) -> None:
         """Write these numbers as they are."""
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
+        self._board.add(step, values)
         self._reporter.emit(Metrics(self._stage.value, step, dict(values)))
 
     def rest(self) -> None:
@@ -93,8 +143,8 @@ class Journal:
         self._since += time.perf_counter() - self._paused
 
     def close(self) -> None:
-        """Flush and end."""
-        self._writer.close()
+        """No more numbers."""
+        self._board.close()
 
 
 def memory_gib(device: torch.device) -> float:
@@ -102,9 +152,3 @@ def memory_gib(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / GIB
     return float(psutil.Process(os.getpid()).memory_info().rss) / GIB
-
-
-def _tensorboard(folder: Path, first_step: int) -> SummaryWriter:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder), purge_step=first_step or None)

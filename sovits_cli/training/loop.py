@@ -135,8 +135,8 @@ class Run(Generic[Item]):
         self._skipped = 0
         self._exported: Path | None = None
         self._last: Mapping[str, float] = {}
+        self._make_journal = journal
         self._resume()
-        self._journal = journal(self._at.step)
         self._saved_at = self._sat_down = self._drawn_at = time.monotonic()
         self._elapsed_before = self._at.elapsed_s
 
@@ -146,6 +146,7 @@ class Run(Generic[Item]):
             self._reporter.emit(Note(f"{self._name}: finished already, after {self._at.step} steps"))
             return self._outcome()
         self._at.finished = False
+        self._journal = self._make_journal(self._at.step)
         try:
             while self._more_to_do() and not self._stop.wanted:
                 self._epoch()

@@ -1,0 +1,111 @@
+"""`sovits train` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.worlds import make_dataset, make_family
+
+Told = Callable[..., tuple[int, list[str]]]
+QUICK = ("--max-steps", "2", "--set", "sovits.train.discriminator=none")
+
+
+@pytest.fixture
+def dataset(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SOVITS_HOME", str(empty_folder / "home"))
+    make_family(empty_folder / "home")
+    return make_dataset(Path("dataset")).root
+
+
+def test_the_line_of_the_user(told: Told, dataset: Path) -> None:
+    code, lines = told("train", "--precision", "16-mixed", *QUICK)
+    assert code == 0
+    assert "device: cpu" in lines[0]
+    assert lines[1] == "dataset: dataset (8 clips, made by prep)"
+    assert lines[2] == "base model: small (mini; the dataset was made for it)"
+    assert lines[3].startswith("run: runs/")
+    assert sum("16-mixed runs as bf16-mixed" in line for line in lines) == 1
+    assert next(Path("runs").glob("*/voice.json")).is_file()
+
+
+def test_result_as_json(answer: Callable[..., Any], dataset: Path) -> None:
+    found = answer("train", "--name", "me", "--stage", "gpt", *QUICK)
+    assert (found["name"], found["finished"]) == ("me", True)
+    assert found["stages"]["gpt"]["step"] == 2
+    assert found["stages"]["gpt"]["exported"] == str(Path("runs/me/me-e2.ckpt"))
+
+
+def test_again_says_that_it_is_done(told: Told, dataset: Path) -> None:
+    told("train", "--stage", "gpt", *QUICK)
+    code, lines = told("train", "--stage", "gpt", *QUICK)
+    assert code == 0
+    assert "gpt: finished already, after 2 steps" in lines
+
+
+def test_no_dataset(told: Told, empty_folder: Path) -> None:
+    code, lines = told("train")
+    assert code == 3
+    assert lines[-2].startswith("error: no dataset in dataset")
+    assert lines[-1].startswith("hint: sovits prep")
+
+
+def test_broken_clips_make_exit_code_seven(told: Told, dataset: Path) -> None:
+    (dataset / "5-wav32k" / "clip001.wav").write_bytes(b"")
+    code, lines = told("train", "--stage", "sovits", *QUICK)
+    assert code == 7
+    assert any(line.startswith("warning: left out: clip001.wav: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (["--precision", "17"], 2, "train.precision"),
+        (["--max-steps", "0"], 2, "train.max_steps"),
+        (["--set", "model.n_layer=9"], 2, "model.n_layer is 9"),
+        (["--model", "nothing"], 4, "no model is called nothing"),
+        (["--stage", "content"], 2, "content"),
+        (["--config", "nothing.yaml"], 2, "nothing.yaml"),
+    ],
+)
+def test_bad_calls(told: Told, dataset: Path, flags: list[str], code: int, said: str) -> None:
+    found, lines = told("train", *flags)
+    assert found == code
+    assert said in "\n".join(lines)
+    assert not list(Path("runs").rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminate"])
+def test_stopped_from_outside_saves_and_goes_on(told: Told, dataset: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "sovits_cli", "train", "--stage", "gpt", "--name", "me"]
+    endless = [*command, "--max-steps", "1000000", "--save-every-min", "1000", "--set", "train.epochs=1"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent), "OMP_NUM_THREADS": "1"}
+    running = subprocess.Popen(
+        [*endless, "--set", "train.save_every_n_epoch=1000000"], stderr=subprocess.PIPE, env=environment, text=True
+    )
+    assert running.stderr is not None
+    for line in running.stderr:
+        if "steps" in line and "gpt:" in line and "updates" not in line:
+            break
+    time.sleep(0.2)
+    running.send_signal(number)
+    rest = running.stderr.read()
+    assert running.wait() == 130, rest
+    assert "stopping after this step" in rest
+    assert "Traceback" not in rest
+    states = list(Path("runs/me/state").glob("gpt-*.pt"))
+    assert len(states) == 1
+    step = int(states[0].stem.removeprefix("gpt-"))
+    code, lines = told("train", "--stage", "gpt", "--name", "me", "--max-steps", str(step + 1), "--json")
+    assert code == 0
+    assert any(line.startswith(f"gpt: going on from step {step} ") for line in lines)
+    assert json.loads(Path("runs/me/voice.json").read_text())["gpt"].startswith("me-e")

@@ -1,0 +1,58 @@
+"""Batches come in order whatever reads them; errors come out where their batch would; nothing runs on afterwards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+
+import pytest
+import torch
+
+from sovits_cli.errors import DatasetError
+from sovits_cli.training.feed import AHEAD_PER_WORKER, Feed
+
+PLAN = [[number] for number in range(20)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 4])
+def test_order(workers: int) -> None:
+    def slow_first(numbers: list[int]) -> int:
+        time.sleep(0.02 if numbers[0] == 0 else 0)
+        return numbers[0]
+
+    assert list(Feed(slow_first, workers).run(PLAN)) == list(range(20))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_comes_in_its_place(workers: int) -> None:
+    def load(numbers: list[int]) -> int:
+        if numbers[0] == 3:
+            raise DatasetError("broken")
+        return numbers[0]
+
+    batches = Feed(load, workers).run(PLAN)
+    assert [next(batches) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(DatasetError):
+        next(batches)
+
+
+def test_reads_ahead_but_not_everything() -> None:
+    loaded: list[int] = []
+    with closing(Feed(lambda numbers: loaded.append(numbers[0]), 2).run(PLAN)) as batches:
+        next(batches)
+        time.sleep(0.1)
+        assert 1 < len(loaded) <= 2 * AHEAD_PER_WORKER + 1
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("feed")]
+
+
+def test_readers_leave_the_threads_of_the_training_alone() -> None:
+    before = torch.get_num_threads()
+    seen = list(Feed(lambda _: torch.get_num_threads(), 2).run(PLAN))
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == before
+
+
+def test_without_workers_nothing_runs_in_the_background() -> None:
+    names = set(Feed(lambda _: threading.current_thread().name, 0).run(PLAN))
+    assert names == {threading.current_thread().name}

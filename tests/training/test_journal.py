@@ -1,0 +1,86 @@
+"""The numbers of a run: weighted means, and curves that TensorBoard reads."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+from sovits_cli.events import Metrics, Warned
+from sovits_cli.terms import Stage
+from sovits_cli.training import journal
+from sovits_cli.training.journal import Averages, Journal
+from tests.training.toys import Events
+
+
+def events_in(folder: Path) -> list[Event]:
+    (path,) = folder.iterdir()
+    return [Event.FromString(raw) for raw in RawEventFileLoader(str(path)).Load()]
+
+
+def make(folder: Path, reporter: Events, first_step: int = 0) -> Journal:
+    return Journal(folder, Stage.GPT, torch.device("cpu"), first_step, reporter)
+
+
+def test_means_are_weighted_and_begin_again() -> None:
+    means = Averages()
+    means.add({"loss": torch.tensor(1.0), "only_once": 7.0}, 3.0)
+    means.add({"loss": torch.tensor(5.0)}, 1.0)
+    assert means.read() == {"loss": 2.0, "only_once": 7.0}
+    assert means.read() == {}
+
+
+def test_readings_are_events_and_curves(tmp_path: Path) -> None:
+    heard = Events()
+    board = make(tmp_path, heard)
+    board.averages.add({"loss": torch.tensor(2.5)})
+    board.count(8)
+    board.read(10, {"lr": 0.001})
+    board.close()
+    (reading,) = [event for event in heard.heard if isinstance(event, Metrics)]
+    assert (reading.stage, reading.step, reading.values["loss"]) == ("gpt", 10, 2.5)
+    written = events_in(tmp_path / "gpt")
+    assert written[0].file_version == "brain.Event:2"
+    assert written[1].step == 10
+    tags = {value.tag: value.simple_value for value in written[1].summary.value}
+    assert tags["loss"] == 2.5
+    assert set(tags) == {"loss", "lr", "samples_per_s", "memory_gib"}
+
+
+def test_a_resumed_run_hides_what_lies_beyond(tmp_path: Path) -> None:
+    make(tmp_path, Events(), first_step=40).close()
+    begun = events_in(tmp_path / "gpt")[1]
+    assert (begun.step, begun.session_log.status) == (40, SessionLog.START)
+
+
+def test_pauses_do_not_count_as_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(journal.time, "perf_counter", lambda: now[0])
+    board = make(tmp_path, Events())
+    board.count(10)
+    now[0] = 1.0
+    board.rest()
+    now[0] = 100.0
+    board.resume()
+    now[0] = 101.0
+    assert board.read(1, {})["samples_per_s"] == pytest.approx(5.0)
+    board.close()
+
+
+def test_a_full_disk_costs_the_curves_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = Events()
+    board = make(tmp_path, heard)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journal.RecordWriter, "write", full)
+    board.publish(1, {"loss": 1.0})
+    board.publish(2, {"loss": 1.0})
+    board.close()
+    assert len([event for event in heard.heard if isinstance(event, Warned)]) == 1
+    assert len([event for event in heard.heard if isinstance(event, Metrics)]) == 2
