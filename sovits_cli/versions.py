@@ -36,6 +36,7 @@ class ModelVersion:
         content: kind of the content encoder.
         header: first two bytes of an exported SoVITS file ("PK": a plain torch file).
         weights_suffix: end of the official export folders (`SoVITS_weights_v2`).
+        prompted: whether the GPT continues the reference; not where tokens carry no voice.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ModelVersion:
     content: ContentKind
     header: bytes
     weights_suffix: str
+    prompted: bool = True
 
 
 VERSIONS: dict[str, ModelVersion] = {
@@ -70,6 +72,7 @@ VERSIONS: dict[str, ModelVersion] = {
             content=ContentKind.PHONETIC,
             header=b"PK",
             weights_suffix="_mini",
+            prompted=False,
         ),
     )
 }

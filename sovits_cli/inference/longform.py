@@ -175,6 +175,13 @@ def _prompt(voice: Voice, order: Order, reporter: Reporter) -> Prompt:
         reporter.emit(Note(order.note))
     if order.transcript is None:
         return NO_PROMPT
+    if not voice.bundle.version.prompted:
+        reporter.emit(
+            Note(
+                f"the transcript is not used: {voice.bundle.name} takes the voice from the sound of the reference alone"
+            )
+        )
+        return NO_PROMPT
     if voice.bundle.content is None and not order.transcript_typed:
         reporter.emit(Note("the transcript of the reference is not used: there is no content encoder for this model"))
         return NO_PROMPT
