@@ -176,11 +176,7 @@ def _prompt(voice: Voice, order: Order, reporter: Reporter) -> Prompt:
     if order.transcript is None:
         return NO_PROMPT
     if not voice.bundle.version.prompted:
-        reporter.emit(
-            Note(
-                f"the transcript is not used: {voice.bundle.name} takes the voice from the sound of the reference alone"
-            )
-        )
+        reporter.emit(Note(f"the transcript is not used: {voice.bundle.name} hears the voice in the sound alone"))
         return NO_PROMPT
     if voice.bundle.content is None and not order.transcript_typed:
         reporter.emit(Note("the transcript of the reference is not used: there is no content encoder for this model"))

@@ -96,7 +96,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    todo = [take for take in takes(arguments.count, arguments.seed) if not (arguments.out / f"{take.name}.txt").exists()]
+    todo = [
+        take for take in takes(arguments.count, arguments.seed) if not (arguments.out / f"{take.name}.txt").exists()
+    ]
     with ThreadPoolExecutor(2) as pool:
         seconds = sum(pool.map(lambda take: record(take, arguments.out), todo))
     print(f"{len(todo)} takes, {seconds / 3600:.2f} hours in {arguments.out}")
