@@ -145,7 +145,7 @@ class Console:
 
 
 def progress_text(event: Progress, elapsed_s: float, memory: str, *, began_done: float = 0.0) -> str:
-    """One plain line: "slice: 120/300 s (40 %), 2:10 left, RSS 512 MB"; `began_done` was done before, by another run."""
+    """One plain line: "slice: 120/300 s (40 %), 2:10 left, RSS 512 MB"; `began_done` was there before."""
     unit = f" {event.unit}" if event.unit else ""
     if event.total:
         share = min(event.done / event.total, 1.0)
