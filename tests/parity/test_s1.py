@@ -14,6 +14,16 @@ KERNELS = pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed
 ONE = golden.files("s1")
 BATCH = golden.files("s1_batch")
 EOS = golden.files("s1_eos")
+QUICK = pytest.mark.parametrize(
+    ("path", "packed"),
+    [
+        pytest.param(*file.values, packed, id=f"{file.id}-{'packed' if packed else 'plain'}", marks=file.marks)
+        for file in ONE
+        for packed in (False, True)
+        if packed or "full" not in str(file.id)
+    ],
+)
+"""Both kernels on small models; at full size only the packed ones, but for `test_forced`."""
 
 
 def _compare(data, name, tokens, logits, row=None):
@@ -32,8 +42,7 @@ def _compare(data, name, tokens, logits, row=None):
         s1.close(actual, expected, f"{name} step {step}")
 
 
-@KERNELS
-@pytest.mark.parametrize("path", ONE)
+@QUICK
 @pytest.mark.parametrize(("name", "penalty"), [("greedy", 1.0), ("greedy_rp135", 1.35)])
 def test_greedy(path, name, penalty, packed):
     data, network = s1.load(path), s1.model(path, packed)
@@ -50,8 +59,7 @@ def test_forced(path, packed):
     _compare(data, "forced", tokens, logits, row=0)
 
 
-@KERNELS
-@pytest.mark.parametrize("path", ONE)
+@QUICK
 def test_batch_inside_the_file(path, packed):
     data, network = s1.load(path), s1.model(path, packed)
     if "batch/tokens" not in data:
