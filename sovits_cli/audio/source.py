@@ -33,6 +33,7 @@ _FULL_32_BIT: Final = {"PCM_32", "ALAC_32"}
 _PCM_BYTES: Final = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _STEP: Final = {np.dtype(np.int16): np.float32(2.0**-15), np.dtype(np.int32): np.float32(2.0**-31)}
 _CLAIMED_BYTES: Final = re.compile(r"^\s*(?:data|SSND|Data size)\s*:\s*(\d+)", re.MULTILINE)
+_NO_AUDIO: Final = {1, 7}  # libsndfile found nothing it knows; for an mp3 it then says that there is no such file
 _UNKNOWN_BYTES: Final = 0xFFFF_FF00
 _UNKNOWN_FRAMES: Final = 1 << 60
 _STDERR_LOCK: Final = threading.Lock()
