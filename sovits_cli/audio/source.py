@@ -230,9 +230,8 @@ def _open(path: Path) -> Any:
         with hushed:
             handle = soundfile.SoundFile(str(path))
     except soundfile.LibsndfileError as error:
-        message = (
-            f"cannot read {path} as audio ({error.error_string.strip(' .')}): wav, flac, mp3, ogg, opus can be read"
-        )
+        why = "" if error.code in _NO_AUDIO else f" ({error.error_string.strip(' .')})"
+        message = f"cannot read {path} as audio{why}: wav, flac, mp3, ogg, opus can be read"
         raise AudioError(message, hint=f"if it is audio of another kind: {conversion_hint(path)}") from error
     # soundfile seeks to where it is after each read of a seekable file, and that makes libmpg123 lose its thread:
     # an mp3 read in blocks would not be the same as read at once.

@@ -130,7 +130,7 @@ def _broken_middle(path):
 BROKEN = {
     "empty.wav": (lambda path: path.touch(), "is empty"),
     "text.wav": (_broken_text, "cannot read"),
-    "text.mp3": (_broken_text, "cannot read"),
+    "text.mp3": (_broken_text, "cannot read .* as audio: wav, flac"),
     "missing.wav": (lambda path: None, "does not exist"),
     "folder.wav": (lambda path: path.mkdir(), "is a folder"),
     "no_samples.wav": (lambda path: signals.write(path, np.zeros(0, np.int16)), "holds no samples"),
