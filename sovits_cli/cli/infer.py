@@ -59,8 +59,8 @@ def infer_command(
 ) -> None:
     """Speak a text in the voice of a recording.
 
-    Texts may be of any length: they are spoken sentence by sentence and written as they are finished. Of a recording
-    over 10 s the best part is the prompt, and the timbre is heard in all of it.
+    Texts may be of any length: they are spoken sentence by sentence and written as they are finished. A recording of
+    3 to 10 s with a transcript is also continued in its manner; a longer one is heard all over for its timbre.
 
         sovits infer --ref r.wav -t text.txt -o out.wav
     """

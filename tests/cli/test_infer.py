@@ -1,0 +1,250 @@
+"""`sovits infer` as it is typed: good calls, and each with its bad twin. The speaker is a toy that speaks noise."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from sovits_cli import files
+from sovits_cli.audio.files import Writer
+from sovits_cli.cli.app import app
+from tests.checkpoints import synthetic
+from tests.inference import toys
+from tests.inference.toys import voice_recording
+
+LITERAL = ["--ref", "r.wav", "-t", "text.txt", "-o", "out.wav"]
+"""The line that is fixed by our user."""
+
+
+@pytest.fixture
+def place(empty_folder):
+    """An empty folder with a recording and a text, and an installed toy."""
+    toys.install(tokens=45)
+    voice_recording(empty_folder / "r.wav", 4.0)
+    (empty_folder / "text.txt").write_text("Hello there, my old friend.\n\nHow are you on this day?\n")
+    return empty_folder
+
+
+def infer(*args, **extra):
+    result = CliRunner().invoke(app, ["infer", *map(str, args)], **extra)
+    assert "Traceback" not in result.output
+    return result
+
+
+def one_line(result, code, text):
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert text in errors[0]
+
+
+def left(place):
+    return sorted(path.name for path in place.iterdir())
+
+
+def test_the_line(place):
+    result = infer(*LITERAL)
+    assert result.exit_code == 0, result.output
+    told = result.stderr.splitlines()
+    assert told[0] == "model: toy (the newest installed model)"
+    assert told[1] == "reference: r.wav (4.0 s: timbre; a transcript would make it a prompt too)"
+    assert told[2].startswith("device: cpu")
+    assert told[3].endswith("(drawn; --seed gives the same again)")
+    assert result.stdout.startswith("out.wav: 0:0")
+    assert "of speech, 2 sentences (real-time factor " in result.stdout
+    assert "RSS" in result.stdout
+    assert soundfile.info("out.wav").duration > 1
+    assert left(place) == ["out.wav", "r.wav", "text.txt"]
+
+
+def test_the_newest_trained_voice_speaks_first(place):
+    folder = place / "runs" / "amy"
+    folder.mkdir(parents=True)
+    (folder / "voice.json").write_text(json.dumps({"name": "amy", "version": "mini", "base": "toy"}))
+    assert infer(*LITERAL).stderr.splitlines()[0] == "model: amy (the newest voice trained in runs)"
+    assert infer(*LITERAL, "--model", "toy").stderr.splitlines()[0] == "model: toy (named toy)"
+
+
+def test_json(place):
+    result = infer(*LITERAL, "--json", "--seed", 3, "--srt", "out.srt")
+    report = json.loads(result.stdout)
+    assert (report["out"], report["srt"], report["model"], report["seed"]) == ("out.wav", "out.srt", "toy", 3)
+    assert (report["sentences"], report["rate"]) == (2, 16_000)
+    assert {"seconds", "elapsed_s", "real_time_factor", "retries", "doubtful", "memory"} <= set(report)
+    assert report["peak_memory_bytes"] > 1e6
+    assert (place / "out.srt").read_text().count("-->") == 2
+
+
+def test_typed_words_standard_input_and_built_in_material(place):
+    seed = ["--seed", 1, "--ref", "builtin:awb"]
+    assert infer(*seed, "--say", "Hello there, my friend.", "-o", "a.wav").exit_code == 0
+    assert infer(*seed, "-t", "-", "-o", "b.wav", input="Hello there, my friend.").exit_code == 0
+    assert (place / "a.wav").read_bytes() == (place / "b.wav").read_bytes()
+    assert "timbre and prompt" in infer(*seed, "--say", "Hi there.", "-o", "c.flac").stderr
+
+
+def test_the_same_whatever_the_batch_size(place):
+    sizes = {}
+    for size in (1, 8):
+        assert infer(*LITERAL, "--seed", 9, "--batch-size", size, "-q").exit_code == 0
+        sizes[size] = (place / "out.wav").read_bytes()
+    assert sizes[1] == sizes[8]
+
+
+def test_unreadable_sentences_are_exit_code_7(place, monkeypatch):
+    from sovits_cli.errors import TextError
+    from sovits_cli.inference.voice import Voice
+
+    whole = Voice.spoken
+
+    def spoken(self, text, lang):
+        if "Hello" in text:
+            raise TextError("nothing to read")
+        return whole(self, text, lang)
+
+    monkeypatch.setattr(Voice, "spoken", spoken)
+    result = infer(*LITERAL)
+    assert result.exit_code == 7
+    assert "left out: 'Hello there, my old friend.': nothing to read" in result.stderr
+    assert (place / "out.wav").exists()
+
+
+def test_official_files_without_an_installed_model(empty_folder, monkeypatch):
+    """Their content encoder is needed for a prompt only."""
+    synthetic.write_gpt(empty_folder / "x.ckpt", synthetic.TINY_GPT)
+    synthetic.write_sovits(empty_folder / "y.pth", synthetic.TINY_SOVITS)
+    monkeypatch.setattr("sovits_cli.inference.engine.BREATH_S", 0.0)
+    weights = ["--gpt", "x.ckpt", "--sovits", "y.pth", "--ref", "builtin:slt", "--say", "Hello you."]
+    result = infer(*weights)
+    assert result.exit_code == 0, result.output
+    assert "model: y (without a content encoder: none is installed)" in result.stderr
+    assert "the transcript of the reference is not used" in result.stderr
+    assert soundfile.info("out.wav").samplerate == 32_000
+    one_line(infer(*weights, "--prompt-text", "Words.", "-o", "b.wav", "-q"), 4, "y has no hubert content encoder")
+
+
+def test_official_files_with_an_installed_model(empty_folder, monkeypatch):
+    folder = synthetic.install()
+    monkeypatch.setattr("sovits_cli.inference.engine.BREATH_S", 0.0)
+    weights = ["--gpt", folder / "gpt.ckpt", "--sovits", folder / "sovits.pth"]
+    result = infer(*weights, "--ref", "builtin:slt", "--say", "Hello you.", "-o", "a.wav")
+    assert result.exit_code == 0, result.output
+    assert "model: sovits (with the encoders of v2)" in result.stderr
+    assert "not used" not in result.stderr
+    assert soundfile.info("a.wav").samplerate == 32_000
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "text"),
+    [
+        (["-t", "text.txt"], 2, "no voice: --ref was not given"),
+        (["--ref", "r.wav"], 2, "neither -t nor --say was given"),
+        (["--ref", "r.wav", "-t", "text.txt", "--say", "x"], 2, "both -t and --say were given"),
+        ([*LITERAL[:4], "-o", "out.aac"], 2, "the name must end in one of"),
+        ([*LITERAL[:4], "-o", "r.wav"], 2, "is the file of --ref too"),
+        ([*LITERAL, "--batch-size", "0"], 2, "batch_size"),
+        ([*LITERAL, "--speed", "9"], 2, "speed"),
+        ([*LITERAL, "--top-p", "0"], 2, "top_p"),
+        ([*LITERAL, "--loud"], 2, "unknown option --loud"),
+        (["--ref", "builtin:x", "--say", "Hi."], 2, "no example is called builtin:x"),
+        (["--ref", "gone.wav", "--say", "Hello."], 3, "gone.wav does not exist"),
+        (["--ref", "text.txt", "--say", "Hello."], 3, "cannot read text.txt as audio"),
+        (["--ref", "short.wav", "--say", "Hello."], 3, "short.wav is 1.0 s long: a reference needs 3 to 10 s"),
+        (["--ref", "r.wav", "-t", "gone.txt"], 3, "gone.txt does not exist"),
+        (["--ref", "r.wav", "-t", "empty.txt"], 3, "empty.txt is empty"),
+        (["--ref", "r.wav", "-t", "latin.txt"], 3, "latin.txt is not UTF-8 (byte 7): it looks like cp1252"),
+        (["--ref", "r.wav", "-t", "r.wav"], 3, "r.wav is no text"),
+        (["--ref", "r.wav", "--say", "...!?"], 3, "nothing to read"),
+        (["--ref", "r.wav", "--say", "😀😀"], 3, "nothing to read"),
+        ([*LITERAL, "--lang", "klingon"], 3, "unknown language 'klingon'"),
+        ([*LITERAL, "--model", "nobody"], 4, "no model is called nobody"),
+        ([*LITERAL, "--gpt", "text.txt"], 4, "text.txt"),
+        ([*LITERAL, "--sovits", "gone.pth"], 4, "gone.pth"),
+        ([*LITERAL, "--gpt", "y.pth"], 4, "y.pth"),
+        ([*LITERAL[:4], "-o", "text.txt/out.wav"], 5, "cannot write text.txt/out.wav"),
+        ([*LITERAL, "--device", "cuda:7"], 5, "device cuda:7 is not available"),
+    ],
+)
+def test_bad_calls(place, args, code, text):
+    voice_recording(place / "short.wav", 1.0)
+    (place / "empty.txt").write_text("\n")
+    (place / "latin.txt").write_bytes("Un café chaud.".encode("cp1252"))
+    (place / "y.pth").write_text("no weights")
+    before = left(place)
+    one_line(infer(*args), code, text)
+    assert left(place) == before
+
+
+def test_the_folder_is_made(place):
+    assert infer(*LITERAL[:4], "-o", "deep/er/out.ogg").exit_code == 0
+    assert soundfile.info("deep/er/out.ogg").format == "OGG"
+
+
+def test_a_wrong_checkpoint_is_explained(place):
+    synthetic.write_sovits(place / "y.pth", synthetic.TINY_SOVITS)
+    one_line(infer(*LITERAL, "--gpt", "y.pth", "-q"), 4, "SoVITS")
+
+
+def test_a_hundred_thousand_characters_without_a_full_stop(place, monkeypatch):
+    """The text is cut and every word reaches the speaker; the networks are left out."""
+    from sovits_cli.inference import longform
+    from sovits_cli.inference.engine import Said, Speaker
+
+    words = []
+
+    def say(self, lines):
+        for line in lines:
+            words.append(line.text)
+            yield Said(line, np.zeros(160, np.float32), 1, "")
+
+    monkeypatch.setattr(Speaker, "say", say)
+    monkeypatch.setattr(longform.Voice, "spoken", lambda self, text, lang: type("S", (), {"phones": [1] * 9})())
+    (place / "text.txt").write_text("lorem ipsum dolor sit amet " * 3704)
+    assert infer(*LITERAL, "-q").exit_code == 0
+    assert " ".join(words).split() == ("lorem ipsum dolor sit amet " * 3704).split()
+
+
+def test_ctrl_c(place, monkeypatch):
+    def write(self, block):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Writer, "write", write)
+    one_line(infer(*LITERAL, "--srt", "out.srt", "-q"), 130, "interrupted")
+    assert left(place) == ["r.wav", "text.txt"]
+
+
+def test_a_full_disk(place, monkeypatch):
+    def write(self, block):
+        raise files.write_error(self._path, OSError(28, "No space left on device"))
+
+    monkeypatch.setattr(Writer, "write", write)
+    one_line(infer(*LITERAL, "-q"), 5, "cannot write out.wav: the disk is full")
+    assert left(place) == ["r.wav", "text.txt"]
+
+
+LEAN = {"librosa", "scipy", "sklearn", "numba", "transformers", "tokenizers", "matplotlib", "pandas"} | {
+    "lightning_fabric",
+    "tensorboard",
+    "torchaudio",
+    "rich",
+}
+"""What speaking English must not wait for."""
+
+
+def test_nothing_is_loaded_that_is_not_needed(place):
+    code = (
+        "import json, sys; from sovits_cli.cli.app import main\n"
+        f"sys.argv = ['sovits', 'infer', *{LITERAL!r}, '-q']\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "print(); print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    loaded = {module.partition(".")[0] for module in json.loads(done.stdout.splitlines()[-1])}
+    assert "torch" in loaded
+    assert not loaded & LEAN
