@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker: before torch is first imported
+
 from pathlib import Path
 
 import pytest

@@ -96,15 +96,28 @@ def replace_settings(**change):
     return SEEDED.model_copy(update=change)
 
 
+def prompted(bundle):
+    """The toy as if its GPT had learned to continue a reference."""
+    return replace(bundle, version=replace(bundle.version, prompted=True))
+
+
 def test_a_prompt_changes_what_is_said(order, heard):
+    bundle = prompted(toys.install(tokens=45))
+    plain = speak(order("Hello there, my friend."), heard, bundle=bundle).out.read_bytes()
+    other = speak(order("Hello there, my friend.", prompt_text="Words"), heard, bundle=bundle).out.read_bytes()
+    assert other != plain
+
+
+def test_a_model_whose_tokens_carry_no_voice_takes_no_prompt(order, heard):
     bundle = toys.install(tokens=45)
     plain = speak(order("Hello there, my friend."), heard, bundle=bundle).out.read_bytes()
-    prompted = speak(order("Hello there, my friend.", prompt_text="Words"), heard, bundle=bundle).out.read_bytes()
-    assert prompted != plain
+    same = speak(order("Hello there, my friend.", prompt_text="Words"), heard, bundle=bundle).out.read_bytes()
+    assert same == plain
+    assert "the transcript is not used: toy hears the voice in the sound alone" in heard.of(Note)[0].text
 
 
 def test_without_a_content_encoder_there_is_no_prompt(order, heard, empty_folder):
-    bundle = replace(toys.install(tokens=45), content=None)
+    bundle = replace(prompted(toys.install(tokens=45)), content=None)
     (empty_folder / "r.txt").write_text("Words in a file.")
     speak(order("Hello there, my friend."), heard, bundle=bundle)
     assert "the transcript of the reference is not used: there is no content encoder" in heard.of(Note)[0].text
