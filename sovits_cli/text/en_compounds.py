@@ -9,7 +9,7 @@ from sovits_cli.text import cmu
 from sovits_cli.text.wordlists import lines, words
 
 _LONGEST_PIECE = 24
-_MIN_PIECE = 3
+_MIN_PIECE = 4
 
 _WEB_WORDS = frozenset({"http", "https", "www"})
 
@@ -26,16 +26,16 @@ def everyday() -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def pieces(word: str) -> tuple[str, ...]:
-    """Two known words that make up `word`, the likelier cut if there are several; else `word` alone.
+    """Two everyday words of four letters or more that make up `word`, the most even cut; else `word` alone.
 
-    A piece is an everyday word of three letters or more, or any dictionary word of at least five.
+    Looser rules were measured to be worse than a guess at the whole word.
     """
     cuts = [
         (word[:cut], word[cut:])
         for cut in range(_MIN_PIECE, len(word) - _MIN_PIECE + 1)
-        if _is_piece(word[:cut]) and _is_piece(word[cut:])
+        if word[:cut] in everyday() and word[cut:] in everyday()
     ]
-    return max(cuts, key=_likelihood, default=(word,))
+    return max(cuts, key=lambda cut: min(map(len, cut)), default=(word,))
 
 
 @lru_cache(maxsize=4096)
@@ -46,14 +46,6 @@ def web_pieces(word: str) -> tuple[str, ...]:
     """
     parts = [part for part in re.split(r"[^a-z]+", word) if part]
     return tuple(piece for part in parts for piece in _cheapest(part))
-
-
-def _is_piece(piece: str) -> bool:
-    return piece in everyday() or (len(piece) >= 5 and piece in cmu.dictionary())
-
-
-def _likelihood(cut: tuple[str, ...]) -> tuple[int, int]:
-    return sum(piece in everyday() for piece in cut), min(map(len, cut))
 
 
 def _cheapest(word: str) -> list[str]:

@@ -15,50 +15,25 @@ _ENDINGS = {
     "er": "ER0",
     "ers": "ER0 Z",
     "est": "AH0 S T",
-    "ly": "L IY0",
     "ness": "N AH0 S",
     "less": "L AH0 S",
     "ful": "F AH0 L",
     "able": "AH0 B AH0 L",
     "ment": "M AH0 N T",
     "ments": "M AH0 N T S",
-    "ish": "IH0 SH",
-    "ist": "AH0 S T",
-    "ists": "AH0 S T S",
-    "ism": "IH2 Z AH0 M",
     "hood": "HH UH2 D",
-    "ship": "SH IH2 P",
     "like": "L AY2 K",
     "wise": "W AY2 Z",
     "proof": "P R UW2 F",
-    "man": "M AH0 N",
-    "men": "M IH0 N",
-    "son": "S AH0 N",
-    "land": "L AH0 N D",
 }
 _PREFIXES = {
-    "un": "AH2 N",
-    "re": "R IY0",
-    "non": "N AA0 N",
-    "pre": "P R IY0",
     "anti": "AE2 N T IY0",
-    "over": "OW2 V ER0",
-    "under": "AH2 N D ER0",
-    "inter": "IH2 N T ER0",
-    "super": "S UW2 P ER0",
     "micro": "M AY2 K R OW0",
     "multi": "M AH2 L T IY0",
-    "mis": "M IH0 S",
-    "dis": "D IH0 S",
     "mega": "M EH2 G AH0",
     "hyper": "HH AY2 P ER0",
     "cyber": "S AY2 B ER0",
-    "bio": "B AY2 OW0",
-    "semi": "S EH2 M IY0",
-    "de": "D IY0",
     "ultra": "AH2 L T R AH0",
-    "post": "P OW2 S T",
-    "eco": "IY2 K OW0",
     "neuro": "N UH2 R OW0",
     "nano": "N AE2 N OW0",
 }
@@ -93,11 +68,10 @@ def _phones(word: str) -> tuple[str, ...]:
     plain = re.sub(r"[^a-z]", "", word)
     if (squeezed := _squeezed(plain)) != plain:
         return _phones(squeezed)
-    once = re.sub(r"(.)\1", r"\1", plain)
     if len(plain) <= _MAX_SPELLED or not re.search(r"[aeiouy]", plain):
-        return tuple(look_up(once) or en_letters.spell(plain))
+        return tuple(en_letters.spell(plain))
     pieces = en_compounds.pieces(plain)
-    return tuple(_compound(pieces) if len(pieces) > 1 else look_up(once) or guess(plain))
+    return tuple(_compound(pieces) if len(pieces) > 1 else guess(plain))
 
 
 def _squeezed(word: str) -> str:

@@ -61,6 +61,7 @@ _CLOSERS = "\"'”’»)]}"
 _MARKS = ".!?…。！？"
 _SHORT_LINE = 60
 _CONTEXT = 32
+_LONG_PIECE = 1000
 
 _STRONG_CLAUSE = re.compile(r"[;:—–)\]][\"'”’]?\s+|\s(?=[(\[—–])")
 _COMMA = re.compile(r"[,，、][\"'”’]?\s+")
@@ -68,7 +69,7 @@ _CONJUNCTION = re.compile(r"\s(?=(?:and|but|or|so|because|which|that|who|when|wh
 _WORD_GAP = re.compile(r"(?<![\d.])\s(?=\S)|\s(?=[^\s\d])")
 _JOINTS = ((_STRONG_CLAUSE, End.CLAUSE), (_COMMA, End.CLAUSE), (_CONJUNCTION, End.WORD), (_WORD_GAP, End.WORD))
 
-_HEAVY = dict.fromkeys("0123456789", 4) | dict.fromkeys("%$£€¥@&#=+<>/×÷°½¼¾", 5)
+_HEAVY = dict.fromkeys("0123456789", 4) | dict.fromkeys("%$£€¥@&#=+/×÷°½¼¾", 5)
 
 
 def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sentence]:
@@ -173,21 +174,29 @@ def _best_cut(stretch: str, start: int, limit: int) -> tuple[int, End]:
 def _with_neighbours(text: str, pieces: list[_Piece], speaker: Frontend, max_chars: int) -> list[_Piece]:
     """Short sentences joined to the next, and pieces without anything to read to the one before."""
     joined: list[_Piece] = []
-    silent_start: int | None = None
+    silent: _Piece | None = None
     for piece in pieces:
-        if not speaker.readable(text[piece.start : piece.end]):
-            if joined:
-                last = joined.pop()
-                joined.append(_Piece(last.start, piece.end, max(last.after, piece.after)))
-            elif silent_start is None:
-                silent_start = piece.start
-            continue
-        start = piece.start if silent_start is None else silent_start
-        silent_start = None
-        if joined and _join(text, joined[-1], piece, max_chars):
-            start = joined.pop().start
-        joined.append(_Piece(start, piece.end, piece.after))
+        whole = piece if silent is None else _Piece(silent.start, piece.end, piece.after)
+        if speaker.readable(text[piece.start : piece.end]):
+            silent = None
+            if joined and _join(text, joined[-1], whole, max_chars):
+                whole = _Piece(joined.pop().start, whole.end, whole.after)
+            joined.append(whole)
+        else:
+            silent = _absorbed(text, joined, whole, speaker)
     return joined
+
+
+def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Frontend) -> _Piece | None:
+    """Add a piece without anything to read to the last of `joined`; what is left when there is none."""
+    while joined:
+        last = joined.pop()
+        silent = _Piece(last.start, silent.end, max(last.after, silent.after))
+        long = last.end - last.start > _LONG_PIECE  # so long that its words cannot be part of one tag or footnote
+        if long or speaker.readable(text[silent.start : silent.end]):
+            joined.append(silent)
+            return None
+    return silent
 
 
 def _join(text: str, first: _Piece, second: _Piece, max_chars: int) -> bool:

@@ -8,7 +8,8 @@ from sovits_cli.text.en_compounds import pieces, web_pieces
     [
         ("machinelearning", ("machine", "learning")),
         ("helloworld", ("hello", "world")),
-        ("quarkville", ("quark", "ville")),
+        ("quarkville", ("quarkville",)),
+        ("brokerage", ("brokerage",)),
         ("zorbification", ("zorbification",)),
         ("cat", ("cat",)),
         ("", ("",)),

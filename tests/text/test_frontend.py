@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
@@ -59,7 +59,7 @@ def test_symbol_that_the_table_lacks_becomes_unknown(monkeypatch):
 
 
 @given(st.text())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_is_read_or_refused(text):
     try:
         spoken = pronounce(text, "en", SymbolTable.V1)
@@ -70,7 +70,7 @@ def test_any_text_is_read_or_refused(text):
 
 
 @given(st.text(alphabet="aA9 .,'-$%/:~#@&+*=<>()[]{}!?;\n°kmKM", max_size=80))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_any_mix_of_signs_is_read_or_refused_in_both_modes(text):
     pronounce(text, "en", SymbolTable.V2, compat=True)
     try:
