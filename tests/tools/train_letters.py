@@ -1,10 +1,10 @@
 """Train the model that guesses how an unknown English word is said, on the CMU dictionary.
 
-    python -m tests.tools.train_letters path/to/cmudict.dict [--epochs 14] [--hidden 128]
+    python -m tests.tools.train_letters path/to/cmudict.dict [--epochs 12] [--hidden 128]
 
 Letters go through a GRU in both directions; a second GRU labels each letter with the phones it makes, seeing its own
 last label. One word in twenty (by a hash of its spelling) is held out and scored at the end. Writes
-`sovits_cli/text/tables/letters.npz`: weights as int8 with a scale per row. About half an hour of one CPU core.
+`sovits_cli/text/tables/letters.npz`: weights as int8 with a scale per row. About a quarter of an hour of one CPU core.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def distance(first: list[str], second: list[str]) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dictionary", type=Path)
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--hidden", type=int, default=128)
     arguments = parser.parse_args()
     entries = compile_cmudict.read(arguments.dictionary)
