@@ -6,6 +6,7 @@ Knows model files through `checkpoints/` and settings by their sections; knows n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from sovits_cli.checkpoints import bundle as bundles
 from sovits_cli.checkpoints.build import build as make_and_load
 from sovits_cli.checkpoints.bundle import CODEBOOK, FROZEN_PARTS, Bundle, frozen_parts
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
-from sovits_cli.checkpoints.report import load_into
+from sovits_cli.checkpoints.report import compare, load_into
 from sovits_cli.config.schema import Section, Settings
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter
@@ -24,10 +25,22 @@ from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.terms import Stage
+from sovits_cli.training.state import STATES, StateFolder
 
 POSTERIOR_PREFIX = "enc_q."
 FREE_KEYS = {"p_dropout", "dropout", "position_dropout", "block_dropout", "attention_dropout", "segment_size"}
 """Dimensions that a fine-tuning may change: no tensor has their shape."""
+
+
+ONLY = {
+    "sovits.model.resblock": "1",
+    "sovits.model.use_spectral_norm": False,
+    "sovits.model.semantic_frame_rate": "25hz",
+    "sovits.model.freeze_quantizer": True,
+    "sovits.data.mel_fmin": 0.0,
+}
+"""Official keys with one value that is built; another is refused rather than ignored."""
 
 
 def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
@@ -42,28 +55,42 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
         return Text2Semantic(T2SConfig.from_official({"model": {**_fresh_gpt(base), **_one_width(given)}}))
     file = read_gpt(base.gpt)
     config = T2SConfig.from_official(file.config)
-    wanted = T2SConfig.from_official({"model": _agreed("model", given, config.to_official()["model"], base.gpt)})
+    own = {**config.to_official()["model"], "bert_dim": config.bert_dim}
+    _refuse_other("model", given, own, base.gpt)
+    wanted = T2SConfig.from_official({"model": {**own, **_free(given)}})
     return make_and_load(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
 
 
-def synthesizer(base: Bundle, settings: Settings, reporter: Reporter) -> Synthesizer:
-    """The network of the SoVITS stage with its posterior encoder, on the CPU. Raises as `gpt` does."""
+@dataclass(frozen=True)
+class Acoustic:
+    """The networks of the SoVITS stage, on the CPU; `judges` is None for a training without discriminators."""
+
+    model: Synthesizer
+    judges: Discriminators | None
+
+
+def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
+    """The networks of the SoVITS stage. Raises as `gpt` does.
+
+    Exported weights lack the posterior encoder and the discriminators. A voice trained here still has them in its
+    saved state; otherwise they start fresh, which is said.
+    """
+    train = settings.sovits.train
     given = {
         "model": _given(settings.sovits.model),
         "data": _given(settings.sovits.data),
-        "train": {} if (size := settings.sovits.train.segment_size) is None else {"segment_size": size},
+        "train": {} if train.segment_size is None else {"segment_size": train.segment_size},
     }
+    _refuse_unbuilt(given)
+    judges = Discriminators(PERIODS, width=train.discriminator) if train.discriminator else None
     if settings.train.from_scratch:
-        frozen = frozen_parts(base)
-        fresh = _fresh_sovits(base, frozen)
-        sections = {name: {**fresh.get(name, {}), **given[name]} for name in given}
-        model = Synthesizer(SovitsConfig.from_official(sections))
-        _set_frozen(model, frozen, base)
-        return model
+        return Acoustic(_fresh_synthesizer(base, given), judges)
     file = read_sovits(base.sovits)
-    own = SovitsConfig.from_official(file.config).to_official()
-    wanted = {name: _agreed(f"sovits.{name}", given[name], own[name], base.sovits) for name in given}
-    config = SovitsConfig.from_official(wanted)
+    own = SovitsConfig.from_official(file.config)
+    known = {**asdict(own), **own.to_official()["data"], "version": file.version.name}
+    for section, values in given.items():
+        _refuse_other(f"sovits.{section}", values, known, base.sovits)
+    config = replace(own, **{key: value for values in given.values() for key, value in _free(values).items()})
     model, report = make_and_load(
         lambda: Synthesizer(config),
         file.weight,
@@ -71,17 +98,42 @@ def synthesizer(base: Bundle, settings: Settings, reporter: Reporter) -> Synthes
         source=base.sovits,
         optional=bundles.SOVITS_OPTIONAL,
     )
-    if any(key.startswith(POSTERIOR_PREFIX) for key in report.missing):
-        reporter.emit(
-            Note(f"sovits: {base.sovits.name} has no posterior encoder (exported weights lack it): it starts fresh")
-        )
+    lacking = any(key.startswith(POSTERIOR_PREFIX) for key in report.missing)
+    _complete(model if lacking else None, judges, base, reporter)
+    return Acoustic(model, judges)
+
+
+def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bundle, reporter: Reporter) -> None:
+    """Take what an export lacks from the saved state of the voice it belongs to, or say that it starts fresh.
+
+    Args:
+        model: lacks its posterior encoder; None if it has one.
+    """
+    place = base.sovits.parent / STATES
+    state = StateFolder(place, Stage.SOVITS).newest(reporter) if base.origin == "trained" else None
+    found = {} if state is None else state.modules
+    if model is not None:
+        weight = {key: value for key, value in found.get("generator", {}).items() if key.startswith(POSTERIOR_PREFIX)}
+        if weight:
+            model.load_state_dict(weight, strict=False)
+            reporter.emit(Note(f"sovits: posterior encoder from {place}"))
+        else:
+            why = "exported weights lack it"
+            reporter.emit(Note(f"sovits: {base.sovits.name} has no posterior encoder ({why}): it starts fresh"))
+    saved = found.get("discriminator")
+    if judges is not None and saved is not None and compare(judges, saved).complete:
+        judges.load_state_dict(saved)
+        reporter.emit(Note(f"sovits: discriminators from {place}"))
+
+
+def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]]) -> Synthesizer:
+    """New networks around the family's codebook."""
+    frozen = frozen_parts(base)
+    fresh = _fresh_sovits(base, frozen)
+    model = Synthesizer(SovitsConfig.from_official({name: {**fresh.get(name, {}), **given[name]} for name in given}))
+    others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in FROZEN_PARTS})
+    load_into(model, frozen, optional=(*others, *bundles.SOVITS_OPTIONAL), source=base.sovits)
     return model
-
-
-def judges(settings: Settings) -> Discriminators | None:
-    """The discriminators, always fresh unless a state is resumed; None for a training without."""
-    width = settings.sovits.train.discriminator
-    return Discriminators(PERIODS, width=width) if width else None
 
 
 def _fresh_gpt(base: Bundle) -> dict[str, Any]:
@@ -119,23 +171,45 @@ def _fresh_sovits(base: Bundle, frozen: Mapping[str, Tensor]) -> dict[str, dict[
     }
 
 
-def _set_frozen(model: Synthesizer, frozen: Mapping[str, Tensor], base: Bundle) -> None:
-    """Put the family's projection and codebook into a fresh network."""
-    others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in FROZEN_PARTS})
-    load_into(model, frozen, optional=(*others, *bundles.SOVITS_OPTIONAL), source=base.sovits)
-
-
 def _given(section: Section) -> dict[str, Any]:
     """What a recipe says; null says nothing."""
     return {key: value for key, value in section.model_dump(mode="json").items() if value is not None}
 
 
-def _agreed(section: str, given: Mapping[str, Any], own: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """The base's dimensions, with what a fine-tuning may change. Raises SettingsError for anything else."""
+def _free(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if key in FREE_KEYS}
+
+
+def _refuse_other(section: str, given: Mapping[str, Any], own: Mapping[str, Any], base: Path) -> None:
+    """Raise SettingsError for dimensions that are not the base's."""
     for key, value in given.items():
-        if key in own and key not in FREE_KEYS and value != own[key]:
+        if key in own and key not in FREE_KEYS and _plain(value) != _plain(own[key]):
             raise SettingsError(
                 f"{section}.{key} is {value}, but {base} has {own[key]}",
                 hint="fine-tuning keeps the base model's dimensions; --from-scratch trains the recipe's",
             )
-    return {**own, **{key: value for key, value in given.items() if key in FREE_KEYS}}
+
+
+def _refuse_unbuilt(given: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise SettingsError for official variants that are not built."""
+    for key, only in ONLY.items():
+        _, section, name = key.split(".")
+        if given[section].get(name, only) != only:
+            raise SettingsError(f"{key} is {given[section][name]}: only {only} is built", hint=f"leave {key} away")
+    data = given["data"]
+    window, size = data.get("win_length"), data.get("filter_length")
+    if window is not None and size is not None and window != size:
+        raise SettingsError(
+            f"sovits.data.win_length is {window} and sovits.data.filter_length is {size}: they must be equal",
+            hint="leave sovits.data.win_length away",
+        )
+    if "mel_fmax" in data and data["mel_fmax"] != data.get("sampling_rate", 0) / 2:
+        raise SettingsError(
+            f"sovits.data.mel_fmax is {data['mel_fmax']}: only half the sample rate is built",
+            hint="leave sovits.data.mel_fmax away",
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, as JSON has them."""
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

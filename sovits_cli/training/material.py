@@ -90,8 +90,9 @@ def tell(stage: Stage, clips: Clips[object], folder: Path, reporter: Reporter) -
     Raises:
         DatasetError: nothing is left to train on.
     """
-    hours = sum(clips.lengths_s) / 3600
-    reporter.emit(Note(f"{stage.value}: {len(clips)} clips kept, {hours:.2f} h; {len(clips.left_out)} left out"))
+    reporter.emit(
+        Note(f"{stage.value}: {len(clips)} clips kept, {_clock(sum(clips.lengths_s))}; {len(clips.left_out)} left out")
+    )
     limits = Counter(_reason(item.reason) for item in clips.left_out if _LIMIT.search(item.reason))
     for reason, count in limits.most_common():
         reporter.emit(Warned(f"{stage.value}: {count} clips left out: {reason}", _keeping(reason)))
@@ -182,6 +183,12 @@ def _held_out(names: Sequence[str], seed: int, most: int) -> set[int]:
     wanted = min(max(LEAST_HELD_OUT, round(HELD_OUT_SHARE * count)), int(MOST_HELD_OUT_SHARE * count), most)
     by_name = sorted(range(count), key=lambda index: names[index])
     return set(random.Random(seed).sample(by_name, wanted))
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes, seconds: "1:02:03"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def _reason(text: str) -> str:

@@ -35,7 +35,7 @@ from sovits_cli.training.material import Material
 from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
 from sovits_cli.training.stages import Batch, TrainingStage
-from sovits_cli.training.state import StateFolder
+from sovits_cli.training.state import STATES, StateFolder
 from sovits_cli.training.stop import StopRequest
 from sovits_cli.training.t2s import DEFAULT_RATES, GptStage
 
@@ -202,9 +202,9 @@ def train_sovits(job: Job) -> Outcome:
     engine = _engine(job, own.precision or settings.train.precision, asked=asked)
     seed = settings.train.seed if own.seed is None else own.seed
     _seed(seed)
-    model = engine.place(build.synthesizer(job.base, settings, job.reporter))
-    judges = build.judges(settings)
-    judges = None if judges is None else engine.place(judges)
+    built = build.acoustic(job.base, settings, job.reporter)
+    model = engine.place(built.model)
+    judges = None if built.judges is None else engine.place(built.judges)
     config = model.config
     shortest_s = (config.segment_frames + 1) * config.hop_length / config.sampling_rate
     clips = SovitsDataset(
@@ -294,7 +294,7 @@ def _run(
     described: Mapping[str, Any],
 ) -> Outcome:
     """One stage through the calendar."""
-    states = StateFolder(job.folder / "state", stage.stage, keep_all=not job.settings.train.if_save_latest)
+    states = StateFolder(job.folder / STATES, stage.stage, keep_all=not job.settings.train.if_save_latest)
     if job.restart:
         states.clear()
     model = material.digest([described, job.base.name if not job.settings.train.from_scratch else "from scratch"])
@@ -406,7 +406,14 @@ def _base(settings: Settings, experiment: Experiment, reporter: Reporter) -> tup
     why = "--model" if settings.train.model else "the dataset was made for it" if info is not None else base.why
     what = "family" if settings.train.from_scratch else "base model"
     reporter.emit(Chose(what, base.name, f"{base.version.name}; {why}"))
-    return base, wanted or base.name
+    return base, base.name if wanted is None else _findable(wanted)
+
+
+def _findable(model: str) -> str:
+    """A name as it is; the folder of a model so that it is found from anywhere."""
+    folder = Path(model)
+    marked = any((folder / file).is_file() for file in (bundles.VOICE_FILE, bundles.MODEL_FILE))
+    return str(folder.resolve()) if marked else model
 
 
 def _name_of(dataset: Path) -> str:

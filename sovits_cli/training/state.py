@@ -22,6 +22,9 @@ from sovits_cli.events import Reporter, Warned
 from sovits_cli.files import atomic, write_error
 from sovits_cli.terms import Stage
 
+STATES = "state"
+"""Folder of the states, inside that of the run."""
+
 KEPT = 2
 """The newest state, and the one before it in case the newest turns out to be damaged."""
 

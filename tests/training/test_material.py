@@ -86,7 +86,7 @@ def test_reasons_are_counted_by_kind(tmp_path: Path) -> None:
     events = Events()
     material.tell(Stage.GPT, clips, tmp_path, events)
     told = events.texts()
-    assert "9 clips kept, 0.01 h; 5 left out" in told
+    assert "9 clips kept, 0:00:31; 5 left out" in told
     assert "2 clips left out: over max_sec 54" in told
     assert "1 clips left out: under min_sec 0.6" in told
     assert "1 clips left out: phones per second, expected 3..25" in told

@@ -252,6 +252,43 @@ def test_fine_tuning_refuses_other_dimensions(world: World, tmp_path: Path) -> N
         run(world.dataset, tmp_path, "sovits.data.hop_length=640", stage="sovits")
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("sovits.model.mrte_heads=1", "sovits.model.mrte_heads is 1, but"),
+        ("sovits.model.version=v2", "sovits.model.version is v2, but"),
+        ("sovits.model.use_spectral_norm=true", "only False is built"),
+        ("sovits.model.freeze_quantizer=false", "only True is built"),
+        ("sovits.data.mel_fmin=40.0", "only 0.0 is built"),
+        ("sovits.data.mel_fmax=7000.0", "only half the sample rate is built"),
+        ("sovits.data.win_length=512", "sovits.data.win_length is 512, but"),
+    ],
+)
+def test_no_key_is_accepted_and_ignored(world: World, tmp_path: Path, said: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        run(world.dataset, tmp_path, said, stage="sovits")
+
+
+def test_an_official_recipe_of_the_same_dimensions_is_taken(world: World, tmp_path: Path) -> None:
+    said = ("sovits.data.hop_length=320", "sovits.data.win_length=1024", "sovits.model.upsample_rates=[10, 8, 2, 2, 2]")
+    assert run(world.dataset, tmp_path, *said, stage="sovits").finished
+
+
+def test_tuning_a_voice_takes_what_its_export_lacks_from_its_state(world: World, tmp_path: Path) -> None:
+    judged = "sovits.train.discriminator=0.01"
+    first = trained(world.dataset, tmp_path / "runs", judged, stage="sovits")
+    events = Events()
+    still = ("sovits.train.learning_rate=1e-30", f"train.model={tmp_path / 'runs' / 'v'}")
+    run(world.dataset, tmp_path / "more", judged, *still, stage="sovits", reporter=events)
+    second = weights(tmp_path / "more", "sovits")
+    assert f"posterior encoder from {tmp_path / 'runs' / 'v' / 'state'}" in events.texts()
+    assert "discriminators from" in events.texts()
+    for key in ("generator.enc_q.proj.weight", "discriminator.discriminators.1.convs.0.weight_v"):
+        torch.testing.assert_close(second[key], first[key])
+    said = json.loads((tmp_path / "more" / "v" / "voice.json").read_text())
+    assert said["base"] == str(tmp_path / "runs" / "v")
+
+
 def test_pad_val_must_be_the_end_token(world: World, tmp_path: Path) -> None:
     run(world.dataset, tmp_path, f"data.pad_val={CODES}")
     with pytest.raises(SettingsError, match=r"data\.pad_val is 7"):
