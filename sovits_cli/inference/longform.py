@@ -92,7 +92,7 @@ def infer(
     reporter.emit(Chose("seed", str(seed), "drawn; --seed gives the same again" if settings.seed is None else "given"))
     voice = Voice(bundle, device)
     prompt = _prompt(voice, order, reporter)
-    speaker = Speaker(voice, voice.style(order.reference), prompt, _manner(settings, seed))
+    speaker = Speaker(voice, voice.style(order.reference), prompt, manner(settings, seed))
     script = lines(order.sentences, order.lang, voice.spoken, reporter)
     with ExitStack() as stack:
         stack.enter_context(_few_threads(voice))
@@ -196,7 +196,8 @@ def _few_threads(voice: Voice) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _manner(settings: InferenceSettings, seed: int) -> Manner:
+def manner(settings: InferenceSettings, seed: int) -> Manner:
+    """How to say lines, by the settings."""
     sampling = Sampling(
         top_k=settings.top_k or None,
         top_p=settings.top_p,
