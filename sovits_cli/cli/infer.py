@@ -71,7 +71,6 @@ def infer_command(
     order = check(Asked(ref, text, say, prompt_text, out, srt), settings.lang)
     bundle = _bundle(run, gpt, sovits)
     run.reporter.emit(Chose("model", bundle.name, bundle.why))
-    run.reporter.emit(Chose("reference", str(ref), order.described))
     device = run.device
 
     from sovits_cli.inference.longform import infer

@@ -18,12 +18,12 @@ from sovits_cli.audio.files import Writer
 from sovits_cli.audio.merge import Joiner
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import InferenceSettings
-from sovits_cli.events import Chose, Note, Progress, Reporter, Warned
+from sovits_cli.events import Chose, Progress, Reporter, Warned
 from sovits_cli.inference.engine import Manner, Said, Speaker
 from sovits_cli.inference.order import Order
 from sovits_cli.inference.script import lines
 from sovits_cli.inference.subtitles import SrtWriter
-from sovits_cli.inference.voice import NO_PROMPT, Prompt, Voice
+from sovits_cli.inference.voice import NO_PROMPT, Voice
 from sovits_cli.models.t2s.decode import Sampling
 from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.split import PAUSES_S, End
@@ -90,8 +90,10 @@ def infer(
     began_s = time.perf_counter() if began_s is None else began_s
     seed = secrets.randbelow(SEEDS) if settings.seed is None else settings.seed
     reporter.emit(Chose("seed", str(seed), "drawn; --seed gives the same again" if settings.seed is None else "given"))
+    is_prompt, use = _prompt_use(order, bundle)
+    reporter.emit(Chose("reference", str(order.reference.path), f"{order.reference.described}: {use}"))
     voice = Voice(bundle, device)
-    prompt = _prompt(voice, order, reporter)
+    prompt = voice.prompt(order.reference, str(order.transcript), order.lang) if is_prompt else NO_PROMPT
     speaker = Speaker(voice, voice.style(order.reference), prompt, manner(settings, seed))
     script = lines(order.sentences, order.lang, voice.spoken, reporter)
     with ExitStack() as stack:
@@ -169,19 +171,19 @@ class _Track:
         self._reporter.emit(Warned(f"{what}: {said.doubt}: {excerpt(said.line.text)}", hint=hint))
 
 
-def _prompt(voice: Voice, order: Order, reporter: Reporter) -> Prompt:
-    """What the GPT continues. A transcript found beside the recording is no reason to fail, one typed is."""
-    if order.note:
-        reporter.emit(Note(order.note))
+def _prompt_use(order: Order, bundle: Bundle) -> tuple[bool, str]:
+    """Whether the reference is a prompt, and what to tell the user.
+
+    A transcript found beside the recording that is of no use is no reason to fail; one that was typed is, where only
+    the content encoder is missing (`Voice.prompt` raises).
+    """
+    if not bundle.version.prompted:
+        return False, f"timbre, which is all that {bundle.name} takes"
     if order.transcript is None:
-        return NO_PROMPT
-    if not voice.bundle.version.prompted:
-        reporter.emit(Note(f"the transcript is not used: {voice.bundle.name} hears the voice in the sound alone"))
-        return NO_PROMPT
-    if voice.bundle.content is None and not order.transcript_typed:
-        reporter.emit(Note("the transcript of the reference is not used: there is no content encoder for this model"))
-        return NO_PROMPT
-    return voice.prompt(order.reference, order.transcript, order.lang)
+        return False, f"timbre; {order.no_transcript}"
+    if bundle.content is None and not order.transcript_typed:
+        return False, "timbre; no prompt, for no content encoder is installed"
+    return True, "timbre and prompt"
 
 
 @contextmanager

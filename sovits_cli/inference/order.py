@@ -23,9 +23,9 @@ class Order:
         sentences: the text, cut.
         lang: its language.
         reference: the voice.
-        transcript: what is said in the reference's window; None: it is only heard for its timbre.
+        transcript: what is said in the reference; None: it is only heard for its timbre.
         transcript_typed: it was given on the command line, not found beside the reference.
-        note: what the user should know of that choice, or nothing.
+        no_transcript: why there is none.
         out: the audio file to write.
         srt: subtitles to write, or None.
     """
@@ -35,15 +35,9 @@ class Order:
     reference: Reference
     transcript: str | None
     transcript_typed: bool
-    note: str
+    no_transcript: str
     out: Path
     srt: Path | None
-
-    @property
-    def described(self) -> str:
-        """Which parts of the reference are heard, and what for."""
-        use = "timbre and prompt" if self.transcript is not None else "timbre; a transcript would make it a prompt too"
-        return f"{self.reference.described}: {use}"
 
 
 @dataclass(frozen=True)
@@ -74,8 +68,8 @@ def check(asked: Asked, lang: str) -> Order:
     language(lang)
     spoken = sentences(_text(asked), lang)
     found = reference.find(ref)
-    transcript, note = _transcript(asked, found)
-    return Order(spoken, lang, found, transcript, asked.prompt_text is not None, note, asked.out, asked.srt)
+    transcript, why_none = _transcript(asked, found)
+    return Order(spoken, lang, found, transcript, asked.prompt_text is not None, why_none, asked.out, asked.srt)
 
 
 def _text(asked: Asked) -> str:
@@ -90,19 +84,16 @@ def _text(asked: Asked) -> str:
 
 
 def _transcript(asked: Asked, found: Reference) -> tuple[str | None, str]:
-    """The reference's words, and what to tell the user: they are of use only for a window that is the whole of it."""
+    """The reference's words, or why there are none: they are of use only for a window that is the whole of it."""
     text = asked.prompt_text
     if text is None:
         beside = found.path.with_suffix(TRANSCRIPT_SUFFIX)
         is_the_text = asked.text is not None and Path(asked.text).resolve() == beside.resolve()
         text = texts.read(str(beside)) if beside.is_file() and not is_the_text else ""
     if not text.strip():
-        return None, ""
+        return None, "a transcript would make it a prompt too"
     if not found.is_whole:
-        return None, (
-            f"the transcript of {found.path.name} is not used: it is of all {found.seconds:.0f} s, "
-            f"and a prompt holds at most {reference.LONGEST_S:.0f} s"
-        )
+        return None, f"its transcript is of all {found.seconds:.0f} s, a prompt holds {reference.LONGEST_S:.0f} s"
     return text.strip(), ""
 
 

@@ -19,8 +19,8 @@ def asked(empty_folder):
 def test_an_order(asked, empty_folder):
     order = check(asked, "en")
     assert [sentence.text.strip() for sentence in order.sentences] == ["Hello there, my friend.", "How are you today?"]
-    assert (order.lang, order.out, order.srt, order.transcript, order.note) == ("en", asked.out, None, None, "")
-    assert order.described == "4.0 s: timbre; a transcript would make it a prompt too"
+    assert (order.lang, order.out, order.srt, order.transcript) == ("en", asked.out, None, None)
+    assert order.no_transcript == "a transcript would make it a prompt too"
 
 
 def test_words_as_typed(asked):
@@ -32,7 +32,6 @@ def test_the_transcript_lies_beside_the_recording(asked, empty_folder):
     (empty_folder / "r.txt").write_text(" What is said.\n")
     order = check(asked, "en")
     assert (order.transcript, order.transcript_typed) == ("What is said.", False)
-    assert order.described == "4.0 s: timbre and prompt"
     typed = check(replace(asked, prompt_text="Something else."), "en")
     assert (typed.transcript, typed.transcript_typed) == ("Something else.", True)
     assert check(replace(asked, prompt_text=" "), "en").transcript is None
@@ -47,7 +46,7 @@ def test_the_transcript_of_a_long_recording_fits_no_window(asked, empty_folder):
     voice_recording(empty_folder / "r.wav", 14.0)
     order = check(replace(asked, prompt_text="Some words."), "en")
     assert order.transcript is None
-    assert order.note == "the transcript of r.wav is not used: it is of all 14 s, and a prompt holds at most 10 s"
+    assert order.no_transcript == "its transcript is of all 14 s, a prompt holds 10 s"
 
 
 def test_builtin(asked):
