@@ -43,6 +43,8 @@ def test_eos_is_the_last_token():
         ({"vocab_size": 1, "EOS": 0}, "vocab"),
         ({"phoneme_vocab_size": True}, "phoneme_vocab_size"),
         ({"bert_dim": -1}, "bert_dim"),
+        ({"dropout": "none"}, "dropout"),
+        ({"block_dropout": 1.0}, "block_dropout"),
     ],
 )
 def test_contradictions_are_told(changes, named):

@@ -86,10 +86,10 @@ class T2SConfig:
             vocab=vocab,
             phones=_integer(section, "phoneme_vocab_size"),
             bert_dim=_integer(section, "bert_dim", OFFICIAL_BERT_DIM),
-            embedding_dropout=float(section.get("dropout", 0.0)),
-            position_dropout=float(section.get("position_dropout", OFFICIAL_DROPOUT)),
-            block_dropout=float(section.get("block_dropout", OFFICIAL_DROPOUT)),
-            attention_dropout=float(section.get("attention_dropout", OFFICIAL_DROPOUT)),
+            embedding_dropout=_share(section, "dropout", 0.0),
+            position_dropout=_share(section, "position_dropout", OFFICIAL_DROPOUT),
+            block_dropout=_share(section, "block_dropout", OFFICIAL_DROPOUT),
+            attention_dropout=_share(section, "attention_dropout", OFFICIAL_DROPOUT),
         )
 
     def to_official(self) -> dict[str, Any]:
@@ -121,3 +121,10 @@ def _integer(section: Mapping[str, Any], key: str, default: int | None = None) -
     if isinstance(value, bool) or not isinstance(value, int):
         raise ModelError(f"GPT config: model.{key} is {value!r}, expected a whole number")
     return value
+
+
+def _share(section: Mapping[str, Any], key: str, default: float) -> float:
+    value = section.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ModelError(f"GPT config: model.{key} is {value!r}, expected a number from 0 to below 1")
+    return float(value)
