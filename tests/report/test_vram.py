@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import psutil
 import pytest
@@ -17,15 +19,23 @@ def test_resident_memory_of_this_process() -> None:
     assert 0 < use.free_bytes < psutil.virtual_memory().total
 
 
+PEAK = """
+import os
+from sovits_cli.report import vram
+before = vram.memory()
+block = bytearray(os.urandom(1)) * 100_000_000
+during = vram.memory()
+del block
+after = vram.memory()
+assert during.used_bytes > before.peak_bytes, (before, during)
+assert after.peak_bytes >= during.used_bytes * 0.98, (during, after)
+assert after.used_bytes < during.used_bytes, (during, after)
+"""
+
+
 def test_the_peak_stays_when_memory_is_given_back() -> None:
-    before = vram.memory().peak_bytes
-    block = bytearray(os.urandom(1)) * (before + 300_000_000 - vram.memory().used_bytes)
-    during = vram.memory()
-    del block
-    after = vram.memory()
-    assert during.used_bytes > before
-    assert after.peak_bytes >= during.used_bytes * 0.98
-    assert after.used_bytes < during.used_bytes
+    """In a process of its own: in a long-lived one the allocator may keep what is given back."""
+    subprocess.run([sys.executable, "-c", PEAK], check=True)
 
 
 @pytest.mark.gpu
