@@ -55,6 +55,8 @@ class Engine:
 
     def __init__(self, device: torch.device, precision: Precision) -> None:
         self.precision = precision
+        if device.type == "cuda":  # TF32, as the official trainers
+            torch.set_float32_matmul_precision("high")
         accelerator, devices = device.type, [device.index or 0] if device.type == "cuda" else 1
         if self.precision is Precision.FULL:
             self._format: FloatFormat | None = None
