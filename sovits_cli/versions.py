@@ -36,6 +36,7 @@ class ModelVersion:
         content: kind of the content encoder.
         header: first two bytes of an exported SoVITS file ("PK": a plain torch file).
         weights_suffix: end of the official export folders (`SoVITS_weights_v2`).
+        noise_scale: how far the decoder's latents may leave their mean when speaking; less is clearer and duller.
         prompted: whether the GPT continues the reference; not where tokens carry no voice.
     """
 
@@ -47,6 +48,7 @@ class ModelVersion:
     content: ContentKind
     header: bytes
     weights_suffix: str
+    noise_scale: float = 0.5
     prompted: bool = True
 
 
@@ -72,6 +74,7 @@ VERSIONS: dict[str, ModelVersion] = {
             content=ContentKind.PHONETIC,
             header=b"PK",
             weights_suffix="_mini",
+            noise_scale=0.25,
             prompted=False,
         ),
     )

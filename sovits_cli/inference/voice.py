@@ -136,6 +136,7 @@ class Voice:
                 codes.to(self.device)[None, None],
                 phones.to(self.device)[None],
                 style,
+                noise_scale=self.bundle.version.noise_scale,
                 speed=speed,
                 generator=torch.Generator().manual_seed(seed),
             )

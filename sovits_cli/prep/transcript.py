@@ -14,7 +14,7 @@ from sovits_cli.prep.step import Clip, Step
 from sovits_cli.text import frontend, symbols
 from sovits_cli.versions import SymbolTable
 
-REVISION = 1
+REVISION = 2
 """Raised when the same text gives other phones."""
 
 

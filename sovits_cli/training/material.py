@@ -125,13 +125,14 @@ def prepare(
     reporter: Reporter,
 ) -> Material[Made]:
     """Split off the held-out clips and form batches of similar length."""
-    held_out = _held_out(clips.names, seed, most_held_out)
+    names, lengths_s = clips.names, clips.lengths_s
+    held_out = _held_out(names, seed, most_held_out)
     kept = [index for index in range(len(clips)) if index not in held_out]
-    order = LengthBatches([clips.lengths_s[index] for index in kept], batch_size, seed)
+    order = LengthBatches([lengths_s[index] for index in kept], batch_size, seed)
     load = _Loader(clips, collate, reporter)
-    unseen = sorted(held_out, key=lambda index: clips.lengths_s[index])
+    unseen = sorted(held_out, key=lambda index: lengths_s[index])
     groups = [unseen[start : start + batch_size] for start in range(0, len(unseen), batch_size)]
-    described = [[clips.names[index], round(clips.lengths_s[index], 3)] for index in kept]
+    described = [[names[index], round(lengths_s[index], 3)] for index in kept]
 
     def plan(epoch: int) -> list[list[int]]:
         return [[kept[place] for place in group] for group in order.epoch(epoch)]

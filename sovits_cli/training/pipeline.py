@@ -189,6 +189,8 @@ def train_gpt(job: Job) -> Outcome:
         optimizer=settings.optimizer.name,
         schedule=_gpt_schedule(settings, _updates(calendar, found.batches_per_epoch), job.reporter),
         export=job.exporter.gpt,
+        alignment=settings.train.alignment,
+        token_noise=settings.train.token_noise,
         preference=settings.train.if_dpo,
     )
     described = {**model.config.to_official(), "optimizer": settings.optimizer.name}

@@ -43,6 +43,8 @@ class GptStage:
         optimizer: a name of `OPTIMIZERS`.
         schedule: its learning rate.
         export: writes the weights.
+        alignment: weight of the alignment loss; 0 leaves it away.
+        token_noise: share of the tokens that the network reads which are replaced by others.
         preference: add the preference loss against spoiled token rows (`train.if_dpo`).
         count_padding: count the end token of padded places, as the official loss does.
     """
@@ -56,11 +58,15 @@ class GptStage:
         optimizer: str,
         schedule: Schedule,
         export: Callable[[Text2Semantic, Path, Mark], Path],
+        alignment: float = 0.0,
+        token_noise: float = 0.0,
         preference: bool = False,
         count_padding: bool = False,
     ) -> None:
         self._model = model
         self._export = export
+        self._alignment = alignment
+        self._token_noise = token_noise
         self._preference = preference
         self._count_padding = count_padding
         self.players: Sequence[Player] = (Player("gpt", model, OPTIMIZERS[optimizer](model), schedule),)
@@ -79,10 +85,14 @@ class GptStage:
 
     def losses(self, batch: GptBatch) -> Losses:
         """Mean cross-entropy per token, and the share of tokens among the three likeliest."""
-        chosen = self._forward(batch, batch.codes, batch.code_lens)
+        heard = spoiled(batch.codes, self._token_noise, self._model.config.eos) if self._token_noise else None
+        chosen = self._forward(batch, batch.codes, batch.code_lens, heard=heard, align=self._alignment > 0)
         tokens = batch.code_lens.sum() + len(batch)
         loss = chosen.loss / tokens
         metrics = {"loss": loss, "top3": chosen.top3_accuracy}
+        if chosen.alignment is not None:
+            metrics["alignment"] = chosen.alignment
+            loss = loss + self._alignment * chosen.alignment
         if self._preference:
             preference = self._preference_loss(batch, chosen)
             metrics["preference"] = preference
@@ -99,9 +109,24 @@ class GptStage:
         """Write the weights into `folder`."""
         return self._export(self._model, folder, mark)
 
-    def _forward(self, batch: GptBatch, codes: Tensor, code_lens: Tensor) -> T2SLoss:
+    def _forward(
+        self,
+        batch: GptBatch,
+        codes: Tensor,
+        code_lens: Tensor,
+        *,
+        heard: Tensor | None = None,
+        align: bool = False,
+    ) -> T2SLoss:
         found: T2SLoss = self._model(
-            batch.phones, batch.text_keep, batch.bert, codes, code_lens, ignore_padding=not self._count_padding
+            batch.phones,
+            batch.text_keep,
+            batch.bert,
+            codes,
+            code_lens,
+            ignore_padding=not self._count_padding,
+            heard=heard,
+            align=align,
         )
         return found
 
@@ -115,6 +140,15 @@ class GptStage:
         return preference_loss(
             sequence_logps(chosen.logits, chosen.targets), sequence_logps(rejected.logits, rejected.targets)
         )
+
+
+def spoiled(codes: Tensor, share: float, vocabulary: int) -> Tensor:
+    """A copy of `codes` with this share of them replaced by any of the first `vocabulary` tokens.
+
+    A network that trains on its own kind of mistakes learns to look at the text again after one.
+    """
+    others = torch.randint_like(codes, vocabulary)
+    return torch.where(torch.rand(codes.shape, device=codes.device) < share, others, codes)
 
 
 def on_cpu(model: nn.Module) -> bool:

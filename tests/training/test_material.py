@@ -53,6 +53,25 @@ def test_share_held_out(count: int, most: int, held_out: int) -> None:
     assert (found.clips, found.held_out_clips) == (count - held_out, held_out)
 
 
+class Counted(Numbers):
+    """Counts how often its whole table is asked for."""
+
+    tables = 0
+
+    def __getattribute__(self, name: str) -> object:
+        if name in ("names", "lengths_s"):
+            Counted.tables += 1
+        return super().__getattribute__(name)
+
+
+def test_tables_are_read_once_not_once_a_clip() -> None:
+    """They may be made anew at each look: 7 000 clips took minutes."""
+    clips = Counted([f"clip{index}" for index in range(50)], [1.0] * 50)
+    Counted.tables = 0
+    prepare(clips)
+    assert Counted.tables <= 2 + 50  # `len` of the toy looks as well
+
+
 def test_every_clip_is_used_once_and_on_one_side() -> None:
     found = prepare(numbers(50))
     trained = [item for group in found.training.plan(0) for item in group]

@@ -91,6 +91,16 @@ class SelfAttention(nn.Module):
         out: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(batch, length, width))
         return out
 
+    def scores(self, queries: Tensor, keys: Tensor, *, head: int) -> Tensor:
+        """What one head makes of `queries` (B, Q, D) on `keys` (B, K, D): (B, Q, K), before the softmax."""
+        width = queries.shape[-1]
+        own = slice(head * width // self.heads, (head + 1) * width // self.heads)
+        weight = self.in_proj_weight.view(3, width, width)[:, own]
+        bias = self.in_proj_bias.view(3, width)[:, own]
+        q, k = F.linear(queries, weight[0], bias[0]), F.linear(keys, weight[1], bias[1])
+        scores: Tensor = q @ k.transpose(1, 2) * (width // self.heads) ** -0.5
+        return scores
+
 
 class Block(nn.Module):
     """Post-norm transformer block: attention, then a ReLU feed-forward part, each added and normalised."""
@@ -129,6 +139,11 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:
         """Run all blocks on `x` (B, L, D); `keep` (B, 1, L, L)."""
+        return self.steps(x, keep)[-1]
+
+    def steps(self, x: Tensor, keep: Tensor) -> list[Tensor]:
+        """Run all blocks as `forward` does; gives what went into each, and the result."""
+        steps = [x]
         for layer in self.layers:
-            x = layer(x, keep)
-        return x
+            steps.append(layer(steps[-1], keep))
+        return steps

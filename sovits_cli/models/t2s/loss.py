@@ -25,12 +25,14 @@ class T2SLoss:
         logits: (B, S+1, V).
         targets: (B, S+1) the codes, then EOS in the place after the last and in all padding.
         top3_accuracy: share of targets other than EOS among the three most likely, a scalar without gradient.
+        alignment: the alignment loss per token, a scalar, where it was asked for.
     """
 
     loss: Tensor
     logits: Tensor
     targets: Tensor
     top3_accuracy: Tensor
+    alignment: Tensor | None = None
 
 
 def eos_padded(codes: Tensor, code_lens: Tensor, eos: int) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sovits_cli.models.t2s.alignment import HEAD, alignment_loss, taught_layer
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.layers import SinePosition, Stack, TokenEmbedding
 from sovits_cli.models.t2s.loss import T2SLoss, eos_padded, summed_cross_entropy, top3_accuracy
@@ -45,6 +46,8 @@ class Text2Semantic(nn.Module):
         code_lens: Tensor,
         *,
         ignore_padding: bool = False,
+        heard: Tensor | None = None,
+        align: bool = False,
     ) -> T2SLoss:
         """Teacher-forced training forward.
 
@@ -59,18 +62,30 @@ class Text2Semantic(nn.Module):
             codes: (B, S) semantic tokens; what lies behind a row's length is not read.
             code_lens: (B,).
             ignore_padding: leave the EOS of padded places out of the loss (the official loss counts them).
+            heard: (B, S) tokens that the network reads in the place of `codes`, which it still has to predict.
+            align: give the alignment loss too; text must be padded on the right.
         """
         targets = eos_padded(codes, code_lens, self.config.eos)
         audio_keep = torch.arange(codes.shape[1], device=codes.device) < code_lens[:, None]
-        x = torch.cat((self.embed_text(phones, bert), self.embed_audio(targets[:, :-1])), dim=1)
-        hidden = self.h(x, attention_keep(text_keep, audio_keep))
-        logits = self.ar_predict_layer(_predicting(hidden, text_keep))
+        history = targets[:, :-1] if heard is None else eos_padded(heard, code_lens, self.config.eos)[:, :-1]
+        x = torch.cat((self.embed_text(phones, bert), self.embed_audio(history)), dim=1)
+        steps = self.h.steps(x, attention_keep(text_keep, audio_keep))
+        logits = self.ar_predict_layer(_predicting(steps[-1], text_keep))
         return T2SLoss(
             loss=summed_cross_entropy(logits, targets, code_lens if ignore_padding else None),
             logits=logits,
             targets=targets,
             top3_accuracy=top3_accuracy(logits, targets, self.config.eos),
+            alignment=self._alignment(steps, text_keep.sum(1), code_lens) if align else None,
         )
+
+    def _alignment(self, steps: list[Tensor], phone_lens: Tensor, code_lens: Tensor) -> Tensor:
+        """Alignment loss of the taught head."""
+        layer = taught_layer(self.config.layers)
+        tokens = int(code_lens.max())
+        text, audio = steps[layer][:, :-tokens], steps[layer][:, -tokens:]
+        scores = self.h.blocks()[layer].self_attn.scores(audio, text, head=HEAD)
+        return alignment_loss(scores, phone_lens, code_lens)
 
     def embed_text(self, phones: Tensor, bert: Tensor | None) -> Tensor:
         """Phones (B, P) and text feature (B, bert_dim, P) to vectors with positions (B, P, D)."""
