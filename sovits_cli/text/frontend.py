@@ -10,6 +10,7 @@ import difflib
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol
 
 from sovits_cli.errors import TextError
@@ -44,18 +45,32 @@ class Frontend(Protocol):
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out numbers, signs and abbreviations; drop what cannot be read."""
 
-    def phones(self, norm: str, *, compat: bool) -> tuple[list[str], list[int] | None]:
-        """Phones of a normalised text, and phones per character where the language has that."""
+    def phones(self, norm: str, table: SymbolTable, *, compat: bool) -> tuple[list[str], list[int] | None]:
+        """Phones of a normalised text, and phones per character where the language has that.
+
+        A phone that `table` lacks becomes `UNK` afterwards; a front end looks at it only where readings differ.
+        """
 
 
 @dataclass(frozen=True)
 class Language:
-    """One row: `place` is "module:class"; `tables` are the symbol tables that can write its phones."""
+    """One row.
+
+    Args:
+        code: as in `--lang`, and the name of the extra that installs `packages`.
+        name: in English.
+        place: "module:class" of its `Frontend`; loaded on first use.
+        tables: the symbol tables that can write its phones.
+        packages: modules its front end imports that the base install does not bring.
+        has_bert: whether the official models were trained with text features for it; zeros elsewhere.
+    """
 
     code: str
     name: str
     place: str
     tables: frozenset[SymbolTable]
+    packages: tuple[str, ...] = ()
+    has_bert: bool = False
 
 
 LANGUAGES: dict[str, Language] = {
@@ -97,7 +112,7 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
         )
     speaker = frontend(lang)
     norm = speaker.normalise(text, compat=compat)
-    phones, word2ph = speaker.phones(norm, compat=compat)
+    phones, word2ph = speaker.phones(norm, table, compat=compat)
     if not compat and all(phone in symbols.PUNCTUATION for phone in phones):
         raise TextError(
             f"nothing to read in {excerpt(text)}: expected at least one {row.name} word, letter or number",
@@ -109,8 +124,19 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
 
 @cache
 def frontend(lang: str) -> Frontend:
-    """The front end of a language, loaded on first use. Raises TextError for an unknown language."""
-    module, _, name = language(lang).place.partition(":")
+    """The front end of a language, loaded on first use.
+
+    Raises:
+        TextError: unknown language, or one whose packages are not installed.
+    """
+    row = language(lang)
+    missing = [package for package in row.packages if find_spec(package) is None]
+    if missing:
+        raise TextError(
+            f"{row.name} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
+            hint=f'pip install "sovits[{row.code}]"',
+        )
+    module, _, name = row.place.partition(":")
     made: Frontend = getattr(import_module(module), name)()
     return made
 

@@ -40,6 +40,14 @@ def test_language_that_the_table_cannot_write_is_refused(monkeypatch):
         pronounce("Hello.", "yy", SymbolTable.V1)
 
 
+def test_a_missing_package_is_one_line_with_the_install_command(monkeypatch):
+    row = frontend.Language("qq", "Quish", "sovits_cli.text.en:English", frozenset(TABLES), packages=("json", "quish"))
+    monkeypatch.setitem(LANGUAGES, "qq", row)
+    with pytest.raises(TextError, match="^Quish needs quish, which is not installed$") as failure:
+        pronounce("Hello.", "qq", SymbolTable.V2)
+    assert failure.value.hint == 'pip install "sovits[qq]"'
+
+
 @pytest.mark.parametrize("text", ["", " \n\t", "?!...,,,", "-", "😀🎉", "你好", "\x00\x07", "[1]", "<b>"])
 def test_nothing_to_read_is_an_error_of_one_line(text):
     with pytest.raises(TextError, match="nothing to read in") as failure:
