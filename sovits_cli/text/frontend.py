@@ -23,7 +23,7 @@ class Pronounced:
     """What a text sounds like.
 
     Args:
-        phones: symbols of the table asked for; never empty.
+        phones: symbols of the table asked for; empty only in the official reading.
         word2ph: how many phones each character of `norm` has; None where the language has no such relation.
         norm: the text as it is read: numbers, signs and abbreviations written out.
     """
@@ -75,8 +75,29 @@ class Language:
 
 LANGUAGES: dict[str, Language] = {
     row.code: row
-    for row in (Language(code="en", name="English", place="sovits_cli.text.en:English", tables=frozenset(SymbolTable)),)
+    for row in (
+        Language(code="en", name="English", place="sovits_cli.text.en:English", tables=frozenset(SymbolTable)),
+        Language(
+            code="zh",
+            name="Chinese",
+            place="sovits_cli.text.zh:Chinese",
+            tables=frozenset(SymbolTable),
+            packages=("pypinyin", "jieba"),
+            has_bert=True,
+        ),
+        Language(
+            code="yue",
+            name="Cantonese",
+            place="sovits_cli.text.yue:Cantonese",
+            tables=frozenset({SymbolTable.V2}),
+            packages=("ToJyutping",),
+        ),
+    )
 }
+"""The languages. A language is a file and a row."""
+
+SILENCES = {"\ue002": "SP2", "\ue003": "SP3"}
+"""Characters of a normalised text that stand for a comma spoken as another symbol (official, for Chinese)."""
 
 
 def language(code: str) -> Language:
@@ -119,7 +140,12 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
             hint="write the words out, or give another language with --lang",
         )
     known = symbols.known(table)
-    return Pronounced([phone if phone in known else symbols.UNKNOWN for phone in phones], word2ph, norm)
+    phones = [SILENCES.get(phone, phone) for phone in phones]
+    return Pronounced(
+        phones=[phone if phone in known else symbols.UNKNOWN for phone in phones],
+        word2ph=word2ph,
+        norm=norm.translate(dict.fromkeys(map(ord, SILENCES), ",")),
+    )
 
 
 @cache
