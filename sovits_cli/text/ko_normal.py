@@ -10,9 +10,9 @@ from sovits_cli.text.wordlists import pairs
 
 UNITS = pairs(
     "km=킬로미터 cm=센티미터 mm=밀리미터 nm=나노미터 m=미터 kg=킬로그램 mg=밀리그램 g=그램 t=톤 L=리터 l=리터 "
-    "ml=밀리리터 mL=밀리리터 dl=데시리터 kcal=킬로칼로리 cal=칼로리 GB=기가바이트 MB=메가바이트 KB=킬로바이트 TB=테라바이트 GHz=기가헤르츠 "
-    "MHz=메가헤르츠 kHz=킬로헤르츠 Hz=헤르츠 kW=킬로와트 kWh=킬로와트시 W=와트 V=볼트 hPa=헥토파스칼 dB=데시벨 °C=도 "
-    "°F=도 °=도 %=퍼센트"
+    "ml=밀리리터 mL=밀리리터 dl=데시리터 kcal=킬로칼로리 cal=칼로리 GB=기가바이트 MB=메가바이트 "
+    "KB=킬로바이트 TB=테라바이트 GHz=기가헤르츠 MHz=메가헤르츠 kHz=킬로헤르츠 Hz=헤르츠 "
+    "kW=킬로와트 kWh=킬로와트시 W=와트 V=볼트 hPa=헥토파스칼 dB=데시벨 °C=도 °F=도 °=도 %=퍼센트"
 )
 """Signs after a number."""
 

@@ -17,6 +17,9 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+_NO_WORDS = SimpleNamespace(dict=dict)
+"""What stands in for the English dictionary of nltk."""
+
 _lock = threading.Lock()
 
 
@@ -29,15 +32,19 @@ def pronounced(text: str) -> str:
 @cache
 def _converter() -> Callable[[str], str]:
     with _no_english_words(), warnings.catch_warnings(action="ignore"):  # its patterns are written carelessly
-        from g2pk2.g2pk2 import G2p, parse_table
+        from g2pk2 import g2pk2
     from mecab import MeCab
 
-    class Converter(G2p):  # type: ignore[misc]
+    g2pk2.cmudict = _NO_WORDS  # where somebody else imported it before
+
+    class Converter(g2pk2.G2p):  # type: ignore[misc]
         """Without the check that prints or installs, and without compiling hundreds of patterns for each sentence."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.table: list[Any] = [(re.compile(written), sound, rules) for written, sound, rules in parse_table()]
+            self.table: list[Any] = [
+                (re.compile(written), sound, rules) for written, sound, rules in g2pk2.parse_table()
+            ]
             self._idioms = _idioms(Path(self.idioms_path))
 
         def check_mecab(self) -> None:
@@ -68,7 +75,7 @@ def _no_english_words() -> Iterator[None]:
     """Let `import nltk` find a dictionary without words, while this lasts."""
     stand_in: dict[str, Any] = {"nltk": ModuleType("nltk"), "nltk.corpus": ModuleType("nltk.corpus")}
     stand_in["nltk"].data = SimpleNamespace(find=lambda _: None)
-    stand_in["nltk.corpus"].cmudict = SimpleNamespace(dict=dict)
+    stand_in["nltk.corpus"].cmudict = _NO_WORDS
     before = {name: sys.modules[name] for name in stand_in if name in sys.modules}
     sys.modules.update(stand_in)
     try:

@@ -34,6 +34,8 @@ KINDS: dict[str, str] = {
     "hubert": r"hubert_\w+",
     "bert": r"bert_\w+",
     "text": r"text_en",
+    "text_ja": r"text_ja",
+    "text_ko": r"text_ko",
     "symbols": r"symbols",
     "weights": r"weights_check",
 }
