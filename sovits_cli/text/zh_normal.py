@@ -17,7 +17,10 @@ from sovits_cli.text.zh_official import clock, simplified
 _COMPATIBLE = re.compile(r"[\u00bc-\u00be\u2150-\u215e\u3300-\u33ff\uff01-\uff5e]")
 """Fractions, squared units and full-width forms: written with plain characters first."""
 
-_KEPT_WIDE = frozenset("！，．：；？（）～")
+_KEPT_WIDE = frozenset("！，：；？（）～")
+_WIDE_COLON = re.compile(r"(?<=\d)：(?=\d)")
+_ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+|[\w.+-]+@[\w.-]+", re.ASCII)
+_SLASH = re.compile(r"(?<!\d)/|/(?!\d)")
 _ZEROS = str.maketrans({"〇": "零", "○": "零", "–": "-", "−": "-", "﹣": "-", "⁄": "/", "∶": ":"})
 _RARE = wordlists.pairs("兙=十克 兛=千克 兝=分克 兞=毫克 兡=百克 兣=厘克 瓩=千瓦 兺=分克 浬=海里 吋=英寸 呎=英尺 哩=英里")
 
@@ -58,19 +61,20 @@ _CLOCK_RANGE = re.compile(rf"(?<!\d){_CLOCK}{_CHOICES}{_CLOCK}(?!\d)")
 _SCORE = re.compile(r"(?<![\d:])(\d{1,3}):(\d{1,3})(?![\d:])")
 _IS_CLOCK = re.compile(r"(?:[01]?\d|2[0-3]):[0-5]\d")
 _SERVICE = re.compile(r"(?<!\d)(?:400-\d{3}-\d{4}|0(?:10|2\d|[3-9]\d{2})-\d{7,8}|\d{3,4}-\d{4}-\d{4}|[48]00-\d{7})(?!\d)")
-_MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?(1[3-9]\d)[ -]?(\d{4})[ -]?(\d{4})(?!\d)")
+_MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?1[3-9]\d[ -]\d{4}[ -]\d{4}(?!\d)")
 _DECIMAL = re.compile(r"(?<![\d.A-Za-z])(-?)(\d*)\.(\d+)(?![\d.])")
 _NEGATIVE = re.compile(r"(?<![\dA-Za-z)）.])-(\d+)(?![\d/.])")
 _RANK = re.compile(r"第(\d{1,4})(?!\d)")
 _ROUND = re.compile(r"(?<![\d.])([1-9]\d?00|\d{1,4}000|[1-9]\d*0{4,})(?![\d.年室号])")
 _COUNTED = re.compile(r"(?<![\d.])(\d{3,})(?=多?(?:克|公斤|公里|倍|章|集|卷|期|度|赫|瓦|伏|海里|英里|英寸|字|步|票|平|亩|顿|下))")
+_FOREIGN = re.compile(r"[A-Za-z$€£￥¥₩^%‰]")
 _POWER = re.compile(r"(\d+)\^(\d+)")
 _DASH = re.compile(r"[—―]{2,}")
 
 _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (_GROUPED, lambda found: found[0].replace(",", "")),
-    (_MOBILE, lambda found: "，".join(spelled(part) for part in found.groups())),
-    (_SERVICE, lambda found: "，".join(spelled(part) for part in found[0].split("-"))),
+    (_MOBILE, lambda found: _telephone(found[0])),
+    (_SERVICE, lambda found: _telephone(found[0])),
     (_DATED, lambda found: _date(found[0].split(found[1]))),
     (_CLOCK_RANGE, lambda found: f"{_clock(found.groups()[:3])}至{_clock(found.groups()[3:])}"),
     (_SCORE, lambda found: found[0] if _IS_CLOCK.fullmatch(found[0]) else f"{cardinal(found[1])}比{cardinal(found[2])}"),
@@ -93,10 +97,10 @@ _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 def prepared(text: str) -> str:
     """Text in which what the official normaliser reads wrong is already in words; letters of other scripts are gone."""
     text = _COMPATIBLE.sub(lambda found: _plain_form(found[0]), text).translate(_ZEROS).translate(simplified())
-    text = text.translate({ord(sign): words for sign, words in _RARE.items()})
+    text = _WIDE_COLON.sub(":", _ADDRESS.sub("", text)).translate({ord(sign): said for sign, said in _RARE.items()})
     for pattern, spoken in _STEPS:
         text = pattern.sub(spoken, text)
-    return re.sub(r"[A-Za-zΑ-Ωα-ω]*[A-Za-z][A-Za-z]*|[$€£￥¥₩^%‰]", "", text)
+    return _SLASH.sub("", _FOREIGN.sub("", text))
 
 
 def _plain_form(sign: str) -> str:
@@ -108,6 +112,11 @@ def _number(text: str) -> str:
     whole, _, part = text.removeprefix("-").partition(".")
     said = cardinal(whole) + (f"点{plain(part)}" if part else "")
     return f"负{said}" if text.startswith("-") else said
+
+
+def _telephone(written: str) -> str:
+    """Digit by digit, with a short pause where the number is parted."""
+    return "，".join(map(spelled, re.findall(r"\d+", written)))
 
 
 def _date(parts: list[str]) -> str:
