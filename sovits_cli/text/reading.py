@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import segment
-from sovits_cli.text.frontend import LANGUAGES, Frontend, excerpt, frontend, language, pronounce
+from sovits_cli.text.frontend import LANGUAGES, Script, excerpt, frontend, language, pronounce
 from sovits_cli.versions import SymbolTable
 
 FEWEST_PHONES = 6
@@ -151,7 +151,7 @@ def readable_form(text: str) -> str:
     return _HIDDEN.sub("", _WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
 
 
-def speaker(lang: str) -> Frontend:
+def script(lang: str) -> Script:
     """What knows sentences of a mode: the front end of English, or one for all scripts.
 
     Raises:
@@ -179,15 +179,6 @@ class _Mixed:
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence; full stops as in English."""
         return before[-1:] != "." or frontend(_ENGLISH).ends_sentence(before, after)
-
-    def normalise(self, text: str, *, compat: bool) -> str:  # noqa: ARG002 - of the protocol
-        """Nothing to do before the text is segmented."""
-        return text
-
-    def phones(self, norm: str, table: SymbolTable, *, compat: bool) -> tuple[list[str], list[int] | None]:
-        """Read through the front ends."""
-        found = read(norm, segment.AUTO, table, compat=compat)
-        return found.phones, found.word2ph
 
 
 def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:

@@ -35,6 +35,11 @@ class Mode:
     holds_numbers: bool = False
 
     @property
+    def name(self) -> str:
+        """For messages."""
+        return LANGUAGES[self.main].name if self.main else "any language"
+
+    @property
     def is_whole(self) -> bool:
         """Whether all of a text goes to one language, English."""
         return self.main == _ENGLISH
