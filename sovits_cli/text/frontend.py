@@ -33,14 +33,18 @@ class Pronounced:
     norm: str
 
 
-class Frontend(Protocol):
-    """One language. `compat` asks for the official program's reading, with its defects."""
+class Script(Protocol):
+    """What cutting has to know of a language, or of several at once."""
 
     def readable(self, text: str) -> bool:
-        """Whether `normalise` will leave anything to read of `text`; cheap."""
+        """Whether there is anything to read in `text`; cheap."""
 
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence, given the few characters on each side."""
+
+
+class Frontend(Script, Protocol):
+    """One language. `compat` asks for the official program's reading, with its defects."""
 
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out numbers, signs and abbreviations; drop what cannot be read."""
@@ -84,6 +88,20 @@ LANGUAGES: dict[str, Language] = {
             tables=frozenset(SymbolTable),
             packages=("pypinyin", "jieba"),
             has_bert=True,
+        ),
+        Language(
+            code="ja",
+            name="Japanese",
+            place="sovits_cli.text.ja:Japanese",
+            tables=frozenset(SymbolTable),
+            packages=("pyopenjtalk",),
+        ),
+        Language(
+            code="ko",
+            name="Korean",
+            place="sovits_cli.text.ko:Korean",
+            tables=frozenset({SymbolTable.V2}),
+            packages=("g2pk2", "mecab", "jamo"),
         ),
         Language(
             code="yue",
