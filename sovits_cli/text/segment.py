@@ -176,7 +176,7 @@ def _with_han(parts: Sequence[Run], how: Mode) -> Iterator[Run]:
     for place, part in enumerate(parts):
         if part.lang != "han":
             yield part
-        elif any(map(_is_chinese, part.text)):
+        elif any(map(_is_chinese, part.text)) or (has_chinese and any(map(_is_japanese, part.text))):
             yield from _with_japanese_end(part.text, chinese)
         elif _beside_kana(parts, place) or any(map(_is_japanese, part.text)):
             yield Run(_JAPANESE, part.text)
@@ -186,11 +186,10 @@ def _with_han(parts: Sequence[Run], how: Mode) -> Iterator[Run]:
 
 def _with_japanese_end(text: str, chinese: str) -> Iterator[Run]:
     """Chinese, up to the first Japanese character that no Chinese one follows."""
-    last = max(place for place, character in enumerate(text) if _is_chinese(character))
+    last = max((place for place, character in enumerate(text) if _is_chinese(character)), default=-1)
     start = next((place for place in range(last + 1, len(text)) if _is_japanese(text[place])), len(text))
-    yield Run(chinese, text[:start])
-    if start < len(text):
-        yield Run(_JAPANESE, text[start:])
+    stretches = (Run(chinese, text[:start]), Run(_JAPANESE, text[start:]))
+    yield from (stretch for stretch in stretches if stretch.text)
 
 
 def _beside_kana(parts: Sequence[Run], place: int) -> bool:
