@@ -10,10 +10,13 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import segment
-from sovits_cli.text.frontend import LANGUAGES, Script, excerpt, frontend, language, pronounce
+from sovits_cli.text import lexicon, pronunciation, segment, symbols
+from sovits_cli.text.frontend import LANGUAGES, Pronounced, Script, excerpt, frontend, language, pronounce
+from sovits_cli.text.lexicon import Lexicon
+from sovits_cli.text.pronunciation import Given
 from sovits_cli.versions import SymbolTable
 
 FEWEST_PHONES = 6
@@ -83,25 +86,24 @@ class Unread:
         return f"{shown} ({unicodedata.name(self.character, f'U+{ord(self.character):04X}').lower()})"
 
 
-def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False) -> Reading:
+def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY) -> Reading:
     """Read a text.
 
     Args:
-        text: a sentence or so; `split.sentences` makes them.
+        text: a sentence or so; `split.sentences` makes them. Words in it may carry their phones (`pronunciation`).
         lang: a mode of `segment`: auto, a language, all_zh, auto_yue, …
         table: symbol table of the model that will speak.
         compat: read exactly as the official program does, defects included.
+        words: how some words are read.
 
     Raises:
         TextError: unknown mode, a language the table cannot write or whose packages are missing, nothing to read.
     """
     how = segment.mode(lang)
     if compat:
-        return _official(text, how, table)
-    plain = readable_form(text)
-    pieces = [
-        _piece(run, table, compat=False) for run in segment.runs(plain, how) if run.lang in LANGUAGES and _has_sound(run)
-    ]
+        return _official(words.applied(text, how), how, table)
+    runs = segment.runs(words.applied(readable_form(text), how), how)
+    pieces = [_piece(stretch, table, compat=False) for stretch in pronunciation.stretches(runs) if _has_sound(stretch)]
     if not pieces:
         raise TextError(
             f"nothing to read in {excerpt(text)}: expected at least one word, letter or number"
@@ -111,11 +113,13 @@ def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False) -> R
     return Reading(tuple(pieces))
 
 
-def speakable(text: str, lang: str, table: SymbolTable, *, compat: bool = False) -> Reading:
+def speakable(
+    text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY
+) -> Reading:
     """Read a text for a model to speak: a very short one gets a full stop before it (official)."""
-    found = read(text, lang, table, compat=compat)
+    found = read(text, lang, table, compat=compat, words=words)
     if len(found.phones) < FEWEST_PHONES:
-        found = read(f".{text}", lang, table, compat=compat)
+        found = read(f".{text}", lang, table, compat=compat, words=words)
     return found
 
 
@@ -125,7 +129,7 @@ def unread(text: str, lang: str) -> list[Unread]:
     codes = [_ENGLISH] if how.is_whole else list(LANGUAGES) if how.main is None else [how.main, _ENGLISH]
     first: dict[str, int] = {}
     counts: dict[str, int] = {}
-    for place, character in enumerate(text, start=1):
+    for place, character in enumerate(pronunciation.shown(text), start=1):
         if character > "~" or character < " ":
             first.setdefault(character, place)
             counts[character] = counts.get(character, 0) + 1
@@ -164,8 +168,19 @@ def script(lang: str) -> Script:
 
 
 _ENGLISH = "en"
-_HIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 _WIDE_LETTERS = re.compile("[Ａ-Ｚａ-ｚ]+")
+_COMMAS = ",，、;；:："
+_LEADING = re.compile(rf"[\s{_COMMAS}。！？!?…]+|[.\s]+(?!\d)")
+_MARKS = {
+    **{mark: mark for mark in symbols.PUNCTUATION},
+    **dict.fromkeys(_COMMAS, ","),
+    "。": ".",
+    "！": "!",
+    "？": "?",
+}
 _SOUND = re.compile(r"[^\W_]|[%&@#+=×÷$€£￥¥]")
 
 
@@ -184,22 +199,68 @@ class _Mixed:
 def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:
     """Every stretch in its front end, whatever comes out; a language the table lacks is a pause (official)."""
     pieces = []
-    for run in segment.runs(text, how, compat=True):
-        row = LANGUAGES.get(run.lang)
+    for stretch in pronunciation.stretches(segment.runs(text, how, compat=True)):
+        row = LANGUAGES.get(stretch.lang)
         if row is None or table not in row.tables:
-            run = segment.Run(_ENGLISH, " ")
-        pieces.append(_piece(run, table, compat=True))
+            stretch = pronunciation.Stretch(_ENGLISH, (" ",))
+        pieces.append(_piece(stretch, table, compat=True))
     return Reading(tuple(pieces))
 
 
-def _piece(run: segment.Run, table: SymbolTable, *, compat: bool) -> Piece:
-    said = pronounce(run.text, run.lang, table, compat=compat)
-    counts = None if said.word2ph is None else tuple(said.word2ph)
-    return Piece(run.lang, run.text, said.norm, tuple(said.phones), counts)
+def _piece(stretch: pronunciation.Stretch, table: SymbolTable, *, compat: bool) -> Piece:
+    is_whole = len(stretch.parts) == 1
+    said = [
+        _given(part, stretch.lang, table)
+        if isinstance(part, Given)
+        else pronounce(part, stretch.lang, table, compat=compat)
+        if is_whole
+        else _beside_given(part, stretch.lang, table, compat=compat)
+        for part in stretch.parts
+    ]
+    counts = [part.word2ph for part in said]
+    return Piece(
+        lang=stretch.lang,
+        text="".join(part.word if isinstance(part, Given) else part for part in stretch.parts),
+        norm=("" if LANGUAGES[stretch.lang].has_bert else " ").join(part.norm for part in said),
+        phones=tuple(phone for part in said for phone in part.phones),
+        word2ph=None if None in counts else tuple(count for each in counts for count in each or ()),
+    )
 
 
-def _has_sound(run: segment.Run) -> bool:
-    return _SOUND.search(run.text) is not None and frontend(run.lang).readable(run.text)
+def _given(part: Given, lang: str, table: SymbolTable) -> Pronounced:
+    """A word whose phones were given, spread over its characters where features are."""
+    known = symbols.known(table)
+    phones = [phone if phone in known else symbols.UNKNOWN for phone in part.phones]
+    if not LANGUAGES[lang].has_bert:
+        return Pronounced(phones, None, part.word)
+    ends = [len(phones) * place // len(part.word) for place in range(len(part.word) + 1)]
+    return Pronounced(phones, [end - start for start, end in pairwise(ends)], part.word)
+
+
+def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> Pronounced:
+    """Text before or after such a word: it may be only a mark, and gets no comma for being short."""
+    has_counts = LANGUAGES[lang].has_bert
+    first = _LEADING.match(text)
+    rest = text[first.end() :] if first else text
+    marks = [_MARKS[sign] for sign in (first[0] if first else "") if sign in _MARKS]
+    if not _SOUND.search(rest):
+        marks += [_MARKS[sign] for sign in rest if sign in _MARKS]
+        return Pronounced(marks, [1] * len(marks) if has_counts else None, "".join(marks))
+    speaker = frontend(lang)
+    norm = speaker.normalise(rest, compat=compat)
+    phones, counts = speaker.phones(norm, table, compat=compat)
+    if counts is None and phones[:1] == [","]:
+        del phones[0]
+    known = symbols.known(table)
+    phones = [*marks, *(phone if phone in known else symbols.UNKNOWN for phone in phones)]
+    return Pronounced(phones, counts and [1] * len(marks) + counts, "".join(marks) + norm)
+
+
+def _has_sound(stretch: pronunciation.Stretch) -> bool:
+    if stretch.lang not in LANGUAGES or any(isinstance(part, Given) for part in stretch.parts):
+        return stretch.lang in LANGUAGES
+    text = "".join(map(str, stretch.parts))
+    return _SOUND.search(text) is not None and frontend(stretch.lang).readable(text)
 
 
 @lru_cache(maxsize=32768)

@@ -49,13 +49,13 @@ def _sounds(character: str, jyutping: str | None, known: frozenset[str], *, comp
         return [(character,)]
     syllables = _SYLLABLE.findall(jyutping or "")
     if len(syllables) == len(character):
-        return [_syllable(sound, tone, known, compat=compat) for sound, tone in syllables]
+        return [syllable(sound, tone, known, compat=compat) for sound, tone in syllables]
     if compat:
         raise TextError(f"the official program fails at {character!r}: it has no reading", hint="leave it out")
     return [(symbols.UNKNOWN,)] * len(character)
 
 
-def _syllable(sound: str, tone: str, known: frozenset[str], *, compat: bool) -> tuple[str, str]:
+def syllable(sound: str, tone: str, known: frozenset[str], *, compat: bool) -> tuple[str, str]:
     """The two symbols of a syllable. Where the official split gives one that no table has, ours takes the nearest."""
     onset = next((onset for onset in _ONSETS if sound.startswith(onset)), sound[:1])
     rime = sound[len(onset) :] or onset[-1]
