@@ -66,7 +66,18 @@ class PrepSettings(Section):
     out: FilePath = Field(
         default=Path("dataset"), description="folder of the dataset, in the official experiment layout"
     )
-    lang: str = Field(default="en", min_length=1, description="language of the transcripts, where they do not say")
+    lang: str = Field(
+        default="auto",
+        min_length=1,
+        description="language of the transcripts, where they do not say: auto, zh, en, ja, ko, yue, all_zh, auto_yue, …",
+    )
+    text_compat: bool = Field(default=False, description="read texts as the official program does, defects included")
+    asr: Literal["whisper"] | None = Field(
+        default=None, description="who hears recordings that have no transcript; null: nobody"
+    )
+    asr_model: str = Field(
+        default="small", min_length=1, description="whisper model: the size of an installed one, or a folder"
+    )
     model: str | None = Field(
         default=None,
         min_length=1,
@@ -182,7 +193,15 @@ class InferenceSettings(Section):
         min_length=1,
         description="model that speaks; null: the newest voice trained here, else the newest installed, else mini",
     )
-    lang: str = Field(default="en", min_length=1, description="language of the text")
+    lang: str = Field(
+        default="auto",
+        min_length=1,
+        description="language of the text: auto, zh, en, ja, ko, yue, all_zh, auto_yue, …",
+    )
+    cut: Literal["auto", "cut0", "cut1", "cut2", "cut3", "cut4", "cut5"] = Field(
+        default="auto", description="how the text is cut: at its sentences, or by an official method"
+    )
+    text_compat: bool = Field(default=False, description="read the text as the official program does, defects included")
     top_k: int = Field(default=15, ge=0, description="sample among the k likeliest tokens; 0: among all")
     top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
     temperature: float = Field(default=1.0, ge=0, description="randomness of sampling; 0: always the likeliest token")
@@ -319,6 +338,9 @@ class Settings(Section):
 
     device: str = Field(
         default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps"
+    )
+    lexicon: FilePath | None = Field(
+        default=None, description="file of words and how they are read: language|word|phones or respelling; null: none"
     )
     slice: SliceSettings = SliceSettings()
     prep: PrepSettings = PrepSettings()

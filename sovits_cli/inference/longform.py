@@ -92,7 +92,7 @@ def infer(
     reporter.emit(Chose("seed", str(seed), "drawn; --seed gives the same again" if settings.seed is None else "given"))
     is_prompt, use = _prompt_use(order, bundle)
     reporter.emit(Chose("reference", str(order.reference.path), f"{order.reference.described}: {use}"))
-    voice = Voice(bundle, device)
+    voice = Voice(bundle, device, compat=settings.text_compat, words=order.words)
     prompt = voice.prompt(order.reference, str(order.transcript), order.lang) if is_prompt else NO_PROMPT
     speaker = Speaker(voice, voice.style(order.reference), prompt, manner(settings, seed))
     script = lines(order.sentences, order.lang, voice.spoken, reporter)
@@ -154,7 +154,8 @@ class _Track:
             self._writer.write(block)
         if self._subtitles is not None:
             self._subtitles.cue(start_s, self.seconds, said.line.text)
-        for block in self._joiner.pause(said.line.pause_s * self._pause_factor):
+        factor = 1.0 if said.line.is_exact else self._pause_factor
+        for block in self._joiner.pause(said.line.pause_s * factor):
             self._writer.write(block)
         self.count += 1
         self.retries += said.tries - 1

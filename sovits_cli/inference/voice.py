@@ -22,8 +22,8 @@ from sovits_cli.inference.reference import Reference
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import SSL_RATE_HZ
-from sovits_cli.text import symbols
-from sovits_cli.text.frontend import pronounce
+from sovits_cli.text import lexicon, reading, symbols
+from sovits_cli.text.lexicon import Lexicon
 
 if TYPE_CHECKING:
     from sovits_cli.features.bert import BertFeatures
@@ -36,9 +36,6 @@ MOST_PEAK_DIVISOR = 2.0
 
 CLOSING_MARKS = "，。？！,.?!~:：—…"
 """A transcript that ends in none of these gets a full stop (official)."""
-
-FEWEST_PHONES = 6
-"""With fewer, the official program puts a full stop before the text."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +74,10 @@ class Spoken:
 class Voice:
     """The networks of a bundle on a device, prepared for speaking."""
 
-    def __init__(self, bundle: Bundle, device: str) -> None:
+    def __init__(self, bundle: Bundle, device: str, *, compat: bool = False, words: Lexicon = lexicon.EMPTY) -> None:
         self.bundle = bundle
+        self._compat = compat
+        self._words = words
         self.device = torch.device(device)
         self.gpt: Text2Semantic = gpt_model(bundle).to(self.device)
         self.gpt.prepare_for_inference()
@@ -120,12 +119,10 @@ class Voice:
     def spoken(self, text: str, lang: str) -> Spoken:
         """Read a sentence. Raises TextError if there is nothing to read in it."""
         table = self.bundle.version.symbols
-        said = pronounce(text, lang, table)
-        if len(said.phones) < FEWEST_PHONES:
-            said = pronounce("." + text, lang, table)
+        said = reading.speakable(text, lang, table, compat=self._compat, words=self._words)
         bert = None
-        if said.word2ph is not None and self.bundle.bert is not None and self.gpt.config.bert_dim:
-            bert = self._bert_features().features(said.norm, said.word2ph)
+        if self.bundle.bert is not None and self.gpt.config.bert_dim and any(piece.has_bert for piece in said.pieces):
+            bert = self._bert_features().of_pieces(said.pieces)
         sounds = sum(phone not in symbols.PUNCTUATION for phone in said.phones)
         return Spoken(torch.tensor(symbols.ids(said.phones, table)), bert, sounds)
 

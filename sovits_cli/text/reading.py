@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -202,8 +202,10 @@ def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:
     for stretch in pronunciation.stretches(segment.runs(text, how, compat=True)):
         row = LANGUAGES.get(stretch.lang)
         if row is None or table not in row.tables:
-            stretch = pronunciation.Stretch(_ENGLISH, (" ",))
-        pieces.append(_piece(stretch, table, compat=True))
+            pause = _piece(pronunciation.Stretch(_ENGLISH, (" ",)), table, compat=True)
+            pieces.append(replace(pause, lang=stretch.lang, text="".join(map(str, stretch.parts))))
+        else:
+            pieces.append(_piece(stretch, table, compat=True))
     return Reading(tuple(pieces))
 
 

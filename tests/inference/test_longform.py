@@ -48,7 +48,7 @@ def fake(monkeypatch):
         device = torch.device("cpu")
         parameters = 1
 
-        def __init__(self, bundle, device):
+        def __init__(self, bundle, device, **options):
             super().__init__()
 
         def style(self, reference):
