@@ -7,7 +7,7 @@ writes the text, or deletes the row to have it heard again. Knows no particular 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,14 +47,14 @@ _MOST_LETTERS_PER_S = 35.0
 """Nobody speaks faster, in any script."""
 
 
-def transcribed(source: Path, lang: str, place: Path, recogniser: Recogniser, reporter: Reporter) -> Manifest:
+def transcribed(source: Path, lang: str, place: Path, listen: Callable[[], Recogniser], reporter: Reporter) -> Manifest:
     """The utterances of `source`, with what was heard where nobody wrote it down.
 
     Args:
         source: a folder of recordings, or slices.
         lang: mode or language of what is said; `auto`: each recording has its own.
         place: the list; rows that are there are taken as they stand.
-        recogniser: who hears.
+        listen: makes the one who hears, if there is anything to hear.
         reporter: hears of progress.
 
     Raises:
@@ -70,7 +70,9 @@ def transcribed(source: Path, lang: str, place: Path, recogniser: Recogniser, re
     for said in told:
         if said.path.resolve() not in known:
             _append(place, said)
+    recogniser = listen() if waiting else None
     for done, path in enumerate(waiting, start=1):
+        assert recogniser is not None
         said, reason = _hear(path, lang, recogniser)
         _append(place, said)
         left_out += [LeftOut(path.name, reason)] if reason else []

@@ -36,7 +36,7 @@ LEFTOVERS = ".*.partial*"
 
 @dataclass(frozen=True)
 class PrepOptions:
-    """Which recordings are taken, in seconds, how many threads read them, and how texts are read: officially, some words by a lexicon."""
+    """Which recordings are taken, in seconds, how many threads read them, and how texts are read."""
 
     min_sec: float
     max_sec: float

@@ -33,6 +33,7 @@ class Piece:
         norm: as it is read.
         phones: symbols of the table asked for.
         word2ph: phones per character of `norm`, where the language has that.
+        given: words of it whose phones were given.
     """
 
     lang: str
@@ -40,6 +41,7 @@ class Piece:
     norm: str
     phones: tuple[str, ...]
     word2ph: tuple[int, ...] | None
+    given: tuple[str, ...] = ()
 
     @property
     def has_bert(self) -> bool:
@@ -226,6 +228,7 @@ def _piece(stretch: pronunciation.Stretch, table: SymbolTable, *, compat: bool) 
         norm=("" if LANGUAGES[stretch.lang].has_bert else " ").join(part.norm for part in said),
         phones=tuple(phone for part in said for phone in part.phones),
         word2ph=None if None in counts else tuple(count for each in counts for count in each or ()),
+        given=tuple(part.word for part in stretch.parts if isinstance(part, Given)),
     )
 
 

@@ -46,10 +46,12 @@ class Sentence:
     Args:
         text: the stretch exactly as it stands in the source.
         pause_s: silence after it, in seconds; 0 after the last.
+        is_exact: the text asks for just this pause.
     """
 
     text: str
     pause_s: float
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,12 @@ _QUOTED_ON = re.compile("[とはがをのに、]|って")
 """What follows a quotation whose sentence goes on (Japanese)."""
 
 _HEAVY = dict.fromkeys("0123456789", 4) | dict.fromkeys("%$£€¥@&#=+/×÷°½¼¾￥℃‰", 5)
-_HEAVY_SCRIPTS = (("\u3041", "\u30ff", 2), ("\u3400", "\u9fff", 3), ("\uac00", "\ud7a3", 3), ("\U00020000", "\U0003ffff", 3))
+_HEAVY_SCRIPTS = (
+    ("\u3041", "\u30ff", 2),
+    ("\u3400", "\u9fff", 3),
+    ("\uac00", "\ud7a3", 3),
+    ("\U00020000", "\U0003ffff", 3),
+)
 """First and last character of a script, and how many Latin letters one of them takes to say."""
 
 

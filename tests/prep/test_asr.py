@@ -39,7 +39,7 @@ def place(tmp_path):
 
 def heard(folder, place, *answers, lang="auto"):
     ear, reports = Ear(*answers), Reports()
-    return asr.transcribed(folder, lang, place, ear, reports), ear, reports
+    return asr.transcribed(folder, lang, place, lambda: ear, reports), ear, reports
 
 
 def rows(place):
@@ -97,7 +97,7 @@ def test_an_interrupted_run_keeps_what_it_heard(tmp_path, place):
     folder = recordings(tmp_path / "in", "a.wav", "b.wav")
     ear = Ear("One.")
     with pytest.raises(IndexError):
-        asr.transcribed(folder, "en", place, ear, Reports())
+        asr.transcribed(folder, "en", place, lambda: ear, Reports())
     assert [row[3] for row in rows(place)] == ["One."]
     found, ear, _ = heard(folder, place, "Two.", lang="en")
     assert [said.text for said in found.utterances] == ["One.", "Two."]
