@@ -69,7 +69,7 @@ class PrepSettings(Section):
     lang: str = Field(
         default="auto",
         min_length=1,
-        description="language of the transcripts, where they do not say: auto, zh, en, ja, ko, yue, all_zh, auto_yue, …",
+        description="language of the transcripts that name none: auto, zh, en, ja, ko, yue, all_zh, auto_yue, …",
     )
     text_compat: bool = Field(default=False, description="read texts as the official program does, defects included")
     asr: Literal["whisper"] | None = Field(

@@ -123,7 +123,7 @@ def _cut(text: str, how: str, method: str) -> list[Sentence]:
         return sentences(text, how)
     is_english = segment.mode(how).is_whole
     found = cuts.pieces(cuts.once_only(text), method, is_english=is_english)
-    return [Sentence(piece, PAUSES_S[End.SENTENCE]) for piece in found]
+    return [Sentence(piece, PAUSES_S[End.SENTENCE]) for piece in found if piece]
 
 
 def _notes(source: Decoded, how: str) -> Iterator[str]:

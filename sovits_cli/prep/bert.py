@@ -1,5 +1,7 @@
-"""Step: BERT features of the transcript, for `3-bert/`; only where language and model have them, zeros for
-what is in other languages."""
+"""Step: BERT features of the transcript, for `3-bert/`; only where language and model have them.
+
+What is in other languages has zeros.
+"""
 
 from __future__ import annotations
 

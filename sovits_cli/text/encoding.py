@@ -1,4 +1,4 @@
-"""Bytes to text: UTF-8, UTF-16 with its mark, or the likeliest of the older encodings, told by which characters are common.
+"""Bytes to text: UTF-8, UTF-16 with its mark, or the likeliest of the older encodings, told by everyday characters.
 
 Knows nothing of files.
 """

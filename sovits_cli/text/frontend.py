@@ -33,6 +33,10 @@ class Pronounced:
     norm: str
 
 
+class UnreadableError(TextError):
+    """A text in which there is nothing that its language reads."""
+
+
 class Script(Protocol):
     """What cutting has to know of a language, or of several at once."""
 
@@ -153,7 +157,7 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
     norm = speaker.normalise(text, compat=compat)
     phones, word2ph = speaker.phones(norm, table, compat=compat)
     if not compat and all(phone in symbols.PUNCTUATION for phone in phones):
-        raise TextError(
+        raise UnreadableError(
             f"nothing to read in {excerpt(text)}: expected at least one {row.name} word, letter or number",
             hint="write the words out, or give another language with --lang",
         )

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import lexicon, pronunciation, segment, symbols
-from sovits_cli.text.frontend import LANGUAGES, Pronounced, Script, excerpt, frontend, language, pronounce
+from sovits_cli.text.frontend import LANGUAGES, Pronounced, Script, UnreadableError, excerpt, frontend, language, pronounce
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.pronunciation import Given
 from sovits_cli.versions import SymbolTable
@@ -105,14 +106,14 @@ def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, word
     if compat:
         return _official(words.applied(text, how), how, table)
     runs = segment.runs(words.applied(readable_form(text), how), how)
-    pieces = [_piece(stretch, table, compat=False) for stretch in pronunciation.stretches(runs) if _has_sound(stretch)]
+    pieces = tuple(_pieces(pronunciation.stretches(runs), table))
     if not pieces:
-        raise TextError(
+        raise UnreadableError(
             f"nothing to read in {excerpt(text)}: expected at least one word, letter or number"
             + (f" of {language(how.main).name}" if how.main else ""),
             hint="write the words out, or give another language with --lang",
         )
-    return Reading(tuple(pieces))
+    return Reading(pieces)
 
 
 def speakable(
@@ -211,6 +212,14 @@ def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:
     return Reading(tuple(pieces))
 
 
+def _pieces(stretches: Iterable[pronunciation.Stretch], table: SymbolTable) -> Iterator[Piece]:
+    """Every stretch in which there is something to read."""
+    for stretch in stretches:
+        if _has_sound(stretch):
+            with suppress(UnreadableError):
+                yield _piece(stretch, table, compat=False)
+
+
 def _piece(stretch: pronunciation.Stretch, table: SymbolTable, *, compat: bool) -> Piece:
     is_whole = len(stretch.parts) == 1
     said = [
@@ -274,7 +283,9 @@ def _is_lost(character: str, codes: tuple[str, ...]) -> bool:
     kind = unicodedata.category(character)
     if character in "\t\n\r\v\f\x85" or kind[0] in "ZPM" or kind in {"Cf", "Sk"}:
         return False
-    if kind[0] == "C" or kind == "So":
+    if kind == "So":
+        return not any(map(str.isalnum, unicodedata.normalize("NFKC", character)))
+    if kind[0] == "C":
         return True
     plain = readable_form(character)
     return not any(_reads(code, plain) for code in codes)

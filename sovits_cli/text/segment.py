@@ -85,8 +85,11 @@ def resolved(code: str, document: str) -> str:
         return code
     kana = sum(len(found) for found in re.findall(f"[{_KANA}]+", document))
     chinese = sum(map(_is_chinese, document))
-    return f"{AUTO}_{_JAPANESE}" if kana > chinese else AUTO
+    return f"{AUTO}_{_JAPANESE}" if kana > _KANA_PER_CHINESE * chinese else AUTO
 
+
+_KANA_PER_CHINESE = 10
+"""A Japanese document may quote Chinese, but has more kana than so many for each Chinese character."""
 
 _KANA = "ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿｦ-ﾟ"
 _HAN = "々〇㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U0003ffff"
@@ -98,9 +101,7 @@ _SCRIPTS = rf"(?P<ja>[{_KANA}]+)|(?P<han>[{_HAN}]+)|(?P<ko>[{_HANGUL}]+)"
 
 _UNITS = "km/h|m/s|[cmk]?m[²³23]|[cmnk]?m|[mk]?g|m?[lL]|[kMG]?Hz|d[bB]|kWh?|ms|[KMGT]B|°[CF]"
 _NUMBER = rf"(?:(?<!\w)[-+−])?(?:(?:HK|US)?[$€£￥¥])?\d+(?:[.,:/~～\-]\d+)*(?:[%‰℃℉]|(?:{_UNITS})(?!{_LETTER}|\d))?"
-_OURS = re.compile(
-    rf"(?P<digits>{_NUMBER})|{_SCRIPTS}|(?P<word>{_LETTER}+(?:['’]{_LETTER}+)*)|(?P<marks>.)", re.DOTALL
-)
+_OURS = re.compile(rf"(?P<digits>{_NUMBER})|{_SCRIPTS}|(?P<word>{_LETTER}+(?:['’]{_LETTER}+)*)|(?P<marks>.)", re.DOTALL)
 _OFFICIAL = re.compile(
     rf"(?P<digits>\d+(?:[^\w\s]\d+)*)|{_SCRIPTS}|(?P<word>(?:{_LETTER}|{_SYMBOL}|(?<=\w)['’])+)|(?P<marks>.)", re.DOTALL
 )
@@ -108,7 +109,9 @@ _OPENING = re.compile(r"[“‘(（「『《【〈\[{#@$€£￥¥]+$")
 _CLAUSE_END = re.compile(r"[、，。！？；：,.!?;:\n」』）)…]\s*$")
 
 _COUNTERS = frozenset("年月日号號元个個点點分秒岁歲次人本回つ円枚件万億亿")
-_ENGLISH_LIKE = re.compile(r"[ -~\s\u2000-\u206f\u3000-\u303f\uff00-\uffef]*[A-Za-z][ -~\s\u2000-\u206f\u3000-\u303f\uff00-\uffef]*")
+_ENGLISH_LIKE = re.compile(
+    r"[ -~\s\u2000-\u206f\u3000-\u303f\uff00-\uffef]*[A-Za-z][ -~\s\u2000-\u206f\u3000-\u303f\uff00-\uffef]*"
+)
 _KEPT_OF_UNKNOWN = re.compile(rf"[^{_HAN}0-9\u3001-\u301c。！？.!?… /]")
 _STOPS = (",", ".", "!", "?", "，", "。", "！", "？")
 
@@ -295,6 +298,6 @@ def _with_unknown(parts: Sequence[Run], how: Mode) -> Iterator[Run]:
         yield replace(part, lang=lang)
 
 
-def _with_main(parts: Sequence[Run], how: Mode) -> Iterator[Run]:
+def _with_main(parts: Iterable[Run], how: Mode) -> Iterator[Run]:
     for part in parts:
         yield part if how.main is None or part.lang == _ENGLISH else replace(part, lang=how.main)

@@ -17,8 +17,49 @@ _UNREAD = re.compile(r"[^一-龥!?…,.\-]")
 _UNREAD_OURS = re.compile(r"[^\u3400-\u9fff\U00020000-\U0003ffff!?…,.\-]")
 _SYLLABLE = re.compile(r"([a-z]+)([1-6])")
 _ONSETS = (
-    "aa ai au ap at ak a p b e ts t dz d kw k gw g f h l m ng n s y w c z j ong on ou oi ok o uk ung sp spl spn sil"
-).split()
+    "aa",
+    "ai",
+    "au",
+    "ap",
+    "at",
+    "ak",
+    "a",
+    "p",
+    "b",
+    "e",
+    "ts",
+    "t",
+    "dz",
+    "d",
+    "kw",
+    "k",
+    "gw",
+    "g",
+    "f",
+    "h",
+    "l",
+    "m",
+    "ng",
+    "n",
+    "s",
+    "y",
+    "w",
+    "c",
+    "z",
+    "j",
+    "ong",
+    "on",
+    "ou",
+    "oi",
+    "ok",
+    "o",
+    "uk",
+    "ung",
+    "sp",
+    "spl",
+    "spn",
+    "sil",
+)
 """What a syllable may begin with, in the order in which it is tried (official: 啊 is aa and a)."""
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import en_abbreviations, symbols, zh_g2pw, zh_normal, zh_official, zh_polyphones, zh_syllables
 from sovits_cli.text.zh_tones import changed, coloured, merged
-from sovits_cli.text.zh_words import Word, words
+from sovits_cli.text.zh_words import words
 from sovits_cli.versions import SymbolTable
 
 SILENCES = {"￥": "\ue002", "^": "\ue003"}
@@ -24,6 +25,9 @@ _REWRITTEN = str.maketrans("嗯呣", "恩母")
 _MARKS = str.maketrans("：；，。！？·、$/—~～", ",,,.!?,,.,-……")
 _UNREAD = re.compile(rf"[^{_HAN}!?…,.\-]")
 _REPEATED = re.compile(r"([!?…,.\-])[!?…,.\-]+")
+_ONE_BY_ONE: Any = list
+"""What pypinyin does with characters it cannot read: each is its own item."""
+
 _PIECE = re.compile(r"[^!?…,.\-\ue002\ue003]*[!?…,.\-\ue002\ue003]?")
 
 
@@ -76,9 +80,7 @@ def _piece(text: str, table: SymbolTable, *, compat: bool) -> list[tuple[str, ..
         spoken = changed(word, rimes)
         if table is not SymbolTable.V1:
             spoken = coloured(word, spoken)
-        sounds += [
-            _sounds(*syllable, compat=compat) for syllable in zip(word.text, onsets, spoken, strict=True)
-        ]
+        sounds += [_sounds(*syllable, compat=compat) for syllable in zip(word.text, onsets, spoken, strict=True)]
     return sounds
 
 
@@ -100,8 +102,8 @@ def _pypinyin(text: str) -> tuple[list[str], list[str]]:
     """Onsets and rimes of a word by itself."""
     from pypinyin import Style, lazy_pinyin
 
-    onsets = lazy_pinyin(text, style=Style.INITIALS, neutral_tone_with_five=True, errors=list)
-    rimes = lazy_pinyin(text, style=Style.FINALS_TONE3, neutral_tone_with_five=True, errors=list)
+    onsets = lazy_pinyin(text, style=Style.INITIALS, neutral_tone_with_five=True, errors=_ONE_BY_ONE)
+    rimes = lazy_pinyin(text, style=Style.FINALS_TONE3, neutral_tone_with_five=True, errors=_ONE_BY_ONE)
     return onsets, rimes
 
 

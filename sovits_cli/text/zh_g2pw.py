@@ -195,7 +195,11 @@ def _settings(path: Path) -> dict[str, Any]:
     """Plain values assigned in a Python file, which is read, never run."""
     found: dict[str, Any] = {}
     for node in ast.parse(_text(path)).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Constant):
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        ):
             found[node.targets[0].id] = node.value.value
     return found
 

@@ -22,7 +22,9 @@ _WIDE_COLON = re.compile(r"(?<=\d)：(?=\d)")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+|[\w.+-]+@[\w.-]+", re.ASCII)
 _SLASH = re.compile(r"(?<!\d)/|/(?!\d)")
 _ZEROS = str.maketrans({"〇": "零", "○": "零", "–": "-", "−": "-", "﹣": "-", "⁄": "/", "∶": ":"})
-_RARE = wordlists.pairs("兙=十克 兛=千克 兝=分克 兞=毫克 兡=百克 兣=厘克 瓩=千瓦 兺=分克 浬=海里 吋=英寸 呎=英尺 哩=英里")
+_RARE = wordlists.pairs(
+    "兙=十克 兛=千克 兝=分克 兞=毫克 兡=百克 兣=厘克 瓩=千瓦 兺=分克 浬=海里 吋=英寸 呎=英尺 哩=英里"
+)
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
@@ -40,10 +42,11 @@ _CURRENCIES = {
 _SCALES = "(?:万亿|千万|百万|万|亿|千)?"
 _MONEY = re.compile(rf"({'|'.join(map(re.escape, _CURRENCIES))})\s*(-?{_NUMBER})({_SCALES})(?:元|美元)?")
 _UNITS = wordlists.pairs(
-    "km/h=千米每小时 m/s²=米每二次方秒 m/s=米每秒 mm²=平方毫米 cm²=平方厘米 km²=平方千米 m²=平方米 mm³=立方毫米 cm³=立方厘米 "
-    "m³=立方米 cm2=平方厘米 km2=平方千米 m2=平方米 cm3=立方厘米 m3=立方米 mm=毫米 cm=厘米 dm=分米 km=千米 nm=纳米 μm=微米 m=米 "
-    "mg=毫克 kg=千克 g=克 ml=毫升 mL=毫升 L=升 ms=毫秒 s=秒 min=分钟 h=小时 kHz=千赫 MHz=兆赫 GHz=吉赫 Hz=赫兹 dB=分贝 db=分贝 "
-    "kW=千瓦 W=瓦 kWh=千瓦时 V=伏 A=安 Pa=帕 kPa=千帕 MPa=兆帕 KB=千字节 MB=兆 GB=吉 TB=太 °C=度 ℃=度 °F=华氏度 ℉=华氏度 Ω=欧姆"
+    "km/h=千米每小时 m/s²=米每二次方秒 m/s=米每秒 mm²=平方毫米 cm²=平方厘米 km²=平方千米 m²=平方米 mm³=立方毫米 "
+    "cm³=立方厘米 m³=立方米 cm2=平方厘米 km2=平方千米 m2=平方米 cm3=立方厘米 m3=立方米 mm=毫米 cm=厘米 dm=分米 "
+    "km=千米 nm=纳米 μm=微米 m=米 mg=毫克 kg=千克 g=克 ml=毫升 mL=毫升 L=升 ms=毫秒 s=秒 min=分钟 h=小时 kHz=千赫 "
+    "MHz=兆赫 GHz=吉赫 Hz=赫兹 dB=分贝 db=分贝 kW=千瓦 W=瓦 kWh=千瓦时 V=伏 A=安 Pa=帕 kPa=千帕 MPa=兆帕 "
+    "KB=千字节 MB=兆 GB=吉 TB=太 °C=度 ℃=度 °F=华氏度 ℉=华氏度 Ω=欧姆"
 )
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _MEASURED = re.compile(rf"(-?)({_NUMBER})({_UNIT})(?![A-Za-z\d])")
@@ -60,13 +63,17 @@ _CLOCK = r"((?:[01]?\d|2[0-3])):([0-5]\d)(?::([0-5]\d))?"
 _CLOCK_RANGE = re.compile(rf"(?<!\d){_CLOCK}{_CHOICES}{_CLOCK}(?!\d)")
 _SCORE = re.compile(r"(?<![\d:])(\d{1,3}):(\d{1,3})(?![\d:])")
 _IS_CLOCK = re.compile(r"(?:[01]?\d|2[0-3]):[0-5]\d")
-_SERVICE = re.compile(r"(?<!\d)(?:400-\d{3}-\d{4}|0(?:10|2\d|[3-9]\d{2})-\d{7,8}|\d{3,4}-\d{4}-\d{4}|[48]00-\d{7})(?!\d)")
+_SERVICE = re.compile(
+    r"(?<!\d)(?:400-\d{3}-\d{4}|0(?:10|2\d|[3-9]\d{2})-\d{7,8}|\d{3,4}-\d{4}-\d{4}|[48]00-\d{7})(?!\d)"
+)
 _MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?1[3-9]\d[ -]\d{4}[ -]\d{4}(?!\d)")
 _DECIMAL = re.compile(r"(?<![\d.A-Za-z])(-?)(\d*)\.(\d+)(?![\d.])")
 _NEGATIVE = re.compile(r"(?<![\dA-Za-z)）.])-(\d+)(?![\d/.])")
 _RANK = re.compile(r"第(\d{1,4})(?!\d)")
 _ROUND = re.compile(r"(?<![\d.])([1-9]\d?00|\d{1,4}000|[1-9]\d*0{4,})(?![\d.年室号])")
-_COUNTED = re.compile(r"(?<![\d.])(\d{3,})(?=多?(?:克|公斤|公里|倍|章|集|卷|期|度|赫|瓦|伏|海里|英里|英寸|字|步|票|平|亩|顿|下))")
+_COUNTED = re.compile(
+    r"(?<![\d.])(\d{3,})(?=多?(?:克|公斤|公里|倍|章|集|卷|期|度|赫|瓦|伏|海里|英里|英寸|字|步|票|平|亩|顿|下))"
+)
 _FOREIGN = re.compile(r"[A-Za-z$€£￥¥₩^%‰]")
 _POWER = re.compile(r"(\d+)\^(\d+)")
 _DASH = re.compile(r"[—―]{2,}")
@@ -77,7 +84,10 @@ _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (_SERVICE, lambda found: _telephone(found[0])),
     (_DATED, lambda found: _date(found[0].split(found[1]))),
     (_CLOCK_RANGE, lambda found: f"{_clock(found.groups()[:3])}至{_clock(found.groups()[3:])}"),
-    (_SCORE, lambda found: found[0] if _IS_CLOCK.fullmatch(found[0]) else f"{cardinal(found[1])}比{cardinal(found[2])}"),
+    (
+        _SCORE,
+        lambda found: found[0] if _IS_CLOCK.fullmatch(found[0]) else f"{cardinal(found[1])}比{cardinal(found[2])}",
+    ),
     (_POWER, lambda found: f"{cardinal(found[1])}的{cardinal(found[2])}次方"),
     (_RANGE, lambda found: _range(*found.groups())),
     (_MONEY, lambda found: f"{_number(found[2])}{found[3]}{_CURRENCIES[found[1]]}"),

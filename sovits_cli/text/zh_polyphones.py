@@ -54,7 +54,9 @@ def _read(path: Path) -> dict[str, list[str]]:
         try:
             pinyin = ast.literal_eval(listed.strip())
         except (ValueError, SyntaxError) as error:
-            raise TextError(f"{path} line {number}: expected word: ['pin1', 'yin1']", hint=f"mend it: {path}") from error
+            raise TextError(
+                f"{path} line {number}: expected word: ['pin1', 'yin1']", hint=f"mend it: {path}"
+            ) from error
         if len(pinyin) == len(word.strip()):
             found[word.strip()] = list(map(str, pinyin))
     return found

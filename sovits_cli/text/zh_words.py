@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -48,11 +49,8 @@ def _tagger() -> Any:
         from jieba import posseg
     jieba.setLogLevel(logging.CRITICAL)
     tokenizer = jieba.Tokenizer()
-    folder = paths.cache_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = None  # a read-only home: the dictionary is compiled anew each time
-    tokenizer.tmp_dir = None if folder is None else str(folder)
+    tokenizer.tmp_dir = str(paths.cache_dir())
     tokenizer.cache_file = _CACHE_FILE
+    with suppress(OSError):  # a read-only home: the dictionary is compiled anew each time
+        paths.cache_dir().mkdir(parents=True, exist_ok=True)
     return posseg.POSTokenizer(tokenizer)

@@ -10,7 +10,7 @@ from sovits_cli.versions import SymbolTable
 from tests.parity import golden
 
 EXACT = ("zh", "yue")
-"""Languages whose fragments all agree. English has its net for unknown words, Japanese its dictionary, Korean spaces."""
+"""Languages whose fragments all agree. English has a net for unknown words, Japanese a dictionary of its own."""
 
 
 def _items():

@@ -65,7 +65,7 @@ def test_language_that_the_table_cannot_write_is_refused(monkeypatch):
 def test_a_missing_package_is_one_line_with_the_install_command(monkeypatch):
     row = frontend.Language("qq", "Quish", "sovits_cli.text.en:English", frozenset(TABLES), packages=("json", "quish"))
     monkeypatch.setitem(LANGUAGES, "qq", row)
-    with pytest.raises(TextError, match="^Quish needs quish, which is not installed$") as failure:
+    with pytest.raises(TextError, match=r"^Quish needs quish, which is not installed$") as failure:
         pronounce("Hello.", "qq", SymbolTable.V2)
     assert failure.value.hint == 'pip install "sovits[qq]"'
 
