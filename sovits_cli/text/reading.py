@@ -15,7 +15,16 @@ from itertools import pairwise
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import lexicon, pronunciation, segment, symbols
-from sovits_cli.text.frontend import LANGUAGES, Pronounced, Script, UnreadableError, excerpt, frontend, language, pronounce
+from sovits_cli.text.frontend import (
+    LANGUAGES,
+    Pronounced,
+    Script,
+    UnreadableError,
+    excerpt,
+    frontend,
+    language,
+    pronounce,
+)
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.pronunciation import Given
 from sovits_cli.versions import SymbolTable

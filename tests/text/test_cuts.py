@@ -18,7 +18,7 @@ def test_what_has_no_marks_stays_too_long_after_an_empty_piece():
 
 @pytest.mark.parametrize("method", sorted(cuts.METHODS))
 def test_only_marks(method):
-    with pytest.raises(TextError, match="^nothing to read is left after cutting$"):
+    with pytest.raises(TextError, match=r"^nothing to read is left after cutting$"):
         cuts.pieces("\n \n", method, is_english=True)
 
 
