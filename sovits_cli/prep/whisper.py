@@ -14,6 +14,7 @@ from sovits_cli.paths import models_dir
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
+    from faster_whisper.transcribe import Segment
 
 RATE_HZ = 16_000
 MODEL_FILE = "model.bin"
@@ -73,22 +74,35 @@ class Whisper:
         self._model = _load(_folder(name), device)
 
     def hear(self, wave: np.ndarray, language: str | None) -> Heard:
-        """Hear a recording."""
+        """Hear a recording. Raises ModelError: the model fails, as for want of memory."""
         if language is not None and language not in self._model.supported_languages:
             language = {"yue": "zh"}.get(language)
-        segments, info = self._model.transcribe(
-            wave,
-            language=language,
-            beam_size=5,
-            condition_on_previous_text=False,  # one loop does not make the next
-            vad_filter=True,
-            vad_parameters={"min_silence_duration_ms": _MIN_SILENCE_MS},
-        )
-        phrases = tuple(
-            Phrase(one.start, one.end, one.text.strip(), one.no_speech_prob, one.avg_logprob, one.compression_ratio)
-            for one in segments
-        )
+        try:
+            segments, info = self._model.transcribe(
+                wave,
+                language=language,
+                beam_size=5,
+                condition_on_previous_text=False,  # one loop does not make the next
+                vad_filter=True,
+                vad_parameters={"min_silence_duration_ms": _MIN_SILENCE_MS},
+            )
+            phrases = tuple(map(_phrase, segments))
+        except RuntimeError as error:
+            raise ModelError(
+                f"whisper fails: {error}", hint="--asr-model with a smaller one, or --device cpu"
+            ) from error
         return Heard(language or info.language, phrases)
+
+
+def _phrase(segment: Segment) -> Phrase:
+    return Phrase(
+        start_s=segment.start,
+        end_s=segment.end,
+        text=segment.text.strip(),
+        no_speech=segment.no_speech_prob,
+        confidence=segment.avg_logprob,
+        repetition=segment.compression_ratio,
+    )
 
 
 def _folder(name: str) -> Path:

@@ -1,13 +1,16 @@
 """Hearing what recordings say: filters, the list that people correct, and what is never heard twice."""
 
 import sys
+from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
+from sovits_cli.audio import files
 from sovits_cli.audio.files import Writer
 from sovits_cli.errors import DatasetError, ModelError, UsageError
+from sovits_cli.inference import examples
 from sovits_cli.paths import models_dir
 from sovits_cli.prep import asr, whisper
 from sovits_cli.prep.whisper import Heard, Phrase, Whisper
@@ -219,3 +222,19 @@ def test_models_that_are_not_there(library, monkeypatch):
     with pytest.raises(UsageError, match="needs faster_whisper, which is not installed") as missing:
         Whisper("small", "cpu")
     assert missing.value.hint == 'pip install "sovits[asr]"'
+
+
+@pytest.mark.skipif(find_spec("faster_whisper") is None, reason="sovits[asr] is not installed")
+def test_the_library_itself_with_random_weights(tmp_path):
+    from tests.prep import tiny_whisper
+
+    model = Whisper(str(tiny_whisper.write(tmp_path / "model")), "cpu")
+    speech, _ = files.read(examples.resolve("builtin:slt", examples.VOICE_SUFFIX), rate=whisper.RATE_HZ, mono=True)
+    found = model.hear(speech, "en")
+    assert found.language == "en"
+    assert found.phrases
+    assert all(phrase.text.startswith("word") for phrase in found.phrases)
+    assert model.hear(np.zeros(16_000, np.float32), "en").phrases == ()
+    (tmp_path / "model" / "model.bin").write_bytes(b"cut short")
+    with pytest.raises(ModelError, match=r"cannot load the whisper model in .*incomplete|Unsupported"):
+        Whisper(str(tmp_path / "model"), "cpu")
