@@ -186,8 +186,10 @@ class InferenceSettings(Section):
     top_k: int = Field(default=15, ge=0, description="sample among the k likeliest tokens; 0: among all")
     top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
     temperature: float = Field(default=1.0, ge=0, description="randomness of sampling; 0: always the likeliest token")
-    repetition_penalty: float = Field(
-        default=1.35, gt=0, description="how much repeated tokens are held back; 1: not at all"
+    repetition_penalty: float | None = Field(
+        default=None,
+        gt=0,
+        description="how much repeated tokens are held back; 1: not at all; null: as the model wants, officially 1.35",
     )
     speed: float = Field(default=1.0, ge=0.25, le=4, description="speaking speed, as a factor")
     seed: int | None = Field(

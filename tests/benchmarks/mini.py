@@ -143,7 +143,7 @@ def padded(wave: np.ndarray) -> np.ndarray:
 
 def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: InferenceSettings) -> list[Said]:
     """Each text by itself, as `sovits infer` says it."""
-    speaker = Speaker(voice, style, NO_PROMPT, manner(settings, seed=settings.seed or 0))
+    speaker = Speaker(voice, style, NO_PROMPT, manner(settings, settings.seed or 0, voice.bundle.version))
     return list(speaker.say(lines([Sentence(text, 0.0) for text in texts], "en", voice.spoken, Silent())))
 
 
