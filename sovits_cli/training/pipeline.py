@@ -230,7 +230,7 @@ def train_sovits(job: Job) -> Outcome:
     stage = SovitsStage(
         model,
         judges,
-        weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft),
+        weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
         rule=AdamWRule(betas=own.betas, eps=own.eps, text_rate_scale=own.text_low_lr_rate),
         schedule=Schedule(
             peak=own.learning_rate,
