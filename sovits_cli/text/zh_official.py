@@ -74,7 +74,7 @@ def sentences(text: str) -> list[str]:
 def simplified() -> dict[int, str]:
     """Traditional to simplified characters, for `str.translate`."""
     pairs = " ".join(wordlists.lines("zh_simplified.txt")).split()
-    return {ord(old): new for old, new in pairs}
+    return {ord(pair[0]): pair[1] for pair in pairs}
 
 
 def _sentence(text: str) -> str:
