@@ -125,7 +125,7 @@ def write_sovits(
     complete = _completed(config, _SOVITS_DEFAULTS)
     complete["model"] = {**complete["model"], "version": version.name}
     complete["version"] = version.name
-    _write(path, {"weight": stored, "config": complete, "info": info}, version.header)
+    _write(path, {"weight": stored, "config": complete, "info": info}, version.code or _ZIP_START)
 
 
 def _with_config(contents: Contents) -> Contents:

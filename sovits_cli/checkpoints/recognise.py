@@ -17,7 +17,8 @@ from sovits_cli.checkpoints.machine import printable
 from sovits_cli.checkpoints.plain import plain
 from sovits_cli.checkpoints.safe import header, load_pickle
 from sovits_cli.errors import ModelError
-from sovits_cli.versions import UPSTREAM, VERSIONS, Upstream
+from sovits_cli.models.sovits.config import PHONES, SovitsConfig
+from sovits_cli.versions import VERSIONS, AcousticKind, ModelVersion
 
 
 class ModelKind(StrEnum):
@@ -212,29 +213,35 @@ def version_of(kind: ModelKind, weight: Mapping[str, Tensor], config: Mapping[st
     """Tell which version a SoVITS file is; a GPT says it only where we wrote it ourselves."""
     model = config.get("model")
     named = (model.get("version") if isinstance(model, dict) else None) or config.get("version")
-    official = {row.name for row in UPSTREAM}
-    if isinstance(named, str) and named in VERSIONS and named not in official:
-        return named
+    known = VERSIONS.get(named) if isinstance(named, str) else None
+    if known is not None and not known.official:
+        return known.name
     if kind not in (ModelKind.SOVITS, ModelKind.LORA):
         return None
     if code.isdigit():
-        return next((row.name for row in UPSTREAM if code in row.codes), f"code {code.decode()}")
-    fitting = [row.name for row in UPSTREAM if _fits(row, kind, weight)]
+        return next((row.name for row in VERSIONS.values() if code in _codes(row)), f"code {code.decode()}")
+    fitting = [row.name for row in VERSIONS.values() if row.official and _fits(row, kind, weight)]
     if named in fitting:
         return str(named)
     return fitting[0] if fitting else None
 
 
-def _fits(row: Upstream, kind: ModelKind, weight: Mapping[str, Tensor]) -> bool:
+def _codes(row: ModelVersion) -> tuple[bytes, ...]:
+    """Every two-byte code that says this version."""
+    return row.codes if row.flow is None else (*row.codes, row.flow.lora_code)
+
+
+def _fits(row: ModelVersion, kind: ModelKind, weight: Mapping[str, Tensor]) -> bool:
     """Whether the shapes of a file without a version code are those of this version."""
-    if any(key.startswith("cfm.") for key in weight) != row.flow_matching:
+    if any(key.startswith("cfm.") for key in weight) != (row.acoustic is AcousticKind.FLOW):
         return False
     if kind is ModelKind.LORA:
         return True
     if ("sv_emb.weight" in weight) != row.speaker_embedding:
         return False
     rows = weight.get("enc_p.text_embedding.weight")
-    if rows is not None and rows.shape[0] != row.phones:
+    if rows is not None and rows.shape[0] != PHONES[row.symbols]:
         return False
     first = weight.get("dec.conv_pre.weight")
-    return not row.speaker_embedding or first is None or first.shape[0] == row.decoder_channels
+    channels = row.dimensions.get("upsample_initial_channel", SovitsConfig.upsample_initial_channel)
+    return not row.speaker_embedding or first is None or first.shape[0] == channels
