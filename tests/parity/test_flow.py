@@ -1,0 +1,70 @@
+"""Flow matching against the recorded sampler, transformer and losses."""
+
+import pytest
+import torch
+from torch import nn
+
+from sovits_cli.models.cfm.matching import Draws
+from sovits_cli.models.layers.masks import keep_mask
+from tests.parity import flow, golden
+from tests.parity.acoustic import distance, tensors
+
+TOLERANCE = 5e-5
+LOSS_TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 2e-3
+SAMPLES = {
+    "cfm_steps4": {"steps": 4},
+    "cfm_steps8_temp05": {"steps": 8, "temperature": 0.5},
+    "cfm_steps4_cfg05": {"steps": 4, "guidance": 0.5},
+}
+
+
+@pytest.fixture(scope="module", params=golden.files("flow"))
+def case(request):
+    recorded = golden.load(request.param)
+    return recorded, flow.sampler(recorded)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_samples(case, name):
+    recorded, sampler = case
+    if name not in recorded:
+        pytest.skip(f"the file has no {name}")
+    condition, prompt, noise = tensors(recorded, "fea", "prompt_mel", "noise")
+    got = sampler.sample(condition, prompt, noise, **SAMPLES[name])
+    assert distance(got, recorded, name) <= TOLERANCE
+
+
+def test_transformer(case):
+    recorded, sampler = case
+    if "est/out" not in recorded:
+        pytest.skip("the file has no single call")
+    x, cond, mu, lens, t, d = tensors(recorded, "est/x", "est/cond", "est/mu", "est/x_lens", "est/t", "est/d")
+    network = sampler.estimator
+    with torch.no_grad():
+        got = network(x, cond, network.text_embed(mu), keep_mask(lens, x.shape[-1]), t, d)
+    assert distance(got.transpose(1, 2), recorded, "est/out") <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["plain", "bootstrap"])
+@pytest.mark.parametrize("checkpointed", [False, True], ids=["plain", "checkpointed"])
+def test_loss_and_gradients(case, name, checkpointed):
+    recorded, sampler = case
+    if f"train/{name}_loss" not in recorded:
+        pytest.skip("the file has no losses")
+    frames, lens, prompt_lens, mu, t, noise, exponents = tensors(
+        recorded,
+        *(f"train/{part}" for part in ("x1", "x_lens", "prompt_lens", "mu", "t", "x0", "bootstrap_base")),
+    )
+    sampler.zero_grad()
+    for module in sampler.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    sampler.train()
+    sampler.estimator.checkpoints_blocks = checkpointed
+    loss = sampler.loss(frames, lens, mu, Draws(t, noise, prompt_lens, exponents if name == "bootstrap" else None))
+    loss.backward()
+    sampler.eval()
+    norm = torch.linalg.vector_norm(torch.stack([part.grad.norm() for part in sampler.parameters()]))
+    assert loss.item() == pytest.approx(float(recorded[f"train/{name}_loss"]), rel=LOSS_TOLERANCE)
+    assert norm.item() == pytest.approx(float(recorded[f"train/{name}_grad_norm_dit"]), rel=GRADIENT_TOLERANCE)
