@@ -2,22 +2,14 @@
 
 from typing import Any
 
-from torch import nn
-
-from sovits_cli.models.cfm.dit import DitConfig
-from sovits_cli.models.cfm.matching import FlowMatching
+from sovits_cli.models.cfm.config import FlowConfig
+from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.versions import VERSIONS
 from tests.parity.acoustic import fill
 
 
-class _Prefixed(nn.Module):
-    """Gives its only part the keys it has in a checkpoint."""
-
-    def __init__(self, cfm: FlowMatching) -> None:
-        super().__init__()
-        self.cfm = cfm
-
-
-def sampler(recorded: dict[str, Any]) -> FlowMatching:
-    """The sampler of a golden file, filled, in evaluation mode."""
-    part = FlowMatching(DitConfig(**recorded.get("dit_json", {})))
-    return fill(_Prefixed(part), int(recorded["seed"])).cfm.eval()
+def synthesizer(recorded: dict[str, Any]) -> FlowSynthesizer:
+    """The acoustic model of a golden file, filled, in evaluation mode."""
+    said = {**recorded["config_json"], "dit": recorded.get("dit_json", {})}
+    config = FlowConfig.from_official({"model": said}, VERSIONS[said["version"]])
+    return fill(FlowSynthesizer(config), int(recorded["seed"])).eval()

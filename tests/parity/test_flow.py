@@ -1,4 +1,4 @@
-"""Flow matching against the recorded sampler, transformer and losses."""
+"""The flow-matching models against the recorded condition, sampler, transformer and losses."""
 
 import pytest
 import torch
@@ -22,25 +22,36 @@ SAMPLES = {
 @pytest.fixture(scope="module", params=golden.files("flow"))
 def case(request):
     recorded = golden.load(request.param)
-    return recorded, flow.sampler(recorded)
+    return recorded, flow.synthesizer(recorded)
+
+
+@pytest.mark.parametrize(("name", "speed"), [("fea", 1.0), ("fea_speed125", 1.25)])
+def test_condition(case, name, speed):
+    recorded, model = case
+    if name not in recorded:
+        pytest.skip(f"the file has no {name}")
+    codes, text, refer = tensors(recorded, "codes", "text", "refer")
+    ge = model.style([refer])
+    assert distance(ge, recorded, "ge") <= TOLERANCE
+    assert distance(model.condition(codes, text, ge, speed=speed), recorded, name) <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_samples(case, name):
-    recorded, sampler = case
+    recorded, model = case
     if name not in recorded:
         pytest.skip(f"the file has no {name}")
     condition, prompt, noise = tensors(recorded, "fea", "prompt_mel", "noise")
-    got = sampler.sample(condition, prompt, noise, **SAMPLES[name])
+    got = model.cfm.sample(condition, prompt, noise, **SAMPLES[name])
     assert distance(got, recorded, name) <= TOLERANCE
 
 
 def test_transformer(case):
-    recorded, sampler = case
+    recorded, model = case
     if "est/out" not in recorded:
         pytest.skip("the file has no single call")
     x, cond, mu, lens, t, d = tensors(recorded, "est/x", "est/cond", "est/mu", "est/x_lens", "est/t", "est/d")
-    network = sampler.estimator
+    network = model.cfm.estimator
     with torch.no_grad():
         got = network(x, cond, network.text_embed(mu), keep_mask(lens, x.shape[-1]), t, d)
     assert distance(got.transpose(1, 2), recorded, "est/out") <= TOLERANCE
@@ -49,13 +60,14 @@ def test_transformer(case):
 @pytest.mark.parametrize("name", ["plain", "bootstrap"])
 @pytest.mark.parametrize("checkpointed", [False, True], ids=["plain", "checkpointed"])
 def test_loss_and_gradients(case, name, checkpointed):
-    recorded, sampler = case
+    recorded, model = case
     if f"train/{name}_loss" not in recorded:
         pytest.skip("the file has no losses")
     frames, lens, prompt_lens, mu, t, noise, exponents = tensors(
         recorded,
         *(f"train/{part}" for part in ("x1", "x_lens", "prompt_lens", "mu", "t", "x0", "bootstrap_base")),
     )
+    sampler = model.cfm
     sampler.zero_grad()
     for module in sampler.modules():
         if isinstance(module, nn.Dropout):
