@@ -56,7 +56,7 @@ class GptFile:
 
 @dataclass(frozen=True)
 class SovitsFile:
-    """A SoVITS file. `weight` has the keys of `Synthesizer`, tensors as stored; `version` is its row."""
+    """A SoVITS file. `weight` has the keys of the acoustic model, tensors as stored; `version` is its row."""
 
     weight: dict[str, Tensor]
     config: dict[str, Any]
@@ -111,21 +111,33 @@ def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any
 
 
 def write_sovits(
-    path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str, version: ModelVersion
+    path: Path,
+    weight: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    *,
+    info: str,
+    version: ModelVersion,
+    lora_rank: int | None = None,
 ) -> None:
     """Write a SoVITS file in half precision, without the posterior encoder, that the official program reads.
 
     Args:
-        weight: keys of `Synthesizer`, weight norm not folded.
+        weight: keys of the acoustic model, weight norm not folded.
         config: official sections `model`, `data` and `train`; the version is written into it.
         info: see `sovits_info`.
         version: gives the version name and the two-byte code.
+        lora_rank: of a LoRA, whose `weight` has the official keys (see `lora.py`).
     """
     stored = {key: _half(tensor) for key, tensor in weight.items() if POSTERIOR_MARK not in key}
     complete = _completed(config, _SOVITS_DEFAULTS)
     complete["model"] = {**complete["model"], "version": version.name}
     complete["version"] = version.name
-    _write(path, {"weight": stored, "config": complete, "info": info}, version.code or _ZIP_START)
+    whole = {"weight": stored, "config": complete, "info": info}
+    if lora_rank is None:
+        _write(path, whole, version.code or _ZIP_START)
+    else:
+        assert version.flow is not None
+        _write(path, {**whole, "lora_rank": lora_rank}, version.flow.lora_code)
 
 
 def _with_config(contents: Contents) -> Contents:
