@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
     "sola": r"sola",
     "mel": r"mel",
     "slicer": r"slicer",
+    "speaker": r"eres2net",
     "hubert": r"hubert_\w+",
     "bert": r"bert_\w+",
     "text": r"text_en",

@@ -43,7 +43,8 @@ class Step:
         ssl, spec, spec_lens, text, text_lens, noise, ids_slice = tensors(
             self.recorded, "ssl", "spec", "spec_lengths", "text", "text_lengths", "noise", "ids_slice"
         )
-        return self.model(ssl, spec, spec_lens, text, text_lens, noise=noise, ids_slice=ids_slice)
+        speaker = tensors(self.recorded, "sv_emb")[0] if "sv_emb" in self.recorded else None
+        return self.model(ssl, spec, spec_lens, text, text_lens, speaker=speaker, noise=noise, ids_slice=ids_slice)
 
     def _mels(self):
         config = self.model.config
