@@ -8,7 +8,7 @@ Knows no settings and downloads nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,15 +17,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints import ours, published
 from sovits_cli.checkpoints.build import build, usable_config
-from sovits_cli.checkpoints.official import read_gpt, read_sovits
-from sovits_cli.checkpoints.recognise import read
+from sovits_cli.checkpoints.lora import merged
+from sovits_cli.checkpoints.official import SovitsFile, read_gpt, read_sovits
+from sovits_cli.checkpoints.recognise import ModelKind, expect, read
 from sovits_cli.errors import ModelError
+from sovits_cli.models.cfm.config import CONDITION_LAYERS, FlowConfig
+from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.models.vocoders.kinds import VOCODERS
+from sovits_cli.models.vocoders.vocoder import Vocoder
 from sovits_cli.paths import models_dir, package_dir
 from sovits_cli.versions import ModelVersion, version
 
@@ -45,6 +50,13 @@ CODEBOOK = f"{_STATISTICS}embed"
 FROZEN_PARTS = ("ssl_proj", "quantizer")
 """Modules that define the semantic tokens of a family; never trained."""
 
+FLOW_OPTIONAL = (
+    *(f"{_STATISTICS}{name}" for name in ("inited", "cluster_size", "embed_avg")),
+    "linear_mel.",
+    "cfm.estimator.rotary_embed.inv_freq",
+)
+"""Beginnings of keys that a model with a flow does not need for speaking, or can compute."""
+
 SOVITS_OPTIONAL = ("enc_q.", *(f"{_STATISTICS}{name}" for name in ("inited", "cluster_size", "embed_avg")))
 """Beginnings of SoVITS keys that speaking does not need: the posterior encoder, the codebook's statistics."""
 
@@ -63,6 +75,8 @@ class Bundle:
         bert: text encoder folder, or None where the GPT takes no text features.
         origin: where it was found.
         why: half a sentence for the user: why this one.
+        vocoder: file or folder, where the version speaks through one.
+        under: SoVITS files that `sovits` may be a LoRA of, the nearest last; empty: an installed one of its version.
     """
 
     name: str
@@ -73,6 +87,8 @@ class Bundle:
     bert: Path | None
     origin: Origin
     why: str
+    vocoder: Path | None = None
+    under: tuple[Path, ...] = ()
 
     @property
     def speaks(self) -> bool:
@@ -82,7 +98,8 @@ class Bundle:
     @property
     def size_bytes(self) -> int:
         """All its files together."""
-        places = [place for place in (self.gpt, self.sovits, self.content, self.bert) if place is not None]
+        parts = (self.gpt, self.sovits, self.content, self.bert, self.vocoder)
+        places = [place for place in parts if place is not None]
         files = {file for place in places for file in ([place] if place.is_file() else place.rglob("*"))}
         return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -170,6 +187,20 @@ def gpt_model(source: Bundle | Path) -> Text2Semantic:
     return build(lambda: Text2Semantic(config), file.weight, layers=config.layers, source=path)[0]
 
 
+def sovits_file(source: Bundle | Path) -> SovitsFile:
+    """Read the weights and the configuration of the SoVITS model; a LoRA is put into the model it was tuned from.
+
+    Raises:
+        ModelError: a file cannot be read, or the model that a LoRA belongs to is not there.
+    """
+    path, under = (source.sovits, source.under) if isinstance(source, Bundle) else (source, ())
+    file = read_sovits(path)
+    if not file.is_lora:
+        return file
+    base = _base_file(path, file.version, under)
+    return replace(file, weight=merged(base, file.weight, path), is_lora=False)
+
+
 def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> Synthesizer:
     """Build the SoVITS model with its weights: float32, on the CPU, in evaluation mode, weight norm not folded.
 
@@ -178,11 +209,38 @@ def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> Synthesiz
             values there.
     """
     path = source.sovits if isinstance(source, Bundle) else source
-    file = read_sovits(path)
+    file = sovits_file(source)
     with usable_config(path):
         config = SovitsConfig.from_official(file.config)
     make = partial(Synthesizer, config, posterior=posterior)
     return build(make, file.weight, layers=sovits_layers(config), source=path, optional=SOVITS_OPTIONAL)[0]
+
+
+def flow_model(source: Bundle | Path) -> FlowSynthesizer:
+    """Build the SoVITS model of a version with a flow, as `sovits_model` does for the others."""
+    path = source.sovits if isinstance(source, Bundle) else source
+    file = sovits_file(source)
+    with usable_config(path):
+        config = FlowConfig.from_official(file.config, file.version)
+    make = partial(FlowSynthesizer, config)
+    return build(make, file.weight, layers=flow_layers(config), source=path, optional=FLOW_OPTIONAL)[0]
+
+
+def vocoder_model(bundle: Bundle) -> Vocoder:
+    """Build the vocoder of a model: float32, on the CPU, in evaluation mode.
+
+    Raises:
+        ModelError: it has none, or its files are missing, broken, or of another kind.
+    """
+    row, place = bundle.version, bundle.vocoder
+    if place is None or row.flow is None:
+        raise ModelError(
+            f"{bundle.name} has no vocoder: {row.name} speaks through one", hint=f"sovits models pull {row.name}"
+        )
+    said = published.config(place) if (place / "config.json").is_file() else {}
+    contents = expect(read(published.weight_file(place) if place.is_dir() else place), ModelKind.VOCODER)
+    make = partial(VOCODERS[row.flow.vocoder], said)
+    return build(make, contents.weight, layers=0, source=contents.path)[0]
 
 
 def frozen_parts(bundle: Bundle) -> dict[str, Tensor]:
@@ -193,7 +251,8 @@ def frozen_parts(bundle: Bundle) -> dict[str, Tensor]:
     Raises:
         ModelError: the file holds none.
     """
-    weight = read(bundle.sovits).weight
+    contents = read(bundle.sovits)
+    weight = sovits_file(bundle).weight if contents.kind is ModelKind.LORA else contents.weight
     needed = ("ssl_proj.weight", "ssl_proj.bias", CODEBOOK)
     missing = [key for key in needed if key not in weight]
     if missing:
@@ -202,6 +261,30 @@ def frozen_parts(bundle: Bundle) -> dict[str, Tensor]:
             hint=f"sovits models inspect {bundle.sovits}",
         )
     return {key: weight[key].to(torch.float32, copy=True) for key in needed}
+
+
+def _base_file(lora: Path, row: ModelVersion, under: tuple[Path, ...]) -> Mapping[str, Tensor]:
+    """The weights of the model that a LoRA was tuned from: the one it lies on, or the newest installed one."""
+    if under:
+        *deeper, nearest = under
+        file = read_sovits(nearest)
+        if file.version == row and file.is_lora:
+            return merged(_base_file(nearest, row, tuple(deeper)), file.weight, nearest)
+        if file.version == row:
+            return file.weight
+    for folder in _newest(models_dir(), MODEL_FILE):
+        installed = _installed(folder)
+        if installed.speaks and installed.version == row and not (file := read_sovits(installed.sovits)).is_lora:
+            return file.weight
+    raise ModelError(
+        f"{lora} is a LoRA, which needs the {row.name} model it was tuned from: none is installed",
+        hint=f"sovits models pull {row.name}",
+    )
+
+
+def flow_layers(config: FlowConfig) -> int:
+    """Count the layers of its longest stack, or more."""
+    return max(config.prior.n_layers, config.dit.depth, config.dit.conv_layers, CONDITION_LAYERS)
 
 
 def sovits_layers(config: SovitsConfig) -> int:
@@ -250,6 +333,8 @@ def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
         bert=base.bert,
         origin="trained",
         why="",
+        vocoder=base.vocoder,
+        under=(*base.under, base.sovits) if said.get("sovits") else base.under,
     )
 
 
@@ -267,6 +352,7 @@ def _installed(folder: Path) -> Bundle:
         bert=_file(folder, said, "bert", place) if said.get("bert") else None,
         origin="installed",
         why="",
+        vocoder=_file(folder, said, "vocoder", place) if said.get("vocoder") else None,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sovits_cli.checkpoints.lora import own_keys
 from sovits_cli.checkpoints.plain import plain
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError
@@ -56,12 +57,16 @@ class GptFile:
 
 @dataclass(frozen=True)
 class SovitsFile:
-    """A SoVITS file. `weight` has the keys of the acoustic model, tensors as stored; `version` is its row."""
+    """A SoVITS file. `weight` has the keys of the acoustic model, tensors as stored; `version` is its row.
+
+    A LoRA (`is_lora`) holds no whole model: `bundle.sovits_file` puts it into the one it was tuned from.
+    """
 
     weight: dict[str, Tensor]
     config: dict[str, Any]
     info: str
     version: ModelVersion
+    is_lora: bool = False
 
 
 def gpt_info(epoch: int) -> str:
@@ -85,17 +90,20 @@ def read_gpt(path: Path) -> GptFile:
 
 
 def read_sovits(path: Path) -> SovitsFile:
-    """Read a SoVITS file: official `.pth`, with or without a version code, or ours.
+    """Read a SoVITS file: official `.pth`, with or without a version code, a LoRA, or ours.
 
     Raises:
         ModelError: unreadable, another model, of a version not supported, or without its config.
     """
-    contents = expect(read(path), ModelKind.SOVITS)
+    contents = read(path)
+    is_lora = contents.kind is ModelKind.LORA
+    contents = expect(contents, ModelKind.LORA if is_lora else ModelKind.SOVITS)
     if contents.version is None:
         raise ModelError(f"{path} is a SoVITS model of an unknown version", hint=f"sovits models inspect {path}")
     row = version(contents.version)
     contents = _with_config(contents)
-    return SovitsFile(contents.weight, contents.config, contents.info, row)
+    weight = own_keys(contents.weight) if is_lora else contents.weight
+    return SovitsFile(weight, contents.config, contents.info, row, is_lora)
 
 
 def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str) -> None:

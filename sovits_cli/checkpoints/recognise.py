@@ -137,7 +137,7 @@ def expect(contents: Contents, kind: ModelKind) -> Contents:
 _HINTS = {
     ModelKind.GPT: "pass it as --gpt",
     ModelKind.SOVITS: "pass it as --sovits",
-    ModelKind.LORA: "LoRA files are not supported yet; use a full SoVITS file",
+    ModelKind.LORA: "pass it as --sovits",
     ModelKind.DISCRIMINATOR: "a discriminator (s2D…, D_….pth) only serves training; the model is s2G… or G_….pth",
 }
 

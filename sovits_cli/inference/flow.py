@@ -61,7 +61,7 @@ def in_turn(flow: FlowMatching, condition: Tensor, prompt: FlowPrompt, manner: F
     """Frames (1, M, F) of a condition (1, U, F), scaled to -1..1: each chunk goes on from the one before."""
     size = prompt.frames.shape[-1]
     made = []
-    for chunk in condition.split(manner.chunk_frames - size, dim=-1):
+    for chunk in torch.split(condition, manner.chunk_frames - size, dim=-1):
         frames = _sampled(flow, chunk, prompt, manner, noise)
         made.append(frames)
         prompt = FlowPrompt(_last(chunk, size), _last(frames, size))

@@ -61,7 +61,9 @@ class Dit(nn.Module):
         self.norm_out = FinalNorm(config.dim)
         self.proj_out = nn.Linear(config.dim, config.mel_dim)
 
-    def forward(self, x: Tensor, prompt: Tensor, condition: Tensor, keep: Tensor | None, t: Tensor, d: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, prompt: Tensor, condition: Tensor, keep: Tensor | None, t: Tensor, d: Tensor
+    ) -> Tensor:
         """One look at the flow.
 
         Args:
@@ -99,7 +101,8 @@ class Block(nn.Module):
         """Transform (B, F, D)."""
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = self.attn_norm(moment)
         h = h + gate_1 * self.attn(_modulated(h, scale_1, shift_1), turns, keep)
-        return h + gate_2 * self.ff(_modulated(h, scale_2, shift_2))
+        out: Tensor = h + gate_2 * self.ff(_modulated(h, scale_2, shift_2))
+        return out
 
 
 class Attention(nn.Module):

@@ -84,7 +84,8 @@ class ResponseNorm(nn.Module):
         """Normalise."""
         energy = torch.linalg.vector_norm(x.float(), dim=1, keepdim=True)
         share = energy / (energy.mean(dim=-1, keepdim=True) + NORM_EPS)
-        return self.gamma * (x * share) + self.beta + x
+        out: Tensor = self.gamma * (x * share) + self.beta + x
+        return out
 
 
 class InputEmbedding(nn.Module):

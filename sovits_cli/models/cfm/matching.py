@@ -125,7 +125,8 @@ class FlowMatching(nn.Module):
         got = self.estimator(x, prompt, heard, keep, draws.t, sizes)
         counted = (keep & ~known)[:, None].float()
         squares = ((got.float() - wanted.float()).square() * counted).sum((1, 2))
-        return (squares / (counted.sum((1, 2)) * frames.shape[1]).clamp(min=1)).mean()
+        loss: Tensor = (squares / (counted.sum((1, 2)) * frames.shape[1]).clamp(min=1)).mean()
+        return loss
 
     @torch.no_grad()
     def _paired(self, x: Tensor, prompt: Tensor, heard: Tensor, keep: Tensor, t: Tensor, sizes: Tensor) -> Tensor:
@@ -133,7 +134,8 @@ class FlowMatching(nn.Module):
         told = torch.where(sizes < LEAST_STEP, torch.zeros_like(sizes), sizes)
         first = self.estimator(x, prompt, heard, keep, t, told)
         second = self.estimator(x + sizes[:, None, None] * first, prompt, heard, keep, t + sizes, told)
-        return (first + second) / 2
+        mean: Tensor = (first + second) / 2
+        return mean
 
 
 def draw(frames: Tensor, lens: Tensor, *, pairs: bool | None = None) -> Draws:

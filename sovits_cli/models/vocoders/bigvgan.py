@@ -65,7 +65,7 @@ class Bigvgan(Vocoder):
             upsample = WeightNormConvTranspose1d(
                 channels, channels // 2, kernel, stride=rate, padding=(kernel - rate) // 2
             )
-            self.ups.append(nn.ModuleList([upsample]))
+            self.ups.append(nn.Sequential(upsample))
             channels //= 2
             for size, dilations in zip(shape.resblock_kernel_sizes, shape.resblock_dilation_sizes, strict=True):
                 self.resblocks.append(AmpBlock(channels, size, dilations))
@@ -75,12 +75,15 @@ class Bigvgan(Vocoder):
     def forward(self, mel: Tensor) -> Tensor:
         """Make samples (B, 1, T) of a log-mel spectrogram (B, M, F)."""
         x = self.conv_pre(mel)
-        for stage, (upsample,) in enumerate(self.ups):  # type: ignore[misc]
+        for stage, upsample in enumerate(self.ups):
             x = upsample(x)
-            blocks = self.resblocks[stage * self.branches : (stage + 1) * self.branches]
-            x = torch.stack([block(x) for block in blocks]).mean(0)
-        x = self.conv_post(self.activation_post(x))
-        return x.tanh() if self.ends_in_tanh else x.clamp(-1.0, 1.0)
+            first, *others = self.resblocks[stage * self.branches : (stage + 1) * self.branches]
+            total = first(x)
+            for block in others:
+                total += block(x)
+            x = total / self.branches
+        wave: Tensor = self.conv_post(self.activation_post(x))
+        return wave.tanh() if self.ends_in_tanh else wave.clamp(-1.0, 1.0)
 
     def for_inference(self) -> nn.Module:
         """Fold weight norm."""
