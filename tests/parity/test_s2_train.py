@@ -91,6 +91,8 @@ def relative(got, wanted):
 
 @pytest.mark.parametrize("name", ["z", "z_p", "m_p", "logs_p", "m_q", "logs_q", "quantized"])
 def test_forward(step, name):
+    if f"fwd/{name}" not in step.recorded:
+        pytest.skip(f"the file has no {name}")
     # latents of 60 come from exponentials: the recorded float32 values are themselves 1.1e-4 off a float64 run
     tolerance = FORWARD_TOLERANCE * max(1.0, abs(step.recorded[f"fwd/{name}"]).max() / 10)
     assert distance(getattr(step.out, name), step.recorded, f"fwd/{name}") <= tolerance
