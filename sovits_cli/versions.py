@@ -52,6 +52,7 @@ class FlowTraits:
         mask_frames: mel frames per token in the official length mask, which is not always 2 * `stretch`.
         prompt_frames: most mel frames of the reference that the sampler continues.
         chunk_frames: mel frames of one pass of the sampler, those of the prompt included.
+        steps: of the sampler, by default.
         lora_code: two-byte code of exported LoRA files.
     """
 
@@ -61,6 +62,7 @@ class FlowTraits:
     mask_frames: float
     prompt_frames: int
     chunk_frames: int
+    steps: int
     lora_code: bytes
 
 
@@ -199,6 +201,7 @@ VERSIONS: dict[str, ModelVersion] = {
                 mask_frames=3.875,
                 prompt_frames=468,
                 chunk_frames=934,
+                steps=32,
                 lora_code=b"03",
             ),
         ),
@@ -217,6 +220,7 @@ VERSIONS: dict[str, ModelVersion] = {
                 mask_frames=4.0,
                 prompt_frames=500,
                 chunk_frames=1000,
+                steps=8,
                 lora_code=b"04",
             ),
         ),

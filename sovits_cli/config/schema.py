@@ -194,6 +194,15 @@ class InferenceSettings(Section):
         default=None, ge=0, lt=2**32, description="seed of the sampling; null: another one each time"
     )
     batch_size: int = Field(default=8, ge=1, description="sentences decoded together")
+    steps: int | None = Field(
+        default=None, ge=1, le=1000, description="steps of the flow, v3 and v4 only; null: 32 for v3, 8 for v4"
+    )
+    guidance: float = Field(
+        default=0.0, ge=0, le=10, description="how much the flow is pushed towards the text, v3 and v4 only; 0: not"
+    )
+    parallel: bool = Field(
+        default=False, description="make the parts of a long sentence side by side, v3 and v4 only; faster on a GPU"
+    )
     pause: float = Field(
         default=0.3, ge=0, le=60, description="silence between sentences, in seconds; twice that between paragraphs"
     )

@@ -69,8 +69,8 @@ def in_turn(flow: FlowMatching, condition: Tensor, prompt: FlowPrompt, manner: F
 
 
 def side_by_side(
-    flow: FlowMatching,
     vocoder: nn.Module,
+    flow: FlowMatching,
     condition: Tensor,
     prompt: FlowPrompt,
     manner: FlowManner,

@@ -74,8 +74,8 @@ def test_side_by_side(case):
     """The recorded way puts the sentences of a batch behind each other and cuts the sound afterwards."""
     conditions = [case.condition(), case.condition("_b")]
     whole = side_by_side(
-        case.model.cfm,
         case.vocoder,
+        case.model.cfm,
         torch.cat(conditions, dim=-1),
         case.prompt,
         case.manner,

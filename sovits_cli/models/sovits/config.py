@@ -6,7 +6,7 @@ Keys that the official program does not have are ours, sit in `model`, and mean 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from math import prod
 from typing import Any
@@ -174,7 +174,7 @@ def _cast(name: str, value: Any, default: Any) -> Any:
 
 
 def _tupled(value: Any) -> tuple[Any, ...]:
-    return tuple(_tupled(item) if isinstance(item, Sequence) else int(item) for item in value)
+    return tuple(_tupled(item) if isinstance(item, list | tuple) else int(item) for item in value)
 
 
 def _plain(value: Any) -> Any:

@@ -5,7 +5,7 @@ Legend: B batch, M mel bands, F frames, T samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -49,4 +49,4 @@ def _cast(name: str, value: Any, default: Any) -> Any:
 
 
 def _tupled(value: Any) -> tuple[Any, ...]:
-    return tuple(_tupled(item) if isinstance(item, Sequence) else int(item) for item in value)
+    return tuple(_tupled(item) if isinstance(item, list | tuple) else int(item) for item in value)
