@@ -76,6 +76,7 @@ class Bundle:
         origin: where it was found.
         why: half a sentence for the user: why this one.
         vocoder: file or folder, where the version speaks through one.
+        speaker: speaker encoder, where the version takes speaker vectors.
         under: SoVITS files that `sovits` may be a LoRA of, the nearest last; empty: an installed one of its version.
     """
 
@@ -88,6 +89,7 @@ class Bundle:
     origin: Origin
     why: str
     vocoder: Path | None = None
+    speaker: Path | None = None
     under: tuple[Path, ...] = ()
 
     @property
@@ -98,7 +100,7 @@ class Bundle:
     @property
     def size_bytes(self) -> int:
         """All its files together."""
-        parts = (self.gpt, self.sovits, self.content, self.bert, self.vocoder)
+        parts = (self.gpt, self.sovits, self.content, self.bert, self.vocoder, self.speaker)
         places = [place for place in parts if place is not None]
         files = {file for place in places for file in ([place] if place.is_file() else place.rglob("*"))}
         return sum(file.stat().st_size for file in files if file.is_file())
@@ -334,6 +336,7 @@ def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
         origin="trained",
         why="",
         vocoder=base.vocoder,
+        speaker=base.speaker,
         under=(*base.under, base.sovits) if said.get("sovits") else base.under,
     )
 
@@ -353,6 +356,7 @@ def _installed(folder: Path) -> Bundle:
         origin="installed",
         why="",
         vocoder=_file(folder, said, "vocoder", place) if said.get("vocoder") else None,
+        speaker=_file(folder, said, "speaker", place) if said.get("speaker") else None,
     )
 
 

@@ -20,7 +20,7 @@ from sovits_cli.checkpoints.report import compare, load_into
 from sovits_cli.config.schema import Section, Settings
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter
-from sovits_cli.models.discriminators import PERIODS, Discriminators
+from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
@@ -82,7 +82,7 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         "train": {} if train.segment_size is None else {"segment_size": train.segment_size},
     }
     _refuse_unbuilt(given)
-    judges = Discriminators(PERIODS, width=train.discriminator) if train.discriminator else None
+    judges = Discriminators(base.version.periods, width=train.discriminator) if train.discriminator else None
     if settings.train.from_scratch:
         return Acoustic(_fresh_synthesizer(base, given), judges)
     file = read_sovits(base.sovits)
@@ -157,10 +157,10 @@ def _fresh_sovits(base: Bundle, frozen: Mapping[str, Tensor]) -> dict[str, dict[
     row, (codes, channels) = base.version, frozen[CODEBOOK].shape
     return {
         "model": {
+            **row.dimensions,
+            "version": row.name,
             "content_channels": channels,
             "codebook_size": codes,
-            "style_bins": row.style_bins,
-            "phones": PHONES[row.symbols],
         },
         "data": {
             "sampling_rate": row.spec.sample_rate,

@@ -214,6 +214,7 @@ def train_sovits(job: Job) -> Outcome:
         job.base.version.symbols,
         config.spec,
         content_channels=config.content_channels,
+        speaker_channels=config.speaker_channels,
         limits=SovitsLimits(min_sec=max(settings.data.min_sec, shortest_s), max_sec=settings.data.max_sec),
     )
     material.tell(Stage.SOVITS, clips, job.folder, job.reporter)

@@ -113,7 +113,14 @@ class SovitsStage:
             noise, starts: used instead of draws, for comparisons: (B, Z, F) and (B,) first frames of the slices.
         """
         out: SovitsOutput = self._model(
-            batch.ssl, batch.spec, batch.spec_lens, batch.text, batch.text_lens, noise=noise, ids_slice=starts
+            batch.ssl,
+            batch.spec,
+            batch.spec_lens,
+            batch.text,
+            batch.text_lens,
+            speaker=batch.speaker,
+            noise=noise,
+            ids_slice=starts,
         )
         wave = out.wave.float()
         terms = self._spectral(batch, out, wave)
@@ -134,7 +141,9 @@ class SovitsStage:
     def evaluate(self, batch: SovitsBatch) -> Mapping[str, Tensor]:
         """The spectral losses without dropout."""
         self._model.eval()
-        out: SovitsOutput = self._model(batch.ssl, batch.spec, batch.spec_lens, batch.text, batch.text_lens)
+        out: SovitsOutput = self._model(
+            batch.ssl, batch.spec, batch.spec_lens, batch.text, batch.text_lens, speaker=batch.speaker
+        )
         terms = self._spectral(batch, out, out.wave.float())
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
 
