@@ -27,8 +27,6 @@ NO_EFFECT: dict[str, str] = {
     "sovits.train.pretrained_s2G": "choose the base with `sovits train --model`",
     "sovits.train.pretrained_s2D": "choose the base with `sovits train --model`",
     "sovits.train.gpu_numbers": "choose the device with --device",
-    "sovits.train.grad_ckpt": "the official trainer reads it for v3 and v4 only",
-    "sovits.train.lora_rank": "the official trainer reads it for v3 and v4 only",
     "sovits.data.max_wav_value": "audio is read as numbers from -1 to 1",
     "sovits.data.add_blank": "neither here nor in the official trainer",
     "sovits.data.n_speakers": "neither here nor in the official trainer",

@@ -28,6 +28,9 @@ Numbers = Annotated[tuple[int, ...], Field(strict=False)]
 DiscriminatorWidth = Annotated[float, BeforeValidator(lambda value: 0.0 if value == "none" else value)]
 """A share of the official width; `none` is 0."""
 
+LoraRank = Annotated[int, Field(strict=False)]
+"""A whole number, or its digits, as official files write it."""
+
 PrecisionName = Annotated[Precision, Field(strict=False), BeforeValidator(_precision_name)]
 """A Lightning precision; the old short names are taken too."""
 
@@ -244,6 +247,12 @@ class SovitsTrainSettings(Section):
         default=1.0, ge=0, le=2, description="width of the discriminators, 1 being the official one; 0: train without"
     )
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
+    lora_rank: LoraRank = Field(
+        default=32, ge=0, le=1024, description="rank of the low-rank tuning of v3 and v4; 0: the whole flow is tuned"
+    )
+    grad_ckpt: bool = Field(
+        default=False, description="compute the flow of v3 and v4 twice instead of keeping it: slower, less memory"
+    )
 
 
 class SovitsDataSettings(Section):

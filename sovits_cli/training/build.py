@@ -56,7 +56,7 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
     file = read_gpt(base.gpt)
     config = T2SConfig.from_official(file.config)
     own = {**config.to_official()["model"], "bert_dim": config.bert_dim}
-    _refuse_other("model", given, own, base.gpt)
+    refuse_other("model", given, own, base.gpt)
     wanted = T2SConfig.from_official({"model": {**own, **_free(given)}})
     return make_and_load(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
 
@@ -89,7 +89,7 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
     own = SovitsConfig.from_official(file.config)
     known = {**asdict(own), **own.to_official()["data"], "version": file.version.name}
     for section, values in given.items():
-        _refuse_other(f"sovits.{section}", values, known, base.sovits)
+        refuse_other(f"sovits.{section}", values, known, base.sovits)
     config = replace(own, **{key: value for values in given.values() for key, value in _free(values).items()})
     model, report = make_and_load(
         lambda: Synthesizer(config),
@@ -180,7 +180,7 @@ def _free(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key in FREE_KEYS}
 
 
-def _refuse_other(section: str, given: Mapping[str, Any], own: Mapping[str, Any], base: Path) -> None:
+def refuse_other(section: str, given: Mapping[str, Any], own: Mapping[str, Any], base: Path) -> None:
     """Raise SettingsError for dimensions that are not the base's."""
     for key, value in given.items():
         if key in own and key not in FREE_KEYS and _plain(value) != _plain(own[key]):
