@@ -8,6 +8,7 @@ Knows no settings and downloads nothing.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,6 +40,9 @@ VOICE_FILE = "voice.json"
 
 MODEL_FILE = "model.json"
 """In `<models dir>/<name>/`: an installed model."""
+
+BUNDLED_LICENCE = "MIT"
+"""Of the models in the package, as of the package itself."""
 
 _MAX_BASES = 16
 """A voice tuned from a voice tuned from a voice …"""
@@ -77,6 +81,8 @@ class Bundle:
         why: half a sentence for the user: why this one.
         vocoder: file or folder, where the version speaks through one.
         speaker: speaker encoder, where the version takes speaker vectors.
+        discriminator: discriminators to go on from when it is tuned, where they are published.
+        licence: of its files, as SPDX names; empty where nobody said.
         under: SoVITS files that `sovits` may be a LoRA of, the nearest last; empty: an installed one of its version.
     """
 
@@ -90,6 +96,8 @@ class Bundle:
     why: str
     vocoder: Path | None = None
     speaker: Path | None = None
+    discriminator: Path | None = None
+    licence: str = ""
     under: tuple[Path, ...] = ()
 
     @property
@@ -98,11 +106,15 @@ class Bundle:
         return self.content not in (self.gpt, self.sovits)
 
     @property
+    def parts(self) -> tuple[Path, ...]:
+        """Its files and folders, each once."""
+        parts = (self.gpt, self.sovits, self.content, self.bert, self.vocoder, self.speaker, self.discriminator)
+        return tuple(dict.fromkeys(part for part in parts if part is not None))
+
+    @property
     def size_bytes(self) -> int:
         """All its files together."""
-        parts = (self.gpt, self.sovits, self.content, self.bert, self.vocoder, self.speaker)
-        places = [place for place in parts if place is not None]
-        files = {file for place in places for file in ([place] if place.is_file() else place.rglob("*"))}
+        files = {file for place in self.parts for file in ([place] if place.is_file() else place.rglob("*"))}
         return sum(file.stat().st_size for file in files if file.is_file())
 
 
@@ -199,7 +211,8 @@ def sovits_file(source: Bundle | Path) -> SovitsFile:
     file = read_sovits(path)
     if not file.is_lora:
         return file
-    base = _base_file(path, file.version, under)
+    is_whole = CODEBOOK in file.weight and "ssl_proj.weight" in file.weight  # a training state holds its base
+    base = {} if is_whole else _base_file(path, file.version, under)
     return replace(file, weight=merged(base, file.weight, path), is_lora=False)
 
 
@@ -337,6 +350,8 @@ def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
         why="",
         vocoder=base.vocoder,
         speaker=base.speaker,
+        discriminator=base.discriminator,
+        licence=base.licence,
         under=(*base.under, base.sovits) if said.get("sovits") else base.under,
     )
 
@@ -357,6 +372,8 @@ def _installed(folder: Path) -> Bundle:
         why="",
         vocoder=_file(folder, said, "vocoder", place) if said.get("vocoder") else None,
         speaker=_file(folder, said, "speaker", place) if said.get("speaker") else None,
+        discriminator=_file(folder, said, "discriminator", place) if said.get("discriminator") else None,
+        licence=str(said.get("licence", "")),
     )
 
 
@@ -370,7 +387,7 @@ def _bundled(folder: Path) -> Bundle:
             )
     gpt, sovits, content = files
     row = version(str(ours.metadata(sovits).get("version")))
-    return Bundle(folder.name, row, gpt, sovits, content, None, "bundled", "")
+    return Bundle(folder.name, row, gpt, sovits, content, None, "bundled", "", licence=BUNDLED_LICENCE)
 
 
 def _of_version(row: ModelVersion, runs: Path) -> Bundle | None:
@@ -426,7 +443,7 @@ def _text(said: dict[str, Any], key: str, place: Path) -> str:
 
 
 def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
-    found = folder / _text(said, key, place)
+    found = Path(os.path.normpath(folder / _text(said, key, place)))
     if not found.exists():
         raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
     return found

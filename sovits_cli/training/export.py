@@ -85,7 +85,7 @@ class Exporter:
         rank = rank_of(state)
         path = folder / f"{self.name}_e{mark.epoch}_s{mark.step}{'' if rank is None else f'_l{rank}'}.pth"
         if rank is not None:
-            state = {official_key(key): value for key, value in state.items() if _in_lora(key)}
+            state = {official_key(key): value for key, value in state.items() if in_lora(key)}
         official.write_sovits(
             path,
             state,
@@ -116,6 +116,6 @@ class Exporter:
             path.unlink(missing_ok=True)
 
 
-def _in_lora(key: str) -> bool:
+def in_lora(key: str) -> bool:
     """Whether an official LoRA file holds this tensor: what was trained, what could have been, and every buffer."""
     return key.startswith(LORA_PARTS) or key.endswith((*FACTORS, "inv_freq"))
