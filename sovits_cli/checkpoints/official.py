@@ -114,7 +114,7 @@ def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any
         config: sections of the official YAML; `model` is required, the rest is completed.
         info: see `gpt_info`.
     """
-    stored = {f"{GPT_PREFIX}{key}": _half(tensor) for key, tensor in weight.items()}
+    stored = {f"{GPT_PREFIX}{key}": half(tensor) for key, tensor in weight.items()}
     _write(path, {"weight": stored, "config": _completed(config, _GPT_DEFAULTS), "info": info}, _ZIP_START)
 
 
@@ -136,7 +136,7 @@ def write_sovits(
         version: gives the version name and the two-byte code.
         lora_rank: of a LoRA, whose `weight` has the official keys (see `lora.py`).
     """
-    stored = {key: _half(tensor) for key, tensor in weight.items() if POSTERIOR_MARK not in key}
+    stored = {key: half(tensor) for key, tensor in weight.items() if POSTERIOR_MARK not in key}
     complete = _completed(config, _SOVITS_DEFAULTS)
     complete["model"] = {**complete["model"], "version": version.name}
     complete["version"] = version.name
@@ -157,7 +157,7 @@ def _with_config(contents: Contents) -> Contents:
     )
 
 
-def _half(tensor: Tensor) -> Tensor:
+def half(tensor: Tensor) -> Tensor:
     """Half precision, clamped: the codebook's counters may exceed its largest number."""
     if not tensor.is_floating_point():
         return tensor.detach().cpu()
