@@ -72,6 +72,8 @@ def test_chunk_after_chunk(case):
 
 def test_side_by_side(case):
     """The recorded way puts the sentences of a batch behind each other and cuts the sound afterwards."""
+    if "pipe/batched_audio0" not in case.recorded:
+        pytest.skip("the file has no chunks side by side")
     conditions = [case.condition(), case.condition("_b")]
     whole = side_by_side(
         case.vocoder,
