@@ -137,7 +137,7 @@ class SnakeBeta(nn.Module):
 
 
 class _Upsample(nn.Module):
-    """Twice the samples: each of the two phases of the filter makes every other one."""
+    """Twice the samples, channel by channel."""
 
     filter: Tensor
 
@@ -146,12 +146,10 @@ class _Upsample(nn.Module):
         self.register_buffer("filter", lowpass_filter())
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, channels, samples = x.shape
-        taps = self.filter.flatten().flip(0)
-        phases = torch.stack([F.pad(taps[0::2], (0, 1)), F.pad(taps[1::2], (1, 0))])[:, None] * 2
-        side = TAPS // 4
-        rows = F.pad(x.reshape(batch * channels, 1, samples), (side, side), mode="replicate")
-        return F.conv1d(rows, phases).transpose(1, 2).reshape(batch, channels, 2 * samples)
+        channels, side = x.shape[1], TAPS // 2 - 1
+        padded = F.pad(x, (side, side), mode="replicate")
+        doubled = F.conv_transpose1d(padded, 2 * self.filter.expand(channels, 1, TAPS), stride=2, groups=channels)
+        return doubled[..., 3 * side : -3 * side]
 
 
 class _Downsample(nn.Module):
@@ -174,9 +172,9 @@ class _Lowpass(nn.Module):
         self.register_buffer("filter", lowpass_filter())
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, channels, samples = x.shape
-        rows = F.pad(x.reshape(batch * channels, 1, samples), (TAPS // 2 - 1, TAPS // 2), mode="replicate")
-        return F.conv1d(rows, self.filter, stride=2).view(batch, channels, samples // 2)
+        channels = x.shape[1]
+        padded = F.pad(x, (TAPS // 2 - 1, TAPS // 2), mode="replicate")
+        return F.conv1d(padded, self.filter.expand(channels, 1, TAPS), stride=2, groups=channels)
 
 
 def lowpass_filter() -> Tensor:
