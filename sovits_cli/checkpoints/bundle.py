@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from sovits_cli.checkpoints.recognise import ModelKind, expect, read
 from sovits_cli.errors import ModelError
 from sovits_cli.models.cfm.config import CONDITION_LAYERS, FlowConfig
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
-from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
@@ -63,6 +63,14 @@ FLOW_OPTIONAL = (
 
 SOVITS_OPTIONAL = ("enc_q.", *(f"{_STATISTICS}{name}" for name in ("inited", "cluster_size", "embed_avg")))
 """Beginnings of SoVITS keys that speaking does not need: the posterior encoder, the codebook's statistics."""
+
+_BEGUN = {
+    ModelKind.GPT: "gpt",
+    ModelKind.SOVITS: "sovits",
+    ModelKind.LORA: "sovits",
+    ModelKind.DISCRIMINATOR: "discriminator",
+}
+"""Which part of a model a file takes the place of."""
 
 Origin = Literal["bundled", "installed", "trained", "files"]
 
@@ -148,8 +156,8 @@ def from_files(
 ) -> Bundle:
     """Take a GPT or a SoVITS file, or both, and find what goes with them.
 
-    The content and text encoders, and the file that is not given, come from the named model, or else from the newest
-    one of the same version. Two files that no model goes with speak without encoders.
+    The encoders, the vocoder, and the file that is not given, come from the named model, or else from the newest that
+    has them; a GPT only from one of the same version. Two files that no model goes with speak without encoders.
 
     Raises:
         ModelError: a file is no such model, they do not belong together, or nothing that goes with them is found.
@@ -159,19 +167,93 @@ def from_files(
         chosen = replace(base, gpt=gpt or base.gpt, why=base.why if gpt is None else f"{gpt.name} with {base.name}")
     else:
         row = read_sovits(sovits).version
-        above = find(name, runs=runs, trained=trained) if name is not None else _of_version(row, runs)
-        if above is not None:
-            why = f"with the encoders of {above.name}"
-            chosen = replace(above, version=row, sovits=sovits, gpt=gpt or above.gpt, why=why)
-        elif gpt is not None:
-            chosen = Bundle("", row, gpt, sovits, None, None, "files", "without a content encoder: none is installed")
-        else:
-            raise ModelError(
-                f"no installed model has the {row.content} content encoder that a {row.name} file needs",
-                hint=f"give the GPT too: --gpt FILE; or put a model into {models_dir()}",
-            )
+        others = _helpers(row, runs) if name is None else [find(name, runs=runs, trained=trained)]
+        chosen = _surrounded(sovits, gpt, row, others, named=name is not None)
     _check_together(chosen)
     return replace(chosen, name=(sovits or gpt or chosen.sovits).stem, origin="files")
+
+
+def _surrounded(sovits: Path, gpt: Path | None, row: ModelVersion, others: list[Bundle], *, named: bool) -> Bundle:
+    """Put around a SoVITS file what it needs, each part from the first of the others that has it."""
+    gpt = gpt or next((other.gpt for other in others if named or other.version == row), None)
+    if gpt is None:
+        raise ModelError(
+            f"no installed model has a GPT that goes with {sovits}, a {row.name} file",
+            hint=f"give the GPT too: --gpt FILE; or sovits models pull {row.name}",
+        )
+    content = next((other.content for other in others if other.content), None)
+    names = ", ".join(dict.fromkeys(other.name for other in others[:1]))
+    return Bundle(
+        name="",
+        version=row,
+        gpt=gpt,
+        sovits=sovits,
+        content=content,
+        bert=next((other.bert for other in others if other.bert), None),
+        origin="files",
+        why=f"with the encoders of {names}" if content else "without a content encoder: none is installed",
+        vocoder=next((other.vocoder for other in others if other.vocoder and _same_vocoder(other.version, row)), None),
+        speaker=next((other.speaker for other in others if other.speaker), None),
+        licence=others[0].licence if others else "",
+        under=tuple(other.sovits for other in others if named and other.speaks),
+    )
+
+
+def _same_vocoder(one: ModelVersion, other: ModelVersion) -> bool:
+    return one.flow is not None and other.flow is not None and one.flow.vocoder is other.flow.vocoder
+
+
+def begun_from(base: Bundle, files: Sequence[Path]) -> Bundle:
+    """Put other weights in place of a model's: exported ones, or training states, of either program.
+
+    Args:
+        files: GPT, SoVITS and discriminator files, at most one of each, told by their content.
+
+    Raises:
+        ModelError: a file is none of these, two are of one kind, or one does not go with the model.
+    """
+    taken: dict[str, Path] = {}
+    for file in files:
+        contents = read(file)
+        part = _BEGUN.get(contents.kind)
+        if part is None:
+            raise ModelError(
+                f"{file} is {contents}: training begins from a GPT, a SoVITS model or its discriminators",
+                hint=f"sovits models inspect {file}",
+            )
+        if part in taken:
+            raise ModelError(f"{taken[part]} and {file}: each is {contents.kind}", hint="give one of them")
+        if part == "sovits" and contents.version != base.version.name:
+            raise ModelError(
+                f"{file} is {contents}, but {base.name} is a {base.version.name} model",
+                hint=f"sovits prep DATASET --model {contents.version}",
+            )
+        taken[part] = file
+    if not taken:
+        return base
+    named = ", ".join(file.name for file in taken.values())
+    chosen = replace(
+        base,
+        name=f"{base.name} from {named}",
+        gpt=taken.get("gpt", base.gpt),
+        sovits=taken.get("sovits", base.sovits),
+        discriminator=taken.get("discriminator", base.discriminator),
+        origin="files" if "sovits" in taken else base.origin,
+        under=(*base.under, base.sovits) if "sovits" in taken else base.under,
+    )
+    _check_together(chosen)
+    return chosen
+
+
+def discriminator_weights(bundle: Bundle) -> dict[str, Tensor]:
+    """Read the discriminators that go with a model; empty where none are published.
+
+    Raises:
+        ModelError: the file cannot be read, or is of another kind.
+    """
+    if bundle.discriminator is None:
+        return {}
+    return expect(read(bundle.discriminator), ModelKind.DISCRIMINATOR).weight
 
 
 def everything(runs: Path = Path("runs")) -> tuple[list[Bundle], list[ModelError]]:
@@ -209,6 +291,11 @@ def sovits_file(source: Bundle | Path) -> SovitsFile:
     """
     path, under = (source.sovits, source.under) if isinstance(source, Bundle) else (source, ())
     file = read_sovits(path)
+    if isinstance(source, Bundle) and file.version != source.version:
+        raise ModelError(
+            f"{path} is a {file.version.name} file, but {source.name} is said to be a {source.version.name} model",
+            hint=f"name the file itself, --sovits {path}, or mend the model's JSON file",
+        )
     if not file.is_lora:
         return file
     is_whole = CODEBOOK in file.weight and "ssl_proj.weight" in file.weight  # a training state holds its base
@@ -390,20 +477,25 @@ def _bundled(folder: Path) -> Bundle:
     return Bundle(folder.name, row, gpt, sovits, content, None, "bundled", "", licence=BUNDLED_LICENCE)
 
 
-def _of_version(row: ModelVersion, runs: Path) -> Bundle | None:
-    """Find the newest model of this version, or one with the same content encoder; trained voices come last."""
+def _helpers(row: ModelVersion, runs: Path) -> list[Bundle]:
+    """List models with the same kind of content encoder: of this version first, voices trained here last."""
     found, _ = everything(runs)
     ranked = sorted(found, key=lambda bundle: (bundle.version != row, bundle.origin == "trained"))
-    return next((bundle for bundle in ranked if bundle.version.content is row.content), None)
+    return [bundle for bundle in ranked if bundle.version.content is row.content]
 
 
 def _check_together(bundle: Bundle) -> None:
-    """Refuse a GPT and a SoVITS model that count phones or tokens differently."""
+    """Refuse a GPT and a SoVITS model that count phones or tokens differently.
+
+    A GPT may have rows for more phones than its table has; that it was made for the larger table of later versions
+    shows in its having all of those.
+    """
     with usable_config(bundle.gpt):
         gpt = T2SConfig.from_official(read_gpt(bundle.gpt).config)
     with usable_config(bundle.sovits):
         acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits).config)
-    if gpt.vocab - 1 != acoustic.codebook_size or gpt.phones < acoustic.phones:
+    other_table = acoustic.phones < max(PHONES.values()) <= gpt.phones
+    if gpt.vocab - 1 != acoustic.codebook_size or gpt.phones < acoustic.phones or other_table:
         raise ModelError(
             f"{bundle.gpt} and {bundle.sovits} do not belong together: {gpt.phones} phones and {gpt.vocab - 1} tokens "
             f"against {acoustic.phones} and {acoustic.codebook_size}",

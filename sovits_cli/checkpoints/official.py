@@ -7,7 +7,7 @@ Knows the layout of the files; what the networks are is in `models/`. Facts: exp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +101,11 @@ def read_sovits(path: Path) -> SovitsFile:
     if contents.version is None:
         raise ModelError(f"{path} is a SoVITS model of an unknown version", hint=f"sovits models inspect {path}")
     row = version(contents.version)
+    if contents.training and row.official and not contents.config:  # they have official sizes, or do not fit
+        contents = replace(contents, config={"model": dict(row.dimensions)})
     contents = _with_config(contents)
     weight = own_keys(contents.weight) if is_lora else contents.weight
-    return SovitsFile(weight, contents.config, contents.info, row, is_lora)
+    return SovitsFile(weight, with_version(contents.config, row), contents.info, row, is_lora)
 
 
 def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str) -> None:
@@ -146,6 +148,13 @@ def write_sovits(
     else:
         assert version.flow is not None
         _write(path, {**whole, "lora_rank": lora_rank}, version.flow.lora_code)
+
+
+def with_version(config: Mapping[str, Any], row: ModelVersion) -> dict[str, Any]:
+    """A configuration that says its version, which old official files do not and some say wrongly."""
+    if not row.official:
+        return dict(config)
+    return {**config, "model": {**config["model"], "version": row.name}}
 
 
 def _with_config(contents: Contents) -> Contents:

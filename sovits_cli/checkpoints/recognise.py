@@ -128,7 +128,7 @@ def expect(contents: Contents, kind: ModelKind) -> Contents:
         )
     if contents.version is not None and contents.version not in VERSIONS:
         raise ModelError(
-            f"{contents.path} is {contents}: this version is not supported yet, only {', '.join(VERSIONS)}",
+            f"{contents.path} is {contents}: this version is not known, only {', '.join(VERSIONS)}",
             hint="sovits models list",
         )
     return contents
@@ -220,10 +220,11 @@ def version_of(kind: ModelKind, weight: Mapping[str, Tensor], config: Mapping[st
         return None
     if code.isdigit():
         return next((row.name for row in VERSIONS.values() if code in _codes(row)), f"code {code.decode()}")
-    fitting = [row.name for row in VERSIONS.values() if row.official and _fits(row, kind, weight)]
-    if named in fitting:
+    fitting = [row for row in VERSIONS.values() if row.official and _fits(row, kind, weight)]
+    names = [row.name for row in fitting if _is_official_size(row, weight)] or [row.name for row in fitting]
+    if named in names:
         return str(named)
-    return fitting[0] if fitting else None
+    return names[0] if names else None
 
 
 def _codes(row: ModelVersion) -> tuple[bytes, ...]:
@@ -240,8 +241,11 @@ def _fits(row: ModelVersion, kind: ModelKind, weight: Mapping[str, Tensor]) -> b
     if ("sv_emb.weight" in weight) != row.speaker_embedding:
         return False
     rows = weight.get("enc_p.text_embedding.weight")
-    if rows is not None and rows.shape[0] != PHONES[row.symbols]:
-        return False
+    return rows is None or rows.shape[0] == PHONES[row.symbols]
+
+
+def _is_official_size(row: ModelVersion, weight: Mapping[str, Tensor]) -> bool:
+    """Whether the decoder is as wide as that of this version, which tells some from others."""
     first = weight.get("dec.conv_pre.weight")
     channels = row.dimensions.get("upsample_initial_channel", SovitsConfig.upsample_initial_channel)
-    return not row.speaker_embedding or first is None or first.shape[0] == channels
+    return first is None or first.shape[0] == channels

@@ -17,9 +17,9 @@ from sovits_cli.audio import files
 from sovits_cli.audio.mel import log_mel, magnitude, scale_log_mel
 from sovits_cli.audio.resample import sinc_resample
 from sovits_cli.checkpoints.bundle import Bundle, flow_model, sovits_model, vocoder_model
+from sovits_cli.features import speaker
 from sovits_cli.inference.flow import FlowManner, FlowPrompt, cut_prompt, in_turn, side_by_side, vocoded
 from sovits_cli.inference.reference import Reference
-from sovits_cli.terms import SpecSpec
 from sovits_cli.versions import AcousticKind
 
 MOST_PEAK_DIVISOR = 2.0
@@ -87,13 +87,20 @@ class VitsAcoustic:
         self._model = sovits_model(bundle).to(device)
         self._model.prepare_for_inference()
         self._noise_scale = bundle.version.noise_scale
+        self._speakers = speaker.load(bundle, device) if bundle.version.speaker_embedding else None
         self.network: nn.Module = self._model
         self.rate = self._model.config.sampling_rate
 
     def timbre(self, reference: Reference, known: Known | None) -> Timbre:
         """Average the style over the reference's stretches."""
         del known
-        return Timbre(self._model.style(list(_spectrograms(reference, self._model.config.spec, self._device))))
+        spec = self._model.config.spec
+        refers, speakers = [], []
+        for wave in _stretches(reference, spec.sample_rate):
+            refers.append(magnitude(wave[None], spec).to(self._device))
+            if self._speakers is not None:
+                speakers.append(self._speakers.vector(wave, spec.sample_rate).to(self._device))
+        return Timbre(self._model.style(refers, speakers))
 
     def wave(self, codes: Tensor, phones: Tensor, timbre: Timbre, *, speed: float, seed: int) -> np.ndarray:
         """Decode."""
@@ -132,8 +139,9 @@ class FlowAcoustic:
         assert known is not None
         config = self._model.flow_config
         with torch.inference_mode():
-            spectrograms = _spectrograms(reference, self._model.config.spec, self._device)
-            style = self._model.style(list(spectrograms))
+            spec = self._model.config.spec
+            waves = _stretches(reference, spec.sample_rate)
+            style = self._model.style([magnitude(wave[None], spec).to(self._device) for wave in waves])
             tokens, phones = known.tokens.to(self._device)[None, None], known.phones.to(self._device)[None]
             condition = self._model.condition(tokens, phones, style)
             (window,) = files.stretches(reference.path, (reference.window,))
@@ -162,13 +170,12 @@ ACOUSTICS: dict[AcousticKind, Callable[[Bundle, torch.device, FlowSettings], Aco
 """The table of decoders, by the trait that versions name."""
 
 
-def _spectrograms(reference: Reference, spec: SpecSpec, device: torch.device) -> Iterator[Tensor]:
-    """The magnitude spectrogram (1, N, F) of each stretch."""
+def _stretches(reference: Reference, rate: int) -> Iterator[Tensor]:
+    """The samples (T,) of each stretch."""
     for stretch in files.stretches(reference.path, reference.timbre):
-        wave = sinc_resample(torch.from_numpy(stretch), reference.rate, spec.sample_rate)
+        wave = sinc_resample(torch.from_numpy(stretch), reference.rate, rate)
         peak = float(wave.abs().max())
-        wave = wave / min(MOST_PEAK_DIVISOR, peak) if peak > 1 else wave
-        yield magnitude(wave[None], spec).to(device)
+        yield wave / min(MOST_PEAK_DIVISOR, peak) if peak > 1 else wave
 
 
 def _noise_from(generator: torch.Generator) -> Callable[[tuple[int, int, int]], Tensor]:

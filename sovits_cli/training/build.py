@@ -73,7 +73,7 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
     """The networks of the SoVITS stage. Raises as `gpt` does.
 
     Exported weights lack the posterior encoder and the discriminators. A voice trained here still has them in its
-    saved state; otherwise they start fresh, which is said.
+    saved state, and discriminators are published; otherwise they start fresh, which is said.
     """
     train = settings.sovits.train
     given = {
@@ -120,10 +120,16 @@ def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bu
         else:
             why = "exported weights lack it"
             reporter.emit(Note(f"sovits: {base.sovits.name} has no posterior encoder ({why}): it starts fresh"))
-    saved = found.get("discriminator")
-    if judges is not None and saved is not None and compare(judges, saved).complete:
+    saved, source = found.get("discriminator"), place
+    if judges is not None and saved is None and base.discriminator is not None:
+        saved, source = bundles.discriminator_weights(base), base.discriminator
+    if judges is None or saved is None:
+        return
+    if compare(judges, saved).complete:
         judges.load_state_dict(saved)
-        reporter.emit(Note(f"sovits: discriminators from {place}"))
+        reporter.emit(Note(f"sovits: discriminators from {source}"))
+    else:
+        reporter.emit(Note(f"sovits: the discriminators in {source} are of another size: they start fresh"))
 
 
 def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]]) -> Synthesizer:

@@ -119,8 +119,12 @@ def train(
     given: Callable[[str], bool],
     restart: bool,
     reporter: Reporter,
+    init: Sequence[Path] = (),
 ) -> TrainReport:
     """Train what the settings ask for, from where the run was left.
+
+    Args:
+        init: weights to begin from in place of the base model's.
 
     Raises:
         KeyboardInterrupt: it was asked to stop; the state is saved.
@@ -130,6 +134,7 @@ def train(
     if settings.train.stage == Stage.CONTENT.value:
         return _train_content(settings, dataset, name, reporter)
     base, base_name = _base(settings, experiment, reporter)
+    base = bundles.begun_from(base, init)
     folder = settings.train.out / name
     reporter.emit(Chose("run", str(folder), "named by --name" if settings.train.exp_name else "named after the folder"))
     said = settings.model_dump(mode="json")
