@@ -37,6 +37,8 @@ def test_audio_without_noise(case):
 
 
 def test_audio_with_noise(case):
+    if "audio_noise_half" not in case[0]:
+        pytest.skip("the file has no audio with noise")
     (noise,) = tensors(case[0], "noise")
     assert distance(speak(case, noise_scale=0.5, noise=noise), case[0], "audio_noise_half") <= AUDIO_TOLERANCE
 
@@ -66,6 +68,8 @@ def test_audio_at_another_speed(case, name):
 
 def test_semantic_codes(case):
     recorded, model, _ = case
+    if "latent_codes" not in recorded:
+        pytest.skip("the file has no content features")
     ssl, wanted = tensors(recorded, "ssl", "latent_codes")
     assert torch.equal(model.extract_latent(ssl), wanted)
 
