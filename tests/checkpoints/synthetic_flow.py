@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from sovits_cli.checkpoints import ours
 from sovits_cli.models.cfm.config import FlowConfig
 from sovits_cli.models.cfm.dit import DitConfig
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.models.hubert import HubertConfig
+from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.vocoders.kinds import VOCODERS
 from sovits_cli.versions import VERSIONS, VocoderKind
@@ -26,26 +29,27 @@ from tests.inference import toys
 FLOWS = [name for name, row in VERSIONS.items() if row.flow is not None]
 TINY_DIT = DitConfig(dim=32, depth=2, heads=2, dim_head=16, text_dim=32, conv_layers=1)
 TINY_GPT = T2SConfig(width=32, heads=2, layers=2, vocab=65, bert_dim=0)
+_BLOCKS = {"resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3]]}
 TINY_VOCODERS = {
-    VocoderKind.BIGVGAN: {"upsample_initial_channel": 64},
-    VocoderKind.HIFIGAN: {"upsample_initial_channel": 32},
+    VocoderKind.BIGVGAN: {"upsample_initial_channel": 64, **_BLOCKS},
+    VocoderKind.HIFIGAN: {"upsample_initial_channel": 32, **_BLOCKS},
 }
 RANK = 4
 
 
-def flow_config(name: str, dit: DitConfig = TINY_DIT) -> FlowConfig:
+def flow_config(name: str, *, full: bool = False) -> FlowConfig:
     row = VERSIONS[name]
     assert row.flow is not None
-    return FlowConfig(synthetic.TINY_SOVITS, dit, row.mel, row.flow)
+    prior, dit = (SovitsConfig(), DitConfig()) if full else (synthetic.TINY_SOVITS, TINY_DIT)
+    return FlowConfig(prior, dit, row.mel, row.flow)
 
 
-def write_flow(path: Path, name: str, *, said: str | None = "", seed: int = synthetic.SEED) -> dict[str, Tensor]:
-    """A whole model; its config names the version (`said`: another, or None for no name)."""
-    config = flow_config(name)
+def write_flow(path: Path, name: str, *, full: bool = False, seed: int = synthetic.SEED) -> dict[str, Tensor]:
+    """A whole model as the official trainer exports it: its config names the version."""
+    config = flow_config(name, full=full)
     weight = _half(_whole(FlowSynthesizer(config), seed))
     sections = config.to_official()
-    if said is not None:
-        sections["model"]["version"] = said or name
+    sections["model"]["version"] = name
     _save(path, {"weight": weight, "config": sections, "info": "2epoch_24iteration"})
     return weight
 
@@ -88,19 +92,16 @@ def write_vocoder(folder: Path, kind: VocoderKind, config: Mapping[str, object] 
     return folder
 
 
-def install(name: str, *, tokens: float = 45.0) -> Path:
+def install(name: str, *, full: bool = False, tokens: float = 45.0) -> Path:
     """A whole model of this version in the user's model directory, called as the version; returns its folder."""
     row = VERSIONS[name]
     assert row.flow is not None
     folder = paths.models_dir() / name
-    ours.save(
-        folder / "gpt.safetensors",
-        toys.speaking(TINY_GPT, tokens),
-        {"version": name, "config": TINY_GPT.to_official()},
-    )
-    write_flow(folder / "sovits.pth", name)
-    synthetic.write_hubert(folder / "hubert")
-    write_vocoder(folder / "vocoder", row.flow.vocoder)
+    gpt = replace(TINY_GPT, vocab=1025) if full else TINY_GPT
+    ours.save(folder / "gpt.safetensors", toys.speaking(gpt, tokens), {"version": name, "config": gpt.to_official()})
+    write_flow(folder / "sovits.pth", name, full=full)
+    synthetic.write_hubert(folder / "hubert", HubertConfig() if full else synthetic.TINY_HUBERT)
+    write_vocoder(folder / "vocoder", row.flow.vocoder, {} if full else None)
     said = {
         "name": name,
         "version": name,

@@ -145,3 +145,12 @@ def test_steps_without_a_flow_are_told(order, heard):
     toys.install()
     speak(order(), "toy", heard)
     assert any("no flow" in event.text for event in heard.of(Warned))
+
+
+@pytest.mark.slow
+@EACH
+def test_official_size(order, heard, name):
+    """A few GB of memory, and some seconds of computing for each second of speech."""
+    synthetic_flow.install(name, full=True)
+    report = speak(order(text="Hello there my friend."), name, heard, steps=1)
+    assert report.seconds > 0
