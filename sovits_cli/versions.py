@@ -89,6 +89,7 @@ class ModelVersion:
         speaker_embedding: whether the style also comes from a speaker encoder.
         periods: how the discriminators fold the waveform.
         flow: what only flow-matching versions have; None for the VITS family.
+        repetition_penalty: how much repeated tokens are held back by default; 1 where they last for several steps.
         noise_scale: how far the decoder's latents may leave their mean when speaking; less is clearer and duller.
         prompted: whether the GPT continues the reference; not where tokens carry no voice.
     """
@@ -107,6 +108,7 @@ class ModelVersion:
     speaker_embedding: bool = False
     periods: tuple[int, ...] = GAN_PERIODS
     flow: FlowTraits | None = None
+    repetition_penalty: float = 1.35
     noise_scale: float = 0.5
     prompted: bool = True
 
@@ -233,6 +235,7 @@ VERSIONS: dict[str, ModelVersion] = {
             content=ContentKind.PHONETIC,
             weights_suffix="_mini",
             official=False,
+            repetition_penalty=1.0,
             noise_scale=0.25,
             prompted=False,
         ),

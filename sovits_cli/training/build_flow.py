@@ -17,7 +17,7 @@ from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.training.build import refuse_other
 
 FLOWS_ONLY = ("lora_rank", "grad_ckpt")
-VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "discriminator", "text_low_lr_rate")
+VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "c_prior", "discriminator", "text_low_lr_rate")
 """Keys of `sovits.train` that mean something for one kind of model only."""
 
 

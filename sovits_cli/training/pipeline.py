@@ -277,7 +277,7 @@ def make_vits(job: Job, engine: Engine) -> Made:
         lambda rule, schedule: SovitsStage(
             model,
             judges,
-            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft),
+            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
             rule=rule,
             schedule=schedule,
             export=job.exporter.sovits,
