@@ -38,6 +38,9 @@ DEFAULT_OUT = Path("out.wav")
     option("inference.temperature"),
     option("inference.repetition_penalty"),
     option("inference.batch_size"),
+    option("inference.steps"),
+    option("inference.guidance"),
+    option("inference.parallel"),
 )
 def infer_command(
     run: Run,

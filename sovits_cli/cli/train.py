@@ -37,6 +37,14 @@ def train_command(
     restart: Annotated[
         bool, typer.Option("--restart", help="begin anew instead of going on from the saved state")
     ] = False,
+    init: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--init",
+            metavar="FILE",
+            help="weights to begin from instead of the base model's: exports, G_….pth, D_….pth; may be repeated",
+        ),
+    ] = None,
 ) -> None:
     """Train a voice on a dataset: the GPT stage, then the SoVITS stage.
 
@@ -48,7 +56,13 @@ def train_command(
     from sovits_cli.training.pipeline import train
 
     report = train(
-        run.settings, dataset=dataset, device=run.device, given=run.given, restart=restart, reporter=run.reporter
+        run.settings,
+        dataset=dataset,
+        device=run.device,
+        given=run.given,
+        restart=restart,
+        reporter=run.reporter,
+        init=init or (),
     )
     weights = [str(one.exported) for one in report.stages.values() if one.exported is not None]
     run.result(report, text=f"trained {report.name}: {', '.join(weights) or report.folder}")

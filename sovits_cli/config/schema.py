@@ -28,6 +28,9 @@ Numbers = Annotated[tuple[int, ...], Field(strict=False)]
 DiscriminatorWidth = Annotated[float, BeforeValidator(lambda value: 0.0 if value == "none" else value)]
 """A share of the official width; `none` is 0."""
 
+LoraRank = Annotated[int, Field(strict=False)]
+"""A whole number, or its digits, as official files write it."""
+
 PrecisionName = Annotated[Precision, Field(strict=False), BeforeValidator(_precision_name)]
 """A Lightning precision; the old short names are taken too."""
 
@@ -215,6 +218,15 @@ class InferenceSettings(Section):
         default=None, ge=0, lt=2**32, description="seed of the sampling; null: another one each time"
     )
     batch_size: int = Field(default=8, ge=1, description="sentences decoded together")
+    steps: int | None = Field(
+        default=None, ge=1, le=1000, description="steps of the flow, v3 and v4 only; null: 32 for v3, 8 for v4"
+    )
+    guidance: float = Field(
+        default=0.0, ge=0, le=10, description="how much the flow is pushed towards the text, v3 and v4 only; 0: not"
+    )
+    parallel: bool = Field(
+        default=False, description="make the parts of a long sentence side by side, v3 and v4 only; faster on a GPU"
+    )
     pause: float = Field(
         default=0.3, ge=0, le=60, description="silence between sentences, in seconds; twice that between paragraphs"
     )
@@ -259,6 +271,12 @@ class SovitsTrainSettings(Section):
         default=1.0, ge=0, le=2, description="width of the discriminators, 1 being the official one; 0: train without"
     )
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
+    lora_rank: LoraRank = Field(
+        default=32, ge=0, le=1024, description="rank of the low-rank tuning of v3 and v4; 0: the whole flow is tuned"
+    )
+    grad_ckpt: bool = Field(
+        default=False, description="compute the flow of v3 and v4 twice instead of keeping it: slower, less memory"
+    )
 
 
 class SovitsDataSettings(Section):

@@ -26,13 +26,17 @@ class GptItem:
 
 @dataclass(frozen=True)
 class SovitsItem:
-    """Content (C, F), spectrogram (bins, F), samples (F * hop,) in [-1, 1], phones (P,) int64."""
+    """Content (C, F), spectrogram (bins, F), samples (F * hop,) in [-1, 1], phones (P,) int64.
+
+    `speaker` is the speaker vector (V,), None for a version without.
+    """
 
     name: str
     ssl: Tensor
     spec: Tensor
     wave: Tensor
     text: Tensor
+    speaker: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class GptBatch:
 class SovitsBatch:
     """Content (B, C, F), spectrogram (B, bins, F), samples (B, 1, T), phones (B, P), all padded with 0.
 
-    F is even and at least one more than the longest item, as in the official trainer.
+    F is even and at least one more than the longest item, as in the official trainer. `speaker` holds the speaker
+    vectors (B, V), None for a version without.
     """
 
     ssl: Tensor
@@ -78,11 +83,14 @@ class SovitsBatch:
     wave_lens: Tensor
     text: Tensor
     text_lens: Tensor
+    speaker: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SovitsBatch:
         """Move the batch to another device."""
         tensors = (self.ssl, self.spec, self.spec_lens, self.wave, self.wave_lens, self.text, self.text_lens)
-        return SovitsBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in tensors))
+        moved = [tensor.to(device, non_blocking=non_blocking) for tensor in tensors]
+        speaker = None if self.speaker is None else self.speaker.to(device, non_blocking=non_blocking)
+        return SovitsBatch(*moved, speaker=speaker)
 
     def __len__(self) -> int:
         return len(self.text)
@@ -113,6 +121,7 @@ def collate_sovits(items: Sequence[SovitsItem]) -> SovitsBatch:
     spec_lens = _lengths([item.spec for item in items])
     wave_lens = _lengths([item.wave for item in items])
     text_lens = _lengths([item.text for item in items])
+    speakers = [item.speaker for item in items if item.speaker is not None]
     frames = FRAMES_PER_TOKEN * (int(spec_lens.max()) // FRAMES_PER_TOKEN + 1)
     return SovitsBatch(
         ssl=_stack([item.ssl for item in items], frames),
@@ -122,6 +131,7 @@ def collate_sovits(items: Sequence[SovitsItem]) -> SovitsBatch:
         wave_lens=wave_lens,
         text=_stack([item.text for item in items], int(text_lens.max())),
         text_lens=text_lens,
+        speaker=torch.stack(speakers) if speakers else None,
     )
 
 

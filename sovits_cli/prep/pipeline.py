@@ -25,6 +25,7 @@ from sovits_cli.prep.journal import JOURNAL_FILE, Journal
 from sovits_cli.prep.models import Models
 from sovits_cli.prep.semantic import SemanticStep
 from sovits_cli.prep.source import SourceStep
+from sovits_cli.prep.speaker import SpeakerStep
 from sovits_cli.prep.step import Clip, Runner, Step
 from sovits_cli.prep.transcript import TranscriptStep
 from sovits_cli.text import lexicon
@@ -116,6 +117,7 @@ def _steps(
         BertStep(experiment, models, source),
         ContentStep(experiment, models, source, reporter),
         SemanticStep(experiment, models, _known(experiment.semantic_file, experiment.read_semantic)),
+        SpeakerStep(experiment, models, source),
     ]
 
 

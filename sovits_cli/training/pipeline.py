@@ -19,16 +19,19 @@ import torch
 from sovits_cli.checkpoints import bundle as bundles
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import Settings
-from sovits_cli.data.collate import collate_gpt, collate_sovits
+from sovits_cli.data.collate import SovitsBatch, collate_gpt, collate_sovits
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, SovitsLimits
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, SettingsError
 from sovits_cli.events import Chose, Event, Note, Reporter, Warned
+from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.terms import Precision, Stage
-from sovits_cli.training import build, material
+from sovits_cli.training import build, build_flow, material
+from sovits_cli.training.build_flow import tell_unused
 from sovits_cli.training.content import train_content
 from sovits_cli.training.engine import Engine, runnable, slow_bf16
 from sovits_cli.training.export import Exporter
+from sovits_cli.training.flow import FlowStage
 from sovits_cli.training.journal import Journal
 from sovits_cli.training.loop import Calendar, Fingerprints, Outcome, Run
 from sovits_cli.training.material import Material
@@ -38,8 +41,9 @@ from sovits_cli.training.stages import Batch, TrainingStage
 from sovits_cli.training.state import STATES, StateFolder
 from sovits_cli.training.stop import StopRequest
 from sovits_cli.training.t2s import DEFAULT_RATES, GptStage
+from sovits_cli.versions import AcousticKind
 
-Made = TypeVar("Made", bound=Batch)
+Batches = TypeVar("Batches", bound=Batch)
 
 MOST_ACCUMULATION = 4
 """Batches per update by default, as in the official trainer …"""
@@ -115,8 +119,12 @@ def train(
     given: Callable[[str], bool],
     restart: bool,
     reporter: Reporter,
+    init: Sequence[Path] = (),
 ) -> TrainReport:
     """Train what the settings ask for, from where the run was left.
+
+    Args:
+        init: weights to begin from in place of the base model's.
 
     Raises:
         KeyboardInterrupt: it was asked to stop; the state is saved.
@@ -126,6 +134,7 @@ def train(
     if settings.train.stage == Stage.CONTENT.value:
         return _train_content(settings, dataset, name, reporter)
     base, base_name = _base(settings, experiment, reporter)
+    base = bundles.begun_from(base, init)
     folder = settings.train.out / name
     reporter.emit(Chose("run", str(folder), "named by --name" if settings.train.exp_name else "named after the folder"))
     said = settings.model_dump(mode="json")
@@ -204,17 +213,16 @@ def train_sovits(job: Job) -> Outcome:
     engine = _engine(job, own.precision or settings.train.precision, asked=asked)
     seed = settings.train.seed if own.seed is None else own.seed
     _seed(seed)
-    built = build.acoustic(job.base, settings, job.reporter)
-    model = engine.place(built.model)
-    judges = None if built.judges is None else engine.place(built.judges)
-    config = model.config
-    shortest_s = (config.segment_frames + 1) * config.hop_length / config.sampling_rate
+    tell_unused(job.base, job.given, job.reporter)
+    made = ACOUSTICS[job.base.version.acoustic](job, engine)
+    config = made.config
     clips = SovitsDataset(
         job.experiment,
         job.base.version.symbols,
         config.spec,
         content_channels=config.content_channels,
-        limits=SovitsLimits(min_sec=max(settings.data.min_sec, shortest_s), max_sec=settings.data.max_sec),
+        speaker_channels=config.speaker_channels,
+        limits=SovitsLimits(min_sec=max(settings.data.min_sec, made.shortest_s), max_sec=settings.data.max_sec),
     )
     material.tell(Stage.SOVITS, clips, job.folder, job.reporter)
     found = _material(job, clips, collate_sovits, own.batch_size or settings.train.batch_size, seed)
@@ -227,22 +235,73 @@ def train_sovits(job: Job) -> Outcome:
         save_every_epochs=own.save_every_epoch,
     )
     updates = _updates(calendar, found.batches_per_epoch)
-    stage = SovitsStage(
-        model,
-        judges,
-        weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
-        rule=AdamWRule(betas=own.betas, eps=own.eps, text_rate_scale=own.text_low_lr_rate),
-        schedule=Schedule(
-            peak=own.learning_rate,
-            initial=own.learning_rate * SOVITS_WARM_UP_FROM,
-            final=own.lr_end or 0.0,
-            warmup_steps=own.warmup_steps,
-            decay_steps=0 if own.lr_end is None else own.decay_steps or updates,
-            epoch_decay=own.lr_decay,
-        ),
-        export=job.exporter.sovits,
+    schedule = Schedule(
+        peak=own.learning_rate,
+        initial=own.learning_rate * SOVITS_WARM_UP_FROM,
+        final=own.lr_end or 0.0,
+        warmup_steps=own.warmup_steps,
+        decay_steps=0 if own.lr_end is None else own.decay_steps or updates,
+        epoch_decay=own.lr_decay,
     )
-    return _run(job, stage, engine, calendar, found, {**config.to_official(), "discriminator": own.discriminator})
+    rule = AdamWRule(betas=own.betas, eps=own.eps, text_rate_scale=own.text_low_lr_rate)
+    return _run(job, made.stage(rule, schedule), engine, calendar, found, made.described)
+
+
+@dataclass(frozen=True)
+class Made:
+    """The networks of the SoVITS stage.
+
+    Args:
+        config: of the encoders, and of what a batch holds.
+        shortest_s: seconds of the shortest clip that can be trained on.
+        stage: makes the stage.
+        described: what must be the same for a saved state to go on.
+    """
+
+    config: SovitsConfig
+    shortest_s: float
+    stage: Callable[[AdamWRule, Schedule], TrainingStage[SovitsBatch]]
+    described: Mapping[str, Any]
+
+
+def make_vits(job: Job, engine: Engine) -> Made:
+    """Networks that make samples, with discriminators."""
+    own = job.settings.sovits.train
+    built = build.acoustic(job.base, job.settings, job.reporter)
+    model = engine.place(built.model)
+    judges = None if built.judges is None else engine.place(built.judges)
+    config = model.config
+    return Made(
+        config,
+        (config.segment_frames + 1) * config.hop_length / config.sampling_rate,
+        lambda rule, schedule: SovitsStage(
+            model,
+            judges,
+            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
+            rule=rule,
+            schedule=schedule,
+            export=job.exporter.sovits,
+        ),
+        {**config.to_official(), "discriminator": own.discriminator},
+    )
+
+
+def make_flow(job: Job, engine: Engine) -> Made:
+    """A network that makes mel spectrograms along a flow."""
+    model = engine.place(build_flow.flow(job.base, job.settings, job.reporter))
+    return Made(
+        model.config,
+        0.0,
+        lambda rule, schedule: FlowStage(model, rule=rule, schedule=schedule, export=job.exporter.flow),
+        {**model.flow_config.to_official(), "lora_rank": job.settings.sovits.train.lora_rank},
+    )
+
+
+ACOUSTICS: dict[AcousticKind, Callable[[Job, Engine], Made]] = {
+    AcousticKind.VITS: make_vits,
+    AcousticKind.FLOW: make_flow,
+}
+"""The table of networks, by the trait that versions name."""
 
 
 def _train_content(settings: Settings, recordings: Path, name: str, reporter: Reporter) -> TrainReport:
@@ -289,10 +348,10 @@ def _stages(settings: Settings) -> Sequence[Stage]:
 
 def _run(
     job: Job,
-    stage: TrainingStage[Made],
+    stage: TrainingStage[Batches],
     engine: Engine,
     calendar: Calendar,
-    found: Material[Made],
+    found: Material[Batches],
     described: Mapping[str, Any],
 ) -> Outcome:
     """One stage through the calendar."""
@@ -322,8 +381,8 @@ def _run(
 
 
 def _material(
-    job: Job, clips: Any, collate: Callable[[Sequence[Any]], Made], batch_size: int, seed: int
-) -> Material[Made]:
+    job: Job, clips: Any, collate: Callable[[Sequence[Any]], Batches], batch_size: int, seed: int
+) -> Material[Batches]:
     return material.prepare(
         clips,
         collate,

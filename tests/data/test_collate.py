@@ -9,10 +9,9 @@ def gpt_item(phones, codes, bert=None):
     return GptItem("x", torch.arange(1, phones + 1), torch.arange(codes), bert)
 
 
-def sovits_item(frames, phones, hop=640):
-    return SovitsItem(
-        "x", torch.ones(3, frames), torch.ones(5, frames), torch.ones(frames * hop), torch.arange(1, phones + 1)
-    )
+def sovits_item(frames, phones, hop=640, speaker=None):
+    content, spec, wave = torch.ones(3, frames), torch.ones(5, frames), torch.ones(frames * hop)
+    return SovitsItem("x", content, spec, wave, torch.arange(1, phones + 1), speaker)
 
 
 def test_gpt_batch():
@@ -44,8 +43,15 @@ def test_sovits_batch_is_even_and_one_longer():
 
 
 def test_moving_keeps_every_field():
-    for batch in (collate_gpt([gpt_item(2, 5)]), collate_sovits([sovits_item(4, 2)])):
+    for batch in (collate_gpt([gpt_item(2, 5)]), collate_sovits([sovits_item(4, 2, speaker=torch.ones(2))])):
         moved = batch.to("meta")
         for field, value in vars(batch).items():
             assert getattr(moved, field).shape == value.shape
             assert getattr(moved, field).device.type == "meta"
+
+
+def test_speaker_vectors_are_stacked():
+    batch = collate_sovits([sovits_item(4, 2, speaker=torch.ones(2)), sovits_item(6, 2, speaker=torch.zeros(2))])
+    assert batch.speaker.tolist() == [[1, 1], [0, 0]]
+    assert collate_sovits([sovits_item(4, 2)]).speaker is None
+    assert collate_sovits([sovits_item(4, 2)]).to("meta").speaker is None

@@ -11,6 +11,7 @@ from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import ModelError, ResourceError
 from sovits_cli.events import Chose, Progress, Skipped, Warned
 from sovits_cli.inference import engine, longform
+from sovits_cli.inference.acoustic import Timbre
 from sovits_cli.inference.longform import infer
 from sovits_cli.inference.order import Asked, check
 from sovits_cli.models.t2s.decode import T2SResult
@@ -51,8 +52,8 @@ def fake(monkeypatch):
         def __init__(self, bundle, device, **options):
             super().__init__()
 
-        def style(self, reference):
-            return torch.zeros(1)
+        def timbre(self, reference, prompt):
+            return Timbre(torch.zeros(1))
 
         def spoken(self, text, lang):
             return longform_spoken(text)
