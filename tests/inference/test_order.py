@@ -117,8 +117,9 @@ def test_an_official_cut(asked):
 
 def test_what_is_lost_is_told(asked, tmp_path):
     assert check(replace(asked, text=None, say="你好 Привет"), "zh").notes == (
-        "6 characters cannot be read and are left out: П (cyrillic capital letter pe) at 4, р (cyrillic small letter er)"
-        " at 5, и (cyrillic small letter i) at 6, в (cyrillic small letter ve) at 7, е (cyrillic small letter ie) at 8"
+        "6 characters cannot be read and are left out: П (cyrillic capital letter pe) at 4,"
+        " р (cyrillic small letter er) at 5,"
+        " и (cyrillic small letter i) at 6, в (cyrillic small letter ve) at 7, е (cyrillic small letter ie) at 8"
         " and 1 others",
     )
     path = tmp_path / "gbk.txt"
