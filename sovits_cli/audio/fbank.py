@@ -34,7 +34,8 @@ def fbank(wave: Tensor) -> Tensor:
     before = torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
     frames = (frames - PRE_EMPHASIS * before) * _povey_window(wave.device)
     power = torch.fft.rfft(frames, N_FFT).abs().square()
-    return (power[:, :-1] @ _filters(wave.device)).clamp(min=FLOOR).log()
+    banks: Tensor = (power[:, :-1] @ _filters(wave.device)).clamp(min=FLOOR)
+    return banks.log()
 
 
 def _povey_window(device: torch.device) -> Tensor:

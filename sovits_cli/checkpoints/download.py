@@ -7,6 +7,7 @@ No token is sent. Knows nothing of models.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -94,12 +95,11 @@ def _said(remote: Remote) -> HfFileMetadata:
 
 def _transfer(remote: Remote, said: HfFileMetadata, partial: Path, heard: Heard | None) -> None:
     """Fetch what is missing of the file."""
-    from huggingface_hub import logging
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers, disable_progress_bars
+    from huggingface_hub.utils import build_hf_headers, disable_progress_bars  # type: ignore[attr-defined]
 
     disable_progress_bars()
-    logging.set_verbosity_error()  # what fails is told by us
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is told by us
     here = partial.stat().st_size if partial.is_file() else 0
     if said.size is not None and here > said.size:
         here = 0

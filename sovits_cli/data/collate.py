@@ -6,7 +6,7 @@ Legend: B batch, T audio samples, F spectrogram frames, S semantic tokens, P pho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -88,9 +88,10 @@ class SovitsBatch:
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SovitsBatch:
         """Move the batch to another device."""
         tensors = (self.ssl, self.spec, self.spec_lens, self.wave, self.wave_lens, self.text, self.text_lens)
-        moved = [tensor.to(device, non_blocking=non_blocking) for tensor in tensors]
         speaker = None if self.speaker is None else self.speaker.to(device, non_blocking=non_blocking)
-        return SovitsBatch(*moved, speaker=speaker)
+        return replace(
+            SovitsBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in tensors)), speaker=speaker
+        )
 
     def __len__(self) -> int:
         return len(self.text)

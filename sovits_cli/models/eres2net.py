@@ -96,7 +96,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform (B, C, M, F)."""
-        groups = _clipped(self.bn1(self.conv1(x))).split(self.width, dim=1)
+        groups = torch.split(_clipped(self.bn1(self.conv1(x))), self.width, dim=1)
         last, made = groups[0], []
         for index, (conv, norm) in enumerate(zip(self.convs, self.bns, strict=True)):
             if index and self.fuse_models is not None:

