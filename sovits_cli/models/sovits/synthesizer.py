@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sovits_cli.errors import ModelError
+from sovits_cli.models.layers.blockwise import recomputed
 from sovits_cli.models.layers.masks import keep_mask
 from sovits_cli.models.layers.weight_norm import fold_weight_norm
 from sovits_cli.models.sovits.config import SovitsConfig
@@ -70,6 +72,8 @@ class StreamPiece:
 class Synthesizer(nn.Module):
     """The acoustic model.
 
+    With `checkpointing` training computes each part again in the backward pass: more time, less memory.
+
     Args:
         config: dimensions.
         posterior: build the posterior encoder too, which training needs and exported weights lack.
@@ -78,6 +82,7 @@ class Synthesizer(nn.Module):
     def __init__(self, config: SovitsConfig, *, posterior: bool = True) -> None:
         super().__init__()
         self.config = config
+        self.checkpointing = False
         self.enc_p = PriorEncoder(config)
         self.dec: nn.Module = DECODERS[config.decoder](config)
         self.enc_q = PosteriorEncoder(config) if posterior else None
@@ -204,16 +209,16 @@ class Synthesizer(nn.Module):
         ge = self.ref_enc(spec[:, : self.config.style_bins] * places, keep)
 
         quantized = self.quantizer.decode(self.extract_latent(ssl)[:, 0])
-        prior = self.enc_p.prior(self.enc_p(_per_frame(quantized), keep, text, text_keep, ge), keep)
+        prior = self.enc_p.prior(self._run(self.enc_p, _per_frame(quantized), keep, text, text_keep, ge), keep)
         # the style encoder learns from the prior and the decoder only
-        posterior = self.enc_q(spec, keep, ge.detach())
+        posterior = self._run(self.enc_q, spec, keep, ge.detach())
         z = posterior.sample(torch.randn_like(posterior.mean) if noise is None else noise) * places
-        z_p = self.flow(z, places, ge)
+        z_p = self._run(self.flow, z, places, ge)
 
         frames = self.config.segment_frames
         ids_slice = draw_slices(spec_lens, frames) if ids_slice is None else ids_slice
         return SovitsOutput(
-            wave=self.dec(slices(z, ids_slice, frames), ge),
+            wave=self._run(self.dec, slices(z, ids_slice, frames), ge),
             ids_slice=ids_slice,
             keep=keep,
             z=z,
@@ -236,6 +241,9 @@ class Synthesizer(nn.Module):
         fold_weight_norm(self)
         if isinstance(self.dec, Decoder):
             self.dec = self.dec.for_inference()
+
+    def _run(self, part: nn.Module, *inputs: Tensor) -> Any:
+        return recomputed(part, *inputs) if self.checkpointing and torch.is_grad_enabled() else part(*inputs)
 
     def _style_of(self, spec: Tensor) -> Tensor:
         bins = self.config.style_bins
