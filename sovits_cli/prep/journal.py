@@ -7,12 +7,13 @@ dataset are written, the result itself.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sovits_cli.files import atomic, write_error
 
@@ -34,15 +35,22 @@ class Journal:
         ResourceError: the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
         self._path = path
         self._entries: dict[tuple[str, str], Entry] = {}
+        self._writes = writes
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if writes:
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._read()
-            self._handle = path.open("ab", buffering=0)
+            self._handle: BinaryIO = path.open("ab", buffering=0) if writes else io.BytesIO()
         except OSError as error:
             raise write_error(path, error) from error
+
+    @classmethod
+    def read_only(cls, path: Path) -> Journal:
+        """What is done, for looking at: what is added to it is not kept."""
+        return cls(path, writes=False)
 
     def __enter__(self) -> Journal:
         return self
@@ -93,7 +101,7 @@ class Journal:
         whole = written.rfind(b"\n") + 1
         for line in written[:whole].splitlines():
             self._take(line)
-        if whole < len(written):
+        if whole < len(written) and self._writes:
             with self._path.open("r+b") as handle:
                 handle.truncate(whole)
 

@@ -68,9 +68,7 @@ def test_long_sequences_are_attended_in_blocks(monkeypatch):
         monkeypatch.setattr(attention_module, "by_blocks", partial(by_blocks, size=size))
         attention.zero_grad()
         kept.append([])
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda one: kept[-1].append(one.numel()) or one, lambda one: one
-        ):
+        with torch.autograd.graph.saved_tensors_hooks(lambda one: kept[-1].append(one.numel()) or one, lambda one: one):
             out = attention(x, keep)
         out.square().sum().backward()
         found.append([out, *(parameter.grad.clone() for parameter in attention.parameters())])

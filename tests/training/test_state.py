@@ -27,7 +27,7 @@ def state(step: int) -> TrainingState:
         modules={"net": {"weight": torch.arange(3.0)}},
         optimizers={"net": {"state": {0: {"step": torch.tensor(4.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}},
         scaler={"scale": 1024.0},
-        rng=capture_rng(),
+        rng=[capture_rng()],
     )
 
 
@@ -59,7 +59,7 @@ def test_random_generators_go_on_where_they_were(folder: StateFolder) -> None:
     draw()
     found = folder.newest(Events())
     assert found is not None
-    restore_rng(found.rng)
+    restore_rng(found.rng[0])
     assert draw() == wanted
 
 

@@ -36,10 +36,10 @@ class RelativeEncoder(nn.Module):
         """Encode (B, C, F); `keep` is (B, F) bool. Places not kept come out as zero."""
         places = keep[:, None].to(x.dtype)
         x = x * places
-        for attend, norm_1, feed, norm_2 in zip(
+        for heed, norm_1, feed, norm_2 in zip(
             self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True
         ):
-            x = norm_1(x + self.drop(attend(x, keep)))
+            x = norm_1(x + self.drop(heed(x, keep)))
             x = norm_2(x + self.drop(feed(x, places)))
         return x * places
 

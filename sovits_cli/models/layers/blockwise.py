@@ -105,7 +105,7 @@ class _Dropped(torch.autograd.Function):
     """Attention with dropout that remembers its inputs and a seed, and neither scores nor weights."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         query: Tensor,
         key: Tensor,
@@ -128,7 +128,7 @@ class _Dropped(torch.autograd.Function):
         return out.div_(_kept(dropout))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, keep = ctx.saved_tensors
         causal, dropout, scale, seed = ctx.rest
         draw = torch.Generator().manual_seed(seed)

@@ -180,14 +180,14 @@ class _ReluDropout(torch.autograd.Function):
     """ReLU and dropout in one, remembering only the result: where it is zero, nothing flows back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dropout: float) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, dropout: float) -> Tensor:
         out = F.dropout(F.relu(x), dropout)
         ctx.save_for_backward(out)
         ctx.dropout = dropout
         return out
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (out,) = ctx.saved_tensors
         return (gradient * (out > 0)).div_(1 - ctx.dropout), None
 

@@ -76,12 +76,12 @@ class Text2Semantic(nn.Module):
         targets = torch.cat([one[: row.audio + 1] for one, row in zip(padded, rows, strict=True)])
         blocks = [
             recomputed(self._judge, seen, wanted)
-            for seen, wanted in zip(hidden.split(LOGITS_BLOCK), targets.split(LOGITS_BLOCK), strict=True)
+            for seen, wanted in zip(torch.split(hidden, LOGITS_BLOCK), torch.split(targets, LOGITS_BLOCK), strict=True)
         ]
         logps = torch.cat([block[0] for block in blocks])
         return T2SLoss(
             loss=-logps.sum(),
-            row_logps=torch.stack([row.sum() for row in logps.split([row.audio + 1 for row in rows])]),
+            row_logps=torch.stack([row.sum() for row in torch.split(logps, [row.audio + 1 for row in rows])]),
             top3_accuracy=share_of_tokens(torch.cat([block[1] for block in blocks]), targets, self.config.eos),
             alignment=self._alignment(steps, rows) if align else None,
         )
