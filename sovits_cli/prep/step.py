@@ -42,7 +42,7 @@ class Clip:
     digest: str = ""
     seconds: float = 0.0
     text: TextRow | None = None
-    codes: tuple[int, ...] = ()
+    codes: Sequence[int] = ()
     keys: dict[str, str] = field(default_factory=dict)
     worked: bool = False
 

@@ -1,7 +1,8 @@
 """What a training step costs in memory and time, found by a few short steps of the very networks, and what fits.
 
 Nothing on the training path grows with the square of a length, so a step costs a fixed amount, so much for every clip
-and so much for every place (token or frame); short steps show all three. The networks are left as they were.
+so much for every place (token or frame) and for those of the longest clip; short steps show all four. The networks
+are left as they were.
 
 Legend: B batch.
 """
@@ -38,8 +39,11 @@ Item = TypeVar("Item", bound=Batch)
 PHONES_PER_S = 12
 """Of the made-up clips that are tried: quick speech."""
 
-TRIALS = ((1, 2.0), (1, 6.0), (3, 2.0))
-"""Clips and seconds of the steps that are tried, after one that fills the optimisers."""
+TRIALS = ((1, 6.0), (1, 12.0), (2, 6.0), (2, 12.0))
+"""Clips and seconds of the steps that are tried: longer than a block of attention."""
+
+FIRST = (1, 2.0)
+"""Of a step before them, which fills the optimisers."""
 
 SPARE = 0.9
 """Share of the free memory that a plan fills."""
@@ -54,19 +58,23 @@ SIZES = (1, 2, 4, 8, 16, 32)
 
 @dataclass(frozen=True)
 class Cost:
-    """Bytes and seconds of a step: fixed, for each clip, for each place. `step_s` is what the optimisers take."""
+    """Bytes and seconds of a step: fixed, for each clip, for each place, for each of the longest clip.
 
-    bytes: tuple[float, float, float]
-    seconds: tuple[float, float, float]
+    `step_bytes` and `step_s` are what the optimisers take, whatever the batch.
+    """
+
+    bytes: np.ndarray
+    seconds: np.ndarray
+    step_bytes: float
     step_s: float
 
-    def memory(self, clips: int, places: float) -> float:
+    def memory(self, clips: int, places: int) -> float:
         """Peak bytes of a step."""
-        return _linear(self.bytes, clips, places)
+        return max(float(self.bytes @ _terms(clips, places)), self.step_bytes)
 
-    def time_s(self, clips: int, places: float) -> float:
+    def time_s(self, clips: int, places: int) -> float:
         """Seconds of a step."""
-        return max(_linear(self.seconds, clips, places), 0.0)
+        return max(float(self.seconds @ _terms(clips, places)), 0.0)
 
 
 class Prober(Generic[Item]):
@@ -105,22 +113,27 @@ class Prober(Generic[Item]):
         with torch.random.fork_rng(devices):
             stage = self._stage()
             stage.train()
-            self._step(stage, *TRIALS[0])
+            self._step(stage, *FIRST)
             trials = [self._step(stage, *trial) for trial in TRIALS]
             for player in stage.players:
                 player.optimizer.zero_grad(set_to_none=True)
         gc.collect()
         self._engine.free_cache()
-        rows = np.array([[1.0, clips, self.places(clips, seconds)] for clips, seconds in TRIALS])
-        peaks, times_s, steps_s = np.array(trials).T
-        return Cost(_solved(rows, peaks), _solved(rows, times_s), float(np.median(steps_s)))
+        rows = np.array([_terms(clips, self.places(clips, seconds)) for clips, seconds in TRIALS])
+        peaks, step_peaks, times_s, steps_s = np.array(trials).T
+        return Cost(
+            bytes=np.linalg.solve(rows, peaks),
+            seconds=np.linalg.solve(rows, times_s),
+            step_bytes=float(step_peaks.max()),
+            step_s=float(np.median(steps_s)),
+        )
 
     def places(self, clips: int, seconds: float) -> int:
         """Of such a batch."""
         return self._batch(1, seconds).places * clips
 
-    def _step(self, stage: TrainingStage[Item], clips: int, seconds: float) -> tuple[float, float, float]:
-        """Peak bytes and seconds of one step, and how many of these the optimisers take."""
+    def _step(self, stage: TrainingStage[Item], clips: int, seconds: float) -> tuple[float, float, float, float]:
+        """Peak bytes of the gradients and of the optimisers, seconds of the step and of the optimisers."""
         batch = self._batch(clips, seconds).to(self._engine.device)
         for player in stage.players:
             player.set_rate(0, 0)
@@ -133,38 +146,43 @@ class Prober(Generic[Item]):
             for index, player in enumerate(stage.players):
                 self._engine.backward(losses.totals[player.name], player.parameters, keep_graph=index < last)
             del losses
-            computed = time.perf_counter()
+            computed, gradients_bytes = time.perf_counter(), watch.lap()
             for player in stage.players:
                 self._engine.clip(player.module, player.optimizer, 1.0)
                 self._engine.step(player.optimizer)
             self._engine.finish_step()
             ended = time.perf_counter()
-        return watch.peak_bytes, ended - began, ended - computed
+            return gradients_bytes, watch.lap(), ended - began, ended - computed
 
 
 class Watch:
     """Peak memory of what happens inside: by the allocator of a GPU, elsewhere by counting the tensors that live."""
 
     def __init__(self, device: torch.device, held_bytes: int) -> None:
-        self._device, self._held = device, held_bytes
+        self._gpu = device if device.type == "cuda" else None
+        self._held = held_bytes
         self._counting = _Living()
-        self.peak_bytes = 0
 
     def __enter__(self) -> Watch:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-            torch.cuda.reset_peak_memory_stats(self._device)
-        else:
+        if self._gpu is None:
             self._counting.__enter__()  # type: ignore[no-untyped-call]
+        else:
+            self.lap()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-            self.peak_bytes = torch.cuda.max_memory_allocated(self._device)
-        else:
+        if self._gpu is None:
             self._counting.__exit__(*error)  # type: ignore[no-untyped-call]
-            self.peak_bytes = self._held + self._counting.peak
+
+    def lap(self) -> int:
+        """Peak bytes since the last call."""
+        if self._gpu is None:
+            peak, self._counting.peak = self._counting.peak, self._counting.now
+            return self._held + peak
+        torch.cuda.synchronize(self._gpu)
+        peak = torch.cuda.max_memory_allocated(self._gpu)
+        torch.cuda.reset_peak_memory_stats(self._gpu)
+        return peak
 
 
 class _Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -329,10 +347,6 @@ def _place(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
-def _solved(rows: np.ndarray, values: np.ndarray) -> tuple[float, float, float]:
-    fixed, per_clip, per_place = np.linalg.solve(rows, values).tolist()
-    return fixed, per_clip, per_place
-
-
-def _linear(parts: tuple[float, float, float], clips: int, places: float) -> float:
-    return parts[0] + parts[1] * clips + parts[2] * places
+def _terms(clips: int, places: int) -> np.ndarray:
+    """What a cost depends on; clips of one batch are about equally long."""
+    return np.array([1.0, clips, places, places / clips])
