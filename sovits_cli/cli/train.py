@@ -80,6 +80,8 @@ def train_command(
     report = train(
         run.settings, dataset=dataset, device=run.device, given=run.given, restart=restart, reporter=reporter
     )
+    if report is None:
+        return
     weights = [str(one.exported) for one in report.stages.values() if one.exported is not None]
     run.result(report, text=f"trained {report.name}: {', '.join(weights) or report.folder}")
 

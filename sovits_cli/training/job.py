@@ -65,10 +65,10 @@ class Job:
     folder: Path
     device: torch.device
     exporter: Exporter
-    restart: bool
     stop: StopRequest
     reporter: Reporter
     ranks: Ranks = ALONE
+    restart: bool = False
     budget_bytes: int | None = None
     writes: bool = True
     said: list[Event] = field(default_factory=list)

@@ -120,6 +120,7 @@ def make_gpt(job: Job) -> Prepared[Any]:
     model.h.checkpointing = settings.train.checkpointing
     prober = Prober(lambda: stage_of(STILL), engine, partial(gpt_batch, model.config))
     size = batch_size(settings.train.batch_size, prober, clips.lengths_s, job.budget_bytes, job.reporter)
+    size = min(job.ranks.gather(size))
     found = batches(job, clips, collate, size, settings.train.batch_seconds, settings.train.seed)
     calendar = calendar_of(
         settings,
@@ -176,6 +177,7 @@ def make_sovits(job: Job) -> Prepared[Any]:
     prober = Prober(lambda: stage_of(STILL), engine, partial(sovits_batch, config))
     wanted = own.batch_size or settings.train.batch_size
     size = batch_size(wanted, prober, clips.lengths_s, job.budget_bytes, job.reporter)
+    size = min(job.ranks.gather(size))
     found = batches(job, clips, collate_sovits, size, own.batch_seconds or settings.train.batch_seconds, seed)
     calendar = calendar_of(
         settings,

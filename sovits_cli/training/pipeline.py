@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from sovits_cli.training.journal import Journal
 from sovits_cli.training.loop import Fingerprints, Outcome, Run, Save
 from sovits_cli.training.making import Prepared, make_gpt, make_sovits
 from sovits_cli.training.planner import StagePlan, plan_stage
+from sovits_cli.training.ranks import Ranks
 from sovits_cli.training.state import STATES, StateFolder
 from sovits_cli.training.stop import StopRequest
 
@@ -58,8 +59,8 @@ def train(
     given: Callable[[str], bool],
     restart: bool,
     reporter: Reporter,
-) -> TrainReport:
-    """Train what the settings ask for, from where the run was left.
+) -> TrainReport | None:
+    """Train what the settings ask for, from where the run was left. None in a process that speaks for no one.
 
     Raises:
         KeyboardInterrupt: it was asked to stop; the state is saved.
@@ -72,6 +73,8 @@ def train(
             outcomes[stage.value] = _run(job, STAGES[stage](job))
             if job.stop.wanted:
                 raise KeyboardInterrupt
+    if not job.ranks.first:
+        return None
     finished = all(outcome.finished for outcome in outcomes.values())
     return TrainReport(job.name, job.folder, finished, outcomes)
 
@@ -119,6 +122,22 @@ def _job(
     writes: bool = True,
 ) -> Iterator[Job]:
     """Everything the stages share; a stop is heard from here on."""
+    with ranks.joined(torch.device(device)) as together:
+        heard = reporter if together.first else Silent()
+        with StopRequest(heard) as stop:
+            job = _new_job(settings, dataset, given, heard, together, stop)
+            yield replace(job, restart=restart, budget_bytes=budget_bytes, writes=writes and together.first)
+
+
+def _new_job(
+    settings: Settings,
+    dataset: Path,
+    given: Callable[[str], bool],
+    reporter: Reporter,
+    together: Ranks,
+    stop: StopRequest,
+) -> Job:
+    """Choose dataset, base model and run; each choice is said."""
     experiment = Experiment(dataset)
     name = settings.train.exp_name or _name_of(dataset)
     base, base_name = _base(settings, experiment, reporter)
@@ -129,23 +148,19 @@ def _job(
         "gpt": {"data": said["data"], "optimizer": said["optimizer"], "train": {**said["train"], "exp_name": name}},
         "sovits": {"train": said["sovits"]["train"]},
     }
-    with StopRequest(reporter) as stop, ranks.joined(torch.device(device)) as together:
-        yield Job(
-            settings=settings,
-            given=given,
-            experiment=experiment,
-            base=base,
-            name=name,
-            folder=folder,
-            device=together.place,
-            exporter=Exporter(name, base.version, base_name, config, settings.train.keep_weights),
-            restart=restart,
-            stop=stop,
-            reporter=reporter if together.first else Silent(),
-            ranks=together,
-            budget_bytes=budget_bytes,
-            writes=writes and together.first,
-        )
+    return Job(
+        settings=settings,
+        given=given,
+        experiment=experiment,
+        base=base,
+        name=name,
+        folder=folder,
+        device=together.place,
+        exporter=Exporter(name, base.version, base_name, config, settings.train.keep_weights),
+        stop=stop,
+        reporter=reporter,
+        ranks=together,
+    )
 
 
 def _train_content(settings: Settings, recordings: Path, name: str, reporter: Reporter) -> TrainReport:

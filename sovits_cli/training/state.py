@@ -164,6 +164,8 @@ class StateFolder:
             raise ModelError(f"{path}: not a readable training state ({_first_line(error)})") from error
         if not isinstance(content, dict) or content.get("stage") != self._stage.value:
             raise ModelError(f"{path}: not a complete training state of the {self._stage.value} stage")
+        if isinstance(content.get("rng"), dict):  # before several processes could train
+            content["rng"] = [content["rng"]]
         try:
             return TrainingState(**{**content, "position": Position(**content["position"])})
         except (KeyError, TypeError) as error:

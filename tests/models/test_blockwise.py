@@ -52,6 +52,12 @@ def test_equals_attention_in_one_piece(monkeypatch, rule, drop):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
 
 
+def test_nobody_asks():
+    _, key, value = inputs()
+    for dropout in (0.0, 0.1):
+        assert attend(torch.zeros(2, 3, 0, 8), key, value, causal=True, dropout=dropout).shape == (2, 3, 0, 8)
+
+
 def test_dropout_drops_its_share_and_keeps_the_mean():
     torch.manual_seed(1)
     query, key = torch.zeros(1, 1, 200, 4), torch.zeros(1, 1, 500, 4)

@@ -63,7 +63,7 @@ def run(
     dataset: Path, runs: Path, *sets: str, stage: str = "gpt", restart: bool = False, reporter: Events | None = None
 ) -> TrainReport:
     resolved = layers.load(sets=[*QUICK, f"train.stage={stage}", f"train.out={runs}", "train.exp_name=v", *sets])
-    return train(
+    report = train(
         resolved.settings,
         dataset=dataset,
         device="cpu",
@@ -71,6 +71,8 @@ def run(
         restart=restart,
         reporter=reporter or Events(),
     )
+    assert report is not None
+    return report
 
 
 def weights(runs: Path, stage: str = "gpt") -> Tensors:

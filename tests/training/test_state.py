@@ -63,6 +63,18 @@ def test_random_generators_go_on_where_they_were(folder: StateFolder) -> None:
     assert draw() == wanted
 
 
+def test_a_state_from_before_several_processes_is_read(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path, Stage.GPT)
+    path = folder.save(state(3))
+    content = torch.load(path, weights_only=True)
+    del content["position"]["most_places"], content["position"]["best_step"]
+    torch.save({**content, "rng": content["rng"][0]}, path)
+    found = folder.newest(Events())
+    assert found is not None
+    assert len(found.rng) == 1
+    assert found.rng[0]["python"][0] == 3
+
+
 def test_only_the_last_two_stay(tmp_path: Path, folder: StateFolder) -> None:
     (tmp_path / "gpt-notes.pt").write_bytes(b"the user's own")
     for step in (9, 10, 11):

@@ -46,6 +46,8 @@ def attend(
         (B, H, Q, D).
     """
     assert keep is None or not causal
+    if not query.shape[-2]:
+        return query
     if query.device.type == "cpu" and round(dropout * _LEVELS):
         scale = query.shape[-1] ** -0.5 if scale is None else scale
         seed = int(torch.randint(2**62, ()))
