@@ -36,6 +36,7 @@ class ModelVersion:
         content: kind of the content encoder.
         header: first two bytes of an exported SoVITS file ("PK": a plain torch file).
         weights_suffix: end of the official export folders (`SoVITS_weights_v2`).
+        repetition_penalty: how much repeated tokens are held back by default; 1 where they last for several steps.
         noise_scale: how far the decoder's latents may leave their mean when speaking; less is clearer and duller.
         prompted: whether the GPT continues the reference; not where tokens carry no voice.
     """
@@ -48,6 +49,7 @@ class ModelVersion:
     content: ContentKind
     header: bytes
     weights_suffix: str
+    repetition_penalty: float = 1.35
     noise_scale: float = 0.5
     prompted: bool = True
 
@@ -74,6 +76,7 @@ VERSIONS: dict[str, ModelVersion] = {
             content=ContentKind.PHONETIC,
             header=b"PK",
             weights_suffix="_mini",
+            repetition_penalty=1.0,
             noise_scale=0.25,
             prompted=False,
         ),

@@ -29,7 +29,7 @@ def test_is_small_enough_for_the_wheel():
 @pytest.mark.xfail(strict=True, reason="the first weights are not trained to the end yet: README, 'The bundled model'")
 @pytest.mark.parametrize("voice", ["slt", "rms"])
 def test_is_mostly_understood(voice, empty_folder):
-    """Sentences not in training, a few of them; `tests/tools/intelligibility.py` hears all."""
+    """Sentences not in training, a few of them; `tests/benchmarks/mini.py` hears all."""
     pairs = []
     for sentence in SENTENCES[:12:2]:
         speak("--ref", f"builtin:{voice}", "--say", sentence, "-o", "out.wav")

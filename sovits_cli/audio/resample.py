@@ -6,6 +6,8 @@ Knows nothing of files.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,15 +55,32 @@ def soxr_resample(wave: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 def sinc_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
-    """Resample (..., T) to (..., ceil(T * to / from)) with a Hann-windowed sinc.
+    """Resample (..., T) to (..., ceil(T * to / from)) with a Hann-windowed sinc: torchaudio's, with its defaults.
 
-    The same numbers as torchaudio.functional.resample with its defaults (width 6, roll-off 0.99), which the official
-    program uses for references; made here so that no compiled torchaudio is needed.
+    The official program uses it for references. Where torchaudio does not load (its Linux package wants a CUDA torch),
+    the same filter is made here and gives the same numbers.
     """
-    from torch.nn import functional
-
     if from_hz == to_hz:
         return wave
+    resample = torchaudio_resample() or _own_sinc_resample
+    return resample(wave, from_hz, to_hz)
+
+
+@cache
+def torchaudio_resample() -> Callable[[Tensor, int, int], Tensor] | None:
+    """Give the function of torchaudio, or None where the library is absent or does not load."""
+    try:
+        from torchaudio.functional import resample
+    except (ImportError, OSError):
+        return None
+    found: Callable[[Tensor, int, int], Tensor] = resample
+    return found
+
+
+def _own_sinc_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
+    """Width 6, roll-off 0.99, as torchaudio."""
+    from torch.nn import functional
+
     common = math.gcd(from_hz, to_hz)
     orig, new = from_hz // common, to_hz // common
     kernel, width = _sinc_kernel(orig, new, wave)

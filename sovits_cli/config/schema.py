@@ -220,8 +220,10 @@ class InferenceSettings(Section):
     top_k: int = Field(default=15, ge=0, description="sample among the k likeliest tokens; 0: among all")
     top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
     temperature: float = Field(default=1.0, ge=0, description="randomness of sampling; 0: always the likeliest token")
-    repetition_penalty: float = Field(
-        default=1.35, gt=0, description="how much repeated tokens are held back; 1: not at all"
+    repetition_penalty: float | None = Field(
+        default=None,
+        gt=0,
+        description="how much repeated tokens are held back; 1: not at all; null: as the model wants, officially 1.35",
     )
     speed: float = Field(default=1.0, ge=0.25, le=4, description="speaking speed, as a factor")
     seed: int | None = Field(
@@ -270,6 +272,9 @@ class SovitsTrainSettings(Section):
     c_mel: float = Field(default=45.0, ge=0, description="weight of the mel loss")
     c_kl: float = Field(default=1.0, ge=0, description="weight of the KL loss")
     c_stft: float = Field(default=0.0, ge=0, description="weight of the multi-resolution STFT loss")
+    c_prior: float = Field(
+        default=0.0, ge=0, description="weight of the mel and STFT losses of speech made from the tokens alone; 0: none"
+    )
     discriminator: DiscriminatorWidth = Field(
         default=1.0, ge=0, le=2, description="width of the discriminators, 1 being the official one; 0: train without"
     )
@@ -344,13 +349,12 @@ class ContentSettings(Section):
     """The content encoder of a small family, trained from scratch on recordings with timed phones."""
 
     family: str = Field(default="mini", min_length=1, description="model version that the encoder is for")
-    steps: int = Field(default=900, ge=1, description="updates of the encoder")
+    steps: int = Field(default=1200, ge=1, description="updates of the encoder")
     batch_size: int = Field(default=16, ge=1, description="crops of three seconds in a batch")
     learning_rate: float = Field(default=0.002, gt=0, description="highest learning rate")
     width: int = Field(default=192, ge=1, description="width of the encoder")
     layers: int = Field(default=6, ge=1, description="layers of the encoder")
-    features: int = Field(default=96, ge=1, description="width of the features")
-    codes: int = Field(default=512, ge=2, description="semantic tokens: entries of the codebook")
+    codes: int = Field(default=128, ge=2, description="semantic tokens: entries of the codebook")
 
 
 class Settings(Section):

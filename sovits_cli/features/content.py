@@ -67,7 +67,7 @@ class PhoneticContent:
             lambda: PhoneticEncoder(config), weight, layers=config.layers, source=path, optional=_TOKEN_KEYS
         )
         self._model, self._device = model.eval().requires_grad_(False).to(device), device
-        self.channels = config.features
+        self.channels = len(config.phones)
 
     def encode(self, wave: Tensor) -> Tensor:
         """Samples (T,) to features (1, C, F)."""

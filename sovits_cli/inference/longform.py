@@ -27,6 +27,7 @@ from sovits_cli.inference.voice import NO_PROMPT, Voice
 from sovits_cli.models.t2s.decode import Sampling
 from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.split import PAUSES_S, End
+from sovits_cli.versions import ModelVersion
 
 SEEDS = 2**32
 
@@ -94,7 +95,7 @@ def infer(
     reporter.emit(Chose("reference", str(order.reference.path), f"{order.reference.described}: {use}"))
     voice = Voice(bundle, device)
     prompt = voice.prompt(order.reference, str(order.transcript), order.lang) if is_prompt else NO_PROMPT
-    speaker = Speaker(voice, voice.style(order.reference), prompt, manner(settings, seed))
+    speaker = Speaker(voice, voice.style(order.reference), prompt, manner(settings, seed, bundle.version))
     script = lines(order.sentences, order.lang, voice.spoken, reporter)
     with ExitStack() as stack:
         stack.enter_context(_few_threads(voice))
@@ -198,12 +199,13 @@ def _few_threads(voice: Voice) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def manner(settings: InferenceSettings, seed: int) -> Manner:
-    """How to say lines, by the settings."""
+def manner(settings: InferenceSettings, seed: int, version: ModelVersion) -> Manner:
+    """How to say lines, by the settings and by what the version of the model wants."""
+    penalty = settings.repetition_penalty
     sampling = Sampling(
         top_k=settings.top_k or None,
         top_p=settings.top_p,
         temperature=settings.temperature,
-        repetition_penalty=settings.repetition_penalty,
+        repetition_penalty=version.repetition_penalty if penalty is None else penalty,
     )
     return Manner(sampling, seed, speed=settings.speed, batch_size=settings.batch_size)

@@ -1,7 +1,7 @@
-"""The content encoder of small models: log-mel frames to phone-like features, 50 a second, in the place of HuBERT.
+"""The content encoder of small models: log-mel frames to phone probabilities, 50 a second, in the place of HuBERT.
 
-Trained to name the phone of each frame (supervised speech tokens, as in CosyVoice, Du et al. 2024), so that its
-features carry words and little of the voice. Knows torch and nothing of files, languages or training.
+Trained to name the phone of each frame. What it gives is how sure it is of each (a phonetic posteriorgram, Hazen et
+al. 2009), which carries words and little of the voice. Knows torch and nothing of files, languages or training.
 
 Legend: B batch, T samples at 16 kHz, F frames, C channels, M mel bins.
 """
@@ -25,13 +25,12 @@ FFT_SAMPLES = 512
 
 @dataclass(frozen=True)
 class PhoneticConfig:
-    """Dimensions: `features` is the width of what comes out, `phones` the classes it was trained to name."""
+    """Dimensions: `phones` are the classes it was trained to name, one channel each of what comes out."""
 
     mels: int = 64
     width: int = 192
     layers: int = 6
     kernel: int = 5
-    features: int = 96
     phones: tuple[str, ...] = ()
 
     @classmethod
@@ -45,7 +44,7 @@ class PhoneticConfig:
 
 
 class PhoneticEncoder(nn.Module):
-    """Log-mel frames, a stride of two, dilated residual convolutions, a narrow layer of features, a phone head."""
+    """Log-mel frames, a stride of two, dilated residual convolutions, a phone head."""
 
     def __init__(self, config: PhoneticConfig) -> None:
         super().__init__()
@@ -54,21 +53,24 @@ class PhoneticEncoder(nn.Module):
         self.blocks = nn.ModuleList(
             _Block(config.width, config.kernel, dilation=2 ** (layer % 3)) for layer in range(config.layers)
         )
-        self.narrow = nn.Linear(config.width, config.features)
-        self.norm = nn.LayerNorm(config.features)
-        self.head = nn.Linear(config.features, len(config.phones))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, len(config.phones))
 
     def features(self, wave: Tensor) -> Tensor:
-        """Samples (B, T) at 16 kHz to features (B, C, F), F = floor((T - 400) / 320) + 1."""
-        hidden = F.gelu(self.entry(self._log_mel(wave)))
-        for block in self.blocks:
-            hidden = block(hidden)
-        narrow: Tensor = self.norm(self.narrow(hidden.transpose(1, 2)))
-        return narrow.transpose(1, 2)
+        """Samples (B, T) at 16 kHz to features (B, C, F), F = floor((T - 400) / 320) + 1.
+
+        Square roots of the phones' probabilities: then the distance of two frames is that of two distributions
+        (Hellinger), which is what the codebook is made with.
+        """
+        scores: Tensor = self(wave)
+        return scores.softmax(-1).sqrt().transpose(1, 2)
 
     def forward(self, wave: Tensor) -> Tensor:
         """Samples (B, T) to phone scores (B, F, phones)."""
-        scores: Tensor = self.head(F.gelu(self.features(wave)).transpose(1, 2))
+        hidden = F.gelu(self.entry(self._log_mel(wave)))
+        for block in self.blocks:
+            hidden = block(hidden)
+        scores: Tensor = self.head(self.norm(hidden.transpose(1, 2)))
         return scores
 
     def _log_mel(self, wave: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,15 @@ def _rss() -> MemoryUse:
 
 
 def _peak_rss_bytes(used: object) -> int:
-    """The most so far: Windows counts it in the same answer, elsewhere getrusage does (in KiB; macOS in bytes)."""
+    """The most so far. Linux and Windows count it exactly; elsewhere getrusage, which a parent process can raise."""
     if (peak := getattr(used, "peak_wset", None)) is not None:
         return int(peak)
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(
+            line for line in status.read_text(encoding="ascii", errors="replace").splitlines() if "VmHWM" in line
+        )
+        return int(line.split()[1]) * 1024
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

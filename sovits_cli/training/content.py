@@ -122,7 +122,7 @@ def train_content(
     held_out = clips[::every]
     training = [clip for index, clip in enumerate(clips) if index % every]
     torch.manual_seed(seed)
-    config = PhoneticConfig(width=settings.width, layers=settings.layers, features=settings.features, phones=phones)
+    config = PhoneticConfig(width=settings.width, layers=settings.layers, phones=phones)
     encoder = PhoneticEncoder(config)
     _learn(encoder, training, settings, seed, reporter)
     encoder.eval()

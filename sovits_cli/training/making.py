@@ -167,7 +167,7 @@ def make_sovits(job: Job) -> Prepared[Any]:
         return SovitsStage(
             model,
             judges,
-            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft),
+            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
             rule=AdamWRule(betas=own.betas, eps=own.eps, text_rate_scale=own.text_low_lr_rate),
             schedule=schedule,
             export=job.exporter.sovits,

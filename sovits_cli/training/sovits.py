@@ -40,11 +40,16 @@ SLOW_PARTS = ("enc_p.text_embedding", "enc_p.encoder_text", "enc_p.mrte")
 
 @dataclass(frozen=True)
 class Weights:
-    """What each loss counts; a weight of 0 leaves its computation out."""
+    """What each loss counts; a weight of 0 leaves its computation out.
+
+    `prior` is for the mel and STFT losses of what the prior's mean becomes: in a short training it is the first thing
+    that becomes speech. Ours; the official trainer learns the prior through `kl` alone.
+    """
 
     mel: float = 45.0
     kl: float = 1.0
     stft: float = 0.0
+    prior: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ class SovitsStage:
             batch.text_lens,
             noise=batch.noise,
             ids_slice=batch.starts,
+            with_prior=self._weights.prior > 0,
         )
         return found
 
@@ -160,12 +166,21 @@ class SovitsStage:
         """The weighted losses that need no discriminator; `wave` (B, 1, T) is the generated slice."""
         config, weights = self._model.config, self._weights
         with _full_precision(wave):
-            real = log_mel_from_magnitude(slices(batch.spec, out.ids_slice, config.segment_frames), config.mel)
-            terms = {"mel": weights.mel * mel_loss(real, log_mel(wave[:, 0], config.mel))}
+            real_mel = log_mel_from_magnitude(slices(batch.spec, out.ids_slice, config.segment_frames), config.mel)
+            real_wave = slices(batch.wave, out.ids_slice * config.hop_length, config.segment_size)
+            terms = self._likeness(real_mel, real_wave, wave)
             terms["kl"] = weights.kl * kl_loss(out.z_p, out.logs_q, out.m_p, out.logs_p, out.keep)
-            if weights.stft:
-                real_wave = slices(batch.wave, out.ids_slice * config.hop_length, config.segment_size)
-                terms["stft"] = weights.stft * multi_resolution_stft(real_wave, wave)
+            if out.prior_wave is not None:
+                likeness = self._likeness(real_mel, real_wave, out.prior_wave.float())
+                terms["prior"] = weights.prior * torch.stack(list(likeness.values())).sum()
+        return terms
+
+    def _likeness(self, real_mel: Tensor, real_wave: Tensor, wave: Tensor) -> dict[str, Tensor]:
+        """The weighted distances of a generated slice (B, 1, T) from the real one and its log-mel."""
+        config, weights = self._model.config, self._weights
+        terms = {"mel": weights.mel * mel_loss(real_mel, log_mel(wave[:, 0], config.mel))}
+        if weights.stft:
+            terms["stft"] = weights.stft * multi_resolution_stft(real_wave, wave)
         return terms
 
 

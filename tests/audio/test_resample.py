@@ -1,10 +1,13 @@
+import importlib
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
 import torch
 
-from sovits_cli.audio.resample import Resampler, sinc_resample, soxr_resample
+from sovits_cli.audio.resample import Resampler, sinc_resample, soxr_resample, torchaudio_resample
 
 RATES = [(44_100, 32_000), (32_000, 16_000), (16_000, 48_000), (192_000, 32_000), (32_000, 32_000)]
 
@@ -34,6 +37,49 @@ def test_sinc_keeps_leading_shape_and_dtype():
     assert (got.shape, got.dtype) == ((2, 3, 750), torch.float64)
     torch.testing.assert_close(got[1, 2], sinc_resample(wave[1, 2], 32_000, 24_000))
     assert sinc_resample(wave, 8000, 8000) is wave
+
+
+@pytest.fixture
+def torchaudio(monkeypatch):
+    """Put a module, an error or nothing in the place of torchaudio."""
+
+    def put(functional):
+        torchaudio_resample.cache_clear()
+        package = types.ModuleType("torchaudio")
+        package.__path__ = []
+        monkeypatch.setitem(sys.modules, "torchaudio", package)
+        monkeypatch.setitem(sys.modules, "torchaudio.functional", functional)
+
+    yield put
+    torchaudio_resample.cache_clear()
+
+
+def test_torchaudio_is_used_where_it_loads(torchaudio):
+    functional = types.ModuleType("torchaudio.functional")
+    functional.resample = lambda wave, from_hz, to_hz: wave + from_hz / to_hz
+    torchaudio(functional)
+    assert sinc_resample(torch.zeros(3), 32_000, 16_000).tolist() == [2, 2, 2]
+
+
+def test_without_torchaudio_the_numbers_are_the_same(torchaudio):
+    torchaudio(None)  # importing it raises ImportError
+    assert torchaudio_resample() is None
+    wave = np.random.default_rng(0).uniform(-1, 1, 701)
+    got = sinc_resample(torch.tensor(wave, dtype=torch.float32), 32_000, 16_000)
+    np.testing.assert_allclose(got.numpy(), _naive_sinc(wave, 32_000, 16_000), atol=2e-5)
+
+
+def test_a_torchaudio_that_does_not_load_is_no_error(torchaudio, monkeypatch, tmp_path):
+    """As on Linux without CUDA: the package is there, and its library is not."""
+    for name in ("torchaudio", "torchaudio.functional"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    package = tmp_path / "torchaudio"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    torchaudio_resample.cache_clear()
+    assert torchaudio_resample() is None
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), RATES)

@@ -84,7 +84,7 @@ def test_published_encoders(tmp_path):
 
 
 def test_our_own_files(tmp_path):
-    config = PhoneticConfig(mels=16, width=8, layers=1, features=4, phones=("a", "b"))
+    config = PhoneticConfig(mels=16, width=8, layers=1, phones=tuple("abcd"))
     path = tmp_path / "x.pth"  # the name says nothing
     ours.save(path, PhoneticEncoder(config).state_dict(), {"version": "mini", "config": config.to_dict(), "info": "i"})
     found = read(path)

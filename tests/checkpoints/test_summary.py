@@ -47,7 +47,7 @@ def test_a_version_that_cannot_be_run(tmp_path):
 def test_encoders(tmp_path):
     synthetic.write_hubert(tmp_path / "hubert")
     synthetic.write_bert(tmp_path / "bert")
-    config = PhoneticConfig(mels=16, width=8, layers=1, features=4, phones=("a", "b"))
+    config = PhoneticConfig(mels=16, width=8, layers=1, phones=tuple("abcd"))
     ours.save(
         tmp_path / "content.safetensors",
         {**PhoneticEncoder(config).state_dict(), "ssl_proj.bias": torch.ones(4)},

@@ -230,7 +230,6 @@ def test_a_full_disk(place, monkeypatch):
 LEAN = {"librosa", "scipy", "sklearn", "numba", "transformers", "tokenizers", "matplotlib", "pandas"} | {
     "lightning_fabric",
     "tensorboard",
-    "torchaudio",
     "rich",
 }
 """What speaking English must not wait for."""

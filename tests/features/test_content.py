@@ -113,7 +113,7 @@ def test_the_kind_follows_the_version(tmp_path):
     synthetic.install("base")
     bundle = find("base")
     assert isinstance(content.load(bundle), content.HubertContent)
-    config = PhoneticConfig(mels=16, width=8, layers=2, features=4, phones=("a", "b"))
+    config = PhoneticConfig(mels=16, width=8, layers=2, phones=tuple("abcd"))
     path = tmp_path / "content.safetensors"
     tensors = {**PhoneticEncoder(config).state_dict(), "ssl_proj.bias": torch.ones(4)}
     ours.save(path, tensors, {"config": config.to_dict()})

@@ -266,3 +266,9 @@ def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
     finally:
         torch.set_num_threads(before)
     assert threads == [1, 2]
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, 1.2), (2.0, 2.0)])
+def test_the_version_says_how_much_repeated_tokens_are_held_back(asked, used):
+    version = replace(toys.ROW, repetition_penalty=1.2)
+    assert longform.manner(replace_settings(repetition_penalty=asked), 1, version).sampling.repetition_penalty == used

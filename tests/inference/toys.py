@@ -48,7 +48,7 @@ TOY_SOVITS = SovitsConfig(
     istft_upsample=2,
     istft_n_fft=640,
 )
-TOY_CONTENT = PhoneticConfig(width=16, layers=1, features=24, phones=("a", "b"))
+TOY_CONTENT = PhoneticConfig(width=16, layers=1, phones=tuple("abcdefghijklmnopqrstuvwx"))
 
 POPULAR, POPULAR_LOGIT = 8, 6.0
 """Tokens that a toy says nearly always: the end must never be the likeliest, and yet among the likeliest 15."""

@@ -69,7 +69,7 @@ def test_a_model_without_bert():
 
 
 def test_a_small_family(models, tmp_path):
-    encoder = PhoneticEncoder(PhoneticConfig(mels=16, width=16, layers=1, features=12, phones=("a", "b")))
+    encoder = PhoneticEncoder(PhoneticConfig(mels=16, width=16, layers=1, phones=tuple("abcdefghijkl")))
     path = tmp_path / "content.safetensors"
     ours.save(
         path, encoder.state_dict(), {"kind": "content", "content": "phonetic", "config": encoder.config.to_dict()}

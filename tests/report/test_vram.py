@@ -38,6 +38,14 @@ def test_the_peak_stays_when_memory_is_given_back() -> None:
     subprocess.run([sys.executable, "-c", PEAK], check=True)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counted exactly on Linux and Windows only")
+def test_the_peak_is_not_that_of_the_parent() -> None:
+    block = bytes(300_000_000)
+    child = "from sovits_cli.report import vram; print(vram.memory().peak_bytes)"
+    peak = subprocess.run([sys.executable, "-c", child], check=True, capture_output=True, text=True).stdout
+    assert int(peak) < 100_000_000 < len(block)
+
+
 @pytest.mark.gpu
 def test_memory_of_a_gpu() -> None:
     import torch

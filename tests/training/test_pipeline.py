@@ -151,6 +151,7 @@ SOVITS_KEYS = [
     "sovits.train.max_steps=2",
     "sovits.train.precision=bf16-mixed",
     "sovits.train.learning_rate=0.001",
+    "sovits.train.c_prior=1.0",
     "sovits.train.betas=[0.5, 0.9]",
     "sovits.train.eps=0.1",
     "sovits.train.lr_decay=0.5",

@@ -46,6 +46,7 @@ class SovitsOutput:
         m_q, logs_q: (B, Z, F) posterior, from the spectrogram.
         quantized: (B, C, S) codebook entries.
         kl_ssl: () commitment loss; zero, as the codebook is frozen.
+        prior_wave: (B, 1, segment) the same slice made without the spectrogram, where it was asked for.
     """
 
     wave: Tensor
@@ -59,6 +60,7 @@ class SovitsOutput:
     logs_q: Tensor
     quantized: Tensor
     kl_ssl: Tensor
+    prior_wave: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ class Synthesizer(nn.Module):
         *,
         noise: Tensor | None = None,
         ids_slice: Tensor | None = None,
+        with_prior: bool = False,
     ) -> SovitsOutput:
         """The training pass: code the content, encode both ways, decode a slice.
 
@@ -197,6 +200,7 @@ class Synthesizer(nn.Module):
             text: (B, P) int64 phones; text_lens: (B,) their number.
             noise: (B, Z, F) used instead of a draw for the posterior.
             ids_slice: (B,) first frames of the slices, used instead of a draw.
+            with_prior: decode the slice from the mean of the prior too, as speaking without noise does.
 
         Raises:
             ModelError: the model has no posterior encoder, or shapes do not fit.
@@ -217,6 +221,10 @@ class Synthesizer(nn.Module):
 
         frames = self.config.segment_frames
         ids_slice = draw_slices(spec_lens, frames) if ids_slice is None else ids_slice
+        prior_wave = None
+        if with_prior:
+            likely = self.flow.inverse(prior.mean, places, ge)
+            prior_wave = self._run(self.dec, slices(likely, ids_slice, frames), ge)
         return SovitsOutput(
             wave=self._run(self.dec, slices(z, ids_slice, frames), ge),
             ids_slice=ids_slice,
@@ -229,6 +237,7 @@ class Synthesizer(nn.Module):
             logs_q=posterior.log_scale,
             quantized=quantized,
             kl_ssl=z.new_zeros(()),
+            prior_wave=prior_wave,
         )
 
     def prepare_for_inference(self) -> None:
