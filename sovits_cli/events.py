@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 
@@ -62,6 +63,47 @@ class Metrics(Event):
     stage: str
     step: int
     values: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Clips of one fate: kept, or left out for one reason; `keep` is what to type to keep them."""
+
+    what: str
+    clips: int
+    seconds: float
+    keep: str = ""
+
+
+@dataclass(frozen=True)
+class Surveyed(Event):
+    """What a stage trains on and what it does not.
+
+    Args:
+        stage: of the training.
+        folder: of the run.
+        kept: clips that train, the held-out ones among them.
+        left_out: the others, by reason; a clip whose length is not known counts no seconds.
+        lengths_s: of the kept clips.
+        limit_s: longest clip that trains.
+    """
+
+    stage: str
+    folder: Path
+    kept: Group
+    left_out: Sequence[Group]
+    lengths_s: Sequence[float]
+    limit_s: float
+
+
+@dataclass(frozen=True)
+class Saved(Event):
+    """A stage saved its weights: the curves of the run have a new end. `best` tells whether none was better."""
+
+    stage: str
+    folder: Path
+    step: int
+    best: bool
 
 
 class Reporter(Protocol):

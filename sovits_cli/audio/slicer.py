@@ -35,6 +35,7 @@ class SlicerParams:
         hop_ms: distance of the RMS values.
         max_sil_kept_ms: silence kept around a cut; longer silence is left out.
         max_s: hard limit of a slice, or None as in the official slicer.
+        target_s: slices that follow each other are joined up to this length (see neighbours.py); None joins none.
     """
 
     threshold_db: float = -34.0
@@ -43,6 +44,7 @@ class SlicerParams:
     hop_ms: float = 10
     max_sil_kept_ms: float = 500
     max_s: float | None = 54.0
+    target_s: float | None = None
 
     def __post_init__(self) -> None:
         """Check the relations that the algorithm needs. Raises UsageError."""
@@ -55,6 +57,11 @@ class SlicerParams:
                 )
         if self.hop_ms <= 0:
             raise UsageError(f"hop_size is {self.hop_ms:g} ms: expected more than 0")
+        if self.target_s is not None and self.max_s is not None and self.target_s > self.max_s:
+            raise UsageError(
+                f"target_sec ({self.target_s:g} s) is over max_sec ({self.max_s:g} s)",
+                hint="raise --max-sec or lower --target-sec",
+            )
         if self.max_s is not None and self.max_s * 1000 < 4 * self.hop_ms:
             raise UsageError(f"max_sec ({self.max_s:g} s) is less than four times hop_size ({self.hop_ms:g} ms)")
 

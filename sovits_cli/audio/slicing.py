@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sovits_cli.audio.clips import ClipCutter, ClipForm, block_frames
 from sovits_cli.audio.loudness import Level
+from sovits_cli.audio.neighbours import Neighbours
 from sovits_cli.audio.slice_folder import SliceFolder, gap_row, slice_row
 from sovits_cli.audio.slicer import Slicer, SlicerParams
 from sovits_cli.audio.source import Source, as_mono
@@ -105,11 +106,13 @@ def _slice_one(
     with Source(path) as reading, ClipCutter(path, form) as cutter, folder.staging() as staging:
         info = reading.info
         slicer = Slicer(params, info.rate)
+        joined = None if params.target_s is None else Neighbours(params.target_s, info.rate)
         with _Copier(cutter, staging, folder.name(source), form.clip_rate(info.rate) / info.rate) as copier:
             samples = 0
             for block in reading.blocks(block_frames=block_frames(info)):
                 samples += len(block)
-                copier.take(slicer.feed(as_mono(block)))
+                spans = slicer.feed(as_mono(block))
+                copier.take(spans if joined is None else joined.feed(spans))
                 ticker.tick(samples / info.rate, info.duration_s, len(copier.clips))
             last = slicer.flush()
             if slicer.silent:
@@ -117,7 +120,7 @@ def _slice_one(
                     f"{path} is entirely silent: nothing in it is above {params.threshold_db:g} dB",
                     hint=f"lower the threshold: --threshold {params.threshold_db - 15:g}",
                 )
-            copier.take(last)
+            copier.take(last if joined is None else [*joined.feed(last), *joined.flush()])
         slices = [slice_row(clip.file, source, info.rate, clip.span, asdict(clip.level)) for clip in copier.clips]
         spans = [clip.span for clip in copier.clips]
         gaps = [gap_row(source, info.rate, gap) for gap in _gaps(spans, samples)]

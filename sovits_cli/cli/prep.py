@@ -15,10 +15,11 @@ from sovits_cli.config.schema import PrepSettings
 from sovits_cli.errors import UsageError
 from sovits_cli.events import Chose
 from sovits_cli.report.plots import draw, total
+from sovits_cli.report.tables import aligned
 
 if TYPE_CHECKING:
     from sovits_cli.data.manifest import Manifest
-    from sovits_cli.prep.pipeline import PrepReport
+    from sovits_cli.prep.pipeline import PrepPlan, PrepReport
 
 
 @command(
@@ -42,6 +43,7 @@ def prep_command(
             "without it: slices/"
         ),
     ] = None,
+    plan_only: Annotated[bool, typer.Option("--plan", help="say what would be done, and do nothing")] = False,
 ) -> None:
     """Make a dataset from recordings and what is said in them.
 
@@ -54,7 +56,7 @@ def prep_command(
 
     from sovits_cli.checkpoints import bundle
     from sovits_cli.prep.loading import BundleModels
-    from sovits_cli.prep.pipeline import PrepOptions, prepare
+    from sovits_cli.prep.pipeline import PrepOptions, plan, prepare
     from sovits_cli.text import lexicon
 
     words = lexicon.EMPTY if settings.lexicon is None else lexicon.read(settings.lexicon)
@@ -71,6 +73,10 @@ def prep_command(
         words=words,
     )
     models = BundleModels(chosen, run.device, _reference(settings.prep.model, chosen.name))
+    if plan_only:
+        planned = plan(manifest, settings.prep.out, models, options, run.reporter)
+        run.result(planned, text=_planned(planned, settings.prep.out))
+        return
     report = prepare(manifest, settings.prep.out, models, options, run.reporter)
     run.result(report, text=_told(report))
 
@@ -108,6 +114,13 @@ def _reference(asked: str | None, name: str) -> str:
     place = Path(asked) if asked else None
     is_folder = place is not None and any((place / file).is_file() for file in (MODEL_FILE, VOICE_FILE))
     return str(place.resolve()) if place is not None and is_folder else name
+
+
+def _planned(plan: PrepPlan, out: Path) -> str:
+    """What would be done, by step."""
+    rows = [[step.step, f"{step.to_do} to do", f"{step.done} done already"] for step in plan.steps]
+    left_out = f", {len(plan.left_out)} left out" if plan.left_out else ""
+    return "\n".join([f"{out}: {plan.clips} clips, {total(plan.seconds)}{left_out}", *aligned(rows)])
 
 
 def _told(report: PrepReport) -> str:

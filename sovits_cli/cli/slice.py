@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @command(
     option("slice.out", "--out", "-o"),
     option("slice.max_sec"),
+    option("slice.target_sec"),
     option("slice.threshold"),
     option("slice.min_length"),
     option("slice.min_interval"),
@@ -45,6 +46,8 @@ def slice_command(
     Slices are sample for sample what the recording holds; slices.jsonl says which samples, gaps.jsonl which were left
     out. Run again, it replaces the slices of the same recording.
 
+    Training on long clips needs long clips: --target-sec 30 joins short slices that follow each other up to 30 s.
+
     The form of the official slicer is --rate 32000 --mono --max 0.9 --alpha 0.25, in 16 bit. Loudness is not touched
     unless --max or --alpha is given.
     """
@@ -61,6 +64,7 @@ def slice_command(
         hop_ms=cut.hop_size,
         max_sil_kept_ms=cut.max_sil_kept,
         max_s=cut.max_sec,
+        target_s=cut.target_sec,
     )
     report = slice_files(inputs, cut.out, params, _form(cut), reporter=run.reporter)
     run.result(_document(report), text=_told(report, cut.max_sec))

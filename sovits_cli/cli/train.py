@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,12 @@ import typer
 
 from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, option
+from sovits_cli.errors import UsageError
+from sovits_cli.report.plans import drawn_plan
 
 DEFAULT_DATASET = Path("dataset")
+
+_UNITS = {"mb": 10**6, "gb": 10**9, "mib": 2**20, "gib": 2**30, "m": 2**20, "g": 2**30}
 
 
 @command(
@@ -22,6 +27,8 @@ DEFAULT_DATASET = Path("dataset")
     option("train.epochs", also=("sovits.train.epochs",)),
     option("train.max_steps", also=("sovits.train.max_steps",)),
     option("train.batch_size", also=("sovits.train.batch_size",)),
+    option("train.batch_seconds", also=("sovits.train.batch_seconds",)),
+    option("train.checkpointing"),
     option("train.precision", also=("sovits.train.precision",)),
     option("train.gradient_clip", also=("sovits.train.gradient_clip",)),
     option("train.gradient_accumulation", also=("sovits.train.gradient_accumulation",)),
@@ -29,6 +36,7 @@ DEFAULT_DATASET = Path("dataset")
     option("train.save_every_n_epoch", "--save-every", also=("sovits.train.save_every_epoch",)),
     option("train.save_every_min"),
     option("data.max_sec"),
+    option("data.strict"),
     option("data.num_workers"),
 )
 def train_command(
@@ -45,6 +53,12 @@ def train_command(
             help="weights to begin from instead of the base model's: exports, G_….pth, D_….pth; may be repeated",
         ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what the training costs and what fits, and train nothing")
+    ] = False,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="with --dry-run: plan for so much memory, as 12GB")
+    ] = None,
 ) -> None:
     """Train a voice on a dataset: the GPT stage, then the SoVITS stage.
 
@@ -53,16 +67,43 @@ def train_command(
 
         sovits train --precision 16-mixed
     """
-    from sovits_cli.training.pipeline import train
+    from sovits_cli.report.book import RunBook
+    from sovits_cli.training.pipeline import plan, train
 
+    if memory is not None and not dry_run:
+        raise UsageError(f"--memory {memory} is for planning", hint="sovits train --dry-run --memory 12GB")
+    if dry_run:
+        budget = None if memory is None else _bytes(memory)
+        plans = plan(
+            run.settings,
+            dataset=dataset,
+            device=run.device,
+            given=run.given,
+            budget_bytes=budget,
+            reporter=run.reporter,
+            init=init or (),
+        )
+        run.result({"stages": plans}, text="\n\n".join(map(drawn_plan, plans)))
+        return
+    reporter = RunBook(run.reporter)
     report = train(
         run.settings,
         dataset=dataset,
         device=run.device,
         given=run.given,
         restart=restart,
-        reporter=run.reporter,
+        reporter=reporter,
         init=init or (),
     )
+    if report is None:
+        return
     weights = [str(one.exported) for one in report.stages.values() if one.exported is not None]
     run.result(report, text=f"trained {report.name}: {', '.join(weights) or report.folder}")
+
+
+def _bytes(text: str) -> int:
+    """Read an amount of memory: "12GB", "800 MiB"."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
+    if match is None or match[2] not in _UNITS or not float(match[1]):
+        raise UsageError(f"--memory {text}: expected an amount of memory", hint="for example --memory 12GB")
+    return int(float(match[1]) * _UNITS[match[2]])

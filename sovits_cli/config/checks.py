@@ -27,6 +27,8 @@ def _slicing(settings: Settings) -> Iterator[str]:
         yield f"slice.min_length ({cut.min_length}) must not be under slice.min_interval ({cut.min_interval})"
     if cut.min_interval < cut.hop_size:
         yield f"slice.min_interval ({cut.min_interval}) must not be under slice.hop_size ({cut.hop_size})"
+    if cut.target_sec is not None and cut.target_sec > cut.max_sec:
+        yield f"slice.target_sec ({cut.target_sec}) must not be over slice.max_sec ({cut.max_sec})"
     if cut.max_sil_kept < cut.hop_size:
         yield f"slice.max_sil_kept ({cut.max_sil_kept}) must not be under slice.hop_size ({cut.hop_size})"
 
@@ -35,6 +37,8 @@ def _training(settings: Settings) -> Iterator[str]:
     data, rates, gpt, sovits = settings.data, settings.optimizer, settings.model, settings.sovits.model
     if data.min_sec >= data.max_sec:
         yield f"data.min_sec ({data.min_sec}) must be under data.max_sec ({data.max_sec})"
+    if data.rise_from is not None and data.rise_from >= data.max_sec:
+        yield f"data.rise_from ({data.rise_from}) must be under data.max_sec ({data.max_sec})"
     if rates.lr is not None and rates.lr_init > rates.lr:
         yield f"optimizer.lr_init ({rates.lr_init}) must not be over optimizer.lr ({rates.lr})"
     if rates.lr is not None and rates.lr_end > rates.lr:

@@ -25,6 +25,9 @@ DEFAULT = "default"
 NOT_SETTINGS = {"SOVITS_HOME", "SOVITS_GOLDEN"}
 """Variables with our prefix that are not settings."""
 
+RISING, RISING_FROM = "data.max_sec", "data.rise_from"
+"""A limit that may be written as a range, and the key its beginning goes to."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -108,7 +111,7 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
     merged: dict[str, Value] = {}
     notes: list[str] = []
     for layer in layers:
-        for key, value in layer.items():
+        for key, value in _risen(layer).items():
             if reason := official.NO_EFFECT.get(key):
                 notes.append(f"{key} ({value.origin}) has no effect: {reason}")
             else:
@@ -118,6 +121,17 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
     origin = {key: merged[key].origin if key in merged else DEFAULT for key in fields.table()}
     check_relations(settings, origin)
     return Resolved(settings=settings, origin=origin, notes=tuple(notes))
+
+
+def _risen(layer: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Take a rising limit apart: max_sec 10:54 is rise_from 10 and max_sec 54; a plain max_sec does not rise."""
+    said = layer.get(RISING)
+    if said is None or RISING_FROM in layer:
+        return layer
+    if not isinstance(said.value, str) or ":" not in said.value:
+        return {**layer, RISING_FROM: Value(None, said.origin)}
+    first, last = (files.scalar(part) for part in said.value.split(":", 1))
+    return {**layer, RISING_FROM: Value(first, said.origin), RISING: Value(last, said.origin)}
 
 
 def parse(key: str, text: str) -> object:

@@ -51,7 +51,9 @@ def place(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _translated(entry: Entry) -> Entry:
-    """`fp16_run` is `precision` here."""
+    """`fp16_run` is `precision` here, and `grad_ckpt` is `checkpointing` of both stages."""
+    if entry.key == "sovits.train.grad_ckpt":
+        return replace(entry, key="train.checkpointing")
     if entry.key == "sovits.train.fp16_run" and isinstance(entry.value, bool):
         return Entry("sovits.train.precision", "16-mixed" if entry.value else "32", entry.line)
     return entry

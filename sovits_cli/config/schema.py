@@ -31,6 +31,9 @@ DiscriminatorWidth = Annotated[float, BeforeValidator(lambda value: 0.0 if value
 LoraRank = Annotated[int, Field(strict=False)]
 """A whole number, or its digits, as official files write it."""
 
+BatchSize = Annotated[int, Field(ge=1)] | Literal["auto"]
+"""A number of clips, or as many as fit."""
+
 PrecisionName = Annotated[Precision, Field(strict=False), BeforeValidator(_precision_name)]
 """A Lightning precision; the old short names are taken too."""
 
@@ -46,6 +49,9 @@ class SliceSettings(Section):
 
     out: FilePath = Field(default=Path("slices"), description="folder for the slices and slices.jsonl")
     max_sec: float = Field(default=54.0, gt=0, description="no slice is longer than this, in seconds")
+    target_sec: float | None = Field(
+        default=None, gt=0, description="join slices that follow each other up to this length, in seconds; null: none"
+    )
     threshold: float = Field(default=-34.0, le=0, description="level below which audio counts as silence, in dB")
     min_length: int = Field(default=4000, gt=0, description="shortest slice before a cut is allowed, in ms")
     min_interval: int = Field(default=300, gt=0, description="shortest silence that allows a cut, in ms")
@@ -92,13 +98,31 @@ class PrepSettings(Section):
 class DataSettings(Section):
     """What training reads of a dataset."""
 
-    max_sec: float = Field(default=54.0, gt=0, description="longest clip that trains, in seconds")
+    max_sec: float = Field(
+        default=54.0, gt=0, description="longest clip that trains, in seconds; 10:54 lets it rise over the run"
+    )
+    rise_from: float | None = Field(
+        default=None, gt=0, description="where max_sec begins if it rises over the run (max_sec 10:54 says both)"
+    )
+    rise_steps: int = Field(default=5, ge=2, description="limits from rise_from to max_sec, both included")
     min_sec: float = Field(default=0.6, ge=0, description="shortest clip that trains, in seconds")
     num_workers: int = Field(default=4, ge=0, description="threads that read ahead; 0: read when needed")
     pad_val: int = Field(
         default=1024, ge=0, description="semantic token that fills short rows; the end token of the model"
     )
-    max_eval_sample: int = Field(default=8, ge=0, description="most clips held out of training to judge it by; 0: none")
+    min_phones_per_sec: float = Field(default=3.0, ge=0, description="a clip of slower speech does not train the GPT")
+    max_phones_per_sec: float = Field(default=25.0, gt=0, description="a clip of faster speech does not train the GPT")
+    max_phones: int | None = Field(
+        default=None, ge=1, description="most phones of a clip that trains the GPT; null: ten per second of max_sec"
+    )
+    strict: bool = Field(default=False, description="stop if any clip is left out of the training")
+    repeat_below: int = Field(
+        default=0, ge=0, description="repeat a dataset of fewer clips, up to about so many (officially 100)"
+    )
+    held_out: float = Field(
+        default=0.02, ge=0, lt=1, description="share of the clips that judge the training, at least 4 of 40"
+    )
+    max_eval_sample: int = Field(default=50, ge=0, description="most clips that judge the training; 0: none")
 
 
 class TrainSettings(Section):
@@ -120,7 +144,13 @@ class TrainSettings(Section):
     max_steps: int | None = Field(
         default=None, ge=1, description="stop a stage after so many optimiser steps; null: by epochs"
     )
-    batch_size: int = Field(default=8, ge=1, description="clips in a batch")
+    batch_size: BatchSize = Field(default=8, description="clips in a batch, or auto: as many as fit the device")
+    batch_seconds: float | None = Field(
+        default=None, gt=0, description="seconds of audio in a batch, padding included, instead of batch_size"
+    )
+    checkpointing: bool = Field(
+        default=False, description="compute activations again instead of keeping them: slower, a fraction of the memory"
+    )
     gradient_accumulation: int | None = Field(
         default=None, ge=1, description="batches per optimiser step, GPT stage; null: 4, fewer on a small dataset"
     )
@@ -147,6 +177,10 @@ class TrainSettings(Section):
     token_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of the tokens read by the GPT that are replaced at random"
     )
+    count_padding: bool = Field(
+        default=False, description="count the end token of padded places in the loss, as the official GPT trainer"
+    )
+    samples: int = Field(default=2, ge=0, description="held-out sentences spoken at each save, into samples/; 0: none")
     if_dpo: bool = Field(default=False, description="preference training of the GPT stage against spoiled token rows")
 
 
@@ -242,7 +276,12 @@ class SovitsTrainSettings(Section):
     gradient_clip: float | None = Field(
         default=None, ge=0, description="largest gradient norm; null: as train.gradient_clip"
     )
-    batch_size: int | None = Field(default=None, ge=1, description="clips in a batch; null: as train.batch_size")
+    batch_size: BatchSize | None = Field(
+        default=None, description="clips in a batch, or auto; null: as train.batch_size"
+    )
+    batch_seconds: float | None = Field(
+        default=None, gt=0, description="seconds of audio in a batch; null: as train.batch_seconds"
+    )
     precision: PrecisionName | None = Field(default=None, description="number format; null: as train.precision")
     save_every_epoch: int = Field(default=4, ge=1, description="epochs between saves, SoVITS stage")
     learning_rate: float = Field(default=0.0001, gt=0, description="learning rate of generator and discriminator")
@@ -273,9 +312,6 @@ class SovitsTrainSettings(Section):
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
     lora_rank: LoraRank = Field(
         default=32, ge=0, le=1024, description="rank of the low-rank tuning of v3 and v4; 0: the whole flow is tuned"
-    )
-    grad_ckpt: bool = Field(
-        default=False, description="compute the flow of v3 and v4 twice instead of keeping it: slower, less memory"
     )
 
 

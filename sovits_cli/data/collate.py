@@ -6,11 +6,13 @@ Legend: B batch, T audio samples, F spectrogram frames, S semantic tokens, P pho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from sovits_cli.models.cfm.matching import Draws
 from sovits_cli.terms import FRAMES_PER_TOKEN
 
 
@@ -44,6 +46,7 @@ class GptBatch:
     """Phones (B, P) padded with 0, codes (B, S) padded with the end token, `text_keep` (B, P) true on real phones.
 
     `bert` is (B, D, P), zeros where an item has none; None for a model that has no BERT input.
+    `heard` (B, S) is what the network reads in the place of the codes; None: the codes.
     """
 
     phones: Tensor
@@ -52,17 +55,29 @@ class GptBatch:
     codes: Tensor
     code_lens: Tensor
     bert: Tensor | None
+    heard: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> GptBatch:
         """Move the batch to another device."""
+        return GptBatch(*_moved(self, device, non_blocking=non_blocking))
+
+    def part(self, rows: slice) -> GptBatch:
+        """Some rows, without the padding that only others needed."""
+        phones, codes = int(self.phone_lens[rows].max()), int(self.code_lens[rows].max())
         return GptBatch(
-            phones=self.phones.to(device, non_blocking=non_blocking),
-            phone_lens=self.phone_lens.to(device, non_blocking=non_blocking),
-            text_keep=self.text_keep.to(device, non_blocking=non_blocking),
-            codes=self.codes.to(device, non_blocking=non_blocking),
-            code_lens=self.code_lens.to(device, non_blocking=non_blocking),
-            bert=None if self.bert is None else self.bert.to(device, non_blocking=non_blocking),
+            phones=self.phones[rows, :phones],
+            phone_lens=self.phone_lens[rows],
+            text_keep=self.text_keep[rows, :phones],
+            codes=self.codes[rows, :codes],
+            code_lens=self.code_lens[rows],
+            bert=None if self.bert is None else self.bert[rows, :, :phones],
+            heard=None if self.heard is None else self.heard[rows, :codes],
         )
+
+    @property
+    def places(self) -> int:
+        """What memory grows with: phones and tokens; padding costs nothing here."""
+        return int(self.phone_lens.sum()) + int(self.code_lens.sum())
 
     def __len__(self) -> int:
         return len(self.phones)
@@ -73,7 +88,8 @@ class SovitsBatch:
     """Content (B, C, F), spectrogram (B, bins, F), samples (B, 1, T), phones (B, P), all padded with 0.
 
     F is even and at least one more than the longest item, as in the official trainer. `speaker` holds the speaker
-    vectors (B, V), None for a version without.
+    vectors (B, V), None for a version without. What the training draws is None until it is drawn: `noise` (B, Z, F) and
+    `starts` (B,), the first frames of the slices that are decoded, or the `draws` of a flow.
     """
 
     ssl: Tensor
@@ -83,15 +99,36 @@ class SovitsBatch:
     wave_lens: Tensor
     text: Tensor
     text_lens: Tensor
+    noise: Tensor | None = None
+    starts: Tensor | None = None
     speaker: Tensor | None = None
+    draws: Draws | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SovitsBatch:
         """Move the batch to another device."""
-        tensors = (self.ssl, self.spec, self.spec_lens, self.wave, self.wave_lens, self.text, self.text_lens)
-        speaker = None if self.speaker is None else self.speaker.to(device, non_blocking=non_blocking)
-        return replace(
-            SovitsBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in tensors)), speaker=speaker
+        return SovitsBatch(*_moved(self, device, non_blocking=non_blocking))
+
+    def part(self, rows: slice) -> SovitsBatch:
+        """Some rows, without the padding that only others needed."""
+        frames = _padded_frames(self.spec_lens[rows])
+        return SovitsBatch(
+            ssl=self.ssl[rows, :, :frames],
+            spec=self.spec[rows, :, :frames],
+            spec_lens=self.spec_lens[rows],
+            wave=self.wave[rows, :, : int(self.wave_lens[rows].max())],
+            wave_lens=self.wave_lens[rows],
+            text=self.text[rows, : int(self.text_lens[rows].max())],
+            text_lens=self.text_lens[rows],
+            noise=None if self.noise is None else self.noise[rows, :, :frames],
+            starts=None if self.starts is None else self.starts[rows],
+            speaker=None if self.speaker is None else self.speaker[rows],
+            draws=None if self.draws is None else self.draws.part(rows),
         )
+
+    @property
+    def places(self) -> int:
+        """What memory grows with: frames, padding included."""
+        return len(self) * self.spec.shape[-1]
 
     def __len__(self) -> int:
         return len(self.text)
@@ -123,7 +160,7 @@ def collate_sovits(items: Sequence[SovitsItem]) -> SovitsBatch:
     wave_lens = _lengths([item.wave for item in items])
     text_lens = _lengths([item.text for item in items])
     speakers = [item.speaker for item in items if item.speaker is not None]
-    frames = FRAMES_PER_TOKEN * (int(spec_lens.max()) // FRAMES_PER_TOKEN + 1)
+    frames = _padded_frames(spec_lens)
     return SovitsBatch(
         ssl=_stack([item.ssl for item in items], frames),
         spec=_stack([item.spec for item in items], frames),
@@ -134,6 +171,16 @@ def collate_sovits(items: Sequence[SovitsItem]) -> SovitsBatch:
         text_lens=text_lens,
         speaker=torch.stack(speakers) if speakers else None,
     )
+
+
+def _padded_frames(spec_lens: Tensor) -> int:
+    return FRAMES_PER_TOKEN * (int(spec_lens.max()) // FRAMES_PER_TOKEN + 1)
+
+
+def _moved(batch: GptBatch | SovitsBatch, device: torch.device | str, *, non_blocking: bool) -> list[Any]:
+    """All tensors of a batch on another device, in the order of its fields."""
+    found = (getattr(batch, field.name) for field in fields(batch))
+    return [None if one is None else one.to(device, non_blocking=non_blocking) for one in found]
 
 
 def _lengths(tensors: Sequence[Tensor]) -> Tensor:

@@ -22,7 +22,7 @@ from sovits_cli.audio import files
 from sovits_cli.audio.mel import magnitude
 from sovits_cli.data import tensors
 from sovits_cli.data.collate import GptItem, SovitsItem
-from sovits_cli.data.layout import Experiment, LeftOut, TextRow
+from sovits_cli.data.layout import Cause, Experiment, LeftOut, TextRow
 from sovits_cli.errors import AudioError, DatasetError, InputError, TextError
 from sovits_cli.terms import SEMANTIC_RATE_HZ, SpecSpec
 from sovits_cli.text import symbols
@@ -31,7 +31,19 @@ from sovits_cli.versions import SymbolTable
 FRAME_SLACK = 2
 """Content and spectrogram frames may differ by this much: the encoder's windows end earlier, rates are rounded."""
 
+PHONES_PER_MAX_SEC = 10
+"""The GPT takes clips of at most so many phones per second of `max_sec`, as the official trainer."""
+
 _INT16 = 32768
+
+
+class OutsideError(DatasetError):
+    """A clip that a limit or a missing file keeps out. `seconds` is its audio, None where that is not known."""
+
+    def __init__(self, message: str, cause: Cause, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -41,14 +53,14 @@ class GptLimits:
     Args:
         min_sec, max_sec: seconds of semantic tokens.
         min_phones_per_s, max_phones_per_s: outside, text and audio hardly belong together.
-        phones_per_max_sec: a clip has at most `max_sec` times this many phones.
+        max_phones: of a clip; None is `PHONES_PER_MAX_SEC` times `max_sec`.
     """
 
     min_sec: float = 0.0
     max_sec: float = 54.0
     min_phones_per_s: float = 3.0
     max_phones_per_s: float = 25.0
-    phones_per_max_sec: float = 10.0
+    max_phones: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,9 +106,9 @@ class GptDataset(Dataset[GptItem]):
                 self._kept.append(self._accept(name, text.good.get(name), codes, table, vocab))
             except InputError as error:
                 if name not in refused:
-                    left_out.append(LeftOut(name, error.message))
+                    left_out.append(_left_out(name, error, len(codes) / SEMANTIC_RATE_HZ))
         untokenised = [name for name in text.good if name not in semantic.good and name not in refused]
-        left_out += [LeftOut(name, f"no row in {experiment.semantic_file.name}") for name in untokenised]
+        left_out += [LeftOut(name, f"no row in {experiment.semantic_file.name}", Cause.MISSING) for name in untokenised]
         self.left_out = tuple(left_out)
 
     @property
@@ -121,7 +133,7 @@ class GptDataset(Dataset[GptItem]):
 
     def _accept(self, name: str, row: TextRow | None, codes: np.ndarray, table: SymbolTable, vocab: int) -> GptItem:
         if row is None:
-            raise DatasetError(f"no row in {self._experiment.text_file.name}")
+            raise OutsideError(f"no row in {self._experiment.text_file.name}", Cause.MISSING)
         phones = symbols.ids(row.phones, table)
         self._check_lengths(len(phones), len(codes))
         if codes.min() < 0 or codes.max() >= vocab - 1:
@@ -135,16 +147,18 @@ class GptDataset(Dataset[GptItem]):
     def _check_lengths(self, phones: int, codes: int) -> None:
         seconds, rules = codes / SEMANTIC_RATE_HZ, self._rules
         if seconds > rules.max_sec:
-            raise DatasetError(f"{seconds:.1f} s, over max_sec {rules.max_sec:g}")
+            raise OutsideError(f"{seconds:.1f} s, over max_sec {rules.max_sec:g}", Cause.LONG)
         if seconds < rules.min_sec:
-            raise DatasetError(f"{seconds:.1f} s, under min_sec {rules.min_sec:g}")
-        most = int(rules.max_sec * rules.phones_per_max_sec)
+            raise OutsideError(f"{seconds:.1f} s, under min_sec {rules.min_sec:g}", Cause.SHORT)
+        most = int(rules.max_sec * PHONES_PER_MAX_SEC) if rules.max_phones is None else rules.max_phones
         if phones > most:
-            raise DatasetError(f"{phones} phones, over the {most} of max_sec {rules.max_sec:g}")
+            raise OutsideError(f"{phones} phones, at most {most} train with max_sec {rules.max_sec:g}", Cause.PHONES)
         rate = phones / seconds
         if not rules.min_phones_per_s <= rate <= rules.max_phones_per_s:
             expected = f"{rules.min_phones_per_s:g}..{rules.max_phones_per_s:g}"
-            raise DatasetError(f"{rate:.1f} phones per second, expected {expected}: does the text fit the audio?")
+            raise OutsideError(
+                f"{rate:.1f} phones per second, expected {expected}: does the text fit the audio?", Cause.RATE
+            )
 
 
 class SovitsDataset(Dataset[SovitsItem]):
@@ -193,7 +207,7 @@ class SovitsDataset(Dataset[SovitsItem]):
                 self.lengths_s.append(self._checked_length_s(row.name))
                 self._kept.append((row.name, phones))
             except (AudioError, DatasetError, TextError) as error:
-                left_out.append(LeftOut(row.name, error.message))
+                left_out.append(_left_out(row.name, error, None))
         self.left_out = tuple(left_out)
 
     @property
@@ -217,12 +231,12 @@ class SovitsDataset(Dataset[SovitsItem]):
         wave, content = self._experiment.wave_path(name), self._experiment.content_path(name)
         for path in (wave, content):
             if not path.is_file():
-                raise DatasetError(f"no {path.parent.name}/{path.name}")
+                raise OutsideError(f"no {path.parent.name}/{path.name}", Cause.MISSING)
         seconds = files.probe(wave).duration_s
         if seconds > self._rules.max_sec:
-            raise DatasetError(f"{seconds:.1f} s, over max_sec {self._rules.max_sec:g}")
+            raise OutsideError(f"{seconds:.1f} s, over max_sec {self._rules.max_sec:g}", Cause.LONG, seconds)
         if seconds < self._rules.min_sec:
-            raise DatasetError(f"{seconds:.2f} s, under min_sec {self._rules.min_sec:g}")
+            raise OutsideError(f"{seconds:.2f} s, under min_sec {self._rules.min_sec:g}", Cause.SHORT, seconds)
         self._check_content(tensors.shape(content), seconds)
         if self._speaker_channels:
             self._check_speaker(self._experiment.speaker_path(name))
@@ -255,6 +269,12 @@ class SovitsDataset(Dataset[SovitsItem]):
             found = torch.from_numpy(samples), tensors.load(self._experiment.content_path(name))[0]
             self._cache.put(name, found)
         return found
+
+
+def _left_out(name: str, error: InputError, seconds: float | None) -> LeftOut:
+    if isinstance(error, OutsideError):
+        return LeftOut(name, error.message, error.cause, error.seconds if seconds is None else seconds)
+    return LeftOut(name, error.message, seconds=seconds)
 
 
 class _Cache:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -29,12 +30,28 @@ SEMANTIC_HEADER = "item_name\tsemantic_audio"
 Row = TypeVar("Row")
 
 
+class Cause(StrEnum):
+    """Why an item is not used, in a word or two."""
+
+    LONG = "over max_sec"
+    SHORT = "under min_sec"
+    PHONES = "too many phones"
+    RATE = "phones per second"
+    MISSING = "feature missing"
+    BROKEN = "unreadable or unfit"
+
+
 @dataclass(frozen=True)
 class LeftOut:
-    """An item that is not used, and why. `name` is a basename, or a place ("line 12") where there is none."""
+    """An item that is not used, and why. `name` is a basename, or a place ("line 12") where there is none.
+
+    `seconds` is its audio, None where that is not known.
+    """
 
     name: str
     reason: str
+    cause: Cause = Cause.BROKEN
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ class TooFewLong:
     @property
     def hint(self) -> str:
         """What to type next."""
-        longer_ms = int(self.max_sec * 500)
-        return f"train with --max-sec {self.fitting_sec}, or make longer slices: sovits slice --min-length {longer_ms}"
+        longer = f"sovits slice --target-sec {self.max_sec:g}"
+        return f"train with --max-sec {self.fitting_sec}, or make longer slices: {longer}"
 
 
 def histogram(lengths_s: Sequence[float]) -> tuple[Bucket, ...]:

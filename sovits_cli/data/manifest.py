@@ -6,8 +6,10 @@ other manifests are found by `data/sources.py`.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,6 +41,7 @@ class Utterance:
         text: the transcript.
         where: file and line it was found in, for messages.
         ready: phones made by an earlier run, where the source is an experiment folder.
+        alias: its name where another recording has the same; empty: that of the file.
     """
 
     path: Path
@@ -47,11 +50,12 @@ class Utterance:
     text: str
     where: str
     ready: TextRow | None = None
+    alias: str = ""
 
     @property
     def name(self) -> str:
-        """Basename with suffix, as the official program keys its files."""
-        return self.path.name
+        """Basename with suffix, as the official program keys its files, unless another recording has it too."""
+        return self.alias or self.path.name
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,11 @@ class Manifest:
     experiment: Experiment | None = None
 
     def checked(self) -> Manifest:
-        """Leave unusable names out. Raises DatasetError: two utterances with one name, or none at all."""
+        """Leave unusable names out and tell equal ones apart. Raises DatasetError: one of them twice, or none."""
         bad = [item for item in self.utterances if any(sign in item.name for sign in "\t\n\r")]
         left_out = [LeftOut(item.name, "tab or line break in the file name") for item in bad]
         kept = tuple(item for item in self.utterances if item not in bad)
-        _refuse_collisions(kept)
-        found = replace(self, utterances=_with_languages(kept), left_out=(*self.left_out, *left_out))
+        found = replace(self, utterances=_with_languages(_told_apart(kept)), left_out=(*self.left_out, *left_out))
         if not kept:
             raise _nothing_usable(found)
         return found
@@ -156,17 +159,32 @@ def _resolved(written: str, folder: Path) -> Path:
         raise DatasetError(f"no file {place}") from None
 
 
-def _refuse_collisions(utterances: Iterable[Utterance]) -> None:
-    first: dict[str, Utterance] = {}
+def _told_apart(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
+    """Recordings of one name in several folders each get a mark of their own, made of their place.
+
+    Raises:
+        DatasetError: the same recording twice.
+    """
+    owners: dict[str, dict[Path, Utterance]] = {}
     for item in utterances:
-        key = unicodedata.normalize("NFC", item.name).casefold()
-        if key in first:
+        key, place = unicodedata.normalize("NFC", item.name).casefold(), item.path.resolve()
+        earlier = owners.setdefault(key, {}).setdefault(place, item)
+        if earlier is not item:
             raise DatasetError(
-                f"two recordings would share the name {item.name}: {first[key].path} ({first[key].where}) "
-                f"and {item.path} ({item.where})",
-                hint="rename one of them: features are kept by file name",
+                f"{item.path} is there twice ({earlier.where} and {item.where})", hint="remove one of the two"
             )
-        first[key] = item
+    twins = {id(item): place for group in owners.values() if len(group) > 1 for place, item in group.items()}
+    root = Path(os.path.commonpath([place.parent for place in twins.values()])) if twins else Path()
+    return tuple(
+        replace(item, alias=_marked(item.name, twins[id(item)].relative_to(root))) if id(item) in twins else item
+        for item in utterances
+    )
+
+
+def _marked(name: str, place: Path) -> str:
+    """A name with a mark that tells its place: "a.wav" in one/ is "a-3f2c9d10.wav"."""
+    mark = hashlib.sha256(place.as_posix().encode()).hexdigest()[:8]
+    return f"{Path(name).stem}-{mark}{Path(name).suffix}"
 
 
 def _with_languages(utterances: tuple[Utterance, ...]) -> tuple[Utterance, ...]:

@@ -14,12 +14,14 @@ BAND = 1.1
 
 
 class LengthBatches:
-    """Batches of at most `batch_size` items and, when given, at most `batch_s` seconds with their padding.
+    """Batches of at most `batch_size` items and at most `batch_s` seconds with their padding; None is no limit.
 
     An item longer than `batch_s` gets a batch of its own: nothing is dropped and nothing repeated.
     """
 
-    def __init__(self, lengths: Sequence[float], batch_size: int, seed: int, *, batch_s: float | None = None) -> None:
+    def __init__(
+        self, lengths: Sequence[float], batch_size: int | None, seed: int, *, batch_s: float | None = None
+    ) -> None:
         self._lengths = np.asarray(lengths, dtype=np.float64)
         self._bands = np.floor(np.log(np.maximum(self._lengths, 1e-3)) / np.log(BAND)).astype(np.int64)
         self._batch_size = batch_size
@@ -46,4 +48,5 @@ class LengthBatches:
         return batches
 
     def _fits(self, items: int, longest_s: float) -> bool:
-        return items <= self._batch_size and (self._batch_s is None or items * longest_s <= self._batch_s)
+        fits = self._batch_size is None or items <= self._batch_size
+        return fits and (self._batch_s is None or items * longest_s <= self._batch_s)

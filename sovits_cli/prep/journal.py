@@ -7,12 +7,13 @@ dataset are written, the result itself.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sovits_cli.files import atomic, write_error
 
@@ -27,6 +28,18 @@ class Entry:
     row: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An entry in memory; its row as text, which is a fraction of the size of its numbers."""
+
+    key: str
+    row: bytes
+
+    @classmethod
+    def of(cls, key: str, row: Any) -> _Written:
+        return cls(key, json.dumps(row, separators=(",", ":")).encode())
+
+
 class Journal:
     """The journal of one dataset folder, open for appending. A torn last line is cut off.
 
@@ -34,15 +47,22 @@ class Journal:
         ResourceError: the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, writes: bool = True) -> None:
         self._path = path
-        self._entries: dict[tuple[str, str], Entry] = {}
+        self._entries: dict[tuple[str, str], _Written] = {}
+        self._writes = writes
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if writes:
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._read()
-            self._handle = path.open("ab", buffering=0)
+            self._handle: BinaryIO = path.open("ab", buffering=0) if writes else io.BytesIO()
         except OSError as error:
             raise write_error(path, error) from error
+
+    @classmethod
+    def read_only(cls, path: Path) -> Journal:
+        """What is done, for looking at: what is added to it is not kept."""
+        return cls(path, writes=False)
 
     def __enter__(self) -> Journal:
         return self
@@ -52,11 +72,12 @@ class Journal:
 
     def get(self, step: str, name: str) -> Entry | None:
         """The last finished run of a step."""
-        return self._entries.get((step, name))
+        found = self._entries.get((step, name))
+        return None if found is None else Entry(found.key, json.loads(found.row))
 
     def add(self, step: str, name: str, key: str, row: Any = None) -> None:
         """A step is finished. On disk when this returns."""
-        self._entries[step, name] = Entry(key, row)
+        self._entries[step, name] = _Written.of(key, row)
         self._append({"step": step, "name": name, "key": key, "row": row})
 
     def forget(self, step: str, name: str) -> None:
@@ -72,7 +93,7 @@ class Journal:
             for step in steps:
                 entry = self._entries.get((step, name))
                 if entry is not None:
-                    row = entry.row if step in keep_rows_of else None
+                    row = json.loads(entry.row) if step in keep_rows_of else None
                     lines.append(_line({"step": step, "name": name, "key": entry.key, "row": row}))
         with atomic(self._path) as place:
             place.write_bytes(b"".join(lines))
@@ -93,7 +114,7 @@ class Journal:
         whole = written.rfind(b"\n") + 1
         for line in written[:whole].splitlines():
             self._take(line)
-        if whole < len(written):
+        if whole < len(written) and self._writes:
             with self._path.open("r+b") as handle:
                 handle.truncate(whole)
 
@@ -108,7 +129,7 @@ class Journal:
         if key is None:
             self._entries.pop(place, None)
         else:
-            self._entries[place] = Entry(str(key), values.get("row"))
+            self._entries[place] = _Written.of(str(key), values.get("row"))
 
 
 def _line(values: dict[str, Any]) -> bytes:

@@ -26,7 +26,7 @@ from sovits_cli.prep.models import Models
 from sovits_cli.prep.semantic import SemanticStep
 from sovits_cli.prep.source import SourceStep
 from sovits_cli.prep.speaker import SpeakerStep
-from sovits_cli.prep.step import Clip, Runner, Step
+from sovits_cli.prep.step import Clip, Runner, Step, StepPlan
 from sovits_cli.prep.transcript import TranscriptStep
 from sovits_cli.text import lexicon
 from sovits_cli.text.lexicon import Lexicon
@@ -97,6 +97,30 @@ def prepare(manifest: Manifest, out: Path, models: Models, options: PrepOptions,
     if advice is not None:
         reporter.emit(Warned(advice.text, advice.hint))
     return _report(out, clips, models, runner.left_out)
+
+
+@dataclass(frozen=True)
+class PrepPlan:
+    """What a run would do: by step, and what it would leave out."""
+
+    clips: int
+    seconds: float
+    steps: tuple[StepPlan, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def plan(manifest: Manifest, out: Path, models: Models, options: PrepOptions, reporter: Reporter) -> PrepPlan:
+    """What `prepare` would do, without writing anything: recordings are looked at, the journal is read."""
+    experiment = Experiment(out)
+    journal = Journal.read_only(out / JOURNAL_FILE)
+    runner = Runner(journal, options.workers, reporter)
+    for item in manifest.left_out:
+        runner.leave_out(item)
+    clips = [Clip(utterance) for utterance in manifest.utterances]
+    steps = runner.plan(_steps(experiment, manifest, models, options, reporter), clips)
+    left_out = {item.name for item in runner.left_out}
+    kept = [clip for clip in clips if clip.name not in left_out]
+    return PrepPlan(len(kept), _seconds(kept), tuple(steps), tuple(runner.left_out))
 
 
 def _steps(

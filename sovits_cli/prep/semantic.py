@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class SemanticStep(Step[Tensor]):
     def recall(self, clip: Clip, row: Any) -> bool:
         """Take the row of the journal, or of the table."""
         codes = self._table.get(clip.name, ()) if row is None else row
-        clip.codes = tuple(int(code) for code in codes)
+        clip.codes = _packed(codes)
         return bool(clip.codes)
 
     def prepare(self, clip: Clip) -> Tensor:
@@ -44,5 +45,10 @@ class SemanticStep(Step[Tensor]):
 
     def finish(self, clip: Clip, prepared: Tensor) -> Any:
         """Find the tokens."""
-        clip.codes = tuple(self._models.tokens(prepared))
+        clip.codes = _packed(self._models.tokens(prepared))
         return list(clip.codes)
+
+
+def _packed(codes: Iterable[int]) -> array[int]:
+    """Two bytes a token: a dataset of hours stays small in memory."""
+    return array("H", (int(code) for code in codes))

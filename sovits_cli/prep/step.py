@@ -45,7 +45,7 @@ class Clip:
     seconds: float = 0.0
     text: TextRow | None = None
     pieces: tuple[Piece, ...] = ()
-    codes: tuple[int, ...] = ()
+    codes: Sequence[int] = ()
     keys: dict[str, str] = field(default_factory=dict)
     worked: bool = False
 
@@ -75,6 +75,15 @@ class Step(ABC, Generic[Prepared]):
     @abstractmethod
     def finish(self, clip: Clip, prepared: Prepared) -> Any:
         """Do the rest, in the main thread and in the order of the clips. Gives a row for the journal, or None."""
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """How many clips a step has done already, and how many it would do."""
+
+    step: str
+    done: int
+    to_do: int
 
 
 @dataclass
@@ -109,6 +118,21 @@ class Runner:
             pool.shutdown(wait=True, cancel_futures=True)
         return kept
 
+    def plan(self, steps: Sequence[Step[Any]], clips: Sequence[Clip]) -> list[StepPlan]:
+        """What `run` would do of these steps, the first of which is done (it only looks)."""
+        look, *others = steps
+        kept = self.run(look, clips)
+        plans = []
+        for step in others:
+            done = [self._is_done(step, clip) for clip in kept]
+            plans.append(StepPlan(step.name, done=sum(done), to_do=len(done) - sum(done)))
+        return plans
+
+    def _is_done(self, step: Step[Any], clip: Clip) -> bool:
+        key = clip.keys[step.name] = step.key(clip)
+        entry = self.journal.get(step.name, clip.name)
+        return entry is not None and entry.key == key and step.recall(clip, entry.row)
+
     def leave_out(self, item: LeftOut) -> None:
         """Name an item that is not used."""
         self.left_out.append(item)
@@ -127,9 +151,7 @@ class Runner:
 
     def _begin(self, step: Step[Any], clip: Clip, pool: ThreadPoolExecutor) -> Future[Any] | None:
         try:
-            key = clip.keys[step.name] = step.key(clip)
-            entry = self.journal.get(step.name, clip.name)
-            if entry is not None and entry.key == key and step.recall(clip, entry.row):
+            if self._is_done(step, clip):
                 return None
         except InputError as error:
             failed: Future[Any] = Future()

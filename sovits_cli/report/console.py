@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from sovits_cli.errors import SovitsError
-from sovits_cli.events import Chose, Event, Metrics, Note, Progress, Skipped, Warned
+from sovits_cli.events import Chose, Event, Metrics, Note, Progress, Saved, Skipped, Surveyed, Warned
 from sovits_cli.report import jsonl, vram
 
 if TYPE_CHECKING:
@@ -66,6 +66,12 @@ class Console:
             case Skipped(item, reason):
                 self.skipped.append(event)
                 self._line("warning", f"left out: {item}: {reason}")
+            case Surveyed():
+                from sovits_cli.report.plots import survey
+
+                self.say(survey(event))
+            case Saved(stage, _, step, best) if best:
+                self.say(f"{stage}: step {step} is the best so far on the held-out clips")
             case Progress():
                 self._progress(event)
             case Metrics(stage, step, values):

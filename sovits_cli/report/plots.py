@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sovits_cli.data.lengths import Bucket, histogram
+from sovits_cli.events import Surveyed
+from sovits_cli.report.tables import aligned
 
 BAR_SIGNS = 30
 
@@ -31,6 +33,16 @@ def draw(buckets: Sequence[Bucket]) -> str:
     """Draw one line per bucket: "4-6 s  ####  120 clips  10 min", the bar as long as its share of the audio."""
     most_s = max((bucket.seconds for bucket in buckets), default=0.0)
     return "\n".join(_line(bucket, bucket.seconds / most_s if most_s else 0.0) for bucket in buckets)
+
+
+def survey(event: Surveyed) -> str:
+    """What a stage trains on: a table of what is kept and left out, with what would keep it, and the histogram."""
+    rows = [
+        (f"{group.what}", f"{group.clips} clips", total(group.seconds), group.keep)
+        for group in (event.kept, *event.left_out)
+    ]
+    table = [f"  {line}" for line in aligned([(name, count, audio, keep) for name, count, audio, keep in rows])]
+    return "\n".join([f"{event.stage}:", *table, length_histogram(event.lengths_s, limit_s=event.limit_s)])
 
 
 def total(seconds: float) -> str:

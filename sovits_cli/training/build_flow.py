@@ -16,7 +16,7 @@ from sovits_cli.models.cfm.lora import add_lora
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.training.build import refuse_other
 
-FLOWS_ONLY = ("lora_rank", "grad_ckpt")
+FLOWS_ONLY = ("lora_rank",)
 VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "c_prior", "discriminator", "text_low_lr_rate")
 """Keys of `sovits.train` that mean something for one kind of model only."""
 
@@ -42,7 +42,6 @@ def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowSynthesize
     if rank:
         add_lora(model.cfm, rank)
         reporter.emit(Note(f"sovits: LoRA of rank {rank}; --set sovits.train.lora_rank=0 tunes the whole flow"))
-    model.cfm.estimator.checkpoints_blocks = settings.sovits.train.grad_ckpt
     return model
 
 

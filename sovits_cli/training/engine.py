@@ -103,6 +103,11 @@ class Engine:
         """Whether overflowing gradients are expected now and then, and handled by the loss scale."""
         return isinstance(self._format, Autocast) and self._format.scaler is not None
 
+    def free_cache(self) -> None:
+        """Give memory that torch holds in reserve back to the device."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def state_dict(self) -> dict[str, Any]:
         """The loss scale, if there is one."""
         return self._format.state_dict() if self._format is not None else {}
@@ -111,6 +116,13 @@ class Engine:
         """The inverse of `state_dict`."""
         if self._format is not None and state:
             self._format.load_state_dict(state)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of the GPU or of this machine, is used up."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # as the CPU allocator says it
 
 
 def runnable(precision: Precision, device: torch.device) -> Precision:

@@ -2,7 +2,7 @@
 
     runs/<name>/<name>-e<epoch>.ckpt             GPT
     runs/<name>/<name>_e<epoch>_s<step>.pth      SoVITS; of a LoRA <name>_e<epoch>_s<step>_l<rank>.pth
-    runs/<name>/voice.json                       the newest of both
+    runs/<name>/voice.json                       the newest of both, and those that did best on held-out clips
 
 Official names, in one folder per voice instead of two folders of all voices. A save inside an epoch adds its step to
 the name of the GPT as well.
@@ -98,22 +98,33 @@ class Exporter:
         self._drop_old(folder, rf"{re.escape(self.name)}_e(\d+)_s(\d+)(?:_l\d+)?\.pth", path)
         return path
 
+    def mark_best(self, folder: Path, part: str) -> None:
+        """Say in `voice.json` that the newest file of this part is the best so far; it is never dropped."""
+        place = folder / VOICE_FILE
+        said = json.loads(place.read_text(encoding="utf-8"))
+        self._write(place, {**said, "best": {**said.get("best", {}), part: said[part]}})
+
     def _point(self, folder: Path, part: str, path: Path) -> None:
         """Say in `voice.json` that this file is the newest of its part; the other part stays."""
         place = folder / VOICE_FILE
         before = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
         now = {**before, "name": self.name, "version": self.version.name, "base": self.base, part: path.name}
+        self._write(place, now)
+
+    def _write(self, place: Path, now: Mapping[str, Any]) -> None:
         with atomic(place) as temporary:
             temporary.write_text(json.dumps(now, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
     def _drop_old(self, folder: Path, pattern: str, newest: Path) -> None:
-        """Remove exports of this voice beyond `keep`, never the one just written or a file of another name."""
+        """Remove exports beyond `keep`, never the one just written, the best one, or a file of another name."""
         if self.keep is None:
             return
-        matches = [(match, path) for path in folder.iterdir() if (match := re.fullmatch(pattern, path.name))]
-        aged = sorted(matches, key=lambda pair: (pair[1].stat().st_mtime_ns, pair[1] == newest))
-        for _, path in aged[: -self.keep]:
-            path.unlink(missing_ok=True)
+        best = json.loads((folder / VOICE_FILE).read_text(encoding="utf-8")).get("best", {}).values()
+        found = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)]
+        aged = sorted(found, key=lambda path: (path.stat().st_mtime_ns, path == newest))
+        for path in aged[: -self.keep]:
+            if path.name not in best:
+                path.unlink(missing_ok=True)
 
 
 def in_lora(key: str) -> bool:

@@ -9,6 +9,7 @@ Legend: B batch, T samples, F mel frames, M mel bands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.terms import Stage
 from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.sovits import AdamWRule, adamw
-from sovits_cli.training.stages import Losses, Mark, Player
+from sovits_cli.training.stages import ALONE, Losses, Mark, Player, Shares
 
 UNTRAINED = ("enc_p", "ssl_proj", "quantizer", "linear_mel")
 """Modules that stay as they are."""
@@ -40,6 +41,7 @@ class FlowStage:
     """
 
     stage = Stage.SOVITS
+    measures: Sequence[str] = ("clips",)
 
     def __init__(
         self,
@@ -61,9 +63,13 @@ class FlowStage:
         """What is trained: a resume takes the rest from the base model again."""
         return {"generator": nn.ParameterDict({name.replace(".", "/"): one for name, one in self._trained.items()})}
 
-    def weight(self, batch: SovitsBatch) -> float:
+    def sizes(self, batch: SovitsBatch) -> Mapping[str, float]:
         """Clips: the loss is a mean over them."""
-        return len(batch)
+        return {"clips": float(len(batch))}
+
+    def drawn(self, batch: SovitsBatch) -> SovitsBatch:
+        """Draw moments, noise and prompts."""
+        return replace(batch, draws=draw(*self.frames(batch)))
 
     def train(self) -> None:
         """Dropout on, but for what stays as it is."""
@@ -71,11 +77,11 @@ class FlowStage:
         for part in UNTRAINED:
             self._model.get_submodule(part).eval()
 
-    def losses(self, batch: SovitsBatch, *, draws: Draws | None = None) -> Losses:
-        """The official loss; `draws` are used instead of new ones, for comparisons."""
+    def losses(self, batch: SovitsBatch, shares: Shares = ALONE) -> Losses:
+        """The official loss, with the draws of the batch if it has any."""
         frames, lens = self.frames(batch)
-        loss = self._loss(batch, frames, lens, draw(frames, lens) if draws is None else draws)
-        return Losses({"generator": loss}, {"loss": loss})
+        loss = self._loss(batch, frames, lens, batch.draws or draw(frames, lens))
+        return Losses({"generator": loss * shares.get("clips", 1.0)}, {"loss": loss})
 
     def evaluate(self, batch: SovitsBatch) -> Mapping[str, Tensor]:
         """The loss of single steps without dropout, with the same draws every time."""

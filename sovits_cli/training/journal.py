@@ -1,7 +1,12 @@
-"""The numbers of a run, averaged over a few steps: as events, and in TensorBoard under `runs/<name>/tb`."""
+"""The numbers of a run, averaged over a few steps: as events, in TensorBoard and as JSON lines.
+
+runs/<name>/tb/<stage>/             TensorBoard
+runs/<name>/metrics-<stage>.jsonl   one line a reading: step, and each number by name
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import defaultdict
@@ -17,7 +22,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import Tensor
 
+from sovits_cli.errors import ResourceError
 from sovits_cli.events import Metrics, Reporter, Warned
+from sovits_cli.files import atomic
 from sovits_cli.terms import Stage
 
 GIB = 2**30
@@ -98,19 +105,22 @@ class Journal:
     """Writes the numbers of one stage.
 
     Args:
-        folder: of the TensorBoard files; one sub-folder a stage.
+        folder: of the run; None writes no files.
         stage: whose numbers.
         device: whose memory is watched.
         first_step: a resumed run begins here, and what TensorBoard holds beyond is dropped.
         reporter: hears every reading.
     """
 
-    def __init__(self, folder: Path, stage: Stage, device: torch.device, first_step: int, reporter: Reporter) -> None:
+    def __init__(
+        self, folder: Path | None, stage: Stage, device: torch.device, first_step: int, reporter: Reporter
+    ) -> None:
         self.averages = Averages()
         self._stage = stage
         self._device = device
         self._reporter = reporter
-        self._board = Board(folder / stage.value, first_step, reporter)
+        self._board = None if folder is None else Board(folder / "tb" / stage.value, first_step, reporter)
+        self._lines = None if folder is None else Lines(metrics_file(folder, stage.value), first_step, reporter)
         self._items = 0
         self._since = time.perf_counter()
 
@@ -131,7 +141,9 @@ class Journal:
 
     def publish(self, step: int, values: Mapping[str, float]) -> None:
         """Write these numbers as they are."""
-        self._board.add(step, values)
+        if self._board is not None and self._lines is not None:
+            self._board.add(step, values)
+            self._lines.add(step, values)
         self._reporter.emit(Metrics(self._stage.value, step, dict(values)))
 
     def rest(self) -> None:
@@ -144,7 +156,63 @@ class Journal:
 
     def close(self) -> None:
         """No more numbers."""
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
+
+
+class Lines:
+    """Readings as JSON lines. A resumed run drops what lies beyond its first step.
+
+    A disk that refuses them costs the curves, not the run.
+    """
+
+    def __init__(self, path: Path, first_step: int, reporter: Reporter) -> None:
+        self._path = path
+        self._reporter: Reporter | None = reporter
+        try:
+            before = [row for row in read_metrics(path) if row["step"] <= first_step] if first_step else []
+            with atomic(path) as temporary:
+                temporary.write_text("".join(_line(row) for row in before), encoding="utf-8")
+        except ResourceError as error:
+            self._give_up(error.message)
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one reading."""
+        if self._reporter is None:
+            return
+        try:
+            with self._path.open("a", encoding="utf-8") as out:
+                out.write(_line({"step": step, **values}))
+        except OSError as error:
+            self._give_up(f"cannot write {self._path}: {error.strerror}")
+
+    def _give_up(self, why: str) -> None:
+        if self._reporter is not None:
+            self._reporter.emit(Warned(f"no more readings in {self._path.name}: {why}"))
+        self._reporter = None
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The readings of a run so far; a torn last line is none."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
+
+
+def metrics_file(folder: Path, stage: str) -> Path:
+    """Where the readings of a stage are."""
+    return folder / f"metrics-{stage}.jsonl"
+
+
+def _line(values: Mapping[str, float]) -> str:
+    return (
+        json.dumps({name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()})
+        + "\n"
+    )
 
 
 def memory_gib(device: torch.device) -> float:

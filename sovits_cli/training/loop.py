@@ -1,18 +1,20 @@
 """The calendar of a training: steps, accumulation, validation, saving, resume, stopping.
 
-Knows stages only as `stages.TrainingStage`, and no model, loss or file format.
+Knows stages only as `stages.TrainingStage`, and no model, loss or file format. How one update is computed is in
+`update.py`.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -20,10 +22,12 @@ from sovits_cli.errors import DatasetError, ModelError, ResourceError
 from sovits_cli.events import Note, Progress, Reporter, Warned
 from sovits_cli.training.engine import Engine
 from sovits_cli.training.feed import Feed
-from sovits_cli.training.journal import Averages, Journal
+from sovits_cli.training.journal import Averages, Journal, memory_gib
+from sovits_cli.training.ranks import Ranks
 from sovits_cli.training.stages import Batch, Mark, TrainingStage
 from sovits_cli.training.state import Position, StateFolder, TrainingState, capture_rng, restore_rng
 from sovits_cli.training.stop import StopRequest
+from sovits_cli.training.update import Update, parts
 
 Item = TypeVar("Item", bound=Batch)
 
@@ -69,10 +73,23 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class Source(Generic[Item]):
-    """Where batches come from: `plan(epoch)` gives lists of item numbers, `feed` turns them into batches."""
+    """Where batches come from: `plan(epoch)` gives lists of item numbers, `feed` turns them into batches.
+
+    `limit_s(epoch)` is the longest clip of an epoch where that changes over the run; None where it does not.
+    """
 
     plan: Callable[[int], list[list[int]]]
     feed: Feed[Item]
+    limit_s: Callable[[int], float | None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Save:
+    """A save: its step, whether no earlier one did better on the held-out clips, and its weights if exported."""
+
+    step: int
+    best: bool
+    exported: Path | None
 
 
 @dataclass(frozen=True)
@@ -110,6 +127,8 @@ class Run(Generic[Item]):
         journal: made when the first step is known.
         stop: the wish to stop.
         reporter: hears progress.
+        ranks: the processes that train together.
+        saved: called after each save.
     """
 
     def __init__(
@@ -126,14 +145,19 @@ class Run(Generic[Item]):
         journal: Callable[[int], Journal],
         stop: StopRequest,
         reporter: Reporter,
+        ranks: Ranks | None = None,
+        saved: Callable[[Save], None] = lambda _: None,
     ) -> None:
         self._stage, self._engine, self._calendar = stage, engine, calendar
+        self._ranks, self._saved = ranks or Ranks(), saved
         self._training, self._held_out = training, held_out
         self._fingerprints, self._states, self._exports = fingerprints, states, exports
         self._stop, self._reporter = stop, reporter
         self._at = Position()
         self._skipped = 0
+        self._stopping = False
         self._exported: Path | None = None
+        self._judged: float | None = None
         self._last: Mapping[str, float] = {}
         self._make_journal = journal
         self._resume()
@@ -147,10 +171,12 @@ class Run(Generic[Item]):
             return self._outcome()
         self._at.finished = False
         self._journal = self._make_journal(self._at.step)
+        self._update = Update(self._stage, self._engine, self._ranks, self._reporter)
+        (self._stopping,) = self._ranks.any(self._stop.wanted)
         try:
-            while self._more_to_do() and not self._stop.wanted:
+            while self._more_to_do() and not self._stopping:
                 self._epoch()
-            if not self._stop.wanted:
+            if not self._stopping:
                 self._finish()
         finally:
             self._journal.close()
@@ -167,35 +193,59 @@ class Run(Generic[Item]):
             return self._at.step < self._calendar.max_steps
         return self._at.epoch < self._calendar.epochs
 
-    def _total_steps(self) -> int:
+    @cached_property
+    def _total(self) -> int:
+        """Updates of the whole run."""
         if self._calendar.max_steps is not None:
             return self._calendar.max_steps
-        return self._calendar.epochs * math.ceil(len(self._training.plan(0)) / self._calendar.accumulation)
+        return sum(math.ceil(len(self._training.plan(epoch)) / self._group) for epoch in range(self._calendar.epochs))
+
+    @property
+    def _group(self) -> int:
+        """Batches of one update, over all processes."""
+        return self._calendar.accumulation * self._ranks.world
 
     def _epoch(self) -> None:
         """The rest of the epoch in progress."""
         plan = self._training.plan(self._at.epoch)
         if not plan:
             raise DatasetError(f"{self._name}: the dataset gives no batch to train on")
-        total = self._total_steps()
+        total = self._total
         self._stage.train()
         rest = plan[self._at.batch :]
-        with closing(_grouped(rest, self._training.feed, self._calendar.accumulation)) as groups:
-            for items, group in groups:
-                self._update([batch for batch in group if batch is not None])
+        groups = [rest[start : start + self._group] for start in range(0, len(rest), self._group)]
+        with closing(_read(groups, self._training.feed, self._ranks)) as read:
+            for group, batches in read:
+                self._one_update([batch for batch in batches if batch is not None])
                 self._at.step += 1
                 self._at.batch += len(group)
-                self._journal.count(items)
+                self._journal.count(sum(len(items) for items in group))
                 self._after_update(total)
-                if self._stop.wanted:
+                if self._stopping:
                     self._save_state()
                     return
                 if not self._more_to_do():
                     break
         if self._at.batch >= len(plan):
-            self._at.epoch, self._at.batch = self._at.epoch + 1, 0
-            if self._more_to_do() and self._at.epoch % self._calendar.save_every_epochs == 0:
-                self._save()
+            self._end_epoch()
+
+    def _end_epoch(self) -> None:
+        limit_s = self._training.limit_s
+        before_s = limit_s(self._at.epoch)
+        self._at.epoch, self._at.batch = self._at.epoch + 1, 0
+        if not self._more_to_do():
+            return
+        rises = limit_s(self._at.epoch) != before_s
+        if rises or self._at.epoch % self._calendar.save_every_epochs == 0:
+            self._save()
+        if rises:
+            judged = f", held-out loss {self._judged:.4g}" if self._judged is not None else ""
+            self._reporter.emit(
+                Note(
+                    f"{self._name}: max_sec {before_s:g} -> {limit_s(self._at.epoch):g} at step {self._at.step}: "
+                    f"up to here {memory_gib(self._engine.device):.2f} GiB{judged}"
+                )
+            )
 
     def _after_update(self, total: int) -> None:
         step = self._at.step
@@ -206,31 +256,32 @@ class Run(Generic[Item]):
             self._drawn_at = now
             self._reporter.emit(Progress(self._name, step, total, "steps", self._detail()))
         every = self._calendar.save_every_steps
+        self._stopping, due = self._ranks.any(self._stop.wanted, now - self._saved_at >= self._calendar.save_every_s)
         if every and step % every == 0 and self._more_to_do():
             self._save()
-        elif now - self._saved_at >= self._calendar.save_every_s:
+        elif due and not self._stopping:
             self._save_state()
 
     def _finish(self) -> None:
-        self._validate()
+        best = self._validate()
         self._export()
         self._at.finished = True
         self._save_state(must=True)
+        self._tell_saved(best)
 
     # --- one update -------------------------------------------------------------------------------------------
 
-    def _update(self, group: Sequence[Item]) -> None:
+    def _one_update(self, group: Sequence[Item]) -> None:
         """One step of every player on the mean gradient of a few batches."""
-        if not group:
-            return
         stage, engine = self._stage, self._engine
         for player in stage.players:
             player.set_rate(self._at.step, self._at.epoch)
-            player.optimizer.zero_grad(set_to_none=True)
-        weights = [stage.weight(batch) for batch in group]
-        whole = sum(weights)
-        for batch, weight in zip(group, weights, strict=True):
-            self._accumulate(batch, weight / whole)
+        done = self._update.gradients(group, self._at.most_places)
+        if done is None:
+            return
+        self._at.most_places = done.most_places
+        for values, share in done.readings:
+            self._journal.averages.add(values, share)
         norms = {
             player.name: engine.clip(player.module, player.optimizer, self._calendar.clip_norm)
             for player in stage.players
@@ -239,15 +290,6 @@ class Run(Generic[Item]):
             for player in stage.players:
                 engine.step(player.optimizer)
         engine.finish_step()
-
-    def _accumulate(self, batch: Item, share: float) -> None:
-        """Add the gradients of one batch, which makes up this share of the update."""
-        with self._engine.autocast():
-            losses = self._stage.losses(batch.to(self._engine.device, non_blocking=True))
-        last = len(self._stage.players) - 1
-        for index, player in enumerate(self._stage.players):
-            self._engine.backward(losses.totals[player.name] * share, player.parameters, keep_graph=index < last)
-        self._journal.averages.add({name: value.detach() for name, value in losses.metrics.items()}, share)
 
     def _steppable(self, norms: Mapping[str, float]) -> bool:
         """Whether the gradients are numbers. A few updates may be left out; too many in a row end the run."""
@@ -279,25 +321,47 @@ class Run(Generic[Item]):
 
     def _save(self) -> None:
         """Validation, state and, where wanted, an export."""
-        self._validate()
+        best = self._validate()
         self._save_state()
+        self._exported = None
         if self._calendar.export_each_save:
             self._export()
+        self._tell_saved(best)
+
+    def _tell_saved(self, best: bool) -> None:
+        """Let others look at what was saved, if this process writes; no random generator of the training moves."""
+        if not self._ranks.first:
+            return
+        self._journal.rest()
+        with self._aside():
+            self._saved(Save(self._at.step, best, self._exported))
+        self._stage.train()
+        self._journal.resume()
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """What is drawn inside does not change the training."""
+        devices = [self._engine.device] if self._engine.device.type == "cuda" else []
+        with torch.random.fork_rng(devices), torch.no_grad():
+            torch.manual_seed(0)
+            yield
 
     def _save_state(self, *, must: bool = False) -> None:
         """Write the state. A full disk costs this state only, unless it is the last one (`must`)."""
         self._journal.rest()
         self._at.elapsed_s = self._elapsed()
+        generators = self._ranks.gather(capture_rng())
         try:
-            self._states.save(self._state())
+            if self._ranks.first:
+                self._states.save(self._state(generators))
         except ResourceError as error:
-            if must or self._stop.wanted:
+            if must or self._stopping:
                 raise
             self._reporter.emit(Warned(f"state of step {self._at.step} not saved: {error.message}", error.hint or ""))
         self._saved_at = time.monotonic()
         self._journal.resume()
 
-    def _state(self) -> TrainingState:
+    def _state(self, generators: Sequence[Mapping[str, Any]]) -> TrainingState:
         return TrainingState(
             stage=self._name,
             position=self._at,
@@ -306,11 +370,13 @@ class Run(Generic[Item]):
             modules={name: module.state_dict() for name, module in self._stage.modules().items()},
             optimizers={player.name: player.optimizer.state_dict() for player in self._stage.players},
             scaler=self._engine.state_dict(),
-            rng=capture_rng(),
+            rng=generators,
         )
 
     def _export(self) -> None:
         """Write the weights, unless one of them is no number."""
+        if not self._ranks.first:
+            return
         self._journal.rest()
         for name, module in self._stage.modules().items():
             for key, tensor in module.state_dict().items():
@@ -324,25 +390,27 @@ class Run(Generic[Item]):
         self._exported = self._stage.export(self._exports, mark)
         self._journal.resume()
 
-    def _validate(self) -> None:
-        """Publish the numbers of the held-out batches; no random generator of the training moves."""
+    def _validate(self) -> bool:
+        """Publish the numbers of the held-out batches; gives whether they are the best so far."""
         plan = self._held_out.plan(0)
-        if not plan:
-            return
+        if not plan or not self._ranks.first:
+            return False
         self._journal.rest()
-        means = Averages()
-        devices = [self._engine.device] if self._engine.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), torch.no_grad(), self._engine.autocast():
-            torch.manual_seed(0)
+        means, measure = Averages(), self._stage.measures[0]
+        with self._aside(), self._engine.autocast():
             for batch in self._held_out.feed.run(plan):
-                if batch is not None:
-                    values = self._stage.evaluate(batch.to(self._engine.device, non_blocking=True))
-                    means.add(values, self._stage.weight(batch))
+                for part in parts(batch, self._at.most_places) if batch is not None else ():
+                    values = self._stage.evaluate(part.to(self._engine.device, non_blocking=True))
+                    means.add(values, self._stage.sizes(part)[measure])
         self._stage.train()
         numbers = means.read()
-        self._at.best = min(numbers["loss"], self._at.best if self._at.best is not None else math.inf)
         self._journal.publish(self._at.step, {f"held_out/{name}": value for name, value in numbers.items()})
         self._journal.resume()
+        self._judged = numbers.get("loss")
+        if self._judged is None or (self._at.best is not None and self._judged >= self._at.best):
+            return False
+        self._at.best, self._at.best_step = self._judged, self._at.step
+        return True
 
     # --- resume -----------------------------------------------------------------------------------------------
 
@@ -361,7 +429,8 @@ class Run(Generic[Item]):
         for player in self._stage.players:
             player.optimizer.load_state_dict(dict(state.optimizers[player.name]))
         self._engine.load_state_dict(dict(state.scaler))
-        restore_rng(state.rng)
+        if self._ranks.rank < len(state.rng):
+            restore_rng(state.rng[self._ranks.rank])
         self._at = state.position
         if state.batches != self._fingerprints.batches and self._at.batch:
             self._at.batch = 0
@@ -382,8 +451,11 @@ class Run(Generic[Item]):
         )
 
 
-def _grouped(plan: Sequence[list[int]], feed: Feed[Item], size: int) -> Generator[tuple[int, list[Item | None]]]:
-    """Batches in groups of `size` (the last may be smaller), each with the number of its items."""
-    with closing(feed.run(plan)) as batches:
-        for start in range(0, len(plan), size):
-            yield sum(len(items) for items in plan[start : start + size]), list(islice(batches, size))
+def _read(
+    groups: Sequence[list[list[int]]], feed: Feed[Item], ranks: Ranks
+) -> Generator[tuple[list[list[int]], list[Item | None]]]:
+    """The batches of each update: which items they are in all processes, and those of this one."""
+    mine = [group[ranks.rank :: ranks.world] for group in groups]
+    with closing(feed.run([items for group in mine for items in group])) as batches:
+        for group, own in zip(groups, mine, strict=True):
+            yield group, list(islice(batches, len(own)))

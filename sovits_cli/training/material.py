@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
-import re
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from sovits_cli.data.layout import LeftOut
+from sovits_cli.data.layout import Cause, LeftOut
+from sovits_cli.data.lengths import too_few_long
 from sovits_cli.data.samplers import LengthBatches
 from sovits_cli.errors import DatasetError, InputError
-from sovits_cli.events import Note, Reporter, Skipped, Warned
+from sovits_cli.events import Group, Reporter, Skipped, Surveyed, Warned
 from sovits_cli.files import atomic
 from sovits_cli.terms import Stage
 from sovits_cli.training.feed import Feed
 from sovits_cli.training.loop import Source
+from sovits_cli.training.rise import Chapter, Plan, Rise
 from sovits_cli.training.stages import Batch
 
 Item = TypeVar("Item", covariant=True)
@@ -36,11 +38,16 @@ FEW_CLIPS = 5
 SMALLEST_SPLIT = 20
 """From so many clips on, some are held out."""
 
-HELD_OUT_SHARE = 0.02
 LEAST_HELD_OUT = 4
 MOST_HELD_OUT_SHARE = 0.1
 
-_LIMIT = re.compile(r"over max_sec|under min_sec|phones per second|over the \d+ of max_sec|shorter than")
+KEEPING = {
+    Cause.LONG: "--max-sec, or sovits slice cuts them",
+    Cause.SHORT: "--set data.min_sec=..., or sovits slice --target-sec",
+    Cause.PHONES: "--set data.max_phones=...",
+    Cause.RATE: "--set data.min_phones_per_sec=... and data.max_phones_per_sec=...",
+}
+"""What keeps clips that a limit leaves out; any other reason is something wrong with the clip."""
 
 
 class Clips(Protocol[Item]):
@@ -70,36 +77,45 @@ class Material(Generic[Made]):
     Args:
         training, held_out: batches.
         clips, held_out_clips: how many clips each has.
+        unseen: numbers of the held-out clips, shortest first; of all where none is held out.
         batches_per_epoch: of the training source.
         fingerprint: changes when a saved position in an epoch would mean other clips.
+        plan_of: the plan of the clips up to a limit in seconds.
     """
 
     training: Source[Made]
     held_out: Source[Made]
     clips: int
     held_out_clips: int
+    unseen: Sequence[int]
     batches_per_epoch: int
     fingerprint: str
+    plan_of: Callable[[float], Plan]
 
 
-def tell(stage: Stage, clips: Clips[object], folder: Path, reporter: Reporter) -> None:
+def tell(
+    stage: Stage,
+    clips: Clips[object],
+    folder: Path,
+    limit_s: float,
+    reporter: Reporter,
+    *,
+    strict: bool = False,
+    write: bool = True,
+) -> None:
     """Say what is kept and what is left out, by reason; every clip left out is listed in a file of the run.
 
     Clips outside the limits are counted by reason; anything wrong with a clip is told clip by clip.
 
     Raises:
-        DatasetError: nothing is left to train on.
+        DatasetError: nothing is left to train on, or `strict` and something is left out.
     """
-    reporter.emit(
-        Note(f"{stage.value}: {len(clips)} clips kept, {_clock(sum(clips.lengths_s))}; {len(clips.left_out)} left out")
-    )
-    limits = Counter(_reason(item.reason) for item in clips.left_out if _LIMIT.search(item.reason))
-    for reason, count in limits.most_common():
-        reporter.emit(Warned(f"{stage.value}: {count} clips left out: {reason}", _keeping(reason)))
+    kept = Group("kept", len(clips), sum(clips.lengths_s))
+    reporter.emit(Surveyed(stage.value, folder, kept, _groups(clips.left_out), tuple(clips.lengths_s), limit_s))
     for item in clips.left_out:
-        if not _LIMIT.search(item.reason):
+        if item.cause not in KEEPING:
             reporter.emit(Skipped(item.name, item.reason))
-    if clips.left_out:
+    if clips.left_out and write:
         place = folder / f"left_out-{stage.value}.tsv"
         with atomic(place) as temporary:
             temporary.write_text("".join(f"{one.name}\t{one.reason}\n" for one in clips.left_out), encoding="utf-8")
@@ -108,43 +124,98 @@ def tell(stage: Stage, clips: Clips[object], folder: Path, reporter: Reporter) -
             f"{stage.value}: no clip of the dataset can be trained on ({len(clips.left_out)} left out)",
             hint="the reasons are above; sovits prep makes a dataset anew",
         )
+    if strict and clips.left_out:
+        first = clips.left_out[0]
+        raise DatasetError(
+            f"{stage.value}: {len(clips.left_out)} clips would be left out, the first: {first.name}: {first.reason}",
+            hint="the table above says what keeps them; without --strict the others train",
+        )
     if len(clips) < FEW_CLIPS:
         reporter.emit(
             Warned(f"{stage.value}: only {len(clips)} clips: a voice needs at least a minute or two of speech")
         )
+    advice = too_few_long(clips.lengths_s, limit_s)
+    if advice is not None:
+        reporter.emit(Warned(f"{stage.value}: {advice.text}", advice.hint))
+
+
+def _groups(left_out: Sequence[LeftOut]) -> list[Group]:
+    """What is left out, by reason, in the order of `Cause`."""
+    causes = [cause for cause in Cause if any(item.cause is cause for item in left_out)]
+    return [
+        Group(
+            cause.value,
+            clips=sum(item.cause is cause for item in left_out),
+            seconds=sum(item.seconds or 0.0 for item in left_out if item.cause is cause),
+            keep=KEEPING.get(cause, "see the reason of each; sovits prep makes it anew"),
+        )
+        for cause in causes
+    ]
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How clips become batches.
+
+    Args:
+        size: clips in a batch; None for as many as `seconds` allows.
+        seconds: of audio in a batch, with padding; None for any.
+        seed: of the order, and of which clips are held out.
+        workers: threads that read.
+        held_out: share of the clips that judges the training.
+        most_held_out: at most so many.
+        repeat_below: a set of fewer clips is repeated up to about so many.
+    """
+
+    size: int | None
+    seconds: float | None = None
+    seed: int = 1234
+    workers: int = 0
+    held_out: float = 0.02
+    most_held_out: int = 50
+    repeat_below: int = 0
 
 
 def prepare(
-    clips: Clips[Sample],
-    collate: Callable[[Sequence[Sample]], Made],
-    *,
-    batch_size: int,
-    seed: int,
-    workers: int,
-    most_held_out: int,
-    reporter: Reporter,
+    clips: Clips[Sample], collate: Callable[[Sequence[Sample]], Made], how: Batching, reporter: Reporter
 ) -> Material[Made]:
     """Split off the held-out clips and form batches of similar length."""
     names, lengths_s = clips.names, clips.lengths_s
-    held_out = _held_out(names, seed, most_held_out)
+    held_out = _held_out(names, how)
     kept = [index for index in range(len(clips)) if index not in held_out]
-    order = LengthBatches([lengths_s[index] for index in kept], batch_size, seed)
+    if len(kept) < how.repeat_below:
+        kept = kept * max(2, how.repeat_below // len(kept))
     load = _Loader(clips, collate, reporter)
     unseen = sorted(held_out, key=lambda index: lengths_s[index])
-    groups = [unseen[start : start + batch_size] for start in range(0, len(unseen), batch_size)]
+    plan_of = partial(_plan, kept, lengths_s, how)
+    judged = _plan(unseen, lengths_s, replace(how, seed=0))(0) if unseen else []
     described = [[names[index], round(lengths_s[index], 3)] for index in kept]
-
-    def plan(epoch: int) -> list[list[int]]:
-        return [[kept[place] for place in group] for group in order.epoch(epoch)]
-
+    plan = plan_of(math.inf)
     return Material(
-        training=Source(plan, Feed(load, workers)),
-        held_out=Source(lambda _: groups, Feed(load, min(workers, 1))),
+        training=Source(plan, Feed(load, how.workers)),
+        held_out=Source(lambda _: judged, Feed(load, min(how.workers, 1))),
         clips=len(kept),
+        unseen=tuple(unseen) or tuple(sorted(kept, key=lambda index: lengths_s[index])),
         held_out_clips=len(unseen),
-        batches_per_epoch=len(order.epoch(0)),
-        fingerprint=digest([described, batch_size, seed]),
+        batches_per_epoch=len(plan(0)),
+        fingerprint=digest([described, how.size, how.seconds, how.seed]),
+        plan_of=plan_of,
     )
+
+
+def rising(found: Material[Made], limits: Sequence[float], rise: Callable[[Sequence[Chapter]], Rise]) -> Material[Made]:
+    """The same material with clips up to the first limit first, and so on; a limit no clip is under is passed over."""
+    plans = [(limit_s, found.plan_of(limit_s)) for limit_s in limits]
+    order = rise([Chapter(limit_s, plan) for limit_s, plan in plans if plan(0)])
+    training = replace(found.training, plan=order.plan, limit_s=order.limit_s)
+    return replace(found, training=training, fingerprint=digest([found.fingerprint, list(limits), order.group]))
+
+
+def _plan(numbers: Sequence[int], lengths_s: Sequence[float], how: Batching, limit_s: float = math.inf) -> Plan:
+    """Batches of the clips up to a limit, by epoch."""
+    within = [index for index in numbers if lengths_s[index] <= limit_s]
+    order = LengthBatches([lengths_s[index] for index in within], how.size, how.seed, batch_s=how.seconds)
+    return lambda epoch: [[within[place] for place in group] for group in order.epoch(epoch)]
 
 
 def digest(value: object) -> str:
@@ -176,31 +247,12 @@ class _Loader(Generic[Sample, Made]):
                 self._reporter.emit(Skipped(self._clips.names[number], error.message))
 
 
-def _held_out(names: Sequence[str], seed: int, most: int) -> set[int]:
+def _held_out(names: Sequence[str], how: Batching) -> set[int]:
     """Which clips are kept for judging: the same for the same names, seed and limit."""
     count = len(names)
-    if count < SMALLEST_SPLIT:
+    if count < SMALLEST_SPLIT or not how.held_out:
         return set()
-    wanted = min(max(LEAST_HELD_OUT, round(HELD_OUT_SHARE * count)), int(MOST_HELD_OUT_SHARE * count), most)
+    wanted = max(LEAST_HELD_OUT, round(how.held_out * count))
+    wanted = min(wanted, int(max(MOST_HELD_OUT_SHARE, how.held_out) * count), how.most_held_out)
     by_name = sorted(range(count), key=lambda index: names[index])
-    return set(random.Random(seed).sample(by_name, wanted))
-
-
-def _clock(seconds: float) -> str:
-    """Hours, minutes, seconds: "1:02:03"."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def _reason(text: str) -> str:
-    """A reason without the number of the one clip: "61.2 s, over max_sec 54" is "over max_sec 54"."""
-    return re.sub(r"^[\d.]+ (s|phones|frames), ", "", re.sub(r"^[\d.]+ phones per second", "phones per second", text))
-
-
-def _keeping(reason: str) -> str:
-    """The option that keeps such clips."""
-    if "max_sec" in reason:
-        return "--max-sec raises the limit; sovits slice cuts longer clips"
-    if "min_sec" in reason:
-        return "--set data.min_sec=... lowers the limit"
-    return ""
+    return set(random.Random(how.seed).sample(by_name, wanted))

@@ -9,7 +9,7 @@ Legend: B batch, T samples, F frames, M mel bins.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
 from sovits_cli.checkpoints.bundle import FROZEN_PARTS
 from sovits_cli.data.collate import SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
-from sovits_cli.models.sovits.synthesizer import SovitsOutput, Synthesizer, slices
+from sovits_cli.models.sovits.synthesizer import SovitsOutput, Synthesizer, draw_slices, slices
 from sovits_cli.terms import Stage
 from sovits_cli.training.losses import (
     discriminator_loss,
@@ -32,7 +32,7 @@ from sovits_cli.training.losses import (
     multi_resolution_stft,
 )
 from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages import RATE_SCALE, Losses, Mark, Player
+from sovits_cli.training.stages import ALONE, RATE_SCALE, Losses, Mark, Player, Shares
 
 SLOW_PARTS = ("enc_p.text_embedding", "enc_p.encoder_text", "enc_p.mrte")
 """What learns at `text_rate_scale`, one parameter group each, after the group of everything else."""
@@ -74,6 +74,7 @@ class SovitsStage:
     """
 
     stage = Stage.SOVITS
+    measures: Sequence[str] = ("clips", "frames")
 
     def __init__(
         self,
@@ -101,9 +102,18 @@ class SovitsStage:
         named: dict[str, nn.Module] = {"generator": self._model}
         return named if self._judges is None else {**named, "discriminator": self._judges}
 
-    def weight(self, batch: SovitsBatch) -> float:
-        """Clips: each gives one slice."""
-        return len(batch)
+    def sizes(self, batch: SovitsBatch) -> Mapping[str, float]:
+        """Clips, of which each gives one slice, and their frames."""
+        return {"clips": float(len(batch)), "frames": float(batch.spec_lens.sum())}
+
+    def drawn(self, batch: SovitsBatch) -> SovitsBatch:
+        """Draw the noise of the posterior and the slices."""
+        config = self._model.config
+        return replace(
+            batch,
+            noise=torch.randn(len(batch), config.inter_channels, batch.spec.shape[-1], device=batch.spec.device),
+            starts=draw_slices(batch.spec_lens, config.segment_frames),
+        )
 
     def train(self) -> None:
         """Dropout on."""
@@ -111,28 +121,13 @@ class SovitsStage:
         if self._judges is not None:
             self._judges.train()
 
-    def losses(self, batch: SovitsBatch, *, noise: Tensor | None = None, starts: Tensor | None = None) -> Losses:
-        """The official losses.
-
-        Args:
-            noise, starts: used instead of draws, for comparisons: (B, Z, F) and (B,) first frames of the slices.
-        """
-        out: SovitsOutput = self._model(
-            batch.ssl,
-            batch.spec,
-            batch.spec_lens,
-            batch.text,
-            batch.text_lens,
-            speaker=batch.speaker,
-            noise=noise,
-            ids_slice=starts,
-            with_prior=self._weights.prior > 0,
-        )
+    def losses(self, batch: SovitsBatch, shares: Shares = ALONE) -> Losses:
+        """The official losses: all are means over clips, except `kl`, which is one over frames."""
+        out = self._forward(batch)
         wave = out.wave.float()
         terms = self._spectral(batch, out, wave)
         if self._judges is None:
-            total = torch.stack(list(terms.values())).sum()
-            return Losses({"generator": total}, {"loss": total, **terms})
+            return Losses({"generator": _shared(terms, shares)}, {"loss": _shared(terms, ALONE), **terms})
         config = self._model.config
         real_wave = slices(batch.wave, out.ids_slice * config.hop_length, config.segment_size)
         real, fake = self._judges(real_wave), self._judges(wave)
@@ -140,28 +135,33 @@ class SovitsStage:
             terms["gen"] = generator_loss(fake).total
             terms["fm"] = feature_loss(real, fake)
             judged = discriminator_loss(real, fake).total
-        total = torch.stack(list(terms.values())).sum()
-        # the discriminators come first: their backward pass keeps the graph that the generator still needs
-        return Losses({"generator": total, "discriminator": judged}, {"loss": total, "disc": judged, **terms})
+        totals = {"generator": _shared(terms, shares), "discriminator": judged * shares.get("clips", 1.0)}
+        return Losses(totals, {"loss": _shared(terms, ALONE), "disc": judged, **terms})
 
     def evaluate(self, batch: SovitsBatch) -> Mapping[str, Tensor]:
         """The spectral losses without dropout."""
         self._model.eval()
-        out: SovitsOutput = self._model(
+        out = self._forward(batch)
+        terms = self._spectral(batch, out, out.wave.float())
+        return {"loss": _shared(terms, ALONE), **terms}
+
+    def export(self, folder: Path, mark: Mark) -> Path:
+        """Write the weights into `folder`."""
+        return self._export(self._model, folder, mark)
+
+    def _forward(self, batch: SovitsBatch) -> SovitsOutput:
+        found: SovitsOutput = self._model(
             batch.ssl,
             batch.spec,
             batch.spec_lens,
             batch.text,
             batch.text_lens,
             speaker=batch.speaker,
+            noise=batch.noise,
+            ids_slice=batch.starts,
             with_prior=self._weights.prior > 0,
         )
-        terms = self._spectral(batch, out, out.wave.float())
-        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
-
-    def export(self, folder: Path, mark: Mark) -> Path:
-        """Write the weights into `folder`."""
-        return self._export(self._model, folder, mark)
+        return found
 
     def _spectral(self, batch: SovitsBatch, out: SovitsOutput, wave: Tensor) -> dict[str, Tensor]:
         """The weighted losses that need no discriminator; `wave` (B, 1, T) is the generated slice."""
@@ -197,6 +197,15 @@ def adamw(groups: list[dict[str, Any]], rule: AdamWRule) -> AdamW:
     """AdamW whose rate is set before each step; on the CPU the fused one, which is the fast one there."""
     fused = groups[0]["params"][0].device.type == "cpu"
     return AdamW(groups, lr=0.0, betas=rule.betas, eps=rule.eps, fused=fused or None)
+
+
+def _shared(terms: Mapping[str, Tensor], shares: Shares) -> Tensor:
+    """The sum of all losses, each times the share of the update that its batch makes up."""
+    parts = [
+        term * shares.get("frames" if name == "kl" else "clips", 1.0) if shares else term
+        for name, term in terms.items()
+    ]
+    return torch.stack(parts).sum()
 
 
 def _full_precision(like: Tensor) -> torch.autocast:

@@ -19,13 +19,29 @@ from sovits_cli.training.schedule import Schedule
 
 
 class Batch(Protocol):
-    """A frozen dataclass of tensors that can move to the device."""
+    """A frozen dataclass of tensors that can move to the device and be taken apart."""
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Self:
         """A copy on another device; the same tensors if they are there already."""
 
+    def part(self, rows: slice) -> Self:
+        """Some of its clips, without the padding that only others needed."""
 
-BatchIn = TypeVar("BatchIn", bound=Batch, contravariant=True)
+    @property
+    def places(self) -> int:
+        """What its memory grows with."""
+
+    def __len__(self) -> int:
+        """How many clips it holds."""
+
+
+BatchIn = TypeVar("BatchIn", bound=Batch)
+
+Shares = Mapping[str, float]
+"""How much of an update a batch makes up, by what losses are means over ("tokens", "clips")."""
+
+ALONE: Shares = {}
+"""A batch that is the whole update: what is not named counts whole."""
 
 RATE_SCALE = "rate_scale"
 """Key of a parameter group that learns at another rate: its factor on the scheduled one."""
@@ -55,7 +71,7 @@ class Player:
 
 @dataclass(frozen=True)
 class Losses:
-    """Of one batch: a scalar to minimise per player (a mean over the batch), and what to log (means as well)."""
+    """Of one batch: a scalar to minimise per player, its share of the update's loss, and means over it to log."""
 
     totals: Mapping[str, Tensor]
     metrics: Mapping[str, Tensor]
@@ -75,17 +91,21 @@ class TrainingStage(Protocol[BatchIn]):
 
     stage: Stage
     players: Sequence[Player]
+    measures: Sequence[str]
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Everything whose tensors a resume needs, by name."""
 
-    def weight(self, batch: BatchIn) -> float:
-        """How much a batch counts in a step made of several: its tokens or its clips."""
+    def sizes(self, batch: BatchIn) -> Mapping[str, float]:
+        """What the losses of a batch are means over, by `measures`; the first is the weight of its numbers."""
+
+    def drawn(self, batch: BatchIn) -> BatchIn:
+        """The batch with everything random that belongs to a clip, so that its parts train as the whole does."""
 
     def train(self) -> None:
         """Switch to training mode (what is frozen stays in evaluation mode)."""
 
-    def losses(self, batch: BatchIn) -> Losses:
+    def losses(self, batch: BatchIn, shares: Shares = ALONE) -> Losses:
         """Forward pass in training mode. The batch is on the device; autocast is on."""
 
     def evaluate(self, batch: BatchIn) -> Mapping[str, Tensor]:

@@ -9,7 +9,7 @@ import pickle
 import random
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class Position:
         batch: batches of that epoch already used; always between two updates.
         elapsed_s: seconds of training so far, over all sittings.
         best: smallest validation loss so far.
+        best_step: step of that loss.
+        most_places: largest part of a batch that is computed at once, found when memory ran out.
         finished: the run reached its end and wrote its last export.
     """
 
@@ -47,6 +49,8 @@ class Position:
     batch: int = 0
     elapsed_s: float = 0.0
     best: float | None = None
+    best_step: int | None = None
+    most_places: int | None = None
     finished: bool = False
 
 
@@ -62,7 +66,7 @@ class TrainingState:
         modules: tensors of every module, by name.
         optimizers: state of every optimiser, by player.
         scaler: state of the loss scale.
-        rng: states of the random generators.
+        rng: states of the random generators, those of one process after the other.
     """
 
     stage: str
@@ -72,7 +76,7 @@ class TrainingState:
     modules: Mapping[str, Mapping[str, Any]]
     optimizers: Mapping[str, Mapping[str, Any]]
     scaler: Mapping[str, Any] = field(default_factory=dict)
-    rng: Mapping[str, Any] = field(default_factory=dict)
+    rng: Sequence[Mapping[str, Any]] = ()
 
 
 def capture_rng() -> dict[str, Any]:
@@ -160,6 +164,8 @@ class StateFolder:
             raise ModelError(f"{path}: not a readable training state ({_first_line(error)})") from error
         if not isinstance(content, dict) or content.get("stage") != self._stage.value:
             raise ModelError(f"{path}: not a complete training state of the {self._stage.value} stage")
+        if isinstance(content.get("rng"), dict):  # before several processes could train
+            content["rng"] = [content["rng"]]
         try:
             return TrainingState(**{**content, "position": Position(**content["position"])})
         except (KeyError, TypeError) as error:

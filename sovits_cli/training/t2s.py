@@ -9,6 +9,7 @@ Legend: B batch, S semantic tokens, P phones, D width of BERT features.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,12 +17,12 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from sovits_cli.data.collate import GptBatch
-from sovits_cli.models.t2s.loss import T2SLoss, dpo_rejected, preference_loss, sequence_logps
+from sovits_cli.models.t2s.loss import T2SLoss, dpo_rejected, preference_loss
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage
 from sovits_cli.training.optim import ScaledAdam
 from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages import Losses, Mark, Player
+from sovits_cli.training.stages import ALONE, Losses, Mark, Player, Shares
 
 ADAMW_BETAS = (0.9, 0.95)
 
@@ -50,6 +51,7 @@ class GptStage:
     """
 
     stage = Stage.GPT
+    measures: Sequence[str] = ("tokens", "codes", "clips")
 
     def __init__(
         self,
@@ -75,35 +77,42 @@ class GptStage:
         """The network."""
         return {"gpt": self._model}
 
-    def weight(self, batch: GptBatch) -> float:
-        """Tokens to predict, the end included."""
-        return float(batch.code_lens.sum()) + len(batch)
+    def sizes(self, batch: GptBatch) -> Mapping[str, float]:
+        """Tokens to predict, the end included; tokens; clips."""
+        codes = float(batch.code_lens.sum())
+        return {"tokens": codes + len(batch), "codes": codes, "clips": float(len(batch))}
+
+    def drawn(self, batch: GptBatch) -> GptBatch:
+        """Draw the tokens that are heard wrong."""
+        if not self._token_noise:
+            return batch
+        return replace(batch, heard=spoiled(batch.codes, self._token_noise, self._model.config.eos))
 
     def train(self) -> None:
         """Dropout on."""
         self._model.train()
 
-    def losses(self, batch: GptBatch) -> Losses:
+    def losses(self, batch: GptBatch, shares: Shares = ALONE) -> Losses:
         """Mean cross-entropy per token, and the share of tokens among the three likeliest."""
-        heard = spoiled(batch.codes, self._token_noise, self._model.config.eos) if self._token_noise else None
-        chosen = self._forward(batch, batch.codes, batch.code_lens, heard=heard, align=self._alignment > 0)
-        tokens = batch.code_lens.sum() + len(batch)
-        loss = chosen.loss / tokens
-        metrics = {"loss": loss, "top3": chosen.top3_accuracy}
+        chosen = self._forward(batch, batch.codes, batch.code_lens, heard=batch.heard, align=self._alignment > 0)
+        tokens = self.sizes(batch)["tokens"]
+        share = shares.get("tokens", 1.0)
+        metrics = {"loss": chosen.loss / tokens, "top3": chosen.top3_accuracy}
+        loss = metrics["loss"] * share
         if chosen.alignment is not None:
             metrics["alignment"] = chosen.alignment
-            loss = loss + self._alignment * chosen.alignment
+            loss = loss + self._alignment * chosen.alignment * shares.get("codes", 1.0)
         if self._preference:
             preference = self._preference_loss(batch, chosen)
             metrics["preference"] = preference
-            loss = loss + preference / tokens
+            loss = loss + preference * shares.get("clips", 1.0) * share / tokens
         return Losses({"gpt": loss}, metrics)
 
     def evaluate(self, batch: GptBatch) -> Mapping[str, Tensor]:
         """The same numbers without dropout."""
         self._model.eval()
         found = self._forward(batch, batch.codes, batch.code_lens)
-        return {"loss": found.loss / (batch.code_lens.sum() + len(batch)), "top3": found.top3_accuracy}
+        return {"loss": found.loss / self.sizes(batch)["tokens"], "top3": found.top3_accuracy}
 
     def export(self, folder: Path, mark: Mark) -> Path:
         """Write the weights into `folder`."""
@@ -137,9 +146,7 @@ class GptStage:
             batch.codes.cpu(), batch.code_lens.cpu(), pad=self._model.config.eos, generator=draw
         )
         rejected = self._forward(batch, codes.to(batch.codes.device), code_lens.to(batch.codes.device))
-        return preference_loss(
-            sequence_logps(chosen.logits, chosen.targets), sequence_logps(rejected.logits, rejected.targets)
-        )
+        return preference_loss(chosen.row_logps, rejected.row_logps)
 
 
 def spoiled(codes: Tensor, share: float, vocabulary: int) -> Tensor:

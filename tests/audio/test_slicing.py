@@ -57,6 +57,23 @@ def _reassemble(folder, source, dtype):
     return result, whole
 
 
+@pytest.mark.parametrize(("target_s", "slices"), [(None, 10), (2.9, 5)])
+def test_short_slices_may_be_joined(tmp_path, target_s, slices):
+    """Ten words with short pauses; still every sample once."""
+    source = signals.write(tmp_path / "talk.wav", signals.speech([1, -0.3] * 10))
+    params = SlicerParams(min_length_ms=400, min_interval_ms=100, max_sil_kept_ms=80, max_s=3.0, target_s=target_s)
+    report = slice_files([source], tmp_path / "out", params)
+    assert len(report.lengths_s) == slices
+    assert max(report.lengths_s) <= (target_s or 1.3)
+    result, whole = _reassemble(tmp_path / "out", source, "int16")
+    assert np.array_equal(result, whole)
+
+
+def test_a_target_over_the_limit_is_refused():
+    with pytest.raises(UsageError, match="over max_sec"):
+        SlicerParams(max_s=20, target_s=30)
+
+
 @pytest.mark.parametrize(
     ("name", "rate", "channels", "encoding", "dtype"),
     [

@@ -99,7 +99,7 @@ def test_a_folder_that_happens_to_have_the_name_of_a_model(model, empty_folder):
         (["mute", "--asr", "whisper"], 4, "no whisper model 'small'"),
         (["in", "--lexicon", "gone.lex"], 3, "cannot read the lexicon gone.lex"),
         (["in", "--max-sec", "0.7"], 3, "can be used"),
-        (["twins"], 3, "would share the name a.wav"),
+        (["twins"], 3, "is there twice"),
     ],
 )
 def test_bad_calls(model, empty_folder, args, code, text):
@@ -107,8 +107,8 @@ def test_bad_calls(model, empty_folder, args, code, text):
     (empty_folder / "empty").mkdir()
     record(empty_folder / "mute" / "a.wav", 1.0)
     (empty_folder / "a file").write_text("x")
-    for folder in ("one", "two"):
-        record(empty_folder / "twins" / folder / "a.wav", 1.0).with_suffix(".txt").write_text("Hello.")
+    record(empty_folder / "twins" / "a.wav", 1.0)
+    (empty_folder / "twins" / "both.list").write_text("a.wav|me|en|Hello.\na.wav|me|en|Hello again.\n")
     one_line(prep(*args), code, text)
 
 

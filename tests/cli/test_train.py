@@ -51,6 +51,47 @@ def test_again_says_that_it_is_done(told: Told, dataset: Path) -> None:
     assert "gpt: finished already, after 2 steps" in lines
 
 
+def test_dry_run_tells_the_cost_and_writes_nothing(told: Told, answer: Callable[..., Any], dataset: Path) -> None:
+    assert told("train", "--dry-run", "--memory", "12GB", *QUICK)[0] == 0
+    assert not Path("runs").exists()
+    found = answer("train", "--dry-run", "--memory", "40MB", "--stage", "gpt", *QUICK)
+    (plan,) = found["stages"]
+    assert (plan["stage"], plan["device"], plan["free_bytes"]) == ("gpt", "cpu", 40_000_000)
+    assert 0 < plan["peak_bytes"] < plan["fits"]["54"]["8"]
+
+
+@pytest.mark.parametrize("size", ["12", "many GB", "0GB"])
+def test_memory_that_is_none(told: Told, dataset: Path, size: str) -> None:
+    code, lines = told("train", "--dry-run", "--memory", size)
+    assert code == 2
+    assert "--memory 12GB" in lines[-1]
+
+
+def test_memory_is_for_planning(told: Told, dataset: Path) -> None:
+    assert told("train", "--memory", "12GB")[0] == 2
+
+
+def test_auto_batch_size_fits(told: Told, dataset: Path) -> None:
+    code, lines = told("train", "--stage", "gpt", "--batch-size", "auto", *QUICK)
+    assert code == 0
+    assert any(line.startswith("batch size: 32 (clips of 2 s fit") for line in lines)
+
+
+def test_strict_stops_before_anything_is_trained(told: Told, dataset: Path) -> None:
+    code, lines = told("train", "--strict", "--max-sec", "1.3", *QUICK)
+    assert code == 3
+    assert any("over max_sec" in line and "--max-sec" in line for line in lines)
+    assert not list(Path("runs").rglob("*.pt"))
+
+
+def test_the_run_folder_can_be_looked_at(told: Told, dataset: Path) -> None:
+    told("train", "--stage", "gpt", "--name", "me", "--set", "train.log_every_n_steps=1", *QUICK)
+    run = Path("runs/me")
+    assert "kept" in (run / "clips-gpt.txt").read_text()
+    assert (run / "curves-gpt.png").read_bytes().startswith(b"\x89PNG")
+    assert [json.loads(line)["step"] for line in (run / "metrics-gpt.jsonl").read_text().splitlines()] == [1, 2]
+
+
 def test_no_dataset(told: Told, empty_folder: Path) -> None:
     code, lines = told("train")
     assert code == 3

@@ -1,8 +1,12 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
+from sovits_cli.models.layers import attention as attention_module
 from sovits_cli.models.layers.attention import RelativeEncoder, RelativeSelfAttention, gather_band, spread_band
+from sovits_cli.models.layers.blockwise import by_blocks
 from sovits_cli.models.layers.channels_last import ChannelsLast
 from sovits_cli.models.layers.masks import keep_mask
 from sovits_cli.models.layers.normalization import ChannelNorm
@@ -20,15 +24,18 @@ from sovits_cli.models.sovits.istft import SpectrumHead
 @pytest.mark.parametrize("steps", [1, 3, 4, 5, 12])
 def test_band_goes_to_its_diagonals_and_back(steps):
     band = torch.randn(2, 3, steps, 9)
-    spread = spread_band(band)
+    spread = spread_band(band, 0, steps)
     assert spread.shape == (2, 3, steps, steps)
     for i in range(steps):
         for j in range(steps):
             offset = j - i + 4
             wanted = band[..., i, offset] if 0 <= offset <= 8 else torch.zeros(2, 3)
             assert torch.equal(spread[..., i, j], wanted)
-    inside = gather_band(torch.ones(steps, steps))
-    assert torch.equal(gather_band(spread), band * inside)
+    inside = gather_band(torch.ones(steps, steps), 0)
+    assert torch.equal(gather_band(spread, 0), band * inside)
+    for start in range(steps):
+        assert torch.equal(spread_band(band[..., start:, :], start, steps), spread[..., start:, :])
+        assert torch.equal(gather_band(spread[..., start:, :], start), (band * inside)[..., start:, :])
 
 
 def test_relative_attention_by_the_definition():
@@ -49,6 +56,25 @@ def test_relative_attention_by_the_definition():
             for chance, (j, r) in zip(scores.softmax(0), near, strict=True):
                 out[head, :, i] += chance * (value[head, :, j] + (attention.emb_rel_v[0, r] if r is not None else 0))
     torch.testing.assert_close(attention(x, keep), attention.conv_o(out.view(1, 8, 7)))
+
+
+def test_long_sequences_are_attended_in_blocks(monkeypatch):
+    """Same numbers, same gradients, and nothing of the square of the length is kept."""
+    torch.manual_seed(0)
+    attention = RelativeSelfAttention(8, 2, dropout=0.0)
+    x, keep = torch.randn(2, 8, 300), keep_mask(torch.tensor([300, 211]), 300)
+    found, kept = [], []
+    for size in (1000, 64):
+        monkeypatch.setattr(attention_module, "by_blocks", partial(by_blocks, size=size))
+        attention.zero_grad()
+        kept.append([])
+        with torch.autograd.graph.saved_tensors_hooks(lambda one: kept[-1].append(one.numel()) or one, lambda one: one):
+            out = attention(x, keep)
+        out.square().sum().backward()
+        found.append([out, *(parameter.grad.clone() for parameter in attention.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    assert max(kept[0]) >= 300 * 300 > max(kept[1])
 
 
 def test_attention_does_not_see_what_is_not_kept():

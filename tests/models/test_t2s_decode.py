@@ -30,7 +30,7 @@ def test_cached_logits_equal_uncached_ones(seed, prepared):
     codes = torch.cat((asked.prompt, request(seed + 20, prompt=30).prompt))
     keep = torch.ones(1, len(asked.phones), dtype=torch.bool)
     with torch.inference_mode():
-        whole = model(asked.phones[None], keep, asked.bert[None], codes[None], torch.tensor([len(codes)])).logits[0]
+        whole = model.logits(asked.phones[None], keep, asked.bert[None], codes[None], torch.tensor([len(codes)]))[0]
         session = Session(model, rows=1, positions=len(asked.phones) + len(codes))
         session.read(0, asked)
         for index in range(len(asked.prompt), len(codes)):

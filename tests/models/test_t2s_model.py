@@ -7,7 +7,14 @@ import torch
 
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.layers import sine_table
-from sovits_cli.models.t2s.loss import dpo_rejected, eos_padded, preference_loss, summed_cross_entropy, top3_accuracy
+from sovits_cli.models.t2s.loss import (
+    dpo_rejected,
+    eos_padded,
+    in_top3,
+    preference_loss,
+    share_of_tokens,
+    target_logps,
+)
 from sovits_cli.models.t2s.model import Text2Semantic
 from tests.models.t2s_small import CONFIG, small
 from tests.parity import golden
@@ -63,22 +70,22 @@ def test_positions_grow_and_stay_the_same():
 def test_no_text_feature_counts_as_zeros():
     phones, keep, bert, codes, lens = _batch()
     model = small()
-    zeros = model(phones, keep, torch.zeros_like(bert), codes, lens)
-    assert torch.allclose(model(phones, keep, None, codes, lens).logits, zeros.logits, atol=1e-6)
-    assert not torch.allclose(model(phones, keep, bert, codes, lens).logits, zeros.logits, atol=1e-3)
+    zeros = model.logits(phones, keep, torch.zeros_like(bert), codes, lens)
+    assert torch.allclose(model.logits(phones, keep, None, codes, lens), zeros, atol=1e-6)
+    assert not torch.allclose(model.logits(phones, keep, bert, codes, lens), zeros, atol=1e-3)
 
 
 def test_what_lies_in_padding_changes_nothing():
     phones, keep, bert, codes, lens = _batch()
     model = small()
-    other = model(
+    other = model.logits(
         phones.masked_fill(~keep, 3),
         keep,
         bert.masked_fill(~keep[:, None], 9.0),
         codes.masked_fill(torch.arange(12) >= lens[:, None], 2),
         lens,
     )
-    assert torch.allclose(model(phones, keep, bert, codes, lens).logits, other.logits, atol=1e-5)
+    assert torch.allclose(model.logits(phones, keep, bert, codes, lens), other, atol=1e-5)
 
 
 def test_a_token_does_not_see_later_ones():
@@ -86,7 +93,7 @@ def test_a_token_does_not_see_later_ones():
     model = small()
     changed = codes.clone()
     changed[1, 6:] = (changed[1, 6:] + 1) % CONFIG.eos
-    before, after = model(phones, keep, bert, codes, lens).logits[1], model(phones, keep, bert, changed, lens).logits[1]
+    before, after = model.logits(phones, keep, bert, codes, lens)[1], model.logits(phones, keep, bert, changed, lens)[1]
     assert torch.allclose(before[:7], after[:7], atol=1e-6)
     assert not torch.allclose(before[7], after[7], atol=1e-3)
 
@@ -102,25 +109,26 @@ def test_targets_end_with_eos():
     assert targets.tolist() == [[1, 2, 3, 40], [4, 40, 40, 40]]
 
 
-def test_loss_without_padding_counts_one_eos():
+def test_target_logps():
     logits = torch.zeros(2, 4, 41)
-    targets = eos_padded(torch.tensor([[1, 2, 3], [4, 40, 40]]), torch.tensor([3, 1]), 40)
-    one = torch.log(torch.tensor(41.0))
-    assert summed_cross_entropy(logits, targets).item() == pytest.approx(8 * one.item(), rel=1e-6)
-    masked = summed_cross_entropy(logits, targets, torch.tensor([3, 1]))
-    assert masked.item() == pytest.approx((4 + 2) * one.item(), rel=1e-6)
+    logits[1, 2, 7] = 5.0
+    targets = torch.full((2, 4), 7)
+    found = target_logps(logits, targets)
+    torch.testing.assert_close(found, logits.log_softmax(-1)[..., 7])
 
 
 def test_top3_accuracy_leaves_eos_out():
     logits = torch.tensor([[[9.0, 8, 7, 0, 0], [0, 9, 8, 7, 1], [9, 8, 7, 0, 6]]])
-    assert top3_accuracy(logits, torch.tensor([[2, 0, 4]]), eos=4).item() == pytest.approx(0.5)
+    targets = torch.tensor([[2, 0, 4]])
+    assert in_top3(logits, targets).tolist() == [[True, False, False]]
+    assert share_of_tokens(in_top3(logits, targets), targets, eos=4).item() == pytest.approx(0.5)
 
 
 def test_dropout_only_in_training():
     model, batch = small(), _batch()
-    assert torch.equal(model(*batch).logits, model(*batch).logits)
+    assert torch.equal(model.logits(*batch), model.logits(*batch))
     model.train()
-    assert not torch.equal(model(*batch).logits, model(*batch).logits)
+    assert not torch.equal(model.logits(*batch), model.logits(*batch))
 
 
 def test_learns_a_batch():

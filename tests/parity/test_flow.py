@@ -73,7 +73,7 @@ def test_loss_and_gradients(case, name, checkpointed):
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     sampler.train()
-    sampler.estimator.checkpoints_blocks = checkpointed
+    sampler.estimator.checkpointing = checkpointed
     loss = sampler.loss(frames, lens, mu, Draws(t, noise, prompt_lens, exponents if name == "bootstrap" else None))
     loss.backward()
     sampler.eval()

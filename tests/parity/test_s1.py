@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sovits_cli.models.t2s.decode import Sampling, T2SRequest, decode
-from sovits_cli.models.t2s.model import attention_keep
+from sovits_cli.models.t2s.layers import Row
 from tests.parity import golden, s1
 
 KERNELS = pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
@@ -78,8 +78,8 @@ def test_prefill(path, packed):
     with torch.inference_mode():
         text = network.embed_text(request.phones[None], request.bert[None])
         audio = network.embed_audio(request.prompt[None])
-        keep = attention_keep(torch.ones(text.shape[:2]).bool(), torch.ones(audio.shape[:2]).bool())
-        hidden = network.h(torch.cat((text, audio), 1), keep)[0]
+        phones, tokens = text.shape[1], audio.shape[1]
+        hidden = network.h(torch.cat((text, audio), 1)[0], [Row(0, phones, tokens, (0, phones), tokens)])
         last = network.ar_predict_layer(hidden[-1])
     s1.close(text[0], data["text_embedding_out"], "text embedding")
     s1.close(audio[0], data["audio_embedding_out"], "audio embedding")

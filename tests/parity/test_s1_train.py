@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sovits_cli.models.t2s.loss import preference_loss, sequence_logps
+from sovits_cli.models.t2s.loss import preference_loss, target_logps
 from tests.parity import golden, s1
 
 FILES = golden.files("s1_train")
@@ -72,9 +72,7 @@ def test_preference_variant(path, layout, variant):
     network = _no_dropout(s1.build(data))
     chosen = _forward(network, data, layout)
     rejected = _forward(network, data, layout, f"{variant}_reject_y", f"{variant}_reject_lens")
-    loss = chosen.loss + preference_loss(
-        sequence_logps(chosen.logits, chosen.targets), sequence_logps(rejected.logits, rejected.targets)
-    )
+    loss = chosen.loss + preference_loss(chosen.row_logps, rejected.row_logps)
     assert loss.item() == pytest.approx(float(data[f"{layout}/{variant}_loss"]), rel=LOSS)
     prefix = f"{layout}/{variant}_grad_norm/"
     if any(key.startswith(prefix) for key in data):
@@ -88,7 +86,7 @@ def test_preference_parts(path):
     logps = {}
     for side in ("chosen", "rejected"):
         logits, labels = (torch.from_numpy(data[f"dpo_parts/{side}_{what}"]) for what in ("logits", "labels"))
-        logps[side] = sequence_logps(logits, labels)
+        logps[side] = target_logps(logits, labels).sum(-1)
         s1.close(logps[side], data[f"dpo_parts/{side}_logps"], side, tolerance=LOSS)
     loss = preference_loss(logps["chosen"], logps["rejected"])
     assert loss.item() == pytest.approx(float(data["dpo_parts/loss"]), rel=LOSS)

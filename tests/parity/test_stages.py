@@ -50,7 +50,7 @@ def test_gpt_loss_is_the_official_one_per_token(path: Path, layout: str) -> None
     batch = GptBatch(phones, lens, official_keep, codes, code_lens, bert)
     stage.train()
     found = stage.losses(batch)
-    tokens = stage.weight(batch)
+    tokens = stage.sizes(batch)["tokens"]
     assert tokens == float((code_lens + 1).sum())
     assert found.totals["gpt"].item() * tokens == pytest.approx(float(data[f"{layout}/loss"]), rel=LOSS)
     assert found.metrics["top3"].item() == pytest.approx(float(data[f"{layout}/acc"]), abs=1e-6)
@@ -70,9 +70,10 @@ def sovits_losses(request):
     ssl, spec, spec_lens, wave, text, text_lens, noise, starts = tensors(
         recorded, "ssl", "spec", "spec_lengths", "wav", "text", "text_lengths", "noise", "ids_slice"
     )
-    batch = SovitsBatch(ssl, spec, spec_lens, wave, spec_lens * network.config.hop_length, text, text_lens)
+    wave_lens = spec_lens * network.config.hop_length
+    batch = SovitsBatch(ssl, spec, spec_lens, wave, wave_lens, text, text_lens, noise, starts)
     stage.train()
-    return recorded, stage, stage.losses(batch, noise=noise, starts=starts)
+    return recorded, stage, stage.losses(batch)
 
 
 @pytest.mark.parametrize(

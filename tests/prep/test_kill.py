@@ -71,3 +71,37 @@ def _kill(lines, after_events):
             os.kill(child, signal.SIGKILL)
             child = 0
     return False
+
+
+MANY = """
+import re, sys
+from pathlib import Path
+from tests.data.recordings import record
+from tests.prep.fakes import run
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+
+root, count = Path(sys.argv[1]), int(sys.argv[2])
+first = record(root / "in" / "0.wav", 0.7).read_bytes()
+for number in range(count):
+    (root / "in" / f"{number}.wav").write_bytes(first)
+    (root / "in" / f"{number}.txt").write_text("Hello.")
+print(run(root / "in", root / "out", workers=2).clips, peak())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(("few", "many"), [(50, 300), pytest.param(500, 10_000, marks=pytest.mark.slow)])
+def test_many_short_files_need_little_memory(tmp_path, few, many):
+    """A few kilobytes a clip: what the tables say of it, and nothing of its audio."""
+    peaks = []
+    for count in (few, many):
+        done = subprocess.run(
+            [sys.executable, "-c", MANY, tmp_path / str(count), str(count)],
+            capture_output=True, cwd=ROOT, text=True, check=True,
+        )  # fmt: skip
+        clips, peak = map(int, done.stdout.split())
+        assert clips == count
+        peaks.append(peak)
+    assert peaks[1] - peaks[0] < 20e6 + 10e3 * many

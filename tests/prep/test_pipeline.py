@@ -1,18 +1,20 @@
 """The whole of prep with a fake model: the official layout, resuming, and items that cannot be used."""
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from sovits_cli.data import tensors
+from sovits_cli.data import sources, tensors
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, ResourceError, UsageError
 from sovits_cli.events import Note, Warned
 from sovits_cli.prep.journal import Journal
+from sovits_cli.prep.pipeline import PrepOptions, plan
 from sovits_cli.versions import VERSIONS
 from tests.data.recordings import RATE, experiment, record, spoken_folder, tone
 from tests.prep.fakes import CHANNELS, FakeModels, Heard, contents, run
@@ -368,3 +370,39 @@ class TestExperimentFolders:
         run(spoken, tmp_path / "one")
         run(tmp_path / "one", tmp_path / "two")
         assert contents(tmp_path / "one" / "5-wav32k") == contents(tmp_path / "two" / "5-wav32k")
+
+
+def test_a_plan_says_what_would_be_done_and_writes_nothing(spoken, tmp_path):
+    out = tmp_path / "dataset"
+    look = partial(plan, sources.read(spoken, "en"), out, FakeModels(), PrepOptions(0.6, 54.0, 2))
+    before = look(Heard())
+    assert not out.exists()
+    assert (before.clips, {step.to_do for step in before.steps}, {step.done for step in before.steps}) == (4, {4}, {0})
+    run(spoken, out)
+    record(spoken / "clip1.wav", 1.5, hz=300)
+    (spoken / "clip2.wav").touch()
+    kept = contents(out)
+    models = FakeModels()
+    after = plan(sources.read(spoken, "en"), out, models, PrepOptions(0.6, 54.0, 2), Heard())
+    assert {step.step: step.to_do for step in after.steps} == {
+        "transcripts": 0, "alignments": 0, "audio": 1, "bert": 0, "content": 1, "semantic": 1
+    }  # fmt: skip
+    assert contents(out) == kept
+    assert (models.encoded, run(spoken, out, models).reused, models.encoded) == (0, 3, 1)
+
+
+def test_names_of_several_folders_do_not_collide(tmp_path):
+    for folder, hz in (("one", 200), ("two", 400)):
+        record(tmp_path / "in" / folder / "a.wav", 1.0, hz=hz).with_suffix(".txt").write_text("Hello.")
+    record(tmp_path / "in" / "b.wav", 1.0).with_suffix(".txt").write_text("Hello.")
+    report = run(tmp_path / "in", tmp_path / "out")
+    made = Experiment(tmp_path / "out")
+    names = list(made.read_text().good)
+    assert (report.clips, len(set(names)), names.count("b.wav")) == (3, 3, 1)
+    marked = [name for name in names if name != "b.wav"]
+    assert all(name.startswith("a-") and name.endswith(".wav") for name in marked)
+    first, second = (made.wave_path(name).read_bytes() for name in marked)
+    assert first != second
+    (tmp_path / "in").rename(tmp_path / "moved")
+    assert run(tmp_path / "moved", tmp_path / "again").clips == 3
+    assert list(Experiment(tmp_path / "again").read_text().good) == names

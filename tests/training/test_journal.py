@@ -43,7 +43,7 @@ def test_readings_are_events_and_curves(tmp_path: Path) -> None:
     board.close()
     (reading,) = [event for event in heard.heard if isinstance(event, Metrics)]
     assert (reading.stage, reading.step, reading.values["loss"]) == ("gpt", 10, 2.5)
-    written = events_in(tmp_path / "gpt")
+    written = events_in(tmp_path / "tb" / "gpt")
     assert written[0].file_version == "brain.Event:2"
     assert written[1].step == 10
     tags = {value.tag: value.simple_value for value in written[1].summary.value}
@@ -53,7 +53,7 @@ def test_readings_are_events_and_curves(tmp_path: Path) -> None:
 
 def test_a_resumed_run_hides_what_lies_beyond(tmp_path: Path) -> None:
     make(tmp_path, Events(), first_step=40).close()
-    begun = events_in(tmp_path / "gpt")[1]
+    begun = events_in(tmp_path / "tb" / "gpt")[1]
     assert (begun.step, begun.session_log.status) == (40, SessionLog.START)
 
 

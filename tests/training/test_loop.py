@@ -234,6 +234,35 @@ def test_full_disk_costs_one_state_but_not_the_run(tmp_path: Path, monkeypatch: 
         run(ToyStage(), tmp_path / "b", max_steps=6).go()  # the last state has to be written
 
 
+def test_a_smaller_part_gives_the_same_gradient_and_is_kept(tmp_path: Path) -> None:
+    whole, tight, events = ToyStage(), ToyStage(), Events()
+    for stage in (whole, tight):
+        stage.a[1] = torch.nn.Identity()
+    tight.fits = 3
+    run(whole, tmp_path / "a", batch_size=12).go()
+    run(tight, tmp_path / "b", batch_size=12, reporter=events).go()
+    for key, value in whole.tensors().items():
+        torch.testing.assert_close(tight.tensors()[key], value, rtol=1e-4, atol=1e-6)
+    assert len([event for event in events.heard if isinstance(event, Warned)]) == 2  # 12 -> 6 -> 3, once
+    state = torch.load(max((tmp_path / "b" / "state").iterdir()), weights_only=True)
+    assert state["position"]["most_places"] == 30
+
+
+def test_the_best_save_is_the_one_with_the_smallest_loss(tmp_path: Path) -> None:
+    saves: list[loop.Save] = []
+    events = Events()
+    run(ToyStage(), tmp_path, saved=saves.append, reporter=events).go()
+    losses = [
+        event.values["held_out/loss"]
+        for event in events.heard
+        if isinstance(event, Metrics) and "held_out/loss" in event.values
+    ]
+    best = [save.step for save in saves if save.best]
+    assert [save.step for save in saves] == [3, 6, 9]
+    assert losses[best[-1] // 3 - 1] == min(losses)
+    assert all(save.exported is not None for save in saves)
+
+
 def test_unreadable_batches_are_passed_over(tmp_path: Path) -> None:
     stage = ToyStage()
     assert run(stage, tmp_path, max_steps=3, unreadable=0).go().step == 3
@@ -257,10 +286,10 @@ from pathlib import Path
 from tests.training.toys import ToyStage, run
 stage = ToyStage()
 losses = stage.losses
-def deadly(batch):
+def deadly(batch, shares):
     if stage.calls == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
-    return losses(batch)
+    return losses(batch, shares)
 stage.losses = deadly
 run(stage, Path(sys.argv[1]), save_every_steps=2).go()
 """

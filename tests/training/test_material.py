@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_cli.data.layout import LeftOut
+from sovits_cli.data.layout import Cause, LeftOut
+from sovits_cli.errors import DatasetError
+from sovits_cli.events import Surveyed, Warned
 from sovits_cli.terms import Stage
 from sovits_cli.training import material
+from sovits_cli.training.material import Batching
+from sovits_cli.training.rise import Rise, limits_s
 from tests.training.toys import Events, ToyBatch
 
 
@@ -38,10 +42,11 @@ def collate(items: Sequence[int]) -> ToyBatch:
     return ToyBatch(torch.tensor(items))
 
 
-def prepare(clips: Numbers, *, batch_size: int = 4, seed: int = 1, most: int = 8) -> material.Material[ToyBatch]:
-    return material.prepare(
-        clips, collate, batch_size=batch_size, seed=seed, workers=0, most_held_out=most, reporter=Events()
-    )
+def prepare(
+    clips: Numbers, *, batch_size: int | None = 4, seed: int = 1, most: int = 8, **more: object
+) -> material.Material[ToyBatch]:
+    how = Batching(batch_size, seed=seed, most_held_out=most, **more)  # type: ignore[arg-type]
+    return material.prepare(clips, collate, how, Events())
 
 
 @pytest.mark.parametrize(
@@ -95,20 +100,77 @@ def test_reasons_are_counted_by_kind(tmp_path: Path) -> None:
     clips = numbers(
         9,
         left_out=(
-            LeftOut("a", "61.2 s, over max_sec 54"),
-            LeftOut("b", "70.0 s, over max_sec 54"),
-            LeftOut("c", "0.31 s, under min_sec 0.6"),
-            LeftOut("d", "31.0 phones per second, expected 3..25: does the text fit the audio?"),
-            LeftOut("e", "no row in 6-name2semantic.tsv"),
+            LeftOut("a", "61.2 s, over max_sec 54", Cause.LONG, 61.2),
+            LeftOut("b", "70.0 s, over max_sec 54", Cause.LONG, 70.0),
+            LeftOut("c", "0.31 s, under min_sec 0.6", Cause.SHORT, 0.31),
+            LeftOut("d", "31.0 phones per second, expected 3..25: does the text fit the audio?", Cause.RATE, 2.0),
+            LeftOut("e", "no row in 6-name2semantic.tsv", Cause.MISSING),
         ),
     )
     events = Events()
-    material.tell(Stage.GPT, clips, tmp_path, events)
+    material.tell(Stage.GPT, clips, tmp_path, 54, events)
     told = events.texts()
-    assert "9 clips kept, 0:00:31; 5 left out" in told
-    assert "2 clips left out: over max_sec 54" in told
-    assert "1 clips left out: under min_sec 0.6" in told
-    assert "1 clips left out: phones per second, expected 3..25" in told
+    (survey,) = (event for event in events.heard if isinstance(event, Surveyed))
+    assert (survey.kept.clips, survey.kept.seconds, survey.limit_s) == (9, 31, 54)
+    found = {group.what: (group.clips, round(group.seconds, 2)) for group in survey.left_out}
+    expected = {"over max_sec": (2, 131.2), "under min_sec": (1, 0.31), "phones per second": (1, 2.0)}
+    assert found == {**expected, "feature missing": (1, 0)}
+    assert all(group.keep for group in survey.left_out)
     assert "Skipped(item='e'" in told
     assert "Skipped(item='a'" not in told
     assert len((tmp_path / "left_out-gpt.tsv").read_text().splitlines()) == 5
+
+
+def test_strict_stops_where_anything_is_left_out(tmp_path: Path) -> None:
+    whole, lacking = numbers(9), numbers(9, left_out=(LeftOut("a", "61.2 s, over max_sec 54", Cause.LONG, 61.2),))
+    material.tell(Stage.GPT, whole, tmp_path, 54, Events(), strict=True)
+    material.tell(Stage.GPT, lacking, tmp_path, 54, Events())
+    with pytest.raises(DatasetError, match=r"1 clips would be left out, the first: a: 61.2 s, over max_sec 54"):
+        material.tell(Stage.GPT, lacking, tmp_path, 54, Events(), strict=True)
+
+
+def test_few_long_clips_are_told(tmp_path: Path) -> None:
+    for limit_s, told in ((54, True), (6, False)):
+        events = Events()
+        material.tell(Stage.GPT, numbers(30), tmp_path, limit_s, events)
+        assert any(isinstance(event, Warned) and "too few" in event.text for event in events.heard) is told
+
+
+def test_batches_by_seconds() -> None:
+    clips = numbers(40)
+    for group in prepare(clips, batch_size=None, seconds=12.0, held_out=0.0).training.plan(0):
+        assert len(group) * max(clips.lengths_s[index] for index in group) <= 12
+        assert len(group) >= 1
+
+
+def test_a_small_set_is_repeated_if_asked() -> None:
+    found = prepare(numbers(12), repeat_below=40)
+    trained = [item for group in found.training.plan(0) for item in group]
+    assert sorted(trained) == sorted(list(range(12)) * 3)
+    assert prepare(numbers(12), repeat_below=12).clips == 12
+
+
+@pytest.mark.parametrize(("epochs", "max_steps"), [(6, None), (1, 60)])
+def test_the_limit_rises_over_the_run(epochs: int, max_steps: int | None) -> None:
+    clips = numbers(70)
+    found = prepare(clips, held_out=0.0)
+    rising = material.rising(found, limits_s(3, 7, 3), lambda chapters: Rise(chapters, epochs, max_steps, group=2))
+    seen: dict[float, int] = {}
+    step = epoch = 0
+    while (step < max_steps) if max_steps else (epoch < epochs):
+        limit_s, plan = rising.training.limit_s(epoch), rising.training.plan(epoch)
+        assert limit_s is not None
+        longest = max(clips.lengths_s[index] for group in plan for index in group)
+        assert longest <= limit_s
+        updates = -(-len(plan) // 2)
+        seen[limit_s] = seen.get(limit_s, 0) + (updates if max_steps else 1)
+        step, epoch = step + updates, epoch + 1
+    assert list(seen) == [3.0, 5.0, 7.0]
+    shares = {3.0: 20, 5.0: 20} if max_steps else {3.0: 2, 5.0: 2, 7.0: 2}
+    assert shares.items() <= seen.items()
+    assert rising.fingerprint != found.fingerprint
+
+
+def test_limits_without_clips_are_passed_over() -> None:
+    rising = material.rising(prepare(numbers(30)), limits_s(0.5, 7, 3), lambda chapters: Rise(chapters, 4, None, 1))
+    assert rising.training.limit_s(0) == 3.8

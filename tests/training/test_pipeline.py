@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +19,12 @@ from sovits_cli.checkpoints.bundle import find, gpt_model, sovits_model
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.config import layers
 from sovits_cli.data.layout import Experiment
-from sovits_cli.errors import DatasetError, ModelError, SettingsError
-from sovits_cli.events import Chose, Metrics, Skipped, Warned
+from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError
+from sovits_cli.events import Chose, Metrics, Saved, Skipped, Surveyed
 from sovits_cli.training.engine import slow_bf16
 from sovits_cli.training.pipeline import TrainReport, train
+from sovits_cli.training.sovits import SovitsStage
+from sovits_cli.training.t2s import GptStage
 from tests.training.toys import Events
 from tests.training.worlds import CODES, make_dataset, make_family
 
@@ -32,6 +37,7 @@ QUICK = (
     "sovits.train.discriminator=none",
     "train.precision=32",
     "data.num_workers=0",
+    "train.samples=0",
 )
 
 
@@ -57,7 +63,7 @@ def run(
     dataset: Path, runs: Path, *sets: str, stage: str = "gpt", restart: bool = False, reporter: Events | None = None
 ) -> TrainReport:
     resolved = layers.load(sets=[*QUICK, f"train.stage={stage}", f"train.out={runs}", "train.exp_name=v", *sets])
-    return train(
+    report = train(
         resolved.settings,
         dataset=dataset,
         device="cpu",
@@ -65,6 +71,8 @@ def run(
         restart=restart,
         reporter=reporter or Events(),
     )
+    assert report is not None
+    return report
 
 
 def weights(runs: Path, stage: str = "gpt") -> Tensors:
@@ -100,6 +108,13 @@ GPT_KEYS = [
     "train.gradient_clip=0.01",
     "train.gradient_accumulation=2",
     "train.batch_size=3",
+    "train.batch_seconds=3.0",
+    "train.count_padding=true",
+    "data.max_phones=7",
+    "data.max_phones_per_sec=6.0",
+    "data.min_phones_per_sec=5.5",
+    "data.repeat_below=24",
+    "data.max_sec=1.1:54",
     "train.seed=5",
     "train.max_steps=2",
     "train.if_dpo=true",
@@ -128,6 +143,8 @@ SOVITS_KEYS = [
     "train.precision=bf16-mixed",
     "data.max_sec=1.3",
     "sovits.train.batch_size=3",
+    "sovits.train.batch_seconds=3.0",
+    "data.max_sec=1.3:54",
     "sovits.train.seed=5",
     "sovits.train.gradient_clip=0.5",
     "sovits.train.gradient_accumulation=2",
@@ -316,9 +333,9 @@ def test_what_is_left_out_is_told(tmp_path: Path) -> None:
     experiment.wave_path("clip003.wav").write_bytes(b"no audio")
     events = Events()
     run(experiment.root, tmp_path / "runs", "data.max_sec=1.5", stage="sovits", reporter=events)
-    limit = next(event for event in events.heard if isinstance(event, Warned))
-    assert "3 clips left out: over max_sec 1.5" in limit.text
-    assert "--max-sec" in limit.hint
+    (survey,) = (event for event in events.heard if isinstance(event, Surveyed))
+    assert [(group.what, group.clips) for group in survey.left_out] == [("over max_sec", 3), ("unreadable or unfit", 1)]
+    assert "--max-sec" in survey.left_out[0].keep
     assert [event.item for event in events.heard if isinstance(event, Skipped)] == ["clip003.wav"]
     listed = (tmp_path / "runs" / "v" / "left_out-sovits.tsv").read_text().splitlines()
     assert len(listed) == 4
@@ -428,3 +445,188 @@ def test_killed_and_resumed_equals_undisturbed(world: World, tmp_path: Path, sta
     run(world.dataset, tmp_path / "undisturbed", *said, stage=stage)
     assert same(weights(tmp_path / "killed", stage), weights(tmp_path / "undisturbed", stage))
     assert Experiment(world.dataset).exists()
+
+
+def test_an_official_recipe_changes_the_training(world: World, plain: dict[str, Tensors], tmp_path: Path) -> None:
+    official = layers.load(config_files=[Path("official")]).settings
+    assert (official.optimizer.lr, official.optimizer.lr_init, official.optimizer.lr_end) == (0.002, 0.002, 0.002)
+    assert (official.train.gradient_accumulation, official.train.gradient_clip, official.data.repeat_below) == (
+        4,
+        0,
+        100,
+    )
+
+
+@pytest.mark.parametrize("stage", ["gpt", "sovits"])
+def test_recomputing_activations_changes_nothing(
+    world: World, plain: dict[str, Tensors], tmp_path: Path, stage: str
+) -> None:
+    again = trained(world.dataset, tmp_path, "train.checkpointing=true", stage=stage)
+    for key, value in plain[stage].items():
+        torch.testing.assert_close(again[key], value, rtol=1e-4, atol=1e-5)
+
+
+CALM = ("model.dropout=0.0", "model.block_dropout=0.0", "model.position_dropout=0.0", "sovits.model.p_dropout=0.0")
+
+
+@pytest.mark.parametrize(
+    ("stage", "more"),
+    [("gpt", ("train.token_noise=0.2", "train.alignment=0.3")), ("sovits", ("sovits.train.discriminator=0.01",))],
+    ids=["gpt", "sovits"],
+)
+def test_out_of_memory_is_not_the_end(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, more: tuple[str, ...]
+) -> None:
+    """Memory for three clips, batches of eight: same losses, and the smaller size is kept over a resume."""
+    kind = {"gpt": GptStage, "sovits": SovitsStage}[stage]
+    monkeypatch.setattr("sovits_cli.models.sovits.style.DROPOUT", 0.0)
+    said = (*CALM, *more, "train.batch_size=8", "train.log_every_n_steps=1", "train.max_steps=2")
+    whole, events = Events(), Events()
+    run(world.dataset, tmp_path / "whole", *said, stage=stage, reporter=whole)
+    real, sizes = kind.losses, []
+
+    def tight(self, batch, shares):  # type: ignore[no-untyped-def]
+        sizes.append(len(batch))
+        if len(batch) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(self, batch, shares)
+
+    monkeypatch.setattr(kind, "losses", tight)
+    run(world.dataset, tmp_path / "tight", *said, stage=stage, reporter=events)
+    assert sizes[0] == 8
+    assert sum(size > 3 for size in sizes) <= 2
+    assert max(sizes[3:]) <= 3
+    assert f"{stage}: out of memory with 8 clips at once" in events.texts()
+    one, other = weights(tmp_path / "whole", stage), weights(tmp_path / "tight", stage)
+    for key, value in one.items():
+        torch.testing.assert_close(other[key], value, rtol=1e-3, atol=1e-5)
+    sizes.clear()
+    run(world.dataset, tmp_path / "tight", *said, "train.max_steps=3", stage=stage)
+    assert max(sizes) <= 3
+
+
+def test_not_even_one_clip_fits(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(self, batch, shares):  # type: ignore[no-untyped-def]
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(GptStage, "losses", never)
+    with pytest.raises(ResourceError, match="out of memory with a single clip") as caught:
+        run(world.dataset, tmp_path)
+    assert "--checkpointing" in str(caught.value.hint)
+
+
+def test_other_errors_are_not_taken_for_memory(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self, batch, shares):  # type: ignore[no-untyped-def]
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(GptStage, "losses", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        run(world.dataset, tmp_path)
+
+
+def test_a_few_sentences_are_spoken_and_the_best_is_marked(tmp_path: Path) -> None:
+    family = make_family(tmp_path)
+    dataset = make_dataset(tmp_path / "dataset", clips=20, model=str(family)).root
+    events = Events()
+    more = ("train.samples=1", "train.keep_weights=1", "train.batch_size=20", "sovits.train.save_every_epoch=1")
+    run(dataset, tmp_path / "runs", *more, stage="all", reporter=events)
+    folder = tmp_path / "runs" / "v"
+    heard = sorted(path.name.rsplit("-", 1)[0] for path in (folder / "samples").iterdir())
+    assert heard == [f"{stage}-0000000{step}" for stage in ("gpt", "sovits") for step in (1, 2, 3)]
+    said = json.loads((folder / "voice.json").read_text())
+    saves = [event for event in events.heard if isinstance(event, Saved)]
+    assert [(save.stage, save.step) for save in saves] == [
+        (stage, step) for stage in ("gpt", "sovits") for step in (1, 2, 3)
+    ]
+    assert saves[0].best
+    for stage in ("gpt", "sovits"):
+        assert (folder / said["best"][stage]).is_file()
+        assert len(list(folder.glob("*.ckpt" if stage == "gpt" else "*.pth"))) <= 2
+        losses = [
+            event.values["held_out/loss"]
+            for event in events.heard
+            if isinstance(event, Metrics) and event.stage == stage and "held_out/loss" in event.values
+        ]
+        best = [save.step for save in saves if save.stage == stage and save.best][-1]
+        assert losses.index(min(losses)) + 1 == best
+
+
+def test_a_rising_limit_is_reported(world: World, tmp_path: Path) -> None:
+    events = Events()
+    said = ("data.max_sec=1.3:1.7", "data.rise_steps=2", "train.max_steps=null", "train.epochs=2")
+    run(world.dataset, tmp_path, *said, reporter=events)
+    assert "gpt: max_sec 1.3 -> 1.7 at step" in events.texts()
+    assert "GiB" in events.texts()
+
+
+FORKS = """
+import os, sys, time
+from pathlib import Path
+import torch
+from tests.training.test_pipeline import run
+from tests.training.toys import Events
+
+class Loud(Events):
+    def emit(self, event):
+        os.write(1, b"event\\n")
+        time.sleep(0.002)
+
+torch.set_num_threads(1)
+for _ in sys.stdin:
+    child = os.fork()
+    if not child:
+        run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[4:], stage=sys.argv[3], reporter=Loud())
+        os._exit(0)
+    os.write(1, b"started %d\\n" % child)
+    os.waitpid(child, 0)
+    os.write(1, b"ended\\n")
+"""
+"""Imports once, then trains in a new process for each line it reads."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(
+    ("stage", "kills"),
+    [("gpt", 3), *(pytest.param(stage, 20, marks=pytest.mark.slow) for stage in ("gpt", "sovits"))],
+)
+def test_killed_at_random_moments(world: World, tmp_path: Path, stage: str, kills: int) -> None:
+    """The weights, and the exported file, are bitwise those of the undisturbed run."""
+    said = ("train.max_steps=16", "train.batch_size=3", "train.save_every_n_steps=2", "train.log_every_n_steps=1")
+    run(world.dataset, tmp_path / "undisturbed", *said, stage=stage)
+    draw, killed = random.Random(7), 0
+    arguments = [str(world.dataset), str(tmp_path / "killed"), stage, *said]
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as forks:
+        assert forks.stdin is not None
+        assert forks.stdout is not None
+        for _ in range(kills):
+            forks.stdin.write("go\n")
+            killed += kill(forks.stdout, after_events=draw.randint(1, 16))
+        forks.stdin.close()
+    assert killed >= 0.7 * kills
+    run(world.dataset, tmp_path / "killed", *said, stage=stage)
+    assert same(weights(tmp_path / "killed", stage), weights(tmp_path / "undisturbed", stage))
+    pattern = "*.ckpt" if stage == "gpt" else "*.pth"
+    exports = [
+        {path.name: path.read_bytes() for path in (tmp_path / place / "v").glob(pattern)}
+        for place in ("killed", "undisturbed")
+    ]
+    newest = max(exports[1], key=lambda name: (tmp_path / "undisturbed" / "v" / name).stat().st_mtime_ns)
+    assert exports[0][newest] == exports[1][newest]
+
+
+def kill(lines: Iterable[str], after_events: int) -> bool:
+    """Kill the run after so many events; tells whether it was still running."""
+    child, events = 0, 0
+    for line in lines:
+        if line.startswith("started"):
+            child = int(line.split()[1])
+        elif line.startswith("ended"):
+            return events >= after_events
+        else:
+            events += 1
+        if child and events >= after_events:
+            os.kill(child, signal.SIGKILL)
+            child = 0
+    return False

@@ -27,7 +27,7 @@ def state(step: int) -> TrainingState:
         modules={"net": {"weight": torch.arange(3.0)}},
         optimizers={"net": {"state": {0: {"step": torch.tensor(4.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]}},
         scaler={"scale": 1024.0},
-        rng=capture_rng(),
+        rng=[capture_rng()],
     )
 
 
@@ -59,8 +59,20 @@ def test_random_generators_go_on_where_they_were(folder: StateFolder) -> None:
     draw()
     found = folder.newest(Events())
     assert found is not None
-    restore_rng(found.rng)
+    restore_rng(found.rng[0])
     assert draw() == wanted
+
+
+def test_a_state_from_before_several_processes_is_read(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path, Stage.GPT)
+    path = folder.save(state(3))
+    content = torch.load(path, weights_only=True)
+    del content["position"]["most_places"], content["position"]["best_step"]
+    torch.save({**content, "rng": content["rng"][0]}, path)
+    found = folder.newest(Events())
+    assert found is not None
+    assert len(found.rng) == 1
+    assert found.rng[0]["python"][0] == 3
 
 
 def test_only_the_last_two_stay(tmp_path: Path, folder: StateFolder) -> None:

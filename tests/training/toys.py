@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from sovits_cli.terms import Precision, Stage
 from sovits_cli.training.engine import Engine, runnable
 from sovits_cli.training.feed import Feed
 from sovits_cli.training.journal import Journal
-from sovits_cli.training.loop import Calendar, Fingerprints, Run, Source
+from sovits_cli.training.loop import Calendar, Fingerprints, Run, Save, Source
+from sovits_cli.training.ranks import Ranks
 from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages import Losses, Mark, Player
+from sovits_cli.training.stages import ALONE, Losses, Mark, Player, Shares
 from sovits_cli.training.state import StateFolder
 from sovits_cli.training.stop import StopRequest
 
@@ -55,11 +56,22 @@ class ToyBatch:
     def to(self, device: torch.device, *, non_blocking: bool = False) -> ToyBatch:
         return ToyBatch(self.inputs.to(device))
 
+    def part(self, rows: slice) -> ToyBatch:
+        return ToyBatch(self.inputs[rows])
+
+    @property
+    def places(self) -> int:
+        return 10 * len(self)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
 
 class ToyStage:
     """Two players, so that what holds for a GAN is tested too: `a` learns the sum, `b` to copy `a`."""
 
     stage = Stage.GPT
+    measures: Sequence[str] = ("clips",)
 
     def __init__(self, *, schedule: Schedule | None = None, poison_at: frozenset[int] = frozenset()) -> None:
         torch.manual_seed(1)
@@ -71,26 +83,33 @@ class ToyStage:
             Player("b", self.b, torch.optim.SGD(self.b.parameters()), rule),
         )
         self.calls = 0
+        self.fits: int | None = None
         self.poison_at = poison_at
         self.exported: list[Mark] = []
 
     def modules(self) -> Mapping[str, nn.Module]:
         return {"a": self.a, "b": self.b}
 
-    def weight(self, batch: ToyBatch) -> float:
-        return len(batch.inputs)
+    def sizes(self, batch: ToyBatch) -> Mapping[str, float]:
+        return {"clips": float(len(batch))}
+
+    def drawn(self, batch: ToyBatch) -> ToyBatch:
+        return batch
 
     def train(self) -> None:
         self.a.train()
 
-    def losses(self, batch: ToyBatch) -> Losses:
+    def losses(self, batch: ToyBatch, shares: Shares = ALONE) -> Losses:
+        if self.fits is not None and len(batch) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
         self.calls += 1
+        share = shares.get("clips", 1.0)
         guess = self.a(batch.inputs)
         loss = (guess - batch.inputs.sum(1, keepdim=True)).square().mean()
         if self.calls in self.poison_at:
             loss = loss * float("nan")
         copy = (self.b(batch.inputs) - guess.detach()).square().mean()
-        return Losses({"a": loss, "b": copy}, {"loss": loss})
+        return Losses({"a": loss * share, "b": copy * share}, {"loss": loss})
 
     def evaluate(self, batch: ToyBatch) -> Mapping[str, Tensor]:
         self.a.eval()
@@ -127,6 +146,8 @@ def run(
     workers: int = 0,
     fingerprints: Fingerprints = TOY,
     unreadable: int | None = None,
+    ranks: Ranks | None = None,
+    saved: Callable[[Save], None] = lambda _: None,
     **changes: object,
 ) -> Run[ToyBatch]:
     reporter = reporter or Events()
@@ -147,7 +168,9 @@ def run(
         fingerprints=fingerprints,
         states=StateFolder(folder / "state", stage.stage),
         exports=folder,
-        journal=lambda step: Journal(folder / "tb", stage.stage, engine.device, step, reporter),
+        journal=lambda step: Journal(folder, stage.stage, engine.device, step, reporter),
         stop=stop or StopRequest(reporter),
         reporter=reporter,
+        ranks=ranks,
+        saved=saved,
     )

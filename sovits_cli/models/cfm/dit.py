@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from sovits_cli.models.cfm.embeddings import ConditionEmbedding, InputEmbedding, MomentEmbedding, Rotary
+from sovits_cli.models.layers.blockwise import recomputed
 
 NORM_EPS = 1e-6
 
@@ -44,6 +44,8 @@ class DitConfig:
 class Dit(nn.Module):
     """The velocity (B, M, F) of noisy frames, given the prompt's frames, a condition and the moment of the flow.
 
+    With `checkpointing` training computes each block again in the backward pass: more time, less memory.
+
     Args:
         config: dimensions.
     """
@@ -51,7 +53,7 @@ class Dit(nn.Module):
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
         self.config = config
-        self.checkpoints_blocks = False
+        self.checkpointing = False
         self.time_embed = MomentEmbedding(config.dim)
         self.d_embed = MomentEmbedding(config.dim)
         self.text_embed = ConditionEmbedding(config.text_dim, config.conv_layers)
@@ -80,10 +82,8 @@ class Dit(nn.Module):
         h = self.input_embed(torch.cat([x.transpose(1, 2), prompt.transpose(1, 2), condition], dim=-1))
         turns = self.rotary_embed(h.shape[1])
         for block in self.transformer_blocks:
-            if self.checkpoints_blocks and self.training:
-                h = checkpoint(block, h, moment, turns, keep, use_reentrant=False)
-            else:
-                h = block(h, moment, turns, keep)
+            again = self.checkpointing and torch.is_grad_enabled()
+            h = recomputed(block, h, moment, turns, keep) if again else block(h, moment, turns, keep)
         out: Tensor = self.proj_out(self.norm_out(h, moment))
         return out.transpose(1, 2)
 

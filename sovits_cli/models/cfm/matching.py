@@ -6,6 +6,7 @@ Legend: B batch, F mel frames, M mel bands, R frames of the prompt, U width of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +47,18 @@ class Draws:
     noise: Tensor
     prompt_lens: Tensor
     exponents: Tensor | None = None
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Draws:
+        """Move them to another device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def part(self, rows: slice) -> Draws:
+        """Those of some clips, padding included."""
+        return self._each(lambda tensor: tensor[rows])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Draws:
+        exponents = None if self.exponents is None else change(self.exponents)
+        return Draws(change(self.t), change(self.noise), change(self.prompt_lens), exponents)
 
 
 class FlowMatching(nn.Module):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sovits_cli.models.layers.blockwise import attend, by_blocks
 from sovits_cli.models.layers.normalization import ChannelNorm
 
 WINDOW = 4
@@ -35,10 +36,10 @@ class RelativeEncoder(nn.Module):
         """Encode (B, C, F); `keep` is (B, F) bool. Places not kept come out as zero."""
         places = keep[:, None].to(x.dtype)
         x = x * places
-        for attend, norm_1, feed, norm_2 in zip(
+        for heed, norm_1, feed, norm_2 in zip(
             self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True
         ):
-            x = norm_1(x + self.drop(attend(x, keep)))
+            x = norm_1(x + self.drop(heed(x, keep)))
             x = norm_2(x + self.drop(feed(x, places)))
         return x * places
 
@@ -61,11 +62,17 @@ class RelativeSelfAttention(nn.Module):
         query = split_heads(self.conv_q(x), self.heads)
         query = query * query.shape[-1] ** -0.5
         key, value = split_heads(self.conv_k(x), self.heads), split_heads(self.conv_v(x), self.heads)
-        scores = query @ key.transpose(-2, -1) + spread_band(query @ self.emb_rel_k[0].T)  # (B, H, F, F)
-        chances = scores.masked_fill(~keep[:, None, None], torch.finfo(scores.dtype).min).softmax(dim=-1)
-        chances = self.drop(chances)
-        out = chances @ value + gather_band(chances) @ self.emb_rel_v[0]
-        merged: Tensor = self.conv_o(merge_heads(out))
+
+        def block(start: int, stop: int) -> Tensor:
+            asking = query[..., start:stop, :]
+            near = spread_band(asking @ self.emb_rel_k[0].T, start, key.shape[-2])
+            scores = asking @ key.transpose(-2, -1) + near  # (B, H, stop - start, F)
+            hidden = scores.masked_fill(~keep[:, None, None], torch.finfo(scores.dtype).min)
+            chances = self.drop(hidden.softmax(dim=-1))
+            mixed: Tensor = chances @ value + gather_band(chances, start) @ self.emb_rel_v[0]
+            return mixed
+
+        merged: Tensor = self.conv_o(merge_heads(by_blocks(query.shape[-2], block, dim=-2)))
         return merged
 
 
@@ -99,32 +106,34 @@ class CrossAttention(nn.Module):
         """Let (B, C, F) attend over `context` (B, C, P) where `keep` (B, P) says so."""
         query = split_heads(self.conv_q(x), self.heads)
         key, value = split_heads(self.conv_k(context), self.heads), split_heads(self.conv_v(context), self.heads)
-        out: Tensor = self.conv_o(
-            merge_heads(F.scaled_dot_product_attention(query, key, value, attn_mask=keep[:, None, None]))
-        )
+        out: Tensor = self.conv_o(merge_heads(attend(query, key, value, keep=keep)))
         return out
 
 
-def spread_band(band: Tensor) -> Tensor:
+def spread_band(band: Tensor, start: int, keys: int) -> Tensor:
     """Place relative scores on the diagonals they belong to.
 
     Args:
-        band: (..., F, R), score of query i for offset r - window.
+        band: (..., Q, R), score of query `start + i` for offset r - window.
+        start: which query is the first.
+        keys: how many keys there are.
 
     Returns:
-        (..., F, F) with `out[i, i + r - window] = band[i, r]`, and zero outside the band.
+        (..., Q, keys) with `out[i, start + i + r - window] = band[i, r]`, and zero outside the band.
     """
     steps, offsets = band.shape[-2:]
     window = offsets // 2
     # a row that is one column wider than the rows it is read back as, moves one column on with every row
     wide = F.pad(band, (0, steps)).flatten(-2)[..., : steps * (steps + offsets - 1)]
-    return wide.view(*band.shape[:-1], steps + offsets - 1)[..., window : window + steps]
+    near = wide.view(*band.shape[:-1], steps + offsets - 1)
+    return F.pad(near, (start - window, keys - start - steps - window))
 
 
-def gather_band(scores: Tensor, window: int = WINDOW) -> Tensor:
-    """The diagonals -window..window of (..., F, F) as (..., F, R), zero where they leave the matrix."""
-    steps = scores.shape[-1]
-    flat = F.pad(F.pad(scores, (window, window)).flatten(-2), (0, steps))
+def gather_band(scores: Tensor, start: int, window: int = WINDOW) -> Tensor:
+    """The diagonals -window..window of (..., Q, F), whose first query is `start`: (..., Q, R), zero outside."""
+    steps, keys = scores.shape[-2:]
+    near = F.pad(scores, (window - start, start + steps + window - keys))
+    flat = F.pad(near.flatten(-2), (0, steps))
     return flat.view(*scores.shape[:-1], steps + 2 * window + 1)[..., : 2 * window + 1]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sovits_cli.models.layers.blockwise import attend
+
 HEADS = 2
 KERNEL = 5
 DROPOUT = 0.1
@@ -94,8 +96,6 @@ class _SelfAttention(nn.Module):
             project(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for project in (self.w_qs, self.w_ks, self.w_vs)
         )
         dropout = self.drop.p if self.training else 0.0
-        out = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=keep[:, None, None], dropout_p=dropout, scale=self.scale
-        )
+        out = attend(query, key, value, keep=keep, dropout=dropout, scale=self.scale)
         residual: Tensor = self.drop(self.fc(out.transpose(1, 2).flatten(2)))
         return x + residual

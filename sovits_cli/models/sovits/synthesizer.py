@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sovits_cli.errors import ModelError
+from sovits_cli.models.layers.blockwise import recomputed
 from sovits_cli.models.layers.masks import keep_mask
 from sovits_cli.models.layers.weight_norm import fold_weight_norm
 from sovits_cli.models.sovits.coded import CodedModel, per_frame
@@ -70,6 +72,8 @@ class StreamPiece:
 class Synthesizer(CodedModel):
     """The acoustic model.
 
+    With `checkpointing` training computes each part again in the backward pass: more time, less memory.
+
     Args:
         config: dimensions.
         posterior: build the posterior encoder too, which training needs and exported weights lack.
@@ -77,6 +81,7 @@ class Synthesizer(CodedModel):
 
     def __init__(self, config: SovitsConfig, *, posterior: bool = True) -> None:
         super().__init__(config)
+        self.checkpointing = False
         self.dec: nn.Module = DECODERS[config.decoder](config)
         self.enc_q = PosteriorEncoder(config) if posterior else None
         self.flow = Flow(config)
@@ -178,21 +183,21 @@ class Synthesizer(CodedModel):
         ge = self.with_speaker(self.ref_enc(spec[:, : self.config.style_bins] * places, keep), speaker)
 
         quantized = self.quantizer.decode(self.extract_latent(ssl)[:, 0])
-        hidden = self.enc_p(per_frame(quantized), keep, text, text_keep, self.for_text(ge))
+        hidden = self._run(self.enc_p, per_frame(quantized), keep, text, text_keep, self.for_text(ge))
         prior = self.enc_p.prior(hidden, keep)
         # the style encoder learns from the prior and the decoder only
-        posterior = self.enc_q(spec, keep, ge.detach())
+        posterior = self._run(self.enc_q, spec, keep, ge.detach())
         z = posterior.sample(torch.randn_like(posterior.mean) if noise is None else noise) * places
-        z_p = self.flow(z, places, ge)
+        z_p = self._run(self.flow, z, places, ge)
 
         frames = self.config.segment_frames
         ids_slice = draw_slices(spec_lens, frames) if ids_slice is None else ids_slice
         prior_wave = None
         if with_prior:
-            likely = self.flow.inverse(prior.mean, places, ge)
-            prior_wave = self.dec(slices(likely, ids_slice, frames), ge)
+            likely = self._run(self.flow.inverse, prior.mean, places, ge)
+            prior_wave = self._run(self.dec, slices(likely, ids_slice, frames), ge)
         return SovitsOutput(
-            wave=self.dec(slices(z, ids_slice, frames), ge),
+            wave=self._run(self.dec, slices(z, ids_slice, frames), ge),
             ids_slice=ids_slice,
             keep=keep,
             z=z,
@@ -216,6 +221,9 @@ class Synthesizer(CodedModel):
         fold_weight_norm(self)
         if isinstance(self.dec, Decoder):
             self.dec = self.dec.for_inference()
+
+    def _run(self, part: Callable[..., Any], *inputs: Tensor) -> Any:
+        return recomputed(part, *inputs) if self.checkpointing and torch.is_grad_enabled() else part(*inputs)
 
     def _render(
         self,

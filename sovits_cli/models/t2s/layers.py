@@ -1,18 +1,23 @@
 """Building blocks of Text2Semantic for whole sequences: positions, embeddings, attention, post-norm block.
 
-Step by step decoding with a cache is elsewhere (`stack.py`); masks come from the caller.
+Clips of a batch lie one after the other in one long sequence, without padding: `Row` says where. So a short clip costs
+what it is long, and no mask is needed. Step by step decoding with a cache is elsewhere (`stack.py`).
 
-Legend: B batch, L sequence, D width, H heads.
+Legend: B batch, L sequence, N places of all clips together, D width, H heads.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sovits_cli.models.layers.blockwise import attend, recomputed
 from sovits_cli.models.t2s.config import T2SConfig
 
 FEED_FORWARD_FACTOR = 4
@@ -68,8 +73,36 @@ class SinePosition(nn.Module):
         return self.alpha * self.table[:length].to(dtype or self.alpha.dtype)
 
 
+@dataclass(frozen=True)
+class Row:
+    """Where one clip lies in the long sequence: first its text, then its audio.
+
+    Padding may lie among the places; nobody sees it, and what comes out there means nothing.
+
+    Args:
+        start: its first place.
+        text, audio: its places.
+        seen_text: first and last + 1 of the text places that hold phones, counted from `start`.
+        seen_audio: audio places that hold tokens, the first ones.
+    """
+
+    start: int
+    text: int
+    audio: int
+    seen_text: tuple[int, int]
+    seen_audio: int
+
+    @property
+    def stop(self) -> int:
+        """The place after its last."""
+        return self.start + self.text + self.audio
+
+
 class SelfAttention(nn.Module):
-    """Multi-head self-attention with joined query, key and value weights."""
+    """Multi-head self-attention with joined query, key and value weights.
+
+    Text sees text; audio sees text and audio up to itself.
+    """
 
     def __init__(self, config: T2SConfig) -> None:
         super().__init__()
@@ -81,15 +114,31 @@ class SelfAttention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, x: Tensor, keep: Tensor) -> Tensor:
-        """Attend within `x` (B, L, D); `keep` (B, 1, L, L) is True where query (rows) may see key (columns)."""
-        batch, length, width = x.shape
+    def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
+        """Attend within each row of `x` (N, D)."""
         joined = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = joined.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=keep, dropout_p=dropout)
-        out: Tensor = self.out_proj(mixed.transpose(1, 2).reshape(batch, length, width))
+        mixed = torch.cat([self._row(joined[row.start : row.stop], row) for row in rows])
+        out: Tensor = self.out_proj(mixed)
         return out
+
+    def _row(self, joined: Tensor, row: Row) -> Tensor:
+        """One clip: queries, keys and values (L, 3 D) to (L, D)."""
+        q, k, v = joined.view(1, len(joined), 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        first, last = row.seen_text
+        end = row.text + row.seen_audio
+        text = slice(first, last)
+        if first == 0 and last == row.text:
+            keys, values = k[..., :end, :], v[..., :end, :]
+        else:
+            keys, values = (torch.cat((part[..., text, :], part[..., row.text : end, :]), dim=-2) for part in (k, v))
+        parts = [
+            attend(q[..., : row.text, :], k[..., text, :], v[..., text, :], dropout=dropout),
+            attend(q[..., row.text : end, :], keys, values, causal=True, dropout=dropout),
+        ]
+        if end < len(joined):
+            parts.append(attend(q[..., end:, :], keys, values, dropout=dropout))
+        return torch.cat([part.transpose(1, 2).flatten(2)[0] for part in parts])
 
     def scores(self, queries: Tensor, keys: Tensor, *, head: int) -> Tensor:
         """What one head makes of `queries` (B, Q, D) on `keys` (B, K, D): (B, Q, K), before the softmax."""
@@ -115,35 +164,64 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(config.width, eps=NORM_EPS)
         self.dropout = config.block_dropout
 
-    def forward(self, x: Tensor, keep: Tensor) -> Tensor:
-        """Transform `x` (B, L, D); `keep` as in `SelfAttention`."""
-        x = self.norm1(x + self._drop(self.self_attn(x, keep)))
-        inner = self._drop(F.relu(self.linear1(x)))
+    def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
+        """Transform `x` (N, D)."""
+        x = self.norm1(x + self._drop(self.self_attn(x, rows)))
+        inner = _relu_dropout(self.linear1(x), self.dropout if self.training else 0.0)
         out: Tensor = self.norm2(x + self._drop(self.linear2(inner)))
         return out
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        """Dropout that remembers a byte per number, not four."""
+        return torch.native_dropout(x, self.dropout, True)[0] if self.training and self.dropout else x
+
+
+class _ReluDropout(torch.autograd.Function):
+    """ReLU and dropout in one, remembering only the result: where it is zero, nothing flows back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dropout: float) -> Tensor:
+        out = F.dropout(F.relu(x), dropout)
+        ctx.save_for_backward(out)
+        ctx.dropout = dropout
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (out,) = ctx.saved_tensors
+        return (gradient * (out > 0)).div_(1 - ctx.dropout), None
+
+
+def _relu_dropout(x: Tensor, dropout: float) -> Tensor:
+    if not dropout:
+        return F.relu(x)
+    out: Tensor = _ReluDropout.apply(x, dropout)  # type: ignore[no-untyped-call]
+    return out
 
 
 class Stack(nn.Module):
-    """The blocks, under the official key `layers`."""
+    """The blocks, under the official key `layers`.
+
+    With `checkpointing` each is computed again in the backward pass: a third more time, a fraction of the memory.
+    """
 
     def __init__(self, config: T2SConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.checkpointing = False
 
     def blocks(self) -> list[Block]:
         """Give the blocks in order."""
         return [layer for layer in self.layers if isinstance(layer, Block)]
 
-    def forward(self, x: Tensor, keep: Tensor) -> Tensor:
-        """Run all blocks on `x` (B, L, D); `keep` (B, 1, L, L)."""
-        return self.steps(x, keep)[-1]
+    def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
+        """Run all blocks on `x` (N, D)."""
+        return self.steps(x, rows)[-1]
 
-    def steps(self, x: Tensor, keep: Tensor) -> list[Tensor]:
+    def steps(self, x: Tensor, rows: Sequence[Row]) -> list[Tensor]:
         """Run all blocks as `forward` does; gives what went into each, and the result."""
         steps = [x]
         for layer in self.layers:
-            steps.append(layer(steps[-1], keep))
+            again = self.checkpointing and torch.is_grad_enabled()
+            steps.append(recomputed(layer, steps[-1], rows) if again else layer(steps[-1], rows))
         return steps

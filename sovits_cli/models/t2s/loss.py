@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-IGNORED = -100
 PREFERENCE_BETA = 0.2
 """Official strength of the preference term (DPO without a reference model)."""
 
@@ -22,15 +21,13 @@ class T2SLoss:
 
     Args:
         loss: summed cross-entropy, a scalar.
-        logits: (B, S+1, V).
-        targets: (B, S+1) the codes, then EOS in the place after the last and in all padding.
+        row_logps: (B,) log-probability of each row of tokens.
         top3_accuracy: share of targets other than EOS among the three most likely, a scalar without gradient.
         alignment: the alignment loss per token, a scalar, where it was asked for.
     """
 
     loss: Tensor
-    logits: Tensor
-    targets: Tensor
+    row_logps: Tensor
     top3_accuracy: Tensor
     alignment: Tensor | None = None
 
@@ -42,30 +39,22 @@ def eos_padded(codes: Tensor, code_lens: Tensor, eos: int) -> Tensor:
     return padded.masked_fill(past, eos)
 
 
-def summed_cross_entropy(logits: Tensor, targets: Tensor, code_lens: Tensor | None = None) -> Tensor:
-    """Cross-entropy of `logits` (B, S+1, V) on `targets` (B, S+1), summed in float32.
-
-    The official loss counts the EOS of every padded place. With `code_lens` (B,) padding is left out and
-    only the one EOS after the last code counts.
-    """
-    if code_lens is not None:
-        padding = torch.arange(targets.shape[1], device=targets.device) > code_lens[:, None]
-        targets = targets.masked_fill(padding, IGNORED)
-    return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+def target_logps(logits: Tensor, targets: Tensor) -> Tensor:
+    """Log-probability in float32 of each target: logits (..., V), targets (...) -> (...)."""
+    flat = F.cross_entropy(logits.float().flatten(0, -2), targets.flatten(), reduction="none")
+    return -flat.view(targets.shape)
 
 
-def top3_accuracy(logits: Tensor, targets: Tensor, eos: int) -> Tensor:
-    """Share of targets (B, S+1) other than EOS found among the three largest logits (B, S+1, V)."""
+def in_top3(logits: Tensor, targets: Tensor) -> Tensor:
+    """Whether a target is among the three largest logits: (..., V), (...) -> (...) bool."""
     best = logits.detach().topk(min(3, logits.shape[-1]), dim=-1).indices
+    return (best == targets[..., None]).any(-1)
+
+
+def share_of_tokens(hits: Tensor, targets: Tensor, eos: int) -> Tensor:
+    """Share of `hits` among the targets that are not EOS, a scalar."""
     counted = targets != eos
-    hits = (best == targets[..., None]).any(-1) & counted
-    return hits.sum() / counted.sum().clamp_min(1)
-
-
-def sequence_logps(logits: Tensor, targets: Tensor) -> Tensor:
-    """Log-probability of each whole row: logits (B, S, V), targets (B, S) -> (B,)."""
-    logps = logits.float().log_softmax(-1)
-    return logps.gather(-1, targets[..., None]).squeeze(-1).sum(-1)
+    return (hits & counted).sum() / counted.sum().clamp_min(1)
 
 
 def preference_loss(chosen_logps: Tensor, rejected_logps: Tensor, *, beta: float = PREFERENCE_BETA) -> Tensor:

@@ -3,23 +3,27 @@
 Holds the weights under the official key names (without the leading `model.`) and the training forward.
 Decoding with a cache is in `decode.py`.
 
-Legend: B batch, P phones, S semantic tokens, L = P + S, D width, V vocabulary.
+Legend: B batch, P phones, S semantic tokens, N places of all clips together, D width, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sovits_cli.models.layers.blockwise import recomputed
 from sovits_cli.models.t2s.alignment import HEAD, alignment_loss, taught_layer
 from sovits_cli.models.t2s.config import T2SConfig
-from sovits_cli.models.t2s.layers import SinePosition, Stack, TokenEmbedding
-from sovits_cli.models.t2s.loss import T2SLoss, eos_padded, summed_cross_entropy, top3_accuracy
+from sovits_cli.models.t2s.layers import Row, SinePosition, Stack, TokenEmbedding
+from sovits_cli.models.t2s.loss import T2SLoss, eos_padded, in_top3, share_of_tokens, target_logps
 from sovits_cli.models.t2s.stack import CachedStack
+
+LOGITS_BLOCK = 1024
+"""Places whose logits are in memory at a time, in training."""
 
 
 class Text2Semantic(nn.Module):
@@ -52,8 +56,8 @@ class Text2Semantic(nn.Module):
         """Teacher-forced training forward.
 
         The position of the last kept phone of a row predicts its first token, so text may be padded on either
-        side. The official trainer pads on the right but masks on the left: give it that `text_keep` to get its
-        numbers.
+        side (not between phones). The official trainer pads on the right but masks on the left: give it that
+        `text_keep` to get its numbers.
 
         Args:
             phones: (B, P) ids.
@@ -61,31 +65,84 @@ class Text2Semantic(nn.Module):
             bert: (B, bert_dim, P) text feature; None counts as zeros.
             codes: (B, S) semantic tokens; what lies behind a row's length is not read.
             code_lens: (B,).
-            ignore_padding: leave the EOS of padded places out of the loss (the official loss counts them).
+            ignore_padding: leave padding out of the computation and the EOS there out of the loss, which the official
+                one counts.
             heard: (B, S) tokens that the network reads in the place of `codes`, which it still has to predict.
             align: give the alignment loss too; text must be padded on the right.
         """
-        targets = eos_padded(codes, code_lens, self.config.eos)
-        audio_keep = torch.arange(codes.shape[1], device=codes.device) < code_lens[:, None]
-        history = targets[:, :-1] if heard is None else eos_padded(heard, code_lens, self.config.eos)[:, :-1]
-        x = torch.cat((self.embed_text(phones, bert), self.embed_audio(history)), dim=1)
-        steps = self.h.steps(x, attention_keep(text_keep, audio_keep))
-        logits = self.ar_predict_layer(_predicting(steps[-1], text_keep))
+        rows = _rows(text_keep, codes.shape[1], code_lens, packed=ignore_padding)
+        steps, hidden = self._read(rows, phones, text_keep, bert, codes if heard is None else heard, code_lens)
+        padded = eos_padded(codes, code_lens, self.config.eos)
+        targets = torch.cat([one[: row.audio + 1] for one, row in zip(padded, rows, strict=True)])
+        blocks = [
+            recomputed(self._judge, seen, wanted)
+            for seen, wanted in zip(torch.split(hidden, LOGITS_BLOCK), torch.split(targets, LOGITS_BLOCK), strict=True)
+        ]
+        logps = torch.cat([block[0] for block in blocks])
         return T2SLoss(
-            loss=summed_cross_entropy(logits, targets, code_lens if ignore_padding else None),
-            logits=logits,
-            targets=targets,
-            top3_accuracy=top3_accuracy(logits, targets, self.config.eos),
-            alignment=self._alignment(steps, text_keep.sum(1), code_lens) if align else None,
+            loss=-logps.sum(),
+            row_logps=torch.stack([row.sum() for row in torch.split(logps, [row.audio + 1 for row in rows])]),
+            top3_accuracy=share_of_tokens(torch.cat([block[1] for block in blocks]), targets, self.config.eos),
+            alignment=self._alignment(steps, rows) if align else None,
         )
 
-    def _alignment(self, steps: list[Tensor], phone_lens: Tensor, code_lens: Tensor) -> Tensor:
+    def logits(
+        self, phones: Tensor, text_keep: Tensor, bert: Tensor | None, codes: Tensor, code_lens: Tensor
+    ) -> Tensor:
+        """What `forward` judges, (B, S+1, V); arguments as there. For looking at: a training needs no such tensor."""
+        rows = _rows(text_keep, codes.shape[1], code_lens, packed=False)
+        _, hidden = self._read(rows, phones, text_keep, bert, codes, code_lens)
+        found: Tensor = self.ar_predict_layer(hidden)
+        return found.view(len(rows), codes.shape[1] + 1, -1)
+
+    def _read(
+        self,
+        rows: Sequence[Row],
+        phones: Tensor,
+        text_keep: Tensor,
+        bert: Tensor | None,
+        codes: Tensor,
+        code_lens: Tensor,
+    ) -> tuple[list[Tensor], Tensor]:
+        """What went into each block and came out of the last (N, D), and the vectors of it that predict."""
+        history = eos_padded(codes, code_lens, self.config.eos)[:, :-1]
+        embedded = zip(rows, text_keep, self.embed_text(phones, bert), self.embed_audio(history), strict=True)
+        parts = [
+            part
+            for row, keep, text, audio in embedded
+            for part in (text if row.text == len(text) else text[keep], audio[: row.audio])
+        ]
+        steps = self.h.steps(torch.cat(parts), rows)
+        predicting = [
+            part
+            for row in rows
+            for part in (
+                steps[-1][row.start + row.seen_text[1] - 1][None],
+                steps[-1][row.start + row.text : row.stop],
+            )
+        ]
+        return steps, torch.cat(predicting)
+
+    def _judge(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability of each target (N,), and whether it is among the three likeliest."""
+        logits = self.ar_predict_layer(hidden)
+        return target_logps(logits, targets), in_top3(logits, targets)
+
+    def _alignment(self, steps: list[Tensor], rows: Sequence[Row]) -> Tensor:
         """Alignment loss of the taught head."""
         layer = taught_layer(self.config.layers)
-        tokens = int(code_lens.max())
-        text, audio = steps[layer][:, :-tokens], steps[layer][:, -tokens:]
+        lens = torch.tensor([(row.seen_text[1], row.seen_audio) for row in rows], device=steps[0].device)
+        text, audio = (
+            nn.utils.rnn.pad_sequence(
+                [steps[layer][first : first + count] for first, count in places], batch_first=True
+            )
+            for places in (
+                [(row.start, row.seen_text[1]) for row in rows],
+                [(row.start + row.text, row.seen_audio) for row in rows],
+            )
+        )
         scores = self.h.blocks()[layer].self_attn.scores(audio, text, head=HEAD)
-        return alignment_loss(scores, phone_lens, code_lens)
+        return alignment_loss(scores, lens[:, 0], lens[:, 1])
 
     def embed_text(self, phones: Tensor, bert: Tensor | None) -> Tensor:
         """Phones (B, P) and text feature (B, bert_dim, P) to vectors with positions (B, P, D)."""
@@ -133,22 +190,15 @@ class Text2Semantic(nn.Module):
         return F.dropout(x, self.config.embedding_dropout, self.training)
 
 
-def attention_keep(text_keep: Tensor, audio_keep: Tensor) -> Tensor:
-    """Which query sees which key, (B, 1, L, L), True = keep.
-
-    Text sees text; audio sees text and audio up to itself; nobody sees padding (`text_keep` (B, P),
-    `audio_keep` (B, S), True = real).
-    """
-    phones, tokens = text_keep.shape[1], audio_keep.shape[1]
-    length = phones + tokens
-    position = torch.arange(length, device=text_keep.device)
-    allowed = (position < phones) | ((position[:, None] >= phones) & (position <= position[:, None]))
-    return (allowed & torch.cat((text_keep, audio_keep), dim=1)[:, None])[:, None]
-
-
-def _predicting(hidden: Tensor, text_keep: Tensor) -> Tensor:
-    """Pick the vectors (B, S+1, D) that predict: each row's last kept phone, then all audio positions."""
-    phones = text_keep.shape[1]
-    last = (torch.arange(phones, device=hidden.device) * text_keep).amax(1)
-    first = hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[-1]))
-    return torch.cat((first, hidden[:, phones:]), dim=1)
+def _rows(text_keep: Tensor, tokens: int, code_lens: Tensor, *, packed: bool) -> list[Row]:
+    """Lay the clips of a batch out in one sequence, with their padding or `packed` without."""
+    places = torch.arange(text_keep.shape[1], device=text_keep.device)
+    last = (places * text_keep).amax(1).tolist()
+    rows: list[Row] = []
+    for end, count, audio in zip(last, text_keep.sum(1).tolist(), code_lens.tolist(), strict=True):
+        start = rows[-1].stop if rows else 0
+        if packed:
+            rows.append(Row(start, count, audio, (0, count), audio))
+        else:
+            rows.append(Row(start, text_keep.shape[1], tokens, (end + 1 - count, end + 1), audio))
+    return rows

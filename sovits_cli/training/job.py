@@ -1,0 +1,201 @@
+"""What both stages of a run share, and how each makes its engine, batches and calendar of the settings.
+
+Knows settings and datasets; what a stage is made of stands in `making.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.config.schema import Settings
+from sovits_cli.data.layout import Experiment
+from sovits_cli.errors import SovitsError
+from sovits_cli.events import Event, Note, Reporter, Warned
+from sovits_cli.terms import Precision, Stage
+from sovits_cli.training import material, samples
+from sovits_cli.training.engine import Engine, runnable, slow_bf16
+from sovits_cli.training.export import Exporter
+from sovits_cli.training.loop import Calendar
+from sovits_cli.training.material import Batching, Clips, Material
+from sovits_cli.training.ranks import ALONE, Ranks
+from sovits_cli.training.rise import Rise, limits_s
+from sovits_cli.training.samples import Speak
+from sovits_cli.training.stages import Batch
+from sovits_cli.training.stop import StopRequest
+
+Made = TypeVar("Made", bound=Batch)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything the stages share.
+
+    Args:
+        settings: of the run.
+        given: tells whether anybody but the defaults said a key.
+        experiment: the dataset.
+        base: the model that is tuned, or whose encoders and codebook a fresh one uses.
+        name, folder: of the run.
+        device: where to train.
+        exporter: writes weights.
+        restart: forget saved states.
+        stop: the wish to stop.
+        reporter: hears everything.
+        ranks: the processes that train together.
+        budget_bytes: memory to plan for; None is what the device has free.
+        writes: whether anything is written into the folder: not when planning, nor by a second process.
+        said: events that are told once a run.
+    """
+
+    settings: Settings
+    given: Callable[[str], bool]
+    experiment: Experiment
+    base: Bundle
+    name: str
+    folder: Path
+    device: torch.device
+    exporter: Exporter
+    stop: StopRequest
+    reporter: Reporter
+    ranks: Ranks = ALONE
+    restart: bool = False
+    budget_bytes: int | None = None
+    writes: bool = True
+    said: list[Event] = field(default_factory=list)
+
+    def say_once(self, event: Event) -> None:
+        """Report an event that both stages would report."""
+        if event not in self.said:
+            self.said.append(event)
+            self.reporter.emit(event)
+
+
+def engine_of(job: Job, wanted: Precision, *, asked: bool) -> Engine:
+    """The engine of a stage. What was asked for is done; the default of float16 is float32 on a CPU. Said once."""
+    kind = job.device.type
+    used = runnable(wanted, job.device) if asked or kind == "cuda" else Precision.FULL
+    if used is not wanted:
+        why = "float16 training needs CUDA" if asked else "the default where there is no CUDA"
+        job.say_once(Note(f"precision {wanted.value} runs as {used.value} on {kind}: {why}"))
+    if used is Precision.BF16 and slow_bf16(job.device):
+        job.say_once(Warned("this CPU has no bf16 instructions: training will be many times slower", "--precision 32"))
+    return Engine(job.device, used)
+
+
+def tell(job: Job, stage: Stage, clips: Clips[Any]) -> None:
+    """Say what trains and what does not."""
+    data = job.settings.data
+    material.tell(stage, clips, job.folder, data.max_sec, job.reporter, strict=data.strict, write=job.writes)
+
+
+def batches(
+    job: Job,
+    clips: Clips[Any],
+    collate: Callable[[Sequence[Any]], Made],
+    size: int,
+    seconds: float | None,
+    seed: int,
+) -> Material[Made]:
+    """Batches of a stage's clips: `size` of them, or so many `seconds`."""
+    data = job.settings.data
+    how = Batching(
+        size=size if seconds is None else None,
+        seconds=seconds,
+        seed=seed,
+        workers=data.num_workers,
+        held_out=data.held_out,
+        most_held_out=data.max_eval_sample,
+        repeat_below=data.repeat_below,
+    )
+    return material.prepare(clips, collate, how, job.reporter)
+
+
+def risen(job: Job, found: Material[Made], calendar: Calendar) -> Material[Made]:
+    """The material with the limit of `--max-sec 10:54`, if it is to rise."""
+    data = job.settings.data
+    if data.rise_from is None:
+        return found
+    limits = limits_s(data.rise_from, data.max_sec, data.rise_steps)
+    group = calendar.accumulation * job.ranks.world
+    return material.rising(
+        found,
+        limits,
+        lambda chapters: Rise(chapters, calendar.epochs, calendar.max_steps, group),
+    )
+
+
+def calendar_of(
+    settings: Settings,
+    *,
+    epochs: int,
+    max_steps: int | None,
+    accumulation: int,
+    clip_norm: float,
+    save_every_epochs: int,
+) -> Calendar:
+    """The calendar of a stage; what both stages share is in the settings."""
+    return Calendar(
+        epochs=epochs,
+        max_steps=max_steps,
+        accumulation=accumulation,
+        clip_norm=clip_norm,
+        save_every_epochs=save_every_epochs,
+        save_every_steps=settings.train.save_every_n_steps,
+        save_every_s=settings.train.save_every_min * 60,
+        log_every_steps=settings.train.log_every_n_steps,
+        export_each_save=settings.train.if_save_every_weights,
+    )
+
+
+def updates_of(job: Job, calendar: Calendar, found: Material[Any]) -> int:
+    """Updates of a whole run."""
+    if calendar.max_steps is not None:
+        return calendar.max_steps
+    group = calendar.accumulation * job.ranks.world
+    return sum(math.ceil(len(found.training.plan(epoch)) / group) for epoch in range(calendar.epochs))
+
+
+def speaking(
+    job: Job,
+    stage: Stage,
+    clips: Clips[Any],
+    found: Material[Any],
+    speak: Callable[[Any], Tensor | None] | None,
+    rate: int,
+) -> Speak:
+    """Speaks the shortest held-out clips at a step; what cannot be spoken is told and costs nothing else.
+
+    Args:
+        speak: speaks one of the clips; None speaks none.
+    """
+    if speak is None:
+        return lambda _: None
+
+    def waves() -> Iterator[tuple[str, Tensor]]:
+        for number in found.unseen[: job.settings.train.samples]:
+            try:
+                wave = speak(clips[number])
+            except SovitsError as error:
+                job.say_once(Warned(f"{stage.value}: no sample of {clips.names[number]}: {error.message}"))
+            else:
+                if wave is not None:
+                    yield clips.names[number], wave
+
+    return lambda step: samples.write(job.folder, stage.value, step, rate, waves())
+
+
+def seed_all(seed: int) -> None:
+    """Seed everything that draws, so that a stage does not depend on what ran before it."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - libraries may draw from it
+    torch.manual_seed(seed)

@@ -1,0 +1,295 @@
+"""What each stage of a run is made of, by the settings: its networks, clips, batches, calendar, losses.
+
+A new stage is a function here and a row in `pipeline.STAGES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor
+
+from sovits_cli.config.schema import Settings
+from sovits_cli.data.collate import GptItem, SovitsBatch, SovitsItem, collate_gpt, collate_sovits
+from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, SovitsLimits
+from sovits_cli.errors import SettingsError
+from sovits_cli.events import Reporter, Warned
+from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.terms import Stage
+from sovits_cli.training import build, build_flow, samples
+from sovits_cli.training.engine import Engine
+from sovits_cli.training.flow import FlowStage
+from sovits_cli.training.job import (
+    Job,
+    batches,
+    calendar_of,
+    engine_of,
+    risen,
+    seed_all,
+    speaking,
+    tell,
+    updates_of,
+)
+from sovits_cli.training.loop import Calendar
+from sovits_cli.training.material import Material
+from sovits_cli.training.planner import Prober, batch_size, gpt_batch, sovits_batch
+from sovits_cli.training.samples import Speak
+from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
+from sovits_cli.training.stages import Batch, TrainingStage
+from sovits_cli.training.t2s import DEFAULT_RATES, GptStage
+from sovits_cli.versions import AcousticKind
+
+Item = TypeVar("Item", bound=Batch)
+
+MOST_ACCUMULATION = 4
+"""Batches per update by default, as in the official trainer …"""
+
+LEAST_UPDATES = 8
+"""… but an epoch of a small dataset still has this many updates, if it has so many batches."""
+
+LONGEST_WARM_UP = 500
+STILL = Schedule(0.0)
+"""Of a step that only shows what it costs."""
+
+SOVITS_WARM_UP_FROM = 0.01
+"""Share of the learning rate at which the warm-up of the SoVITS stage begins."""
+
+
+@dataclass(frozen=True)
+class Prepared(Generic[Item]):
+    """A stage ready to run.
+
+    Args:
+        stage, engine, calendar, material: what `loop.Run` takes.
+        described: what a saved state must have been made with.
+        speak: speaks a few sentences at a step.
+        prober: finds what a step costs.
+        lengths_s: of all clips of the stage, by number.
+    """
+
+    stage: TrainingStage[Item]
+    engine: Engine
+    calendar: Calendar
+    material: Material[Item]
+    described: Mapping[str, Any]
+    speak: Speak
+    prober: Prober[Item]
+    lengths_s: Sequence[float]
+
+
+def make_gpt(job: Job) -> Prepared[Any]:
+    """The GPT stage."""
+    settings = job.settings
+    engine = engine_of(job, settings.train.precision, asked=job.given("train.precision"))
+    seed_all(settings.train.seed)
+    model = engine.place(build.gpt(job.base, settings))
+    if job.given("data.pad_val") and settings.data.pad_val != model.config.eos:
+        raise SettingsError(
+            f"data.pad_val is {settings.data.pad_val}, but the end token of the model is {model.config.eos}",
+            hint="leave data.pad_val away",
+        )
+    clips = GptDataset(
+        job.experiment,
+        job.base.version.symbols,
+        limits=GptLimits(
+            min_sec=settings.data.min_sec,
+            max_sec=settings.data.max_sec,
+            min_phones_per_s=settings.data.min_phones_per_sec,
+            max_phones_per_s=settings.data.max_phones_per_sec,
+            max_phones=settings.data.max_phones,
+        ),
+        vocab=model.config.vocab,
+        bert_dim=model.config.bert_dim,
+    )
+    tell(job, Stage.GPT, clips)
+    collate = partial(collate_gpt, pad_code=model.config.eos, bert_dim=model.config.bert_dim)
+
+    def stage_of(schedule: Schedule) -> GptStage:
+        return GptStage(
+            model,
+            optimizer=settings.optimizer.name,
+            schedule=schedule,
+            export=job.exporter.gpt,
+            alignment=settings.train.alignment,
+            token_noise=settings.train.token_noise,
+            preference=settings.train.if_dpo,
+            count_padding=settings.train.count_padding,
+        )
+
+    model.h.checkpointing = settings.train.checkpointing
+    prober = Prober(lambda: stage_of(STILL), engine, partial(gpt_batch, model.config))
+    size = batch_size(settings.train.batch_size, prober, clips.lengths_s, job.budget_bytes, job.reporter)
+    size = min(job.ranks.gather(size))
+    found = batches(job, clips, collate, size, settings.train.batch_seconds, settings.train.seed)
+    calendar = calendar_of(
+        settings,
+        epochs=settings.train.epochs,
+        max_steps=settings.train.max_steps,
+        accumulation=settings.train.gradient_accumulation or _accumulation(found.batches_per_epoch),
+        clip_norm=settings.train.gradient_clip,
+        save_every_epochs=settings.train.save_every_n_epoch,
+    )
+    found = risen(job, found, calendar)
+    stage = stage_of(_gpt_schedule(settings, updates_of(job, calendar, found), job.reporter))
+    described = {**model.config.to_official(), "optimizer": settings.optimizer.name}
+    voice = samples.Voice(job.base, job.experiment, engine.device)
+
+    def speak(clip: GptItem) -> Tensor | None:
+        return samples.by_gpt(model, clip, voice)
+
+    speak_some = speaking(
+        job,
+        Stage.GPT,
+        clips,
+        found,
+        speak if job.base.version.flow is None else None,
+        job.base.version.spec.sample_rate,
+    )
+    return Prepared(stage, engine, calendar, found, described, speak_some, prober, clips.lengths_s)
+
+
+def make_sovits(job: Job) -> Prepared[Any]:
+    """The SoVITS stage."""
+    settings, own = job.settings, job.settings.sovits.train
+    asked = own.precision is not None or job.given("train.precision")
+    engine = engine_of(job, own.precision or settings.train.precision, asked=asked)
+    seed = settings.train.seed if own.seed is None else own.seed
+    seed_all(seed)
+    build_flow.tell_unused(job.base, job.given, job.reporter)
+    acoustic = ACOUSTICS[job.base.version.acoustic](job, engine)
+    config = acoustic.config
+    clips = SovitsDataset(
+        job.experiment,
+        job.base.version.symbols,
+        config.spec,
+        content_channels=config.content_channels,
+        speaker_channels=config.speaker_channels,
+        limits=SovitsLimits(min_sec=max(settings.data.min_sec, acoustic.shortest_s), max_sec=settings.data.max_sec),
+    )
+    tell(job, Stage.SOVITS, clips)
+    prober = Prober(lambda: acoustic.stage(STILL), engine, partial(sovits_batch, config))
+    wanted = own.batch_size or settings.train.batch_size
+    size = batch_size(wanted, prober, clips.lengths_s, job.budget_bytes, job.reporter)
+    size = min(job.ranks.gather(size))
+    found = batches(job, clips, collate_sovits, size, own.batch_seconds or settings.train.batch_seconds, seed)
+    calendar = calendar_of(
+        settings,
+        epochs=own.epochs,
+        max_steps=own.max_steps or settings.train.max_steps,
+        accumulation=own.gradient_accumulation,
+        clip_norm=settings.train.gradient_clip if own.gradient_clip is None else own.gradient_clip,
+        save_every_epochs=own.save_every_epoch,
+    )
+    found = risen(job, found, calendar)
+    updates = updates_of(job, calendar, found)
+    stage = acoustic.stage(
+        Schedule(
+            peak=own.learning_rate,
+            initial=own.learning_rate * SOVITS_WARM_UP_FROM,
+            final=own.lr_end or 0.0,
+            warmup_steps=own.warmup_steps,
+            decay_steps=0 if own.lr_end is None else own.decay_steps or updates,
+            epoch_decay=own.lr_decay,
+        )
+    )
+
+    speak_some = speaking(job, Stage.SOVITS, clips, found, acoustic.speak, config.sampling_rate)
+    return Prepared(stage, engine, calendar, found, acoustic.described, speak_some, prober, clips.lengths_s)
+
+
+@dataclass(frozen=True)
+class Acoustic:
+    """The networks of the SoVITS stage.
+
+    Args:
+        config: of the encoders, and of what a batch holds.
+        shortest_s: seconds of the shortest clip that can be trained on.
+        stage: makes the stage.
+        described: what must be the same for a saved state to go on.
+        speak: speaks a clip; None where that takes more than these networks.
+    """
+
+    config: SovitsConfig
+    shortest_s: float
+    stage: Callable[[Schedule], TrainingStage[SovitsBatch]]
+    described: Mapping[str, Any]
+    speak: Callable[[SovitsItem], Tensor] | None
+
+
+def make_vits(job: Job, engine: Engine) -> Acoustic:
+    """Networks that make samples, with discriminators."""
+    own = job.settings.sovits.train
+    built = build.acoustic(job.base, job.settings, job.reporter)
+    model = engine.place(built.model)
+    model.checkpointing = job.settings.train.checkpointing
+    judges = None if built.judges is None else engine.place(built.judges)
+    config = model.config
+    return Acoustic(
+        config,
+        (config.segment_frames + 1) * config.hop_length / config.sampling_rate,
+        lambda schedule: SovitsStage(
+            model,
+            judges,
+            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
+            rule=_rule(job.settings),
+            schedule=schedule,
+            export=job.exporter.sovits,
+        ),
+        {**config.to_official(), "discriminator": own.discriminator},
+        partial(samples.by_sovits, model),
+    )
+
+
+def make_flow(job: Job, engine: Engine) -> Acoustic:
+    """A network that makes mel spectrograms along a flow."""
+    model = engine.place(build_flow.flow(job.base, job.settings, job.reporter))
+    model.cfm.estimator.checkpointing = job.settings.train.checkpointing
+    return Acoustic(
+        model.config,
+        0.0,
+        lambda schedule: FlowStage(model, rule=_rule(job.settings), schedule=schedule, export=job.exporter.flow),
+        {**model.flow_config.to_official(), "lora_rank": job.settings.sovits.train.lora_rank},
+        None,
+    )
+
+
+ACOUSTICS: dict[AcousticKind, Callable[[Job, Engine], Acoustic]] = {
+    AcousticKind.VITS: make_vits,
+    AcousticKind.FLOW: make_flow,
+}
+"""The table of networks, by the trait that versions name."""
+
+
+def _rule(settings: Settings) -> AdamWRule:
+    own = settings.sovits.train
+    return AdamWRule(betas=own.betas, eps=own.eps, text_rate_scale=own.text_low_lr_rate)
+
+
+def _accumulation(batches_per_epoch: int) -> int:
+    return min(MOST_ACCUMULATION, max(1, batches_per_epoch // LEAST_UPDATES))
+
+
+def _gpt_schedule(settings: Settings, updates: int, reporter: Reporter) -> Schedule:
+    """Warm-up and decay over this run, unless the settings say over how many steps."""
+    own = settings.optimizer
+    peak = DEFAULT_RATES[own.name] if own.lr is None else own.lr
+    warmup = min(updates // 20, LONGEST_WARM_UP) if own.warmup_steps is None else own.warmup_steps
+    if warmup >= updates:
+        reporter.emit(
+            Warned(
+                f"gpt: optimizer.warmup_steps is {warmup}, but the run has {updates} updates: "
+                f"the learning rate never reaches {peak:g}",
+                "--set optimizer.warmup_steps=null suits it to the run",
+            )
+        )
+    return Schedule(
+        peak=peak,
+        initial=min(own.lr_init, peak),
+        final=min(own.lr_end, peak),
+        warmup_steps=warmup,
+        decay_steps=own.decay_steps or updates,
+    )

@@ -1,0 +1,112 @@
+"""Several processes that train together, one a device, as torchrun starts them.
+
+    torchrun --nproc-per-node 2 -m sovits_cli train
+
+Each takes every so-many-th batch of an update; gradients are added up once an update, so the result is that of one
+process with as many batches. Alone there is no process group, and every verb does nothing. Knows no models.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from sovits_cli.errors import ResourceError
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """One process among `world` of them; `rank` 0 writes and speaks for all.
+
+    Args:
+        place: device of its networks.
+        talk: device of the tensors that go between the processes.
+    """
+
+    world: int = 1
+    rank: int = 0
+    place: torch.device = CPU
+    talk: torch.device = CPU
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def total(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Sums over all processes; every one names the same keys."""
+        if self.world == 1:
+            return dict(values)
+        summed = torch.tensor([values[name] for name in sorted(values)], dtype=torch.float64, device=self.talk)
+        dist.all_reduce(summed)
+        return dict(zip(sorted(values), summed.tolist(), strict=True))
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """Each flag: whether any process raises it."""
+        if self.world == 1:
+            return flags
+        raised = torch.tensor(flags, dtype=torch.int32, device=self.talk)
+        dist.all_reduce(raised, op=dist.ReduceOp.MAX)
+        return tuple(bool(flag) for flag in raised.tolist())
+
+    def add_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Give every process the sum of all gradients; what has none anywhere keeps none."""
+        if self.world == 1:
+            return
+        there = self.any(*(parameter.grad is not None for parameter in parameters))
+        for parameter, used in zip(parameters, there, strict=True):
+            if used:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                dist.all_reduce(parameter.grad)
+
+    def gather(self, value: Any) -> list[Any]:
+        """The value of every process, in order."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
+
+
+ALONE = Ranks()
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Ranks]:
+    """Join the processes that torchrun started; alone if it did not.
+
+    Args:
+        device: of one process alone; with several each takes the GPU of its own number.
+
+    Raises:
+        ResourceError: more processes than GPUs.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Ranks(place=device)
+        return
+    rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
+    if device.type == "cuda":
+        if local >= torch.cuda.device_count():
+            raise ResourceError(
+                f"process {local} has no GPU: {torch.cuda.device_count()} found",
+                hint=f"torchrun --nproc-per-node {torch.cuda.device_count()}",
+            )
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    fast = device.type == "cuda" and dist.is_nccl_available()
+    dist.init_process_group("nccl" if fast else "gloo", rank=rank, world_size=world)
+    try:
+        yield Ranks(world, rank, device, device if fast else CPU)
+    finally:
+        dist.destroy_process_group()

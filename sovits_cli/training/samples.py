@@ -1,0 +1,103 @@
+"""A few held-out sentences, spoken at each save, so that progress can be heard: `samples/<stage>-<step>-<clip>.wav`.
+
+The SoVITS stage speaks the clip's own tokens; the GPT stage its own text after the beginning of the clip, through the
+acoustic model of the base. Knows no calendar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sovits_cli.audio import files
+from sovits_cli.audio.mel import magnitude
+from sovits_cli.checkpoints.bundle import Bundle, sovits_model
+from sovits_cli.data import tensors
+from sovits_cli.data.collate import GptItem, SovitsItem
+from sovits_cli.data.layout import Experiment
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.decode import Sampling, decode
+from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.models.t2s.request import T2SRequest
+from sovits_cli.terms import SEMANTIC_RATE_HZ
+
+FOLDER = "samples"
+PROMPT_S = 3
+"""Seconds of a clip that the GPT goes on from, or half of it if that is less."""
+
+LONGEST = 2.0
+"""What it says is at most so many times as long as the clip."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """The base's acoustic model, loaded when the GPT first speaks, and the recordings whose style it takes."""
+
+    base: Bundle
+    experiment: Experiment
+    device: torch.device
+
+    @cached_property
+    def model(self) -> Synthesizer:
+        """The acoustic model, as inference has it."""
+        return sovits_model(self.base).to(self.device)
+
+    def say(self, name: str, codes: Tensor, phones: Tensor) -> Tensor:
+        """Codes (S,) and phones (P,) in the style of a recording: samples (T,)."""
+        config = self.model.config
+        wave, _ = files.read(self.experiment.wave_path(name), rate=config.sampling_rate, mono=True)
+        speakers = []
+        if config.speaker_channels:
+            speakers = [tensors.load(self.experiment.speaker_path(name)).float().to(self.device)]
+        style = self.model.style([magnitude(torch.from_numpy(wave)[None].to(self.device), config.spec)], speakers)
+        return spoken(self.model, codes, phones, style)
+
+
+def spoken(model: Synthesizer, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+    """Codes (S,) and phones (P,) to samples (T,)."""
+    draw = torch.Generator().manual_seed(0)
+    wave: Tensor = model.decode(codes[None, None], phones[None], style, generator=draw)[0, 0]
+    return wave
+
+
+def by_sovits(model: Synthesizer, item: SovitsItem) -> Tensor:
+    """What the acoustic model makes of a clip's own tokens: (T,)."""
+    device = next(model.parameters()).device
+    model.eval()
+    codes = model.extract_latent(item.ssl[None].to(device))[0, 0]
+    speakers = [] if item.speaker is None else [item.speaker[None].to(device)]
+    return spoken(model, codes, item.text.to(device), model.style([item.spec[None].to(device)], speakers))
+
+
+def by_gpt(model: Text2Semantic, item: GptItem, voice: Voice) -> Tensor | None:
+    """How the GPT goes on from the beginning of a clip: (T,); None if it says nothing."""
+    device = next(model.parameters()).device
+    model.eval()
+    prompt = item.codes[: min(PROMPT_S * SEMANTIC_RATE_HZ, len(item.codes) // 2)].to(device)
+    bert = None if item.bert is None else item.bert.to(device)
+    request = T2SRequest(item.phones.to(device), bert, prompt, seed=0)
+    said = decode(model, [request], Sampling(), max_tokens=int(LONGEST * len(item.codes)))[0].codes
+    if not len(said):
+        return None
+    return voice.say(item.name, torch.cat((prompt, said.to(device))), item.phones.to(device))
+
+
+def write(folder: Path, stage: str, step: int, rate: int, waves: Iterator[tuple[str, Tensor]]) -> list[Path]:
+    """Write the samples of one save."""
+    paths = []
+    for name, wave in waves:
+        path = folder / FOLDER / f"{stage}-{step:08}-{Path(name).stem}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.Writer(path, rate=rate, channels=1) as out:
+            out.write(wave.clamp(-1, 1).cpu().numpy()[:, None])
+        paths.append(path)
+    return paths
+
+
+Speak = Callable[[int], object]
+"""Speaks at a step."""

@@ -1,0 +1,95 @@
+"""Attention by blocks against attention in one piece: values, gradients, dropout, and what is kept in memory."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sovits_cli.models.layers import blockwise
+from sovits_cli.models.layers.blockwise import BLOCK, attend, by_blocks
+
+QUERIES, KEYS = 2 * BLOCK + 5, 3 * BLOCK + 1
+
+
+def inputs():
+    torch.manual_seed(3)
+    return [torch.randn(2, 3, length, 8, requires_grad=True) for length in (QUERIES, KEYS, KEYS)]
+
+
+def whole(query, key, value, keep=None, causal=False, lost=None, dropout=0.0):
+    scores = query @ key.transpose(-2, -1) * 8**-0.5
+    if causal:
+        scores = scores.masked_fill(torch.ones(QUERIES, KEYS).tril(KEYS - QUERIES) == 0, float("-inf"))
+    if keep is not None:
+        scores = scores.masked_fill(~keep[:, None, None], float("-inf"))
+    weights = scores.softmax(-1)
+    return (weights if lost is None else weights.masked_fill(lost, 0) / (1 - dropout)) @ value
+
+
+KEEP = torch.arange(KEYS) < torch.tensor([KEYS, 200])[:, None]
+
+
+@pytest.mark.parametrize("rule", [{}, {"causal": True}, {"keep": KEEP}], ids=["all", "causal", "keep"])
+@pytest.mark.parametrize("drop", [False, True])
+def test_equals_attention_in_one_piece(monkeypatch, rule, drop):
+    """With dropout, the drawn bytes of all blocks together are the mask of the whole."""
+    drawn = []
+    real = blockwise._lost
+
+    def remembered(shape, dropout, draw):
+        drawn.append(real(shape, dropout, draw))
+        return drawn[-1]
+
+    monkeypatch.setattr(blockwise, "_lost", remembered)
+    ours, plain = inputs(), inputs()
+    found = attend(*ours, dropout=0.25 if drop else 0.0, **rule)
+    lost = torch.cat([F.pad(one, (0, KEYS - one.shape[-1])) for one in drawn], -2) if drop else None
+    expected = whole(*plain, **rule, lost=lost, dropout=0.25)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    weight = torch.randn_like(found)
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    for one, other in zip(ours, plain, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_nobody_asks():
+    _, key, value = inputs()
+    for dropout in (0.0, 0.1):
+        assert attend(torch.zeros(2, 3, 0, 8), key, value, causal=True, dropout=dropout).shape == (2, 3, 0, 8)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    torch.manual_seed(1)
+    query, key = torch.zeros(1, 1, 200, 4), torch.zeros(1, 1, 500, 4)
+    found = attend(query, key, torch.ones(1, 1, 500, 4), dropout=0.1)
+    assert abs(float(found.mean()) - 1) < 0.01
+    assert 0.005 < float(found[..., 0].std()) < 0.03
+
+
+def test_keeps_nothing_of_the_square():
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one.numel()) or one, lambda one: one):
+        for dropout in (0.0, 0.1):
+            attend(*inputs(), dropout=dropout, causal=True)
+    assert max(kept) < QUERIES * KEYS
+    kept.clear()
+    with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one.numel()) or one, lambda one: one):
+        whole(*inputs(), causal=True)
+    assert max(kept) >= QUERIES * KEYS
+
+
+def test_half_precision_stays_near():
+    query, key, value = (one.detach().bfloat16() for one in inputs())
+    found = attend(query, key, value, dropout=0.004, causal=True)  # a thousandth that is dropped
+    expected = whole(query.float(), key.float(), value.float(), causal=True)
+    assert found.dtype is torch.bfloat16
+    assert float((found - expected).abs().mean()) < 0.02
+
+
+@pytest.mark.parametrize("length", [7, 16, 50])
+def test_by_blocks_joins_what_each_block_gives(length):
+    x = torch.randn(2, length, requires_grad=True)
+    found = by_blocks(length, lambda start, stop: x[:, start:stop] ** 2, dim=1, size=16)
+    torch.testing.assert_close(found, x**2)
+    found.sum().backward()
+    torch.testing.assert_close(x.grad, 2 * x.detach())
