@@ -66,7 +66,7 @@ def test_short_steps_tell_what_long_ones_cost(
     predicted = prober.cost.memory(clips, prober.places(clips, seconds))
     stage = prober._stage()
     prober._step(stage, 1, 2.0)
-    assert predicted == pytest.approx(max(prober._step(stage, clips, seconds)[:2]), rel=0.1)
+    assert predicted == pytest.approx(max(prober._step(stage, clips, seconds)[:2]), rel=0.15)
 
 
 @pytest.mark.parametrize("make", [gpt, sovits])
