@@ -97,11 +97,27 @@ def manifest(*paths, left_out=()):
 
 
 @pytest.mark.parametrize("second", ["two/a.wav", "two/A.WAV"])
-def test_one_name_twice_is_refused_with_both_paths(tmp_path, second):
-    with pytest.raises(DatasetError) as caught:
-        manifest(tmp_path / "one/a.wav", tmp_path / second).checked()
+def test_recordings_of_one_name_in_two_folders_are_told_apart(tmp_path, second):
+    found = manifest(tmp_path / "one/a.wav", tmp_path / second, tmp_path / "one/b.wav").checked().utterances
+    first, other, alone = (item.name for item in found)
+    assert first.casefold() != other.casefold()
+    assert first.startswith("a-")
+    assert first.endswith(".wav")
+    assert alone == "b.wav"
+
+
+def test_a_mark_does_not_depend_on_where_the_recordings_lie(tmp_path):
+    names = [
+        [item.name for item in manifest(root / "one/a.wav", root / "two/a.wav").checked().utterances]
+        for root in (tmp_path / "here", tmp_path / "there")
+    ]
+    assert names[0] == names[1]
+
+
+def test_one_recording_twice_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="is there twice") as caught:
+        manifest(tmp_path / "one/a.wav", tmp_path / "one/a.wav").checked()
     assert str(tmp_path / "one/a.wav") in caught.value.message
-    assert str(tmp_path / second) in caught.value.message
 
 
 def test_names_that_would_break_the_tables_are_left_out(tmp_path):
