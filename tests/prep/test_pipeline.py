@@ -385,7 +385,7 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(spoken, tmp_path):
     models = FakeModels()
     after = plan(sources.read(spoken, "en"), out, models, PrepOptions(0.6, 54.0, 2), Heard())
     assert {step.step: step.to_do for step in after.steps} == {
-        "transcripts": 0, "alignments": 0, "audio": 1, "bert": 0, "content": 1, "semantic": 1
+        "transcripts": 0, "alignments": 0, "audio": 1, "bert": 0, "content": 1, "semantic": 1, "speaker": 0
     }  # fmt: skip
     assert contents(out) == kept
     assert (models.encoded, run(spoken, out, models).reused, models.encoded) == (0, 3, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from sovits_cli.inference.acoustic import FlowSettings
 from sovits_cli.inference.reference import find as find_reference
 from sovits_cli.inference.voice import Voice
 from sovits_cli.models.cfm.lora import LoraLinear, add_lora
+from sovits_cli.models.cfm.matching import draw
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.training.flow import FlowStage
 from sovits_cli.training.pipeline import train
@@ -174,6 +176,33 @@ def batch(lens=(60, 44)) -> SovitsBatch:
         text=torch.randint(700, (len(lens), 12), generator=draw),
         text_lens=torch.tensor([12, 9]),
     )
+
+
+@pytest.mark.parametrize("pairs", [False, True], ids=["steps", "pairs"])
+@EACH
+def test_parts_of_a_batch_train_as_the_whole_does(name, pairs):
+    torch.manual_seed(3)
+    model = FlowSynthesizer(files.flow_config(name)).eval()
+    model.quantizer.fill(torch.randn(64, 48))
+    tried, data = stage(model), batch()
+    whole = replace(data, draws=draw(*tried.frames(data), pairs=pairs))
+    tried.losses(whole).totals["generator"].backward()
+    parameters = [one for one in tried.players[0].parameters if one.grad is not None]
+    once = [one.grad.clone() for one in parameters]
+    tried.players[0].optimizer.zero_grad()
+    parts = [whole.part(slice(row, row + 1)) for row in range(len(whole))]
+    assert parts[1].spec.shape[-1] < whole.spec.shape[-1]
+    for part in parts:
+        tried.losses(part, {"clips": 1 / len(whole)}).totals["generator"].backward()
+    for one, value in zip(parameters, once, strict=True):
+        torch.testing.assert_close(one.grad, value, rtol=1e-3, atol=1e-6)
+
+
+def test_what_is_drawn_belongs_to_the_batch():
+    tried = stage(FlowSynthesizer(files.flow_config("v3")).eval())
+    drawn = tried.drawn(batch())
+    losses = [float(tried.losses(drawn.to("cpu")).metrics["loss"]) for _ in range(2)]
+    assert losses[0] == losses[1]
 
 
 @EACH
