@@ -47,5 +47,21 @@ def test_moving_keeps_every_field():
     for batch in (collate_gpt([gpt_item(2, 5)]), collate_sovits([sovits_item(4, 2)])):
         moved = batch.to("meta")
         for field, value in vars(batch).items():
-            assert value is None or getattr(moved, field).shape == value.shape
-            assert getattr(moved, field).device.type == "meta"
+            if value is None:
+                assert getattr(moved, field) is None
+            else:
+                assert getattr(moved, field).shape == value.shape
+                assert getattr(moved, field).device.type == "meta"
+
+
+def test_a_part_is_what_its_items_alone_would_be():
+    items = [gpt_item(2, 5), gpt_item(4, 3), gpt_item(3, 9)]
+    part = collate_gpt(items).part(slice(0, 2))
+    for field, value in vars(collate_gpt(items[:2])).items():
+        assert value is None or torch.equal(getattr(part, field), value)
+    clips = [sovits_item(4, 2), sovits_item(9, 1), sovits_item(6, 5)]
+    whole = collate_sovits(clips)
+    part = whole.part(slice(0, 1))
+    for field, value in vars(collate_sovits(clips[:1])).items():
+        assert value is None or torch.equal(getattr(part, field), value)
+    assert (whole.places, part.places) == (3 * 10, 6)

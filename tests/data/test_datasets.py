@@ -46,7 +46,7 @@ def test_gpt_items_in_the_order_of_the_semantic_file(tmp_path):
     ("phones", "codes", "reason"),
     [
         (PHONES * 108, 1351, "54.0 s, over max_sec 54"),
-        (PHONES * 109, 1350, "545 phones, over the 540 of max_sec 54"),
+        (PHONES * 109, 1350, "545 phones, at most 540 train with max_sec 54"),
         (PHONES, 4, "31.2 phones per second"),
         (PHONES, 50, "2.5 phones per second"),
         (("HH", "??"), 10, "'??' is not in symbol table v2"),
