@@ -6,9 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 HELD_OUT = "held_out/"
 COLUMNS = 3
 FIRST = ("loss", "top3", "lr")
@@ -17,6 +14,9 @@ FIRST = ("loss", "top3", "lr")
 
 def draw(rows: Sequence[Mapping[str, float]], title: str, place: Path) -> None:
     """Draw readings (step and numbers by name) into a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     names = {name.removeprefix(HELD_OUT) for row in rows for name in row if name != "step"}
     ordered = sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
     lines = math.ceil(len(ordered) / COLUMNS)

@@ -46,7 +46,9 @@ def test_moving_keeps_every_field():
     for batch in (collate_gpt([gpt_item(2, 5)]), collate_sovits([sovits_item(4, 2, speaker=torch.ones(2))])):
         moved = batch.to("meta")
         for field, value in vars(batch).items():
-            if value is not None:
+            if value is None:
+                assert getattr(moved, field) is None
+            else:
                 assert getattr(moved, field).shape == value.shape
                 assert getattr(moved, field).device.type == "meta"
 
@@ -56,3 +58,16 @@ def test_speaker_vectors_are_stacked():
     assert batch.speaker.tolist() == [[1, 1], [0, 0]]
     assert collate_sovits([sovits_item(4, 2)]).speaker is None
     assert collate_sovits([sovits_item(4, 2)]).to("meta").speaker is None
+
+
+def test_a_part_is_what_its_items_alone_would_be():
+    items = [gpt_item(2, 5), gpt_item(4, 3), gpt_item(3, 9)]
+    part = collate_gpt(items).part(slice(0, 2))
+    for field, value in vars(collate_gpt(items[:2])).items():
+        assert value is None or torch.equal(getattr(part, field), value)
+    clips = [sovits_item(*sizes, speaker=torch.ones(2)) for sizes in ((4, 2), (9, 1), (6, 5))]
+    whole = collate_sovits(clips)
+    part = whole.part(slice(0, 1))
+    for field, value in vars(collate_sovits(clips[:1])).items():
+        assert value is None or torch.equal(getattr(part, field), value)
+    assert (whole.places, part.places) == (3 * 10, 6)

@@ -388,7 +388,7 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(spoken, tmp_path):
         "transcripts": 0, "alignments": 0, "audio": 1, "bert": 0, "content": 1, "semantic": 1, "speaker": 0
     }  # fmt: skip
     assert contents(out) == kept
-    assert (models.encoded, run(spoken, out, models).reused, models.encoded) == (0, 3, 1)
+    assert (models.encoded, run(spoken, out, models).clips, models.encoded) == (0, 4, 1)
 
 
 def test_names_of_several_folders_do_not_collide(tmp_path):
