@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from sovits_cli.audio.mel import log_mel, scale_log_mel
@@ -108,6 +109,8 @@ class FlowStage:
         return pad_sequence(made, batch_first=True).transpose(1, 2), lens
 
     def _loss(self, batch: SovitsBatch, frames: Tensor, lens: Tensor, draws: Draws) -> Tensor:
+        # the official network sees how far a batch is padded: a part of one stays as long
+        frames = F.pad(frames, (0, draws.noise.shape[-1] - frames.shape[-1]))
         found: Tensor = self._model(
             batch.ssl, batch.spec, batch.spec_lens, batch.text, batch.text_lens, frames, lens, draws
         )

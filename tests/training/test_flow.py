@@ -201,7 +201,7 @@ def test_parts_of_a_batch_train_as_the_whole_does(name, pairs):
 def test_what_is_drawn_belongs_to_the_batch():
     tried = stage(FlowSynthesizer(files.flow_config("v3")).eval())
     drawn = tried.drawn(batch())
-    losses = [float(tried.losses(drawn.to("cpu")).metrics["loss"]) for _ in range(2)]
+    losses = [tried.losses(drawn.to("cpu")).metrics["loss"].item() for _ in range(2)]
     assert losses[0] == losses[1]
 
 

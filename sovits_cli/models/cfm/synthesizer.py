@@ -87,9 +87,8 @@ class FlowSynthesizer(CodedModel):
                 content = per_frame(self.quantizer.decode(self.extract_latent(ssl)[:, 0]))
                 hidden = self.enc_p(content, keep, text, text_keep, ge)
         condition = self._condition(hidden, frame_lens, ge)
-        size = min(frames.shape[-1], condition.shape[-1])
-        cut = Draws(draws.t, draws.noise[..., :size], draws.prompt_lens.clamp(max=size), draws.exponents)
-        return self.cfm.loss(frames[..., :size], frame_lens.clamp(max=size), condition[..., :size], cut)
+        as_long = F.pad(condition, (0, frames.shape[-1] - condition.shape[-1]))
+        return self.cfm.loss(frames, frame_lens, as_long, draws)
 
     def prepare_for_inference(self) -> None:
         """Take the fastest form that gives the same frames. The model can then no longer be trained or saved."""
