@@ -71,6 +71,21 @@ GAN_PERIODS = (2, 3, 5, 7, 11)
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """How tokens are drawn, unless the user says otherwise; officially the same for all versions.
+
+    Args:
+        top_k: among how many of the likeliest.
+        temperature: randomness.
+        repetition_penalty: how much tokens that were there are held back; 1 is not at all.
+    """
+
+    top_k: int = 15
+    temperature: float = 1.0
+    repetition_penalty: float = 1.35
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """One row: what a version is made of.
 
@@ -89,7 +104,7 @@ class ModelVersion:
         speaker_embedding: whether the style also comes from a speaker encoder.
         periods: how the discriminators fold the waveform.
         flow: what only flow-matching versions have; None for the VITS family.
-        repetition_penalty: how much repeated tokens are held back by default; 1 where they last for several steps.
+        drawing: how tokens are drawn by default.
         noise_scale: how far the decoder's latents may leave their mean when speaking; less is clearer and duller.
         prompted: whether the GPT continues the reference; not where tokens carry no voice.
     """
@@ -108,7 +123,7 @@ class ModelVersion:
     speaker_embedding: bool = False
     periods: tuple[int, ...] = GAN_PERIODS
     flow: FlowTraits | None = None
-    repetition_penalty: float = 1.35
+    drawing: Drawing = Drawing()
     noise_scale: float = 0.5
     prompted: bool = True
 
@@ -235,7 +250,7 @@ VERSIONS: dict[str, ModelVersion] = {
             content=ContentKind.PHONETIC,
             weights_suffix="_mini",
             official=False,
-            repetition_penalty=1.0,
+            drawing=Drawing(top_k=5, temperature=0.8, repetition_penalty=1.0),  # its tokens last for several steps
             noise_scale=0.25,
             prompted=False,
         ),

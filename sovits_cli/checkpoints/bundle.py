@@ -291,7 +291,7 @@ def sovits_file(source: Bundle | Path) -> SovitsFile:
     """
     path, under = (source.sovits, source.under) if isinstance(source, Bundle) else (source, ())
     file = read_sovits(path)
-    if isinstance(source, Bundle) and file.version != source.version:
+    if isinstance(source, Bundle) and file.version.name != source.version.name:
         raise ModelError(
             f"{path} is a {file.version.name} file, but {source.name} is said to be a {source.version.name} model",
             hint=f"name the file itself, --sovits {path}, or mend the model's JSON file",

@@ -239,13 +239,17 @@ class InferenceSettings(Section):
         default="auto", description="how the text is cut: at its sentences, or by an official method"
     )
     text_compat: bool = Field(default=False, description="read the text as the official program does, defects included")
-    top_k: int = Field(default=15, ge=0, description="sample among the k likeliest tokens; 0: among all")
+    top_k: int | None = Field(
+        default=None, ge=0, description="sample among the k likeliest tokens; 0: among all; null: 15, mini 5"
+    )
     top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
-    temperature: float = Field(default=1.0, ge=0, description="randomness of sampling; 0: always the likeliest token")
-    repetition_penalty: float | None = Field(
+    temperature: float | None = Field(
         default=None,
-        gt=0,
-        description="how much repeated tokens are held back; 1: not at all; null: as the model wants, officially 1.35",
+        ge=0,
+        description="randomness of sampling; 0: always the likeliest token; null: 1, mini 0.8",
+    )
+    repetition_penalty: float | None = Field(
+        default=None, gt=0, description="how much repeated tokens are held back; 1: not at all; null: 1.35, mini 1"
     )
     speed: float = Field(default=1.0, ge=0.25, le=4, description="speaking speed, as a factor")
     seed: int | None = Field(

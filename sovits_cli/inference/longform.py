@@ -212,12 +212,13 @@ def _few_threads(voice: Voice) -> Iterator[None]:
 
 
 def manner(settings: InferenceSettings, seed: int, version: ModelVersion) -> Manner:
-    """How to say lines, by the settings and by what the version of the model wants."""
+    """How to say lines, by the settings, and by the version of the model where they say nothing."""
+    usual = version.drawing
     penalty = settings.repetition_penalty
     sampling = Sampling(
-        top_k=settings.top_k or None,
+        top_k=(usual.top_k if settings.top_k is None else settings.top_k) or None,
         top_p=settings.top_p,
-        temperature=settings.temperature,
-        repetition_penalty=version.repetition_penalty if penalty is None else penalty,
+        temperature=usual.temperature if settings.temperature is None else settings.temperature,
+        repetition_penalty=usual.repetition_penalty if penalty is None else penalty,
     )
     return Manner(sampling, seed, speed=settings.speed, batch_size=settings.batch_size)

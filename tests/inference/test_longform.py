@@ -15,6 +15,7 @@ from sovits_cli.inference.acoustic import Timbre
 from sovits_cli.inference.longform import infer
 from sovits_cli.inference.order import Asked, check
 from sovits_cli.models.t2s.decode import T2SResult
+from sovits_cli.versions import Drawing
 from tests.inference import toys
 from tests.inference.test_engine import FakeVoice
 from tests.inference.toys import voice_recording
@@ -269,7 +270,9 @@ def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
     assert threads == [1, 2]
 
 
-@pytest.mark.parametrize(("asked", "used"), [(None, 1.2), (2.0, 2.0)])
-def test_the_version_says_how_much_repeated_tokens_are_held_back(asked, used):
-    version = replace(toys.ROW, repetition_penalty=1.2)
-    assert longform.manner(replace_settings(repetition_penalty=asked), 1, version).sampling.repetition_penalty == used
+def test_where_the_settings_say_nothing_the_version_does():
+    version = replace(toys.ROW, drawing=Drawing(7, 0.5, 1.2))
+    usual = longform.manner(SEEDED, 1, version).sampling
+    assert (usual.top_k, usual.temperature, usual.repetition_penalty) == (7, 0.5, 1.2)
+    said = longform.manner(replace_settings(top_k=0, temperature=0.9, repetition_penalty=2.0), 1, version).sampling
+    assert (said.top_k, said.temperature, said.repetition_penalty) == (None, 0.9, 2.0)

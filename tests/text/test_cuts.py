@@ -16,7 +16,11 @@ def test_what_has_no_marks_stays_too_long_after_an_empty_piece():
     assert [len(piece) for piece in cuts.pieces("好" * 600, "cut5", is_english=False)] == [0, 600, 1]
 
 
-@pytest.mark.parametrize("method", sorted(cuts.METHODS))
+def test_the_second_method_keeps_a_mark_without_words_and_says_nothing():
+    assert cuts.pieces("\n \n", "cut2", is_english=True) == []
+
+
+@pytest.mark.parametrize("method", sorted({*cuts.METHODS} - {"cut2"}))
 def test_only_marks(method):
     with pytest.raises(TextError, match=r"^nothing to read is left after cutting$"):
         cuts.pieces("\n \n", method, is_english=True)
