@@ -150,7 +150,9 @@ class Run(Generic[Item]):
         try:
             while self._more_to_do() and not self._stop.wanted:
                 self._epoch()
-            if not self._stop.wanted:
+            if self._stop.wanted:
+                self._save_state()
+            else:
                 self._finish()
         finally:
             self._journal.close()
@@ -187,10 +189,7 @@ class Run(Generic[Item]):
                 self._at.batch += len(group)
                 self._journal.count(items)
                 self._after_update(total)
-                if self._stop.wanted:
-                    self._save_state()
-                    return
-                if not self._more_to_do():
+                if self._stop.wanted or not self._more_to_do():
                     break
         if self._at.batch >= len(plan):
             self._at.epoch, self._at.batch = self._at.epoch + 1, 0
