@@ -251,7 +251,7 @@ VERSIONS: dict[str, ModelVersion] = {
             weights_suffix="_mini",
             official=False,
             drawing=Drawing(top_k=5, temperature=0.8, repetition_penalty=1.0),  # its tokens last for several steps
-            noise_scale=0.25,
+            noise_scale=0.0,
             prompted=False,
         ),
     )
