@@ -67,3 +67,6 @@ SSL_RATE_HZ = 16_000
 
 DATASET_RATE_HZ = 32_000
 """Sample rate of `5-wav32k/` in the official experiment layout."""
+
+SPEAKER_CHANNELS = 20_480
+"""Width of the speaker vectors of every version that takes them."""

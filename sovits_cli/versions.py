@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sovits_cli.errors import ModelError
@@ -23,6 +24,67 @@ class ContentKind(StrEnum):
     PHONETIC = "phonetic"
 
 
+class AcousticKind(StrEnum):
+    """How codes become sound."""
+
+    VITS = "vits"
+    """Through latents and a decoder in one adversarially trained network."""
+
+    FLOW = "flow"
+    """Through a mel spectrogram, by flow matching, and a vocoder."""
+
+
+class VocoderKind(StrEnum):
+    """What turns the mel spectrogram of a flow-matching model into samples."""
+
+    BIGVGAN = "bigvgan"
+    HIFIGAN = "hifigan"
+
+
+@dataclass(frozen=True)
+class FlowTraits:
+    """What flow-matching versions differ in.
+
+    Args:
+        vocoder: kind of the vocoder.
+        vocoder_rate: sample rate of its sound, in Hz.
+        stretch: mel frames per content frame (two content frames are one semantic token).
+        mask_frames: mel frames per token in the official length mask, which is not always 2 * `stretch`.
+        prompt_frames: most mel frames of the reference that the sampler continues.
+        chunk_frames: mel frames of one pass of the sampler, those of the prompt included.
+        steps: of the sampler, by default.
+        lora_code: two-byte code of exported LoRA files.
+    """
+
+    vocoder: VocoderKind
+    vocoder_rate: int
+    stretch: float
+    mask_frames: float
+    prompt_frames: int
+    chunk_frames: int
+    steps: int
+    lora_code: bytes
+
+
+GAN_PERIODS = (2, 3, 5, 7, 11)
+"""How the discriminators of most versions fold the waveform."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How tokens are drawn, unless the user says otherwise; officially the same for all versions.
+
+    Args:
+        top_k: among how many of the likeliest.
+        temperature: randomness.
+        repetition_penalty: how much tokens that were there are held back; 1 is not at all.
+    """
+
+    top_k: int = 15
+    temperature: float = 1.0
+    repetition_penalty: float = 1.35
+
+
 @dataclass(frozen=True)
 class ModelVersion:
     """One row: what a version is made of.
@@ -31,12 +93,18 @@ class ModelVersion:
         name: how users call it.
         symbols: phone table.
         spec: magnitude spectrogram of references and of the posterior encoder.
-        mel: log-mel of the training loss.
+        mel: log-mel of the training loss, or of what the flow makes.
         style_bins: spectrogram bins that the style encoder reads.
         content: kind of the content encoder.
-        header: first two bytes of an exported SoVITS file ("PK": a plain torch file).
         weights_suffix: end of the official export folders (`SoVITS_weights_v2`).
-        repetition_penalty: how much repeated tokens are held back by default; 1 where they last for several steps.
+        code: two-byte code that exports carry in place of `PK`; None: a plain torch file.
+        codes: every such code that says this version, in files that are no LoRA.
+        official: whether the official program knows it.
+        dimensions: official `model` values that are not those of v2.
+        speaker_embedding: whether the style also comes from a speaker encoder.
+        periods: how the discriminators fold the waveform.
+        flow: what only flow-matching versions have; None for the VITS family.
+        drawing: how tokens are drawn by default.
         noise_scale: how far the decoder's latents may leave their mean when speaking; less is clearer and duller.
         prompted: whether the GPT continues the reference; not where tokens carry no voice.
     """
@@ -47,25 +115,131 @@ class ModelVersion:
     mel: MelSpec
     style_bins: int
     content: ContentKind
-    header: bytes
     weights_suffix: str
-    repetition_penalty: float = 1.35
+    code: bytes | None = None
+    codes: tuple[bytes, ...] = ()
+    official: bool = True
+    dimensions: Mapping[str, object] = field(default_factory=dict, hash=False)
+    speaker_embedding: bool = False
+    periods: tuple[int, ...] = GAN_PERIODS
+    flow: FlowTraits | None = None
+    drawing: Drawing = Drawing()
     noise_scale: float = 0.5
     prompted: bool = True
 
+    @property
+    def acoustic(self) -> AcousticKind:
+        """How its codes become sound."""
+        return AcousticKind.VITS if self.flow is None else AcousticKind.FLOW
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of its speech, in Hz."""
+        return self.spec.sample_rate if self.flow is None else self.flow.vocoder_rate
+
+    @property
+    def needs_transcript(self) -> bool:
+        """Whether a reference is of no use without its words: the flow continues its mel, in step with its tokens."""
+        return self.flow is not None
+
+
+_SPEC_32K = SpecSpec(sample_rate=32_000, n_fft=2048, hop=640)
+_MEL_32K = MelSpec(sample_rate=32_000, n_fft=2048, hop=640, mels=128)
 
 VERSIONS: dict[str, ModelVersion] = {
     row.name: row
     for row in (
         ModelVersion(
+            name="v1",
+            symbols=SymbolTable.V1,
+            spec=_SPEC_32K,
+            mel=_MEL_32K,
+            style_bins=1025,
+            content=ContentKind.HUBERT,
+            weights_suffix="",
+            codes=(b"00",),
+        ),
+        ModelVersion(
             name="v2",
             symbols=SymbolTable.V2,
-            spec=SpecSpec(sample_rate=32_000, n_fft=2048, hop=640),
-            mel=MelSpec(sample_rate=32_000, n_fft=2048, hop=640, mels=128),
+            spec=_SPEC_32K,
+            mel=_MEL_32K,
             style_bins=704,
             content=ContentKind.HUBERT,
-            header=b"PK",
             weights_suffix="_v2",
+            codes=(b"01",),
+        ),
+        ModelVersion(
+            name="v2Pro",
+            symbols=SymbolTable.V2,
+            spec=_SPEC_32K,
+            mel=_MEL_32K,
+            style_bins=704,
+            content=ContentKind.HUBERT,
+            weights_suffix="_v2Pro",
+            code=b"05",
+            codes=(b"05",),
+            dimensions={"gin_channels": 1024, "p_dropout": 0.0},
+            speaker_embedding=True,
+            periods=(*GAN_PERIODS, 17, 23),
+        ),
+        ModelVersion(
+            name="v2ProPlus",
+            symbols=SymbolTable.V2,
+            spec=_SPEC_32K,
+            mel=_MEL_32K,
+            style_bins=704,
+            content=ContentKind.HUBERT,
+            weights_suffix="_v2ProPlus",
+            code=b"06",
+            codes=(b"06",),
+            dimensions={
+                "gin_channels": 1024,
+                "p_dropout": 0.0,
+                "upsample_initial_channel": 768,
+                "upsample_kernel_sizes": (20, 16, 8, 2, 2),
+            },
+            speaker_embedding=True,
+            periods=(*GAN_PERIODS, 17, 23),
+        ),
+        ModelVersion(
+            name="v3",
+            symbols=SymbolTable.V2,
+            spec=_SPEC_32K,
+            mel=MelSpec(sample_rate=24_000, n_fft=1024, hop=256, mels=100),
+            style_bins=704,
+            content=ContentKind.HUBERT,
+            weights_suffix="_v3",
+            codes=(b"02",),
+            flow=FlowTraits(
+                vocoder=VocoderKind.BIGVGAN,
+                vocoder_rate=24_000,
+                stretch=1.875,
+                mask_frames=3.875,
+                prompt_frames=468,
+                chunk_frames=934,
+                steps=32,
+                lora_code=b"03",
+            ),
+        ),
+        ModelVersion(
+            name="v4",
+            symbols=SymbolTable.V2,
+            spec=_SPEC_32K,
+            mel=MelSpec(sample_rate=32_000, n_fft=1280, hop=320, mels=100),
+            style_bins=704,
+            content=ContentKind.HUBERT,
+            weights_suffix="_v4",
+            flow=FlowTraits(
+                vocoder=VocoderKind.HIFIGAN,
+                vocoder_rate=48_000,
+                stretch=2.0,
+                mask_frames=4.0,
+                prompt_frames=500,
+                chunk_frames=1000,
+                steps=8,
+                lora_code=b"04",
+            ),
         ),
         ModelVersion(
             name="mini",
@@ -74,10 +248,10 @@ VERSIONS: dict[str, ModelVersion] = {
             mel=MelSpec(sample_rate=16_000, n_fft=1024, hop=320, mels=80),
             style_bins=513,
             content=ContentKind.PHONETIC,
-            header=b"PK",
             weights_suffix="_mini",
-            repetition_penalty=1.0,
-            noise_scale=0.25,
+            official=False,
+            drawing=Drawing(top_k=5, temperature=0.8, repetition_penalty=1.0),  # its tokens last for several steps
+            noise_scale=0.0,
             prompted=False,
         ),
     )
@@ -93,34 +267,3 @@ def version(name: str) -> ModelVersion:
             f"unknown model version {name!r}: expected one of {', '.join(VERSIONS)}",
             hint="sovits models list",
         ) from None
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """What tells the official SoVITS files of one version from the others, also of versions not in the table above.
-
-    Args:
-        name: as in the official program.
-        codes: two-byte codes that exports carry in place of `PK`.
-        phones: rows of the phone embedding.
-        flow_matching: its decoder is a flow-matching transformer (keys under `cfm.`).
-        speaker_embedding: it takes a speaker vector (key `sv_emb.weight`).
-        decoder_channels: rows of `dec.conv_pre.weight`, where that tells it from another.
-    """
-
-    name: str
-    codes: tuple[bytes, ...]
-    phones: int
-    flow_matching: bool = False
-    speaker_embedding: bool = False
-    decoder_channels: int | None = None
-
-
-UPSTREAM: tuple[Upstream, ...] = (
-    Upstream("v1", codes=(b"00",), phones=322),
-    Upstream("v2", codes=(b"01",), phones=732),
-    Upstream("v2Pro", codes=(b"05",), phones=732, speaker_embedding=True, decoder_channels=512),
-    Upstream("v2ProPlus", codes=(b"06",), phones=732, speaker_embedding=True, decoder_channels=768),
-    Upstream("v3", codes=(b"02", b"03"), phones=732, flow_matching=True),
-    Upstream("v4", codes=(b"04",), phones=732, flow_matching=True),
-)

@@ -76,10 +76,19 @@ def read(
 
 
 def stretches(path: Path, spans: Sequence[Span]) -> Iterator[np.ndarray]:
-    """Yield each of some spans, in their order in the file, as mono (frames,): one pass, one span in memory."""
+    """Yield each of some spans as mono (frames,), in one pass. They may overlap, but each begins after the one before.
+
+    What is in memory is one span and what others share with it.
+    """
+    kept, begin = np.zeros(0, np.float32), 0
     with Source(path) as source:
         for span in spans:
-            yield np.concatenate([as_mono(block) for block in source.blocks(span=span)])
+            kept = kept[max(span.start - begin, 0) :]
+            begin = span.start
+            rest = Span(span.start + len(kept), span.end)
+            if rest.samples > 0:
+                kept = np.concatenate([kept, *(as_mono(block) for block in source.blocks(span=rest))])
+            yield kept[: span.samples]
 
 
 def check_suffix(path: Path) -> None:

@@ -53,6 +53,12 @@ def scale_log_mel(values: Tensor) -> Tensor:
     return (values - low) / (high - low) * 2 - 1
 
 
+def unscale_log_mel(scaled: Tensor) -> Tensor:
+    """The inverse of `scale_log_mel`."""
+    low, high = MEL_RANGE
+    return (scaled + 1) / 2 * (high - low) + low
+
+
 def stft_magnitude(wave: Tensor, n_fft: int, hop: int) -> Tensor:
     """`magnitude` for a bare FFT size and hop."""
     reflected = (n_fft - hop) // 2

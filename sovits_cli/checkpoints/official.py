@@ -7,13 +7,14 @@ Knows the layout of the files; what the networks are is in `models/`. Facts: exp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sovits_cli.checkpoints.lora import own_keys
 from sovits_cli.checkpoints.plain import plain
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError
@@ -56,12 +57,16 @@ class GptFile:
 
 @dataclass(frozen=True)
 class SovitsFile:
-    """A SoVITS file. `weight` has the keys of `Synthesizer`, tensors as stored; `version` is its row."""
+    """A SoVITS file. `weight` has the keys of the acoustic model, tensors as stored; `version` is its row.
+
+    A LoRA (`is_lora`) holds no whole model: `bundle.sovits_file` puts it into the one it was tuned from.
+    """
 
     weight: dict[str, Tensor]
     config: dict[str, Any]
     info: str
     version: ModelVersion
+    is_lora: bool = False
 
 
 def gpt_info(epoch: int) -> str:
@@ -85,17 +90,22 @@ def read_gpt(path: Path) -> GptFile:
 
 
 def read_sovits(path: Path) -> SovitsFile:
-    """Read a SoVITS file: official `.pth`, with or without a version code, or ours.
+    """Read a SoVITS file: official `.pth`, with or without a version code, a LoRA, or ours.
 
     Raises:
         ModelError: unreadable, another model, of a version not supported, or without its config.
     """
-    contents = expect(read(path), ModelKind.SOVITS)
+    contents = read(path)
+    is_lora = contents.kind is ModelKind.LORA
+    contents = expect(contents, ModelKind.LORA if is_lora else ModelKind.SOVITS)
     if contents.version is None:
         raise ModelError(f"{path} is a SoVITS model of an unknown version", hint=f"sovits models inspect {path}")
     row = version(contents.version)
+    if contents.training and row.official and not contents.config:  # they have official sizes, or do not fit
+        contents = replace(contents, config={"model": dict(row.dimensions)})
     contents = _with_config(contents)
-    return SovitsFile(contents.weight, contents.config, contents.info, row)
+    weight = own_keys(contents.weight) if is_lora else contents.weight
+    return SovitsFile(weight, with_version(contents.config, row), contents.info, row, is_lora)
 
 
 def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str) -> None:
@@ -106,26 +116,45 @@ def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any
         config: sections of the official YAML; `model` is required, the rest is completed.
         info: see `gpt_info`.
     """
-    stored = {f"{GPT_PREFIX}{key}": _half(tensor) for key, tensor in weight.items()}
+    stored = {f"{GPT_PREFIX}{key}": half(tensor) for key, tensor in weight.items()}
     _write(path, {"weight": stored, "config": _completed(config, _GPT_DEFAULTS), "info": info}, _ZIP_START)
 
 
 def write_sovits(
-    path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str, version: ModelVersion
+    path: Path,
+    weight: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    *,
+    info: str,
+    version: ModelVersion,
+    lora_rank: int | None = None,
 ) -> None:
     """Write a SoVITS file in half precision, without the posterior encoder, that the official program reads.
 
     Args:
-        weight: keys of `Synthesizer`, weight norm not folded.
+        weight: keys of the acoustic model, weight norm not folded.
         config: official sections `model`, `data` and `train`; the version is written into it.
         info: see `sovits_info`.
         version: gives the version name and the two-byte code.
+        lora_rank: of a LoRA, whose `weight` has the official keys (see `lora.py`).
     """
-    stored = {key: _half(tensor) for key, tensor in weight.items() if POSTERIOR_MARK not in key}
+    stored = {key: half(tensor) for key, tensor in weight.items() if POSTERIOR_MARK not in key}
     complete = _completed(config, _SOVITS_DEFAULTS)
     complete["model"] = {**complete["model"], "version": version.name}
     complete["version"] = version.name
-    _write(path, {"weight": stored, "config": complete, "info": info}, version.header)
+    whole = {"weight": stored, "config": complete, "info": info}
+    if lora_rank is None:
+        _write(path, whole, version.code or _ZIP_START)
+    else:
+        assert version.flow is not None
+        _write(path, {**whole, "lora_rank": lora_rank}, version.flow.lora_code)
+
+
+def with_version(config: Mapping[str, Any], row: ModelVersion) -> dict[str, Any]:
+    """A configuration that says its version, which old official files do not and some say wrongly."""
+    if not row.official:
+        return dict(config)
+    return {**config, "model": {**config["model"], "version": row.name}}
 
 
 def _with_config(contents: Contents) -> Contents:
@@ -137,7 +166,7 @@ def _with_config(contents: Contents) -> Contents:
     )
 
 
-def _half(tensor: Tensor) -> Tensor:
+def half(tensor: Tensor) -> Tensor:
     """Half precision, clamped: the codebook's counters may exceed its largest number."""
     if not tensor.is_floating_point():
         return tensor.detach().cpu()

@@ -13,7 +13,7 @@ from typing import Any
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError
 
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "bigvgan_generator.pt", "vocoder.pth")
 """The first that exists is read."""
 
 _OLD_SPELLING = {

@@ -17,7 +17,8 @@ from sovits_cli.checkpoints.machine import printable
 from sovits_cli.checkpoints.plain import plain
 from sovits_cli.checkpoints.safe import header, load_pickle
 from sovits_cli.errors import ModelError
-from sovits_cli.versions import UPSTREAM, VERSIONS, Upstream
+from sovits_cli.models.sovits.config import PHONES, SovitsConfig
+from sovits_cli.versions import VERSIONS, AcousticKind, ModelVersion
 
 
 class ModelKind(StrEnum):
@@ -127,7 +128,7 @@ def expect(contents: Contents, kind: ModelKind) -> Contents:
         )
     if contents.version is not None and contents.version not in VERSIONS:
         raise ModelError(
-            f"{contents.path} is {contents}: this version is not supported yet, only {', '.join(VERSIONS)}",
+            f"{contents.path} is {contents}: this version is not known, only {', '.join(VERSIONS)}",
             hint="sovits models list",
         )
     return contents
@@ -136,7 +137,7 @@ def expect(contents: Contents, kind: ModelKind) -> Contents:
 _HINTS = {
     ModelKind.GPT: "pass it as --gpt",
     ModelKind.SOVITS: "pass it as --sovits",
-    ModelKind.LORA: "LoRA files are not supported yet; use a full SoVITS file",
+    ModelKind.LORA: "pass it as --sovits",
     ModelKind.DISCRIMINATOR: "a discriminator (s2D…, D_….pth) only serves training; the model is s2G… or G_….pth",
 }
 
@@ -212,29 +213,39 @@ def version_of(kind: ModelKind, weight: Mapping[str, Tensor], config: Mapping[st
     """Tell which version a SoVITS file is; a GPT says it only where we wrote it ourselves."""
     model = config.get("model")
     named = (model.get("version") if isinstance(model, dict) else None) or config.get("version")
-    official = {row.name for row in UPSTREAM}
-    if isinstance(named, str) and named in VERSIONS and named not in official:
-        return named
+    known = VERSIONS.get(named) if isinstance(named, str) else None
+    if known is not None and not known.official:
+        return known.name
     if kind not in (ModelKind.SOVITS, ModelKind.LORA):
         return None
     if code.isdigit():
-        return next((row.name for row in UPSTREAM if code in row.codes), f"code {code.decode()}")
-    fitting = [row.name for row in UPSTREAM if _fits(row, kind, weight)]
-    if named in fitting:
+        return next((row.name for row in VERSIONS.values() if code in _codes(row)), f"code {code.decode()}")
+    fitting = [row for row in VERSIONS.values() if row.official and _fits(row, kind, weight)]
+    names = [row.name for row in fitting if _is_official_size(row, weight)] or [row.name for row in fitting]
+    if named in names:
         return str(named)
-    return fitting[0] if fitting else None
+    return names[0] if names else None
 
 
-def _fits(row: Upstream, kind: ModelKind, weight: Mapping[str, Tensor]) -> bool:
+def _codes(row: ModelVersion) -> tuple[bytes, ...]:
+    """Every two-byte code that says this version."""
+    return row.codes if row.flow is None else (*row.codes, row.flow.lora_code)
+
+
+def _fits(row: ModelVersion, kind: ModelKind, weight: Mapping[str, Tensor]) -> bool:
     """Whether the shapes of a file without a version code are those of this version."""
-    if any(key.startswith("cfm.") for key in weight) != row.flow_matching:
+    if any(key.startswith("cfm.") for key in weight) != (row.acoustic is AcousticKind.FLOW):
         return False
     if kind is ModelKind.LORA:
         return True
     if ("sv_emb.weight" in weight) != row.speaker_embedding:
         return False
     rows = weight.get("enc_p.text_embedding.weight")
-    if rows is not None and rows.shape[0] != row.phones:
-        return False
+    return rows is None or rows.shape[0] == PHONES[row.symbols]
+
+
+def _is_official_size(row: ModelVersion, weight: Mapping[str, Tensor]) -> bool:
+    """Whether the decoder is as wide as that of this version, which tells some from others."""
     first = weight.get("dec.conv_pre.weight")
-    return not row.speaker_embedding or first is None or first.shape[0] == row.decoder_channels
+    channels = row.dimensions.get("upsample_initial_channel", SovitsConfig.upsample_initial_channel)
+    return first is None or first.shape[0] == channels

@@ -97,7 +97,10 @@ def load_into(
     left_over = set(report.unexpected)
     used = {key: value for key, value in weight.items() if key not in left_over}
     if replace:
-        own = {key: value.to(torch.float32, copy=True) for key, value in used.items()}
+        own = {
+            key: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
+            for key, value in used.items()
+        }
         module.load_state_dict(own, strict=False, assign=True)
     else:
         module.load_state_dict(used, strict=False)

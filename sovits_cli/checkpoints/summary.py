@@ -10,26 +10,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from sovits_cli.checkpoints import published
 from sovits_cli.checkpoints.build import unfilled, usable_config
-from sovits_cli.checkpoints.bundle import SOVITS_OPTIONAL, sovits_layers
+from sovits_cli.checkpoints.bundle import FLOW_OPTIONAL, SOVITS_OPTIONAL, flow_layers, sovits_file, sovits_layers
+from sovits_cli.checkpoints.official import with_version
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.checkpoints.report import check, compare
 from sovits_cli.errors import ModelError
 from sovits_cli.models import hubert
 from sovits_cli.models.bert import Bert, BertConfig
+from sovits_cli.models.cfm.config import FlowConfig
+from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.models.discriminators import Discriminators
+from sovits_cli.models.eres2net import SpeakerEncoder
 from sovits_cli.models.hubert import Hubert, HubertConfig
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.versions import VERSIONS
+from sovits_cli.models.vocoders.kinds import VOCODERS
+from sovits_cli.versions import VERSIONS, VocoderKind, version
 
 
 @dataclass(frozen=True)
@@ -130,13 +135,12 @@ def verify(path: Path) -> Verified:
     contents = open_model(path)
     maker = _NETWORKS.get(contents.kind)
     if maker is None:
-        raise ModelError(
-            f"{path} is {contents}: there is no network yet to check it against", hint="sovits models list"
-        )
+        raise ModelError(f"{path} is {contents}: there is no network to check it against", hint="sovits models list")
     expect(contents, contents.kind)
     with usable_config(path):
         network = maker(contents)
-    weight = {_spelled(contents.kind, key): value for key, value in contents.weight.items()}
+    held = sovits_file(contents.path).weight if contents.kind is ModelKind.LORA else contents.weight
+    weight = {_spelled(contents.kind, key): value for key, value in held.items()}
     module = unfilled(network.make, weight, layers=network.layers, source=path)
     report = check(module, weight, optional=network.optional, source=path)
     needed = compare(module, {}).without(network.optional).missing
@@ -150,13 +154,13 @@ def _dimensions(contents: Contents) -> dict[str, int | str]:
     """The sizes a user may ask for; nothing where the file has no usable config."""
     reader = _DIMENSIONS.get(contents.kind)
     try:
-        return {} if reader is None or not contents.config else reader(contents.config)
+        return {} if reader is None or not contents.config else reader(contents)
     except (ModelError, TypeError, ValueError):
         return {}  # inspect shows what can be shown; verify says what is wrong
 
 
-def _gpt_dimensions(config: Mapping[str, Any]) -> dict[str, int | str]:
-    read_config = T2SConfig.from_official(config)
+def _gpt_dimensions(contents: Contents) -> dict[str, int | str]:
+    read_config = T2SConfig.from_official(contents.config)
     return {
         "layers": read_config.layers,
         "width": read_config.width,
@@ -167,22 +171,24 @@ def _gpt_dimensions(config: Mapping[str, Any]) -> dict[str, int | str]:
     }
 
 
-def _sovits_dimensions(config: Mapping[str, Any]) -> dict[str, int | str]:
-    read_config = SovitsConfig.from_official(config)
+def _sovits_dimensions(contents: Contents) -> dict[str, int | str]:
+    row = version(contents.version or "")
+    read_config = SovitsConfig.from_official(with_version(contents.config, row))
     return {
-        "sample_rate_hz": read_config.sampling_rate,
+        "sample_rate_hz": read_config.sampling_rate if row.flow is None else row.rate,
         "hop_samples": read_config.hop_length,
         "phones": read_config.phones,
         "tokens": read_config.codebook_size,
         "content_channels": read_config.content_channels,
         "style_width": read_config.gin_channels,
-        "decoder": read_config.decoder,
+        "decoder": read_config.decoder if row.flow is None else row.acoustic.value,
     }
 
 
-_DIMENSIONS: dict[ModelKind, Callable[[Mapping[str, Any]], dict[str, int | str]]] = {
+_DIMENSIONS: dict[ModelKind, Callable[[Contents], dict[str, int | str]]] = {
     ModelKind.GPT: _gpt_dimensions,
     ModelKind.SOVITS: _sovits_dimensions,
+    ModelKind.LORA: _sovits_dimensions,
 }
 
 
@@ -192,9 +198,34 @@ def _gpt(contents: Contents) -> _Network:
 
 
 def _sovits(contents: Contents) -> _Network:
-    config = SovitsConfig.from_official(contents.config)
+    row = version(contents.version or "")
+    said = with_version(contents.config, row)
+    if row.flow is not None:
+        flow = FlowConfig.from_official(said, row)
+        return _Network(lambda: FlowSynthesizer(flow), flow_layers(flow), FLOW_OPTIONAL)
+    config = SovitsConfig.from_official(said)
     posterior = any(key.startswith("enc_q.") for key in contents.weight)
     return _Network(partial(Synthesizer, config, posterior=posterior), sovits_layers(config), SOVITS_OPTIONAL)
+
+
+def _discriminator(contents: Contents) -> _Network:
+    judges = {key.split(".")[1] for key in contents.weight if key.startswith("discriminators.")}
+    known = sorted((row.periods for row in VERSIONS.values()), key=len)
+    periods = next((periods for periods in known if len(periods) + 1 >= len(judges)), known[-1])
+    return _Network(lambda: Discriminators(periods), layers=len(judges))
+
+
+def _speaker(contents: Contents) -> _Network:
+    del contents  # one size is published
+    return _Network(SpeakerEncoder, layers=0, optional=("seg_1.",))
+
+
+def _vocoder(contents: Contents) -> _Network:
+    folder = contents.path.parent
+    said = published.config(folder) if (folder / "config.json").is_file() else {}
+    anti_aliased = any(key.startswith("activation_post.") for key in contents.weight)
+    kind = VocoderKind.BIGVGAN if anti_aliased else VocoderKind.HIFIGAN
+    return _Network(partial(VOCODERS[kind], said), layers=0)
 
 
 def _phonetic(contents: Contents) -> _Network:
@@ -215,9 +246,13 @@ def _bert(contents: Contents) -> _Network:
 _NETWORKS: dict[ModelKind, Callable[[Contents], _Network]] = {
     ModelKind.GPT: _gpt,
     ModelKind.SOVITS: _sovits,
+    ModelKind.LORA: _sovits,
+    ModelKind.DISCRIMINATOR: _discriminator,
     ModelKind.PHONETIC: _phonetic,
     ModelKind.HUBERT: _hubert,
     ModelKind.BERT: _bert,
+    ModelKind.SPEAKER: _speaker,
+    ModelKind.VOCODER: _vocoder,
 }
 
 _PREFIXES = {ModelKind.HUBERT: "hubert.", ModelKind.BERT: "bert."}

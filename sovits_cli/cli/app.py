@@ -43,7 +43,7 @@ COMMANDS: dict[str, Lazy] = {
     "train": Lazy("train", "train_command", "Train a voice on a dataset."),
     "infer": Lazy("infer", "infer_command", "Speak a text in the voice of a recording."),
     "config": Lazy("config", "app", "Show, change and check settings."),
-    "models": Lazy("models", "app", "List and inspect models."),
+    "models": Lazy("models", "app", "List, fetch, inspect and convert models."),
 }
 
 

@@ -10,19 +10,25 @@ import typer
 
 from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, option
-from sovits_cli.events import Chose
+from sovits_cli.events import Chose, Warned
 from sovits_cli.report import jsonl, vram
 from sovits_cli.report.console import duration
 
 if TYPE_CHECKING:
     from sovits_cli.checkpoints.bundle import Bundle
     from sovits_cli.inference.longform import InferReport
+    from sovits_cli.inference.order import Script
+    from sovits_cli.inference.preview import PreviewedSentence
+    from sovits_cli.text.lexicon import Lexicon
 
 DEFAULT_OUT = Path("out.wav")
 
 
 @command(
     option("inference.lang"),
+    option("inference.cut"),
+    option("inference.text_compat"),
+    option("lexicon"),
     option("inference.model"),
     option("inference.seed"),
     option("inference.speed"),
@@ -32,6 +38,9 @@ DEFAULT_OUT = Path("out.wav")
     option("inference.temperature"),
     option("inference.repetition_penalty"),
     option("inference.batch_size"),
+    option("inference.steps"),
+    option("inference.guidance"),
+    option("inference.parallel"),
 )
 def infer_command(
     run: Run,
@@ -56,19 +65,31 @@ def infer_command(
     sovits: Annotated[
         Path | None, typer.Option("--sovits", metavar="FILE", help="SoVITS weights, official .pth")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="show how the text will be read, and speak nothing; needs no --ref")
+    ] = False,
 ) -> None:
     """Speak a text in the voice of a recording.
 
     Texts may be of any length: they are spoken sentence by sentence and written as they are finished. A recording of
     3 to 10 s with a transcript is also continued in its manner; a longer one is heard all over for its timbre.
+    In the text, [word|phones] or [word|respelling] says how a word is read, and [pause 1.5s] makes a silence.
 
         sovits infer --ref r.wav -t text.txt -o out.wav
     """
-    from sovits_cli.inference.order import Asked, check
+    from sovits_cli.inference.order import Asked, check, check_text
+    from sovits_cli.text import lexicon
 
     began_s = time.perf_counter()
     settings = run.settings.inference
-    order = check(Asked(ref, text, say, prompt_text, out, srt), settings.lang)
+    asked = Asked(ref, text, say, prompt_text, out, srt)
+    words = lexicon.EMPTY if run.settings.lexicon is None else lexicon.read(run.settings.lexicon)
+    if dry_run:
+        _preview(run, check_text(asked, settings.lang, cut=settings.cut), words, _bundle(run, gpt, sovits))
+        return
+    order = check(asked, settings.lang, cut=settings.cut, words=words)
+    for note in order.notes:
+        run.reporter.emit(Warned(note))
     bundle = _bundle(run, gpt, sovits)
     run.reporter.emit(Chose("model", bundle.name, bundle.why))
     device = run.device
@@ -79,6 +100,26 @@ def infer_command(
     memory = vram.memory(device)
     document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
     run.result(document, text=_told(report, memory))
+
+
+def _preview(run: Run, script: Script, words: Lexicon, bundle: Bundle) -> None:
+    """Show how a text will be read."""
+    from sovits_cli.inference.preview import preview
+
+    for note in script.notes:
+        run.reporter.emit(Warned(note))
+    run.reporter.emit(Chose("model", bundle.name, f"symbol table {bundle.version.symbols.value}; {bundle.why}"))
+    found = preview(script, bundle.version.symbols, words, run.reporter, compat=run.settings.inference.text_compat)
+    run.result(found, text="\n".join(_read_aloud(sentence) for sentence in found.sentences))
+
+
+def _read_aloud(sentence: PreviewedSentence) -> str:
+    """A sentence as people check it: its text, then each stretch with language, reading, phones and guesses."""
+    told = [f"{sentence.text}" + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
+    for part in sentence.segments:
+        told += [f"  {part.lang:<3} {part.norm}", f"      {' '.join(part.phones)}"]
+        told += [f"      guessed: {', '.join(part.guessed)}"] if part.guessed else []
+    return "\n".join(told)
 
 
 def _bundle(run: Run, gpt: Path | None, sovits: Path | None) -> Bundle:

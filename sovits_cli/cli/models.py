@@ -1,4 +1,4 @@
-"""`sovits models`: list what there is, inspect a file without running anything in it, verify that it fits."""
+"""`sovits models`: list what there is, pull and remove, inspect without running anything, verify, convert."""
 
 from __future__ import annotations
 
@@ -20,29 +20,87 @@ if TYPE_CHECKING:
     from sovits_cli.checkpoints.bundle import Bundle
     from sovits_cli.checkpoints.summary import Summary, Verified
 
-app = group("List and inspect models.")
+app = group("List, fetch, inspect and convert models.")
 
 
 @app.command("list")
 @command()
 def list_command(run: Run) -> None:
-    """List the models there are: trained here, installed, bundled.
+    """List the models there are: trained here, installed, bundled; and those that can be pulled.
 
     The first column marks the one that `sovits infer` takes by itself.
     """
     from sovits_cli.checkpoints.bundle import everything
+    from sovits_cli.checkpoints.registry import REGISTRY
 
     found, broken = everything(run.settings.train.out)
     for error in broken:
         run.reporter.emit(Warned(error.message, error.hint or ""))
     chosen = next((bundle for bundle in found if bundle.speaks), None)
     rows = [_listed(bundle, chosen) for bundle in found]
-    header = ("", "NAME", "VERSION", "FROM", "SIZE", "WHERE")
+    here = {bundle.name for bundle in found if bundle.origin == "installed"}
+    missing = [row for row in REGISTRY.values() if row.name not in here]
+    rows += [("", row.name, row.version, "hub", "", row.licence, f"sovits models pull {row.name}") for row in missing]
+    header = ("", "NAME", "VERSION", "FROM", "SIZE", "LICENCE", "WHERE")
     document = {
         "models": [_document(bundle, chosen) for bundle in found],
+        "to_pull": [{"name": row.name, "version": row.version, "licence": row.licence} for row in missing],
         "broken": [error.message for error in broken],
     }
-    run.result(document, "\n".join(aligned([header, *rows])) if rows else "no models")
+    run.result(document, "\n".join(aligned([header, *rows])))
+
+
+@app.command("pull")
+@command()
+def pull_command(
+    run: Run,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="a model that `sovits models list` names")],
+) -> None:
+    """Fetch an official model, with all it needs to speak and to be tuned.
+
+    Goes on where an earlier try broke off, fetches nothing twice, and checks every file. HF_ENDPOINT names a mirror.
+    """
+    from sovits_cli.checkpoints.pulled import pull
+
+    done = pull(name, run.reporter)
+    news = f"{len(done.fetched)} files fetched, {len(done.kept)} were here"
+    document = {field: getattr(done, field) for field in done.__dataclass_fields__}
+    run.result(document, f"{done.name}: {_size(done.size_bytes)} in {done.folder.parent}; {news}")
+
+
+@app.command("rm")
+@command()
+def rm_command(
+    run: Run,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="an installed model")],
+) -> None:
+    """Remove an installed model, and files that no other one is made of."""
+    from sovits_cli.checkpoints.pulled import remove, voices_on
+
+    done = remove(name)
+    voices = voices_on(name, run.settings.train.out)
+    if voices:
+        run.reporter.emit(Warned(f"{', '.join(voices)} cannot speak without {name}", f"sovits models pull {name}"))
+    document = {field: getattr(done, field) for field in done.__dataclass_fields__}
+    run.result(document, f"{name}: {len(done.files)} files removed, {_size(done.size_bytes)} freed")
+
+
+@app.command("convert")
+@command()
+def convert_command(
+    run: Run,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a model file of any kind")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="a .safetensors, .ckpt (GPT) or .pth (SoVITS) file")],
+) -> None:
+    """Write a model file in another container.
+
+    The official program reads the .ckpt and .pth files; nothing in a .safetensors file can ever run. A LoRA becomes a
+    whole model together with its base.
+    """
+    from sovits_cli.checkpoints.convert import convert
+
+    said = convert(file, new)
+    run.result({"written": new, "what": said}, f"{new}: {said}, {_size(new.stat().st_size)}")
 
 
 @app.command("inspect")
@@ -79,14 +137,17 @@ def verify_command(
 ) -> None:
     """Check that models are whole.
 
-    Every key that its version needs has to be there, in its shape, with finite values.
+    Every key that its version needs has to be there, in its shape, with finite values; a pulled file has to be the
+    one that was pulled.
     """
+    from sovits_cli.checkpoints.pulled import check
     from sovits_cli.checkpoints.summary import verify
 
     good: list[Verified] = []
     bad: dict[Path, ModelError] = {}
     for place in _places(run, what or []):
         try:
+            check(place)
             good.append(verify(place))
         except ModelError as error:
             bad[place] = error
@@ -124,13 +185,13 @@ def _is_model_file(path: Path) -> bool:
 
 def _parts(bundles: Iterable[Bundle]) -> list[Path]:
     """The files of some models, each once."""
-    places = [place for one in bundles for place in (one.gpt, one.sovits, one.content, one.bert) if place is not None]
-    return list(dict.fromkeys(places))
+    return list(dict.fromkeys(place for one in bundles for place in one.parts))
 
 
 def _listed(bundle: Bundle, chosen: Bundle | None) -> tuple[str, ...]:
     mark = "*" if _is_same(bundle, chosen) else ""
-    return (mark, bundle.name, bundle.version.name, bundle.origin, _size(bundle.size_bytes), str(bundle.sovits.parent))
+    size, place = _size(bundle.size_bytes), str(bundle.sovits.parent)
+    return (mark, bundle.name, bundle.version.name, bundle.origin, size, bundle.licence, place)
 
 
 def _document(bundle: Bundle, chosen: Bundle | None) -> dict[str, object]:
@@ -144,6 +205,9 @@ def _document(bundle: Bundle, chosen: Bundle | None) -> dict[str, object]:
         "sovits": bundle.sovits,
         "content": bundle.content,
         "bert": bundle.bert,
+        "vocoder": bundle.vocoder,
+        "speaker": bundle.speaker,
+        "licence": bundle.licence,
     }
 
 

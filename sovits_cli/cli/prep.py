@@ -18,11 +18,16 @@ from sovits_cli.report.plots import draw, total
 from sovits_cli.report.tables import aligned
 
 if TYPE_CHECKING:
+    from sovits_cli.data.manifest import Manifest
     from sovits_cli.prep.pipeline import PrepPlan, PrepReport
 
 
 @command(
     option("prep.lang"),
+    option("prep.text_compat"),
+    option("lexicon"),
+    option("prep.asr"),
+    option("prep.asr_model"),
     option("prep.out", "--out", "-o"),
     option("prep.model"),
     option("prep.workers"),
@@ -43,18 +48,20 @@ def prep_command(
     """Make a dataset from recordings and what is said in them.
 
     Transcripts lie beside the recordings (talk.wav, talk.txt), or in a .list of path|speaker|language|text, or in an
-    LJSpeech metadata.csv. What is done is not done again: run it as often as you like.
+    LJSpeech metadata.csv. --asr whisper hears those that have none and lists them in transcripts.list, for you to
+    correct. What is done is not done again: run it as often as you like.
     """
     settings = run.settings
     place = source or _default_source(settings.slice.out)
 
     from sovits_cli.checkpoints import bundle
-    from sovits_cli.data import sources
     from sovits_cli.prep.loading import BundleModels
     from sovits_cli.prep.pipeline import PrepOptions, plan, prepare
+    from sovits_cli.text import lexicon
 
-    manifest = sources.read(place, settings.prep.lang)
+    words = lexicon.EMPTY if settings.lexicon is None else lexicon.read(settings.lexicon)
     chosen = bundle.find(settings.prep.model, runs=settings.train.out, trained=False)
+    manifest = _manifest(run, place)
     why = f"{manifest.kind}; without an argument: {settings.slice.out}" if source is None else manifest.kind
     run.reporter.emit(Chose("dataset", f"{place} -> {settings.prep.out}", why))
     run.reporter.emit(Chose("model", chosen.name, chosen.why))
@@ -62,6 +69,8 @@ def prep_command(
         min_sec=settings.data.min_sec,
         max_sec=settings.data.max_sec,
         workers=settings.prep.workers or os.cpu_count() or 1,
+        text_compat=settings.prep.text_compat,
+        words=words,
     )
     models = BundleModels(chosen, run.device, _reference(settings.prep.model, chosen.name))
     if plan_only:
@@ -70,6 +79,23 @@ def prep_command(
         return
     report = prepare(manifest, settings.prep.out, models, options, run.reporter)
     run.result(report, text=_told(report))
+
+
+def _manifest(run: Run, place: Path) -> Manifest:
+    """What the recordings say: as it is written beside them or in a list, or as whisper hears it."""
+    settings = run.settings.prep
+    if settings.asr is None:
+        from sovits_cli.data import sources
+
+        return sources.read(place, settings.lang)
+
+    from sovits_cli.prep.asr import LIST_FILE, transcribed
+    from sovits_cli.prep.whisper import Whisper
+
+    def listen() -> Whisper:
+        return Whisper(settings.asr_model, run.device)
+
+    return transcribed(place, settings.lang, settings.out / LIST_FILE, listen, run.reporter)
 
 
 def _default_source(slices: Path) -> Path:

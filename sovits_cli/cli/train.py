@@ -45,6 +45,14 @@ def train_command(
     restart: Annotated[
         bool, typer.Option("--restart", help="begin anew instead of going on from the saved state")
     ] = False,
+    init: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--init",
+            metavar="FILE",
+            help="weights to begin from instead of the base model's: exports, G_….pth, D_….pth; may be repeated",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what the training costs and what fits, and train nothing")
     ] = False,
@@ -73,12 +81,19 @@ def train_command(
             given=run.given,
             budget_bytes=budget,
             reporter=run.reporter,
+            init=init or (),
         )
         run.result({"stages": plans}, text="\n\n".join(map(drawn_plan, plans)))
         return
     reporter = RunBook(run.reporter)
     report = train(
-        run.settings, dataset=dataset, device=run.device, given=run.given, restart=restart, reporter=reporter
+        run.settings,
+        dataset=dataset,
+        device=run.device,
+        given=run.given,
+        restart=restart,
+        reporter=reporter,
+        init=init or (),
     )
     if report is None:
         return

@@ -13,7 +13,7 @@ _S2_MARKS = {"train.c_mel", "train.learning_rate", "data.filter_length", "model.
 NO_EFFECT: dict[str, str] = {
     "model.linear_units": "the width is always 4 x hidden_dim, as in the official model",
     "model.random_bert": "neither here nor in the official trainer",
-    "pretrained_s1": "choose the base with `sovits train --model`",
+    "pretrained_s1": "choose the base with `sovits train --model`, or weights with --init",
     "train_semantic_path": "choose the dataset with `sovits train DATASET`",
     "train_phoneme_path": "choose the dataset with `sovits train DATASET`",
     "output_dir": "choose the folder with `sovits train --out`",
@@ -24,11 +24,9 @@ NO_EFFECT: dict[str, str] = {
     "sovits.train.warmup_epochs": "neither here nor in the official trainer",
     "sovits.train.if_save_latest": "use train.if_save_latest",
     "sovits.train.if_save_every_weights": "use train.if_save_every_weights",
-    "sovits.train.pretrained_s2G": "choose the base with `sovits train --model`",
-    "sovits.train.pretrained_s2D": "choose the base with `sovits train --model`",
+    "sovits.train.pretrained_s2G": "choose the base with `sovits train --model`, or weights with --init",
+    "sovits.train.pretrained_s2D": "choose the base with `sovits train --model`, or weights with --init",
     "sovits.train.gpu_numbers": "choose the device with --device",
-    "sovits.train.grad_ckpt": "the official trainer reads it for v3 and v4 only",
-    "sovits.train.lora_rank": "the official trainer reads it for v3 and v4 only",
     "sovits.data.max_wav_value": "audio is read as numbers from -1 to 1",
     "sovits.data.add_blank": "neither here nor in the official trainer",
     "sovits.data.n_speakers": "neither here nor in the official trainer",
@@ -53,7 +51,9 @@ def place(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _translated(entry: Entry) -> Entry:
-    """`fp16_run` is `precision` here."""
+    """`fp16_run` is `precision` here, and `grad_ckpt` is `checkpointing` of both stages."""
+    if entry.key == "sovits.train.grad_ckpt":
+        return replace(entry, key="train.checkpointing")
     if entry.key == "sovits.train.fp16_run" and isinstance(entry.value, bool):
         return Entry("sovits.train.precision", "16-mixed" if entry.value else "32", entry.line)
     return entry

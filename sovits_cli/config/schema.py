@@ -28,6 +28,9 @@ Numbers = Annotated[tuple[int, ...], Field(strict=False)]
 DiscriminatorWidth = Annotated[float, BeforeValidator(lambda value: 0.0 if value == "none" else value)]
 """A share of the official width; `none` is 0."""
 
+LoraRank = Annotated[int, Field(strict=False)]
+"""A whole number, or its digits, as official files write it."""
+
 BatchSize = Annotated[int, Field(ge=1)] | Literal["auto"]
 """A number of clips, or as many as fit."""
 
@@ -72,7 +75,18 @@ class PrepSettings(Section):
     out: FilePath = Field(
         default=Path("dataset"), description="folder of the dataset, in the official experiment layout"
     )
-    lang: str = Field(default="en", min_length=1, description="language of the transcripts, where they do not say")
+    lang: str = Field(
+        default="auto",
+        min_length=1,
+        description="language of the transcripts that name none: auto, zh, en, ja, ko, yue, all_zh, auto_yue, …",
+    )
+    text_compat: bool = Field(default=False, description="read texts as the official program does, defects included")
+    asr: Literal["whisper"] | None = Field(
+        default=None, description="who hears recordings that have no transcript; null: nobody"
+    )
+    asr_model: str = Field(
+        default="small", min_length=1, description="whisper model: the size of an installed one, or a folder"
+    )
     model: str | None = Field(
         default=None,
         min_length=1,
@@ -216,20 +230,41 @@ class InferenceSettings(Section):
         min_length=1,
         description="model that speaks; null: the newest voice trained here, else the newest installed, else mini",
     )
-    lang: str = Field(default="en", min_length=1, description="language of the text")
-    top_k: int = Field(default=15, ge=0, description="sample among the k likeliest tokens; 0: among all")
+    lang: str = Field(
+        default="auto",
+        min_length=1,
+        description="language of the text: auto, zh, en, ja, ko, yue, all_zh, auto_yue, …",
+    )
+    cut: Literal["auto", "cut0", "cut1", "cut2", "cut3", "cut4", "cut5"] = Field(
+        default="auto", description="how the text is cut: at its sentences, or by an official method"
+    )
+    text_compat: bool = Field(default=False, description="read the text as the official program does, defects included")
+    top_k: int | None = Field(
+        default=None, ge=0, description="sample among the k likeliest tokens; 0: among all; null: 15, mini 5"
+    )
     top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
-    temperature: float = Field(default=1.0, ge=0, description="randomness of sampling; 0: always the likeliest token")
-    repetition_penalty: float | None = Field(
+    temperature: float | None = Field(
         default=None,
-        gt=0,
-        description="how much repeated tokens are held back; 1: not at all; null: as the model wants, officially 1.35",
+        ge=0,
+        description="randomness of sampling; 0: always the likeliest token; null: 1, mini 0.8",
+    )
+    repetition_penalty: float | None = Field(
+        default=None, gt=0, description="how much repeated tokens are held back; 1: not at all; null: 1.35, mini 1"
     )
     speed: float = Field(default=1.0, ge=0.25, le=4, description="speaking speed, as a factor")
     seed: int | None = Field(
         default=None, ge=0, lt=2**32, description="seed of the sampling; null: another one each time"
     )
     batch_size: int = Field(default=8, ge=1, description="sentences decoded together")
+    steps: int | None = Field(
+        default=None, ge=1, le=1000, description="steps of the flow, v3 and v4 only; null: 32 for v3, 8 for v4"
+    )
+    guidance: float = Field(
+        default=0.0, ge=0, le=10, description="how much the flow is pushed towards the text, v3 and v4 only; 0: not"
+    )
+    parallel: bool = Field(
+        default=False, description="make the parts of a long sentence side by side, v3 and v4 only; faster on a GPU"
+    )
     pause: float = Field(
         default=0.3, ge=0, le=60, description="silence between sentences, in seconds; twice that between paragraphs"
     )
@@ -279,6 +314,9 @@ class SovitsTrainSettings(Section):
         default=1.0, ge=0, le=2, description="width of the discriminators, 1 being the official one; 0: train without"
     )
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
+    lora_rank: LoraRank = Field(
+        default=32, ge=0, le=1024, description="rank of the low-rank tuning of v3 and v4; 0: the whole flow is tuned"
+    )
 
 
 class SovitsDataSettings(Section):
@@ -362,6 +400,9 @@ class Settings(Section):
 
     device: str = Field(
         default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps"
+    )
+    lexicon: FilePath | None = Field(
+        default=None, description="file of words and how they are read: language|word|phones or respelling; null: none"
     )
     slice: SliceSettings = SliceSettings()
     prep: PrepSettings = PrepSettings()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sovits_cli.models.cfm.matching import Draws
 from sovits_cli.terms import FRAMES_PER_TOKEN
 
 
@@ -27,13 +28,17 @@ class GptItem:
 
 @dataclass(frozen=True)
 class SovitsItem:
-    """Content (C, F), spectrogram (bins, F), samples (F * hop,) in [-1, 1], phones (P,) int64."""
+    """Content (C, F), spectrogram (bins, F), samples (F * hop,) in [-1, 1], phones (P,) int64.
+
+    `speaker` is the speaker vector (V,), None for a version without.
+    """
 
     name: str
     ssl: Tensor
     spec: Tensor
     wave: Tensor
     text: Tensor
+    speaker: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,9 @@ class GptBatch:
 class SovitsBatch:
     """Content (B, C, F), spectrogram (B, bins, F), samples (B, 1, T), phones (B, P), all padded with 0.
 
-    F is even and at least one more than the longest item, as in the official trainer. `noise` (B, Z, F) and `starts`
-    (B,), the first frames of the slices that are decoded, are what the training draws; None: not drawn yet.
+    F is even and at least one more than the longest item, as in the official trainer. `speaker` holds the speaker
+    vectors (B, V), None for a version without. What the training draws is None until it is drawn: `noise` (B, Z, F) and
+    `starts` (B,), the first frames of the slices that are decoded, or the `draws` of a flow.
     """
 
     ssl: Tensor
@@ -95,6 +101,8 @@ class SovitsBatch:
     text_lens: Tensor
     noise: Tensor | None = None
     starts: Tensor | None = None
+    speaker: Tensor | None = None
+    draws: Draws | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SovitsBatch:
         """Move the batch to another device."""
@@ -113,6 +121,8 @@ class SovitsBatch:
             text_lens=self.text_lens[rows],
             noise=None if self.noise is None else self.noise[rows, :, :frames],
             starts=None if self.starts is None else self.starts[rows],
+            speaker=None if self.speaker is None else self.speaker[rows],
+            draws=None if self.draws is None else self.draws.part(rows),
         )
 
     @property
@@ -149,6 +159,7 @@ def collate_sovits(items: Sequence[SovitsItem]) -> SovitsBatch:
     spec_lens = _lengths([item.spec for item in items])
     wave_lens = _lengths([item.wave for item in items])
     text_lens = _lengths([item.text for item in items])
+    speakers = [item.speaker for item in items if item.speaker is not None]
     frames = _padded_frames(spec_lens)
     return SovitsBatch(
         ssl=_stack([item.ssl for item in items], frames),
@@ -158,6 +169,7 @@ def collate_sovits(items: Sequence[SovitsItem]) -> SovitsBatch:
         wave_lens=wave_lens,
         text=_stack([item.text for item in items], int(text_lens.max())),
         text_lens=text_lens,
+        speaker=torch.stack(speakers) if speakers else None,
     )
 
 

@@ -3,12 +3,14 @@
 Knows no settings, no devices and no batches. Rules and limits: the official trainers', see `GptLimits` and
 `SovitsLimits`; nothing is repeated to fill a small set.
 
-Legend: T audio samples, F spectrogram frames, S semantic tokens, P phones, C channels, D BERT width.
+Legend: T audio samples, F spectrogram frames, S semantic tokens, P phones, C channels, D BERT width,
+V width of speaker vectors.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -170,6 +172,7 @@ class SovitsDataset(Dataset[SovitsItem]):
         table: symbol table of the model.
         spec: spectrogram of the model.
         content_channels: width of the model's content features.
+        speaker_channels: width of its speaker vectors; 0 for a model that takes none.
         limits: which clips to take.
         cache_bytes: memory that decoded clips may fill.
 
@@ -184,12 +187,14 @@ class SovitsDataset(Dataset[SovitsItem]):
         spec: SpecSpec,
         *,
         content_channels: int,
+        speaker_channels: int = 0,
         limits: SovitsLimits | None = None,
         cache_bytes: int = 1 << 30,
     ) -> None:
         self._experiment = experiment
         self._spec = spec
         self._channels = content_channels
+        self._speaker_channels = speaker_channels
         self._rules = limits or SovitsLimits()
         self._cache = _Cache(cache_bytes)
         self._kept: list[tuple[str, Tensor]] = []
@@ -219,7 +224,8 @@ class SovitsDataset(Dataset[SovitsItem]):
         wave = samples.float() / _INT16
         spec = magnitude(wave[None], self._spec)[0]
         frames = spec.shape[-1]
-        return SovitsItem(name, _fit(content.float(), frames, name), spec, wave[: frames * self._spec.hop], phones)
+        ssl = _fit(content.float(), frames, name)
+        return SovitsItem(name, ssl, spec, wave[: frames * self._spec.hop], phones, self._speaker(name))
 
     def _checked_length_s(self, name: str) -> float:
         wave, content = self._experiment.wave_path(name), self._experiment.content_path(name)
@@ -232,6 +238,8 @@ class SovitsDataset(Dataset[SovitsItem]):
         if seconds < self._rules.min_sec:
             raise OutsideError(f"{seconds:.2f} s, under min_sec {self._rules.min_sec:g}", Cause.SHORT, seconds)
         self._check_content(tensors.shape(content), seconds)
+        if self._speaker_channels:
+            self._check_speaker(self._experiment.speaker_path(name))
         return seconds
 
     def _check_content(self, shape: tuple[int, ...], seconds: float) -> None:
@@ -240,6 +248,18 @@ class SovitsDataset(Dataset[SovitsItem]):
             raise DatasetError(f"content features {shape}, expected (1, {self._channels}, {frames}): other model")
         if abs(shape[2] - frames) > FRAME_SLACK:
             raise DatasetError(f"{shape[2]} frames of content features for {frames} frames of audio: other audio")
+
+    def _check_speaker(self, path: Path) -> None:
+        if not path.is_file():
+            raise DatasetError(f"no {path.parent.name}/{path.name}: sovits prep makes it")
+        found = tensors.shape(path)
+        if found != (1, self._speaker_channels):
+            raise DatasetError(f"speaker vector {found}, expected (1, {self._speaker_channels}): other model")
+
+    def _speaker(self, name: str) -> Tensor | None:
+        if not self._speaker_channels:
+            return None
+        return tensors.load(self._experiment.speaker_path(name))[0].float()
 
     def _clip(self, name: str) -> tuple[Tensor, Tensor]:
         found = self._cache.get(name)

@@ -22,6 +22,7 @@ BERT_FOLDER = "3-bert"
 CONTENT_FOLDER = "4-cnhubert"
 WAVE_FOLDER = "5-wav32k"
 SEMANTIC_FILE = "6-name2semantic.tsv"
+SPEAKER_FOLDER = "7-sv_cn"
 PHONES_FOLDER = "8-phones"
 INFO_FILE = "dataset.json"
 SEMANTIC_HEADER = "item_name\tsemantic_audio"
@@ -105,6 +106,7 @@ class Experiment:
         self.bert_dir = root / BERT_FOLDER
         self.content_dir = root / CONTENT_FOLDER
         self.wave_dir = root / WAVE_FOLDER
+        self.speaker_dir = root / SPEAKER_FOLDER
         self.phones_dir = root / PHONES_FOLDER
 
     def exists(self) -> bool:
@@ -122,6 +124,10 @@ class Experiment:
     def wave_path(self, name: str) -> Path:
         """Give the place of 32 kHz mono int16 audio in WAV form; the name keeps the suffix of its source."""
         return self.wave_dir / name
+
+    def speaker_path(self, name: str) -> Path:
+        """Give the place of the speaker vector (1, V); only for versions that take one."""
+        return self.speaker_dir / f"{name}.pt"
 
     def phones_path(self, name: str) -> Path:
         """Give the place of the timed phones, a copy of the sidecar `<stem>.phones`; only where there is one."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from sovits_cli.data.layout import Experiment, LeftOut, TextRow
 from sovits_cli.errors import DatasetError, TextError
 from sovits_cli.files import atomic
-from sovits_cli.text import frontend
+from sovits_cli.text import segment
 
 LIST_FIELDS = 4
 
@@ -37,7 +37,7 @@ class Utterance:
     Args:
         path: the audio file; its basename is the key of every feature.
         speaker: kept for lists; nothing below uses it.
-        language: a code of `text.frontend.LANGUAGES`.
+        language: a language, or another mode of `text.segment`.
         text: the transcript.
         where: file and line it was found in, for messages.
         ready: phones made by an earlier run, where the source is an experiment folder.
@@ -73,7 +73,7 @@ class Manifest:
         bad = [item for item in self.utterances if any(sign in item.name for sign in "\t\n\r")]
         left_out = [LeftOut(item.name, "tab or line break in the file name") for item in bad]
         kept = tuple(item for item in self.utterances if item not in bad)
-        found = replace(self, utterances=_told_apart(kept), left_out=(*self.left_out, *left_out))
+        found = replace(self, utterances=_with_languages(_told_apart(kept)), left_out=(*self.left_out, *left_out))
         if not kept:
             raise _nothing_usable(found)
         return found
@@ -115,7 +115,7 @@ def language_code(found: str, default: str) -> str:
     code = found.strip().lower()
     if code in _UNSAID:
         code = default.strip().lower()
-    return frontend.language(_OFFICIAL_CODES.get(code, code)).code
+    return segment.mode(_OFFICIAL_CODES.get(code, code)).code
 
 
 def read_text(path: Path) -> str:
@@ -185,6 +185,13 @@ def _marked(name: str, place: Path) -> str:
     """A name with a mark that tells its place: "a.wav" in one/ is "a-3f2c9d10.wav"."""
     mark = hashlib.sha256(place.as_posix().encode()).hexdigest()[:8]
     return f"{Path(name).stem}-{mark}{Path(name).suffix}"
+
+
+def _with_languages(utterances: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
+    """Han characters of `auto` as the texts of all of them tell: one by itself may hold nothing else."""
+    document = "\n".join(item.text for item in utterances if item.language == segment.AUTO)
+    how = segment.resolved(segment.AUTO, document)
+    return tuple(replace(item, language=how) if item.language == segment.AUTO else item for item in utterances)
 
 
 def _nothing_usable(manifest: Manifest) -> DatasetError:

@@ -68,14 +68,41 @@ def _from_folder(source: Path, language: str) -> Manifest:
 
 def read_folder(folder: Path, language: str) -> Manifest:
     """Read recordings with a transcript beside each: `talk.wav` and `talk.txt` or `talk.lab`, in sub-folders too."""
-    recordings = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES]
-    recordings = [path for path in recordings if path.is_file() and not path.name.startswith(".")]
-    if not recordings:
+    return _with_sidecars(folder, "recordings with transcripts", _sound_files(folder), language)
+
+
+def recordings(folder: Path, language: str) -> tuple[list[Utterance], list[Path]]:
+    """Recordings of a folder or of slices whose transcript lies beside them, and those without one.
+
+    Raises:
+        DatasetError: no such folder, or no recording in it.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is no folder of recordings", hint="--asr hears what is in a folder")
+    told: list[Utterance] = []
+    untold: list[Path] = []
+    for path in _sound_files(folder):
+        try:
+            text = _transcript(path)
+        except DatasetError:
+            text = None
+        if text is None:
+            untold.append(path)
+        else:
+            told.append(Utterance(path, folder.name, language, text, str(path.parent)))
+    return told, untold
+
+
+def _sound_files(folder: Path) -> list[Path]:
+    """All recordings in a folder and below. Raises DatasetError where there are none."""
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES]
+    found = [path for path in found if path.is_file() and not path.name.startswith(".")]
+    if not found:
         raise DatasetError(
             f"{folder} holds no recording: expected {', '.join(AUDIO_SUFFIXES[:5])} or another sound file",
             hint="sovits slice RECORDING makes slices/, or name the folder that holds the recordings",
         )
-    return _with_sidecars(folder, "recordings with transcripts", recordings, language)
+    return found
 
 
 def read_slices(path: Path, language: str) -> Manifest:

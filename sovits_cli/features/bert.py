@@ -1,14 +1,14 @@
 """Text features: one BERT vector per character of a normalised text, repeated over the phones of that character.
 
 Used where a language has a text encoder (Chinese); elsewhere the features are zeros. Texts over the position limit
-go through in overlapping windows. Knows nothing of languages.
+go through in overlapping windows. Which stretches of a text have features, the text room says.
 
 Legend: P phones, D width of the features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from sovits_cli.checkpoints.build import build, usable_config
 from sovits_cli.checkpoints.recognise import ModelKind
 from sovits_cli.errors import ModelError, TextError
 from sovits_cli.models.bert import Bert, BertConfig
+from sovits_cli.text.reading import Piece
 
 CONTEXT_CHARACTERS = 64
 """What a window sees, but does not give, on either side of its share of a long text."""
@@ -83,6 +84,10 @@ class BertFeatures:
         rows = torch.cat(pieces)
         return rows.repeat_interleave(torch.tensor(word2ph), dim=0).T.contiguous()
 
+    def of_pieces(self, pieces: Sequence[Piece]) -> Tensor:
+        """Features (D, P) of a text in several languages, zeros for those without."""
+        return joined(pieces, self.features)
+
     def _window(self, text: str, window: Window) -> Tensor:
         """Vectors (characters, D) of the characters this window keeps."""
         ids = [self._ids.first, *map(self._ids, text[window.start : window.end]), self._ids.last]
@@ -108,9 +113,22 @@ class CharacterIds:
         return self._words.get(normal, self._unknown)
 
 
-def zeros(phones: int, dim: int) -> Tensor:
-    """Features (D, P) for a language without a text encoder."""
-    return torch.zeros(dim, phones)
+def joined(pieces: Sequence[Piece], encode: Callable[[str, Sequence[int]], Tensor]) -> Tensor:
+    """Features (D, P) of pieces one after the other: what `encode` gives, zeros where a piece has no features.
+
+    At least one piece must have some.
+    """
+    found = {
+        place: encode(piece.norm, piece.word2ph)
+        for place, piece in enumerate(pieces)
+        if piece.has_bert and piece.word2ph
+    }
+    like = next(iter(found.values()))
+    parts = [
+        found[place] if place in found else like.new_zeros(like.shape[0], len(piece.phones))
+        for place, piece in enumerate(pieces)
+    ]
+    return torch.cat(parts, dim=1)
 
 
 def windows(characters: int, limit: int) -> Iterator[Window]:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from sovits_cli.errors import ModelError
+from sovits_cli.inference.acoustic import Timbre
 from sovits_cli.inference.script import Line
 from sovits_cli.inference.silence import loud_s, trimmed
 from sovits_cli.inference.voice import Prompt, Voice
@@ -81,9 +82,9 @@ class _Take:
 class Speaker:
     """A voice, what it continues and how it sounds; says lines."""
 
-    def __init__(self, voice: Voice, style: Tensor, prompt: Prompt, manner: Manner) -> None:
+    def __init__(self, voice: Voice, timbre: Timbre, prompt: Prompt, manner: Manner) -> None:
         self._voice = voice
-        self._style = style
+        self._timbre = timbre
         self._prompt = prompt
         self._manner = manner
 
@@ -139,7 +140,7 @@ class Speaker:
         if not len(codes):
             return _Take(np.zeros(0, np.float32), "nothing was said", math.inf)
         phones = line.spoken.phones
-        whole = self._voice.wave(codes, phones, self._style, speed=self._manner.speed, seed=seed)
+        whole = self._voice.wave(codes, phones, self._timbre, speed=self._manner.speed, seed=seed)
         if not np.isfinite(whole).all():
             raise ModelError(
                 f"{self._voice.bundle.sovits} gives samples that are no numbers",

@@ -19,6 +19,7 @@ from sovits_cli.audio.merge import Joiner
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Chose, Progress, Reporter, Warned
+from sovits_cli.inference.acoustic import FlowSettings
 from sovits_cli.inference.engine import Manner, Said, Speaker
 from sovits_cli.inference.order import Order
 from sovits_cli.inference.script import lines
@@ -93,9 +94,10 @@ def infer(
     reporter.emit(Chose("seed", str(seed), "drawn; --seed gives the same again" if settings.seed is None else "given"))
     is_prompt, use = _prompt_use(order, bundle)
     reporter.emit(Chose("reference", str(order.reference.path), f"{order.reference.described}: {use}"))
-    voice = Voice(bundle, device)
+    flow = _flow_settings(settings, bundle, reporter)
+    voice = Voice(bundle, device, flow=flow, compat=settings.text_compat, words=order.words)
     prompt = voice.prompt(order.reference, str(order.transcript), order.lang) if is_prompt else NO_PROMPT
-    speaker = Speaker(voice, voice.style(order.reference), prompt, manner(settings, seed, bundle.version))
+    speaker = Speaker(voice, voice.timbre(order.reference, prompt), prompt, manner(settings, seed, bundle.version))
     script = lines(order.sentences, order.lang, voice.spoken, reporter)
     with ExitStack() as stack:
         stack.enter_context(_few_threads(voice))
@@ -155,7 +157,8 @@ class _Track:
             self._writer.write(block)
         if self._subtitles is not None:
             self._subtitles.cue(start_s, self.seconds, said.line.text)
-        for block in self._joiner.pause(said.line.pause_s * self._pause_factor):
+        factor = 1.0 if said.line.is_exact else self._pause_factor
+        for block in self._joiner.pause(said.line.pause_s * factor):
             self._writer.write(block)
         self.count += 1
         self.retries += said.tries - 1
@@ -172,6 +175,14 @@ class _Track:
         self._reporter.emit(Warned(f"{what}: {said.doubt}: {excerpt(said.line.text)}", hint=hint))
 
 
+def _flow_settings(settings: InferenceSettings, bundle: Bundle, reporter: Reporter) -> FlowSettings:
+    """How to follow a flow; asking for it where there is none is told."""
+    asked = FlowSettings(settings.steps, settings.guidance, settings.parallel)
+    if bundle.version.flow is None and asked != FlowSettings():
+        reporter.emit(Warned(f"{bundle.name} has no flow: steps, guidance and parallel change nothing", hint=""))
+    return asked
+
+
 def _prompt_use(order: Order, bundle: Bundle) -> tuple[bool, str]:
     """Whether the reference is a prompt, and what to tell the user.
 
@@ -180,8 +191,9 @@ def _prompt_use(order: Order, bundle: Bundle) -> tuple[bool, str]:
     """
     if not bundle.version.prompted:
         return False, f"timbre, which is all that {bundle.name} takes"
+    heard = "timbre and sound" if bundle.version.flow else "timbre"
     if order.transcript is None:
-        return False, f"timbre; {order.no_transcript}"
+        return False, f"{heard}; {order.no_transcript}"
     if bundle.content is None and not order.transcript_typed:
         return False, "timbre; no prompt, for no content encoder is installed"
     return True, "timbre and prompt"
@@ -200,12 +212,13 @@ def _few_threads(voice: Voice) -> Iterator[None]:
 
 
 def manner(settings: InferenceSettings, seed: int, version: ModelVersion) -> Manner:
-    """How to say lines, by the settings and by what the version of the model wants."""
+    """How to say lines, by the settings, and by the version of the model where they say nothing."""
+    usual = version.drawing
     penalty = settings.repetition_penalty
     sampling = Sampling(
-        top_k=settings.top_k or None,
+        top_k=(usual.top_k if settings.top_k is None else settings.top_k) or None,
         top_p=settings.top_p,
-        temperature=settings.temperature,
-        repetition_penalty=version.repetition_penalty if penalty is None else penalty,
+        temperature=usual.temperature if settings.temperature is None else settings.temperature,
+        repetition_penalty=usual.repetition_penalty if penalty is None else penalty,
     )
     return Manner(sampling, seed, speed=settings.speed, batch_size=settings.batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,15 @@ from sovits_cli.audio.files import check_suffix
 from sovits_cli.errors import TextError, UsageError
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.reference import Reference
-from sovits_cli.text.frontend import language
-from sovits_cli.text.split import Sentence, sentences
+from sovits_cli.text import cuts, lexicon, pauses, pronunciation, reading, segment
+from sovits_cli.text.encoding import UTF8, Decoded
+from sovits_cli.text.lexicon import Lexicon
+from sovits_cli.text.split import PAUSES_S, End, Sentence, sentences
 
 TRANSCRIPT_SUFFIX = ".txt"
+
+OUR_CUT = "auto"
+"""Cut at sentences, and further where they are too long to say in one go."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +27,15 @@ class Order:
 
     Args:
         sentences: the text, cut.
-        lang: its language.
+        lang: its language, or another mode of `text.segment`.
         reference: the voice.
         transcript: what is said in the reference; None: it is only heard for its timbre.
         transcript_typed: it was given on the command line, not found beside the reference.
         no_transcript: why there is none.
         out: the audio file to write.
         srt: subtitles to write, or None.
+        notes: what the user should know about the text before it is spoken.
+        words: how some words are read.
     """
 
     sentences: list[Sentence]
@@ -38,6 +46,8 @@ class Order:
     no_transcript: str
     out: Path
     srt: Path | None
+    notes: tuple[str, ...] = ()
+    words: Lexicon = lexicon.EMPTY
 
 
 @dataclass(frozen=True)
@@ -52,8 +62,14 @@ class Asked:
     srt: Path | None
 
 
-def check(asked: Asked, lang: str) -> Order:
+def check(asked: Asked, lang: str, *, cut: str = OUR_CUT, words: Lexicon = lexicon.EMPTY) -> Order:
     """Read and check everything but the model.
+
+    Args:
+        asked: what was typed.
+        lang: mode of `text.segment`.
+        cut: `OUR_CUT`, or an official method of `text.cuts`.
+        words: how some words are read.
 
     Raises:
         UsageError: something is missing, said twice, or would overwrite an input.
@@ -65,19 +81,65 @@ def check(asked: Asked, lang: str) -> Order:
     ref = examples.resolve(asked.ref, examples.VOICE_SUFFIX)
     check_suffix(asked.out)
     _refuse_collisions(asked, ref)
-    language(lang)
-    spoken = sentences(_text(asked), lang)
+    script = check_text(asked, lang, cut=cut)
     found = reference.find(ref)
     transcript, why_none = _transcript(asked, found)
-    return Order(spoken, lang, found, transcript, asked.prompt_text is not None, why_none, asked.out, asked.srt)
+    return Order(
+        sentences=script.sentences,
+        lang=script.lang,
+        reference=found,
+        transcript=transcript,
+        transcript_typed=asked.prompt_text is not None,
+        no_transcript=why_none,
+        out=asked.out,
+        srt=asked.srt,
+        notes=script.notes,
+        words=words,
+    )
 
 
-def _text(asked: Asked) -> str:
+@dataclass(frozen=True)
+class Script:
+    """A text to speak: its sentences, the mode it is read in, and what the user should know of it."""
+
+    sentences: list[Sentence]
+    lang: str
+    notes: tuple[str, ...]
+
+
+def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT) -> Script:
+    """Read and check the text alone. Raises TextError or UsageError, as `check` does."""
+    segment.mode(lang)
+    source = _text(asked)
+    how = segment.resolved(lang, source.text)
+    text = pronunciation.with_inline(source.text, how)
+    found = pauses.sentences(text, lambda stretch: _cut(stretch, how, cut))
+    return Script(found, how, tuple(_notes(source, how)))
+
+
+def _cut(text: str, how: str, method: str) -> list[Sentence]:
+    """Sentences, by our way of cutting or an official one, whose pieces are all followed by the same pause."""
+    if method == OUR_CUT:
+        return sentences(text, how)
+    is_english = segment.mode(how).is_whole
+    found = cuts.pieces(cuts.once_only(text), method, is_english=is_english)
+    return [Sentence(piece, PAUSES_S[End.SENTENCE]) for piece in found if piece]
+
+
+def _notes(source: Decoded, how: str) -> Iterator[str]:
+    """What was guessed about the encoding, and which characters will not be heard."""
+    if source.is_guess:
+        yield f"the text is not UTF-8: read as {source.encoding}; if it is wrong, save it as UTF-8"
+    if lost := reading.told(reading.unread(source.text, how)):
+        yield lost
+
+
+def _text(asked: Asked) -> Decoded:
     if (asked.text is None) == (asked.say is None):
         both = "both -t and --say were given" if asked.say is not None else "neither -t nor --say was given"
         raise UsageError(f"nothing clear to speak: {both}", hint='-t text.txt, or --say "Hello there."')
-    text = asked.say if asked.say is not None else texts.read(str(asked.text))
-    if not text.strip():
+    text = Decoded(asked.say, UTF8, is_guess=False) if asked.say is not None else texts.read(str(asked.text))
+    if not text.text.strip():
         source = "--say" if asked.say is not None else asked.text
         raise TextError(f"there is nothing to speak: {source} is empty", hint='-t text.txt, or --say "Hello there."')
     return text
@@ -89,7 +151,7 @@ def _transcript(asked: Asked, found: Reference) -> tuple[str | None, str]:
     if text is None:
         beside = found.path.with_suffix(TRANSCRIPT_SUFFIX)
         is_the_text = asked.text is not None and Path(asked.text).resolve() == beside.resolve()
-        text = texts.read(str(beside)) if beside.is_file() and not is_the_text else ""
+        text = texts.read(str(beside)).text if beside.is_file() and not is_the_text else ""
     if not text.strip():
         return None, "a transcript would make it a prompt too"
     if not found.is_whole:

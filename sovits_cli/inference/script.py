@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from sovits_cli.errors import TextError
 from sovits_cli.events import Reporter, Skipped
-from sovits_cli.inference.voice import Spoken
+from sovits_cli.text import pronunciation
 from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.split import Sentence, sentences
+
+if TYPE_CHECKING:
+    from sovits_cli.inference.voice import Spoken
+
+Read = TypeVar("Read")
 
 MOST_PHONES = 250
 """About 20 s of speech: official clips in training were seldom longer, and errors grow with length."""
@@ -30,12 +36,14 @@ class Line:
         text: as it stands in the source, without white space around it.
         spoken: its phones.
         pause_s: silence after it, in seconds.
+        is_exact: the text asks for just this pause.
     """
 
     index: int
     text: str
     spoken: Spoken
     pause_s: float
+    is_exact: bool = False
 
 
 def lines(
@@ -50,23 +58,24 @@ def lines(
     unreadable: TextError | None = None
     for sentence in found:
         try:
-            for spoken, piece in _fitting(sentence, lang, pronounce):
-                yield Line(index, piece.text.strip(), spoken, piece.pause_s)
+            for spoken, piece in fitting(sentence, lang, pronounce, lambda said: len(said.phones)):
+                text = pronunciation.shown(piece.text).strip()
+                yield Line(index, text, spoken, piece.pause_s, piece.is_exact)
                 index += 1
         except TextError as error:
             unreadable = error
-            reporter.emit(Skipped(excerpt(sentence.text.strip()), error.message))
+            reporter.emit(Skipped(excerpt(pronunciation.shown(sentence.text).strip()), error.message))
     if not index and unreadable is not None:
         raise unreadable
 
 
-def _fitting(
-    sentence: Sentence, lang: str, pronounce: Callable[[str, str], Spoken]
-) -> Iterator[tuple[Spoken, Sentence]]:
-    """A sentence, or the pieces of it that can be said in one go."""
+def fitting(
+    sentence: Sentence, lang: str, pronounce: Callable[[str, str], Read], phones: Callable[[Read], int]
+) -> Iterator[tuple[Read, Sentence]]:
+    """A sentence as it is read, or the pieces of it that can be said in one go; `phones` counts those of a reading."""
     text = sentence.text.strip()
     spoken = pronounce(text, lang)
-    if len(spoken.phones) <= MOST_PHONES or len(text) <= FEWEST_CHARS:
+    if phones(spoken) <= MOST_PHONES or len(text) <= FEWEST_CHARS:
         yield spoken, sentence
         return
     pieces = sentences(text, lang, max_chars=max(FEWEST_CHARS, len(text) // 2))
@@ -74,5 +83,6 @@ def _fitting(
         yield spoken, sentence
         return
     for piece in pieces[:-1]:
-        yield from _fitting(piece, lang, pronounce)
-    yield from _fitting(replace(pieces[-1], pause_s=sentence.pause_s), lang, pronounce)
+        yield from fitting(piece, lang, pronounce, phones)
+    last = replace(pieces[-1], pause_s=sentence.pause_s, is_exact=sentence.is_exact)
+    yield from fitting(last, lang, pronounce, phones)

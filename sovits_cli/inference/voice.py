@@ -1,4 +1,4 @@
-"""A voice ready to speak: the two networks, and what a reference gives them (style, and tokens of the prompt).
+"""A voice ready to speak: the two networks, and what a reference gives them (timbre, and tokens of the prompt).
 
 Legend: T samples, F frames, P phones, S semantic tokens.
 """
@@ -13,17 +13,15 @@ import torch
 from torch import Tensor
 
 from sovits_cli.audio import files
-from sovits_cli.audio.mel import magnitude
-from sovits_cli.audio.resample import sinc_resample
-from sovits_cli.checkpoints.bundle import Bundle, gpt_model, sovits_model
+from sovits_cli.checkpoints.bundle import Bundle, gpt_model
 from sovits_cli.features import content
 from sovits_cli.features.semantic import SemanticTokenizer
+from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, Known, Timbre
 from sovits_cli.inference.reference import Reference
-from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import SSL_RATE_HZ
-from sovits_cli.text import symbols
-from sovits_cli.text.frontend import pronounce
+from sovits_cli.text import lexicon, reading, symbols
+from sovits_cli.text.lexicon import Lexicon
 
 if TYPE_CHECKING:
     from sovits_cli.features.bert import BertFeatures
@@ -31,14 +29,11 @@ if TYPE_CHECKING:
 PROMPT_TAIL_SAMPLES = 9600
 """Silence that the official program puts after a prompt: 0.3 s counted at 32 kHz, heard at 16 kHz."""
 
-MOST_PEAK_DIVISOR = 2.0
-"""A reference over full scale is scaled down, by no more than this (official)."""
-
 CLOSING_MARKS = "，。？！,.?!~:：—…"
 """A transcript that ends in none of these gets a full stop (official)."""
 
-FEWEST_PHONES = 6
-"""With fewer, the official program puts a full stop before the text."""
+UNKNOWN_WORDS = "."
+"""The phone that stands for what is said in a reference without a transcript, where a model has to be told."""
 
 
 @dataclass(frozen=True)
@@ -77,71 +72,70 @@ class Spoken:
 class Voice:
     """The networks of a bundle on a device, prepared for speaking."""
 
-    def __init__(self, bundle: Bundle, device: str) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str,
+        *,
+        flow: FlowSettings = FlowSettings(),  # noqa: B008 - frozen
+        compat: bool = False,
+        words: Lexicon = lexicon.EMPTY,
+    ) -> None:
         self.bundle = bundle
+        self._compat = compat
+        self._words = words
         self.device = torch.device(device)
         self.gpt: Text2Semantic = gpt_model(bundle).to(self.device)
         self.gpt.prepare_for_inference()
-        self.sovits: Synthesizer = sovits_model(bundle).to(self.device)
-        self.sovits.prepare_for_inference()
+        self.acoustic: Acoustic = ACOUSTICS[bundle.version.acoustic](bundle, self.device, flow)
         self._bert: BertFeatures | None = None
 
     @property
     def rate(self) -> int:
         """Sample rate of the speech."""
-        return self.sovits.config.sampling_rate
+        return self.acoustic.rate
 
     @property
     def parameters(self) -> int:
         """Numbers in both networks."""
-        return sum(value.numel() for network in (self.gpt, self.sovits) for value in network.parameters())
+        networks = (self.gpt, self.acoustic.network)
+        return sum(value.numel() for network in networks for value in network.parameters())
 
-    def style(self, reference: Reference) -> Tensor:
-        """The style vector (1, G, 1) of a reference: the mean over its stretches."""
-        spec = self.sovits.config.spec
-        refers = []
-        for stretch in files.stretches(reference.path, reference.timbre):
-            wave = sinc_resample(torch.from_numpy(stretch), reference.rate, spec.sample_rate)
-            peak = float(wave.abs().max())
-            wave = wave / min(MOST_PEAK_DIVISOR, peak) if peak > 1 else wave
-            refers.append(magnitude(wave[None], spec).to(self.device))
-        return self.sovits.style(refers)
+    def timbre(self, reference: Reference, prompt: Prompt = NO_PROMPT) -> Timbre:
+        """How a reference sounds; `prompt` tells what is said in it, where that is known."""
+        if not self.acoustic.goes_on:
+            return self.acoustic.timbre(reference, None)
+        if len(prompt.tokens):
+            return self.acoustic.timbre(reference, Known(prompt.phones, prompt.tokens))
+        unknown = torch.tensor(symbols.ids([UNKNOWN_WORDS], self.bundle.version.symbols))
+        return self.acoustic.timbre(reference, Known(unknown, self._tokens(reference)))
 
     def prompt(self, reference: Reference, transcript: str, lang: str) -> Prompt:
         """What the GPT continues: the window of the reference with its transcript."""
         closed = transcript if transcript[-1] in CLOSING_MARKS else f"{transcript}."
         spoken = self.spoken(closed, lang)
-        wave, _ = files.read(reference.path, rate=SSL_RATE_HZ, mono=True, span=reference.window)
-        padded = torch.from_numpy(np.concatenate([wave, np.zeros(PROMPT_TAIL_SAMPLES, np.float32)]))
-        features = content.load(self.bundle, self.device).encode(padded)
-        tokens = SemanticTokenizer(self.bundle, self.device).tokens(features)
-        return Prompt(spoken.phones, spoken.bert, tokens)
+        return Prompt(spoken.phones, spoken.bert, self._tokens(reference))
 
     def spoken(self, text: str, lang: str) -> Spoken:
         """Read a sentence. Raises TextError if there is nothing to read in it."""
         table = self.bundle.version.symbols
-        said = pronounce(text, lang, table)
-        if len(said.phones) < FEWEST_PHONES:
-            said = pronounce("." + text, lang, table)
+        said = reading.speakable(text, lang, table, compat=self._compat, words=self._words)
         bert = None
-        if said.word2ph is not None and self.bundle.bert is not None and self.gpt.config.bert_dim:
-            bert = self._bert_features().features(said.norm, said.word2ph)
+        if self.bundle.bert is not None and self.gpt.config.bert_dim and any(piece.has_bert for piece in said.pieces):
+            bert = self._bert_features().of_pieces(said.pieces)
         sounds = sum(phone not in symbols.PUNCTUATION for phone in said.phones)
         return Spoken(torch.tensor(symbols.ids(said.phones, table)), bert, sounds)
 
-    def wave(self, codes: Tensor, phones: Tensor, style: Tensor, *, speed: float, seed: int) -> np.ndarray:
+    def wave(self, codes: Tensor, phones: Tensor, timbre: Timbre, *, speed: float, seed: int) -> np.ndarray:
         """Codes (S,) of a sentence with its phones (P,) to samples (T,) float32."""
-        with torch.inference_mode():
-            made = self.sovits.decode(
-                codes.to(self.device)[None, None],
-                phones.to(self.device)[None],
-                style,
-                noise_scale=self.bundle.version.noise_scale,
-                speed=speed,
-                generator=torch.Generator().manual_seed(seed),
-            )
-        samples: np.ndarray = made[0, 0].float().cpu().numpy()
-        return samples
+        return self.acoustic.wave(codes, phones, timbre, speed=speed, seed=seed)
+
+    def _tokens(self, reference: Reference) -> Tensor:
+        """The semantic tokens (S,) of the reference's window."""
+        wave, _ = files.read(reference.path, rate=SSL_RATE_HZ, mono=True, span=reference.window)
+        padded = torch.from_numpy(np.concatenate([wave, np.zeros(PROMPT_TAIL_SAMPLES, np.float32)]))
+        features = content.load(self.bundle, self.device).encode(padded)
+        return SemanticTokenizer(self.bundle, self.device).tokens(features)
 
     def _bert_features(self) -> BertFeatures:
         if self._bert is None:

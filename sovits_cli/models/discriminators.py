@@ -14,9 +14,6 @@ from torch.nn import functional as F
 
 from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConv2d
 
-PERIODS = (2, 3, 5, 7, 11)
-"""Periods of the v1 and v2 discriminator."""
-
 SLOPE = 0.1
 
 _SCALE_LAYERS = (
@@ -49,7 +46,7 @@ class Discriminators(nn.Module):
         width: share of the official channels; 1 is the official size, 1/4 does for a small model on a CPU.
     """
 
-    def __init__(self, periods: Sequence[int] = PERIODS, *, width: float = 1.0) -> None:
+    def __init__(self, periods: Sequence[int], *, width: float = 1.0) -> None:
         super().__init__()
         self.discriminators = nn.ModuleList(
             [ScaleDiscriminator(width), *(PeriodDiscriminator(period, width) for period in periods)]

@@ -1,4 +1,7 @@
-"""Step: BERT features of the transcript, for `3-bert/`; only where language and model have them."""
+"""Step: BERT features of the transcript, for `3-bert/`; only where language and model have them.
+
+What is in other languages has zeros.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from torch import Tensor
 from sovits_cli.data import tensors
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError
+from sovits_cli.features.bert import joined
 from sovits_cli.prep import digests
 from sovits_cli.prep.models import Models
 from sovits_cli.prep.step import Clip, Step
 
-REVISION = 1
+REVISION = 2
 """Raised when the same text gives other features."""
 
 
@@ -51,18 +55,16 @@ class BertStep(Step[None]):
             tensors.save(target, features)
 
     def _wanted(self, clip: Clip) -> bool:
-        return self._models.bert_key is not None and clip.text is not None and clip.text.word2ph is not None
+        return self._models.bert_key is not None and any(piece.has_bert for piece in clip.pieces)
 
     def _features(self, clip: Clip) -> Tensor | None:
         """Features (D, P); None if they are in their place already."""
-        assert clip.text is not None
-        assert clip.text.word2ph is not None
-        phones = len(clip.text.phones)
+        phones = sum(len(piece.phones) for piece in clip.pieces)
         if self._source is not None and self._source.bert_path(clip.name).is_file():
             found = tensors.load(self._source.bert_path(clip.name))
             if found.ndim == 2 and found.shape[1] == phones:
                 return None if self._source.root.samefile(self._experiment.root) else found
-        features = self._models.bert(clip.text.norm, list(clip.text.word2ph))
+        features = joined(clip.pieces, lambda norm, word2ph: self._models.bert(norm, list(word2ph)))
         if features.shape[1] != phones:
             raise DatasetError(f"{features.shape[1]} BERT features for {phones} phones")
         return features

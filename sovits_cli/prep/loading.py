@@ -9,10 +9,12 @@ from torch import Tensor
 
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import ModelError
-from sovits_cli.features import content
+from sovits_cli.features import content, speaker
 from sovits_cli.features.bert import BertFeatures
 from sovits_cli.features.semantic import SemanticTokenizer
+from sovits_cli.features.speaker import SpeakerVectors
 from sovits_cli.prep import digests
+from sovits_cli.terms import DATASET_RATE_HZ
 from sovits_cli.versions import ContentKind
 
 CONTENT_SCALE = {ContentKind.HUBERT: 1145.14, ContentKind.PHONETIC: 1.0}
@@ -52,6 +54,15 @@ class BundleModels:
         """Digest of the text encoder's files."""
         return None if self._bundle.bert is None else digests.of_place(self._bundle.bert)
 
+    @cached_property
+    def speaker_key(self) -> str | None:
+        """Digest of the speaker encoder's file."""
+        if not self.version.speaker_embedding:
+            return None
+        if self._bundle.speaker is None:
+            raise speaker.missing(self._bundle)
+        return digests.of_place(self._bundle.speaker)
+
     def encode(self, wave: Tensor) -> Tensor:
         """Samples (T,) to content features (1, C, F)."""
         with torch.inference_mode():
@@ -65,6 +76,10 @@ class BundleModels:
         """Normalised text to BERT features (D, P)."""
         with torch.inference_mode():
             return self._stored(self._bert.features(norm, word2ph))
+
+    def speaker(self, wave: Tensor) -> Tensor:
+        """Samples (T,) at the rate of the dataset to a speaker vector (1, V)."""
+        return self._stored(self._speaker.vector(wave, DATASET_RATE_HZ))
 
     def _stored(self, features: Tensor) -> Tensor:
         """Half precision where a GPU made them, as the official program stores them."""
@@ -84,3 +99,7 @@ class BundleModels:
         if self._bundle.bert is None:
             raise ModelError(f"{self._bundle.name} has no text encoder", hint="sovits models inspect")
         return BertFeatures.load(self._bundle.bert, self._device)
+
+    @cached_property
+    def _speaker(self) -> SpeakerVectors:
+        return speaker.load(self._bundle, self._device)

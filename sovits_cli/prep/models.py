@@ -17,6 +17,7 @@ class Models(Protocol):
         version: its row in the version table.
         content_key, semantic_key: identity of encoder and codebook.
         bert_key: identity of the text encoder; None for a model without one.
+        speaker_key: identity of the speaker encoder; None for a version that takes no speaker vectors.
         content_scale: full scale of the encoder's input.
     """
 
@@ -31,6 +32,8 @@ class Models(Protocol):
     @property
     def bert_key(self) -> str | None: ...  # noqa: D102
     @property
+    def speaker_key(self) -> str | None: ...  # noqa: D102
+    @property
     def content_scale(self) -> float: ...  # noqa: D102
 
     def encode(self, wave: Tensor) -> Tensor:
@@ -41,3 +44,6 @@ class Models(Protocol):
 
     def bert(self, norm: str, word2ph: list[int]) -> Tensor:
         """Normalised text to BERT features (D, P) as they are stored."""
+
+    def speaker(self, wave: Tensor) -> Tensor:
+        """Samples (T,) at the rate of the dataset to a speaker vector (1, V) as it is stored."""

@@ -25,8 +25,11 @@ from sovits_cli.prep.journal import JOURNAL_FILE, Journal
 from sovits_cli.prep.models import Models
 from sovits_cli.prep.semantic import SemanticStep
 from sovits_cli.prep.source import SourceStep
+from sovits_cli.prep.speaker import SpeakerStep
 from sovits_cli.prep.step import Clip, Runner, Step, StepPlan
 from sovits_cli.prep.transcript import TranscriptStep
+from sovits_cli.text import lexicon
+from sovits_cli.text.lexicon import Lexicon
 
 LEFTOVERS = ".*.partial*"
 """What a killed run leaves of a file it was writing."""
@@ -34,11 +37,13 @@ LEFTOVERS = ".*.partial*"
 
 @dataclass(frozen=True)
 class PrepOptions:
-    """Which recordings are taken, in seconds, and how many threads read them."""
+    """Which recordings are taken, in seconds, how many threads read them, and how texts are read."""
 
     min_sec: float
     max_sec: float
     workers: int
+    text_compat: bool = False
+    words: Lexicon = lexicon.EMPTY
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class PrepReport:
         clips: in the tables.
         seconds: their audio.
         reused: clips for which nothing had to be done.
-        languages: codes of the transcripts.
+        languages: codes of what is spoken in the transcripts.
         lengths: clips by length.
         left_out: what is not in the tables, and why.
     """
@@ -125,12 +130,18 @@ def _steps(
     source = manifest.experiment
     return [
         SourceStep(options.min_sec, options.max_sec),
-        TranscriptStep(models.version.symbols, _known(experiment.text_file, experiment.read_text)),
+        TranscriptStep(
+            models.version.symbols,
+            _known(experiment.text_file, experiment.read_text),
+            compat=options.text_compat,
+            words=options.words,
+        ),
         AlignmentStep(experiment, source),
         AudioStep(experiment),
         BertStep(experiment, models, source),
         ContentStep(experiment, models, source, reporter),
         SemanticStep(experiment, models, _known(experiment.semantic_file, experiment.read_semantic)),
+        SpeakerStep(experiment, models, source),
     ]
 
 
@@ -217,7 +228,7 @@ def _sources(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _languages(clips: Sequence[Clip]) -> tuple[str, ...]:
-    return tuple(sorted({clip.utterance.language for clip in clips}))
+    return tuple(sorted({piece.lang for clip in clips for piece in clip.pieces}))
 
 
 def _seconds(clips: Sequence[Clip]) -> float:

@@ -17,6 +17,7 @@ from sovits_cli.data.manifest import Utterance
 from sovits_cli.errors import InputError
 from sovits_cli.events import Progress, Reporter, Skipped
 from sovits_cli.prep.journal import Journal
+from sovits_cli.text.reading import Piece
 
 Prepared = TypeVar("Prepared")
 
@@ -33,6 +34,7 @@ class Clip:
         digest: of the recording's bytes.
         seconds: of the recording.
         text: phones and normalised text.
+        pieces: its stretches of one language each.
         codes: semantic tokens.
         keys: step name -> what its result depends on.
         worked: some step had to be done in this run.
@@ -42,6 +44,7 @@ class Clip:
     digest: str = ""
     seconds: float = 0.0
     text: TextRow | None = None
+    pieces: tuple[Piece, ...] = ()
     codes: Sequence[int] = ()
     keys: dict[str, str] = field(default_factory=dict)
     worked: bool = False

@@ -1,6 +1,7 @@
 """Step: the transcript as phones, for `2-name2text.txt`.
 
-Unlike the official program, a percent sign is read out, not turned into a dash before normalisation.
+Unlike the official program, a percent sign is read out, not turned into a dash before normalisation, and words of
+other languages within a text are read in theirs.
 """
 
 from __future__ import annotations
@@ -11,49 +12,98 @@ from typing import Any
 from sovits_cli.data.layout import TextRow
 from sovits_cli.prep import digests
 from sovits_cli.prep.step import Clip, Step
-from sovits_cli.text import frontend, symbols
+from sovits_cli.text import lexicon, reading, symbols
+from sovits_cli.text.frontend import LANGUAGES
+from sovits_cli.text.lexicon import Lexicon
+from sovits_cli.text.reading import Piece, Reading
 from sovits_cli.versions import SymbolTable
 
-REVISION = 2
+REVISION = 3
 """Raised when the same text gives other phones."""
 
 
-class TranscriptStep(Step[TextRow]):
-    """Rows of earlier runs come from the journal, or from `table`, the transcripts already in the dataset."""
+class TranscriptStep(Step[Reading]):
+    """Rows of earlier runs come from the journal, or from `table`, the transcripts already in the dataset.
+
+    Args:
+        symbol_table: of the model.
+        table: rows by name.
+        compat: read as the official program does.
+        words: how some words are read.
+    """
 
     name = "transcripts"
 
-    def __init__(self, symbol_table: SymbolTable, table: Mapping[str, TextRow]) -> None:
+    def __init__(
+        self,
+        symbol_table: SymbolTable,
+        table: Mapping[str, TextRow],
+        *,
+        compat: bool = False,
+        words: Lexicon = lexicon.EMPTY,
+    ) -> None:
         self._symbols = symbol_table
         self._table = table
+        self._compat = compat
+        self._words = words
 
     def key(self, clip: Clip) -> str:
         """Language, text, and the phones that an experiment folder brought along."""
         said = clip.utterance
         ready = said.ready.phones if said.ready else None
-        return digests.of_values(self.name, REVISION, self._symbols.value, said.language, said.text, ready)
+        how = (said.language, self._compat, self._words.key)
+        return digests.of_values(self.name, REVISION, self._symbols.value, *how, said.text, ready)
 
     def recall(self, clip: Clip, row: Any) -> bool:
         """Take the row of the journal, or of the table."""
-        clip.text = self._table.get(clip.name) if row is None else _text_row(clip.name, row)
+        if row is not None:
+            self._take(clip, Reading(tuple(_piece(cells) for cells in row["pieces"])))
+        elif clip.name in self._table:
+            self._take(clip, _whole(self._table[clip.name], clip.utterance.language))
         return clip.text is not None
 
-    def prepare(self, clip: Clip) -> TextRow:
+    def prepare(self, clip: Clip) -> Reading:
         """Read the text, unless its phones are there and the model knows them all."""
         said = clip.utterance
         if said.ready and set(said.ready.phones) <= symbols.known(self._symbols):
-            return said.ready
-        spoken = frontend.pronounce(said.text, said.language, self._symbols)
-        counts = None if spoken.word2ph is None else tuple(spoken.word2ph)
-        return TextRow(clip.name, tuple(spoken.phones), counts, spoken.norm)
+            return _whole(said.ready, said.language)
+        return reading.read(said.text, said.language, self._symbols, compat=self._compat, words=self._words)
 
-    def finish(self, clip: Clip, prepared: TextRow) -> Any:
+    def finish(self, clip: Clip, prepared: Reading) -> Any:
         """Keep the row."""
-        clip.text = prepared
-        counts = None if prepared.word2ph is None else list(prepared.word2ph)
-        return {"phones": list(prepared.phones), "word2ph": counts, "norm": prepared.norm}
+        self._take(clip, prepared)
+        return {
+            "pieces": [
+                {
+                    "lang": piece.lang,
+                    "norm": piece.norm,
+                    "phones": list(piece.phones),
+                    "word2ph": None if piece.word2ph is None else list(piece.word2ph),
+                }
+                for piece in prepared.pieces
+            ]
+        }
+
+    @staticmethod
+    def _take(clip: Clip, said: Reading) -> None:
+        counts = said.word2ph
+        clip.text = TextRow(clip.name, tuple(said.phones), None if counts is None else tuple(counts), said.norm)
+        clip.pieces = said.pieces
 
 
-def _text_row(name: str, row: Mapping[str, Any]) -> TextRow:
-    counts = row["word2ph"]
-    return TextRow(name, tuple(row["phones"]), None if counts is None else tuple(counts), str(row["norm"]))
+def _piece(cells: Mapping[str, Any]) -> Piece:
+    counts = cells["word2ph"]
+    return Piece(
+        lang=str(cells["lang"]),
+        text="",
+        norm=str(cells["norm"]),
+        phones=tuple(cells["phones"]),
+        word2ph=None if counts is None else tuple(counts),
+    )
+
+
+def _whole(row: TextRow, lang: str) -> Reading:
+    """A row of a table, all of one language: which, only its counts tell where the mode does not."""
+    with_counts = [code for code, language in LANGUAGES.items() if language.has_bert]
+    code = lang if lang in LANGUAGES else with_counts[0]
+    return Reading((Piece(code, "", row.norm, row.phones, row.word2ph),))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sovits_cli.text import en_abbreviations, en_clean, en_normal, en_official, en_words
+from sovits_cli.versions import SymbolTable
 
 
 class English:
@@ -22,6 +23,12 @@ class English:
         """Write out numbers, signs and abbreviations; drop what cannot be read."""
         return en_official.normalise(text) if compat else en_normal.normalise(text)
 
-    def phones(self, norm: str, *, compat: bool) -> tuple[list[str], list[int] | None]:
+    def phones(
+        self,
+        norm: str,
+        table: SymbolTable,  # noqa: ARG002 - English is the same in all of them
+        *,
+        compat: bool,
+    ) -> tuple[list[str], list[int] | None]:
         """Phones of a normalised text."""
         return en_official.phones(norm) if compat else en_words.phones(norm), None

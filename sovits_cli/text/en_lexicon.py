@@ -53,6 +53,22 @@ def phones(word: str) -> list[str]:
     return list(_phones(word))
 
 
+def is_guess(word: str) -> bool:
+    """Whether only the network tells how a word in lower case, or a part of it, is read."""
+    if len(word) == 1 or look_up(word):
+        return False
+    parts = [part for part in re.split(r"[-']+", word) if part]
+    if len(parts) > 1:
+        return any(map(is_guess, parts))
+    if _derived(word):
+        return False
+    plain = re.sub(r"[^a-z]", "", word)
+    if (squeezed := _squeezed(plain)) != plain:
+        return is_guess(squeezed)
+    is_spelled = len(plain) <= _MAX_SPELLED or not re.search(r"[aeiouy]", plain)
+    return not is_spelled and len(en_compounds.pieces(plain)) == 1
+
+
 @cache
 def _additions() -> dict[str, list[str]]:
     return {word: readings.split() for word, _, readings in (line.partition(" ") for line in lines("en_words.txt"))}

@@ -1,19 +1,22 @@
 """Long text to sentences that a model can say in one go.
 
 What is too long for a sentence is cut at clauses, then at words, and in the last resort anywhere. Joined, the pieces
-give the text back. Takes time in proportion to the text. Each language tells which of its dots end a sentence.
+give the text back. Takes time in proportion to the text. Each language tells which of its dots end a sentence; the
+marks of Chinese, Japanese and Korean need no space after them. The official ways of cutting are in `cuts`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import accumulate
 
 from sovits_cli.errors import TextError
-from sovits_cli.text.frontend import Frontend, excerpt, frontend, language
+from sovits_cli.text import reading, segment
+from sovits_cli.text.frontend import Script, excerpt
+from sovits_cli.text.zh_words import words
 
 MAX_CHARS = 200
 """Default limit of one sentence, in characters as they are spoken: a digit or a sign counts as several."""
@@ -43,10 +46,12 @@ class Sentence:
     Args:
         text: the stretch exactly as it stands in the source.
         pause_s: silence after it, in seconds; 0 after the last.
+        is_exact: the text asks for just this pause.
     """
 
     text: str
     pause_s: float
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,20 +61,39 @@ class _Piece:
     after: End
 
 
-_GAP = re.compile(r"\s+|(?<=[。！？])(?=\S)")
-_CLOSERS = "\"'”’»)]}"
 _MARKS = ".!?…。！？"
+_CLOSERS = "\"'”’»)]}」』）】》〉"
+_QUOTES = {"“": 1, "「": 1, "『": 1, "”": -1, "」": -1, "』": -1}
+_QUOTE = re.compile(f"[{''.join(_QUOTES)}]")
+_GAP = re.compile(rf"\s+|(?<=[。！？…{re.escape(_CLOSERS)}])(?=[^\s。！？…{re.escape(_CLOSERS)}])")
 _SHORT_LINE = 60
 _CONTEXT = 32
 _LONG_PIECE = 1000
+_LONG_QUOTE = 400
+"""A quotation that is not closed within so many characters is taken for a stray mark."""
 
-_STRONG_CLAUSE = re.compile(r"[;:—–)\]][\"'”’]?\s+|\s(?=[(\[—–])")
-_COMMA = re.compile(r"[,，、][\"'”’]?\s+")
+_KANA_OR_HAN = "々〇぀-ヿ㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U0003ffff"
+_SENTENCE = re.compile(rf"[。！？][{re.escape(_CLOSERS)}]*")
+_STRONG_CLAUSE = re.compile(
+    rf"[;:—–)\]][\"'”’]?\s+|\s(?=[(\[—–])|[；：][{re.escape(_CLOSERS)}]*|(?:——|……|(?<=[{_KANA_OR_HAN}])…)"
+)
+_COMMA = re.compile(rf"[,，、][\"'”’]?\s+|[，、][{re.escape(_CLOSERS)}]*|,(?=[{_KANA_OR_HAN}가-힣])")
 _CONJUNCTION = re.compile(r"\s(?=(?:and|but|or|so|because|which|that|who|when|while|where|if|as|than|then)\s)")
 _WORD_GAP = re.compile(r"(?<![\d.])\s(?=\S)|\s(?=[^\s\d])")
-_JOINTS = ((_STRONG_CLAUSE, End.CLAUSE), (_COMMA, End.CLAUSE), (_CONJUNCTION, End.WORD), (_WORD_GAP, End.WORD))
+_UNSPACED = re.compile(rf"[{_KANA_OR_HAN}]")
+_HIRAGANA = re.compile("[ぁ-ん]")
+_JAPANESE_WORD_END = re.compile("(?<=[ぁ-ん])(?=[ァ-ヺ一-鿿])")
+_QUOTED_ON = re.compile("[とはがをのに、]|って")
+"""What follows a quotation whose sentence goes on (Japanese)."""
 
-_HEAVY = dict.fromkeys("0123456789", 4) | dict.fromkeys("%$£€¥@&#=+/×÷°½¼¾", 5)
+_HEAVY = dict.fromkeys("0123456789", 4) | dict.fromkeys("%$£€¥@&#=+/×÷°½¼¾￥℃‰", 5)
+_HEAVY_SCRIPTS = (
+    ("\u3041", "\u30ff", 2),
+    ("\u3400", "\u9fff", 3),
+    ("\uac00", "\ud7a3", 3),
+    ("\U00020000", "\U0003ffff", 3),
+)
+"""First and last character of a script, and how many Latin letters one of them takes to say."""
 
 
 def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sentence]:
@@ -77,8 +101,9 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sente
 
     Args:
         text: any text; line breaks inside a paragraph are white space, blank lines end a paragraph.
-        lang: code of its language.
-        max_chars: the most that one sentence may hold, where a digit counts 4 and a sign 5 characters.
+        lang: its language, or another mode of `segment`.
+        max_chars: the most that one sentence may hold, in Latin letters; digits, signs and the characters of other
+            scripts count for as many as they take to say.
 
     Returns:
         Pieces in order, each with something to read; their texts joined are `text`.
@@ -88,39 +113,68 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sente
     """
     if max_chars < 1:
         raise ValueError(f"max_chars is {max_chars}: expected at least 1")
-    speaker = frontend(lang)
+    speaker = reading.script(lang)
     pieces = [part for piece in _cut(text, speaker) for part in _fitting(text, piece, max_chars)]
     joined = _with_neighbours(text, pieces, speaker, max_chars)
     if not joined:
         raise TextError(
-            f"nothing to read in {excerpt(text)}: expected words, letters or numbers in {language(lang).name}",
+            f"nothing to read in {excerpt(text)}: expected words, letters or numbers in {segment.mode(lang).name}",
             hint="write the words out, or give another language with --lang",
         )
     pauses = [PAUSES_S[piece.after] for piece in joined[:-1]]
     return [Sentence(text[piece.start : piece.end], pause) for piece, pause in zip(joined, [*pauses, 0.0], strict=True)]
 
 
-def _cut(text: str, speaker: Frontend) -> Iterator[_Piece]:
+def _cut(text: str, speaker: Script) -> Iterator[_Piece]:
     """Pieces of any length that end with a sentence, a line or a paragraph."""
-    start = line_start = 0
+    start = line_start = seen = 0
+    inside = _Quotation()
     for gap in _GAP.finditer(text):
+        inside.hear(text[seen : gap.start()])
+        seen = gap.start()
         after = _end_at(text, start, line_start, gap, speaker)
         if "\n" in gap[0]:
             line_start = gap.end()
-        if after is not None and gap.start() > start:
+            inside.end()
+        if after is not None and gap.start() > start and not (after is End.SENTENCE and inside.is_open):
             yield _Piece(start, gap.end(), after)
             start = gap.end()
     if start < len(text):
         yield _Piece(start, len(text), End.PARAGRAPH)
 
 
-def _end_at(text: str, start: int, line_start: int, gap: re.Match[str], speaker: Frontend) -> End | None:
+class _Quotation:
+    """Whether a place is within marks that open and close; the end of a line closes all."""
+
+    def __init__(self) -> None:
+        self._depth = self._length = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a quotation is open, and not so long that its end must have been forgotten."""
+        return self._depth > 0 and self._length <= _LONG_QUOTE
+
+    def hear(self, stretch: str) -> None:
+        """Take a stretch of the text in."""
+        for mark in _QUOTE.findall(stretch):
+            self._depth = max(0, self._depth + _QUOTES[mark])
+        self._length = self._length + len(stretch) if self._depth else 0
+
+    def end(self) -> None:
+        """Forget what is open."""
+        self._depth = self._length = 0
+
+
+def _end_at(text: str, start: int, line_start: int, gap: re.Match[str], speaker: Script) -> End | None:
     breaks = gap[0].count("\n") + gap[0].count("\u2029")
     if breaks > 1:
         return End.PARAGRAPH
-    before = text[max(start, gap.start() - _CONTEXT) : gap.start()].rstrip(_CLOSERS)
+    whole = text[max(start, gap.start() - _CONTEXT) : gap.start()]
+    before = whole.rstrip(_CLOSERS)
     following = text[gap.end() : gap.end() + _CONTEXT]
-    closes = before[-1:] in _MARKS and before != "" and speaker.ends_sentence(before, following)
+    closes = before != "" and before[-1] in _MARKS and speaker.ends_sentence(before, following)
+    if closes and before != whole and gap[0] == "" and _QUOTED_ON.match(following):
+        return None
     if breaks and (closes or (gap.start() - line_start < _SHORT_LINE and not following[:1].islower())):
         return End.LINE
     return End.SENTENCE if closes else None
@@ -148,8 +202,15 @@ def _weights(stretch: str) -> Iterator[int]:
             yield 0 if blank else 1
             blank = True
         else:
-            yield _HEAVY.get(character, 1)
+            yield _HEAVY.get(character) or _weight(character)
             blank = False
+
+
+def _weight(character: str) -> int:
+    """What a letter or a character costs, by its script."""
+    if character < _HEAVY_SCRIPTS[0][0]:
+        return 1
+    return next((weight for first, last, weight in _HEAVY_SCRIPTS if first <= character <= last), 1)
 
 
 def _reach(ends: list[int], start: int, max_chars: int) -> int:
@@ -164,14 +225,39 @@ def _best_cut(stretch: str, start: int, limit: int) -> tuple[int, End]:
     """Where to cut before `limit`: the last joint of the strongest kind in the second two thirds, else any."""
     window = stretch[start : limit + 1]
     for earliest in ((limit - start) // 3, 1):
-        for joint, after in _JOINTS:
-            cuts = [found.end() for found in joint.finditer(window) if earliest <= found.end() <= limit - start]
+        for joints, after in _JOINTS:
+            cuts = [place for place in joints(window) if earliest <= place <= limit - start]
             if cuts:
                 return start + cuts[-1], after
     return limit, End.WORD
 
 
-def _with_neighbours(text: str, pieces: list[_Piece], speaker: Frontend, max_chars: int) -> list[_Piece]:
+def _ends(pattern: re.Pattern[str]) -> Callable[[str], Iterable[int]]:
+    """Where a pattern ends in a window."""
+    return lambda window: (found.end() for found in pattern.finditer(window))
+
+
+def _unspaced_words(window: str) -> Iterable[int]:
+    """Where words end in a script without spaces: in Japanese before Han characters or katakana, else by dictionary."""
+    if _HIRAGANA.search(window):
+        return (found.end() for found in _JAPANESE_WORD_END.finditer(window))
+    if _UNSPACED.search(window) is None:
+        return ()
+    ends = accumulate(len(word.text) for word in words(window))
+    return (end for end in ends if window[end - 1].isalnum() and _UNSPACED.match(window, end))
+
+
+_JOINTS: tuple[tuple[Callable[[str], Iterable[int]], End], ...] = (
+    (_ends(_SENTENCE), End.SENTENCE),
+    (_ends(_STRONG_CLAUSE), End.CLAUSE),
+    (_ends(_COMMA), End.CLAUSE),
+    (_ends(_CONJUNCTION), End.WORD),
+    (_ends(_WORD_GAP), End.WORD),
+    (_unspaced_words, End.WORD),
+)
+
+
+def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, max_chars: int) -> list[_Piece]:
     """Short sentences joined to the next, and pieces without anything to read to the one before."""
     joined: list[_Piece] = []
     silent: _Piece | None = None
@@ -187,7 +273,7 @@ def _with_neighbours(text: str, pieces: list[_Piece], speaker: Frontend, max_cha
     return joined
 
 
-def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Frontend) -> _Piece | None:
+def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Script) -> _Piece | None:
     """Add a piece without anything to read to the last of `joined`; what is left when there is none."""
     while joined:
         last = joined.pop()

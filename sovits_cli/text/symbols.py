@@ -50,6 +50,19 @@ def known(which: SymbolTable) -> frozenset[str]:
     return frozenset(table(which))
 
 
+@cache
+def spoken_in(lang: str) -> frozenset[str]:
+    """The phones of one language, marks of pitch among them; none for an unknown code."""
+    sets = {
+        "zh": _mandarin,
+        "en": _english,
+        "ja": lambda: {*_JAPANESE.split(), *_JAPANESE_PITCH.split()},
+        "ko": lambda: set(_KOREAN.split()),
+        "yue": _cantonese,
+    }
+    return frozenset(sets[lang]()) if lang in sets else frozenset()
+
+
 def ids(phones: Sequence[str], which: SymbolTable) -> list[int]:
     """Positions of `phones` in the table. Raises TextError for a symbol that the table lacks."""
     positions = _positions(which)

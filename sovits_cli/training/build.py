@@ -20,7 +20,7 @@ from sovits_cli.checkpoints.report import compare, load_into
 from sovits_cli.config.schema import Section, Settings
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter
-from sovits_cli.models.discriminators import PERIODS, Discriminators
+from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
@@ -56,7 +56,7 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
     file = read_gpt(base.gpt)
     config = T2SConfig.from_official(file.config)
     own = {**config.to_official()["model"], "bert_dim": config.bert_dim}
-    _refuse_other("model", given, own, base.gpt)
+    refuse_other("model", given, own, base.gpt)
     wanted = T2SConfig.from_official({"model": {**own, **_free(given)}})
     return make_and_load(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
 
@@ -73,7 +73,7 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
     """The networks of the SoVITS stage. Raises as `gpt` does.
 
     Exported weights lack the posterior encoder and the discriminators. A voice trained here still has them in its
-    saved state; otherwise they start fresh, which is said.
+    saved state, and discriminators are published; otherwise they start fresh, which is said.
     """
     train = settings.sovits.train
     given = {
@@ -82,14 +82,14 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         "train": {} if train.segment_size is None else {"segment_size": train.segment_size},
     }
     _refuse_unbuilt(given)
-    judges = Discriminators(PERIODS, width=train.discriminator) if train.discriminator else None
+    judges = Discriminators(base.version.periods, width=train.discriminator) if train.discriminator else None
     if settings.train.from_scratch:
         return Acoustic(_fresh_synthesizer(base, given), judges)
     file = read_sovits(base.sovits)
     own = SovitsConfig.from_official(file.config)
     known = {**asdict(own), **own.to_official()["data"], "version": file.version.name}
     for section, values in given.items():
-        _refuse_other(f"sovits.{section}", values, known, base.sovits)
+        refuse_other(f"sovits.{section}", values, known, base.sovits)
     config = replace(own, **{key: value for values in given.values() for key, value in _free(values).items()})
     model, report = make_and_load(
         lambda: Synthesizer(config),
@@ -120,10 +120,16 @@ def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bu
         else:
             why = "exported weights lack it"
             reporter.emit(Note(f"sovits: {base.sovits.name} has no posterior encoder ({why}): it starts fresh"))
-    saved = found.get("discriminator")
-    if judges is not None and saved is not None and compare(judges, saved).complete:
+    saved, source = found.get("discriminator"), place
+    if judges is not None and saved is None and base.discriminator is not None:
+        saved, source = bundles.discriminator_weights(base), base.discriminator
+    if judges is None or saved is None:
+        return
+    if compare(judges, saved).complete:
         judges.load_state_dict(saved)
-        reporter.emit(Note(f"sovits: discriminators from {place}"))
+        reporter.emit(Note(f"sovits: discriminators from {source}"))
+    else:
+        reporter.emit(Note(f"sovits: the discriminators in {source} are of another size: they start fresh"))
 
 
 def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]]) -> Synthesizer:
@@ -157,10 +163,10 @@ def _fresh_sovits(base: Bundle, frozen: Mapping[str, Tensor]) -> dict[str, dict[
     row, (codes, channels) = base.version, frozen[CODEBOOK].shape
     return {
         "model": {
+            **row.dimensions,
+            "version": row.name,
             "content_channels": channels,
             "codebook_size": codes,
-            "style_bins": row.style_bins,
-            "phones": PHONES[row.symbols],
         },
         "data": {
             "sampling_rate": row.spec.sample_rate,
@@ -180,7 +186,7 @@ def _free(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key in FREE_KEYS}
 
 
-def _refuse_other(section: str, given: Mapping[str, Any], own: Mapping[str, Any], base: Path) -> None:
+def refuse_other(section: str, given: Mapping[str, Any], own: Mapping[str, Any], base: Path) -> None:
     """Raise SettingsError for dimensions that are not the base's."""
     for key, value in given.items():
         if key in own and key not in FREE_KEYS and _plain(value) != _plain(own[key]):

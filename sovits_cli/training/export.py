@@ -1,7 +1,7 @@
 """Exported weights in the official containers, and `voice.json`, by which the run becomes a voice.
 
     runs/<name>/<name>-e<epoch>.ckpt             GPT
-    runs/<name>/<name>_e<epoch>_s<step>.pth      SoVITS
+    runs/<name>/<name>_e<epoch>_s<step>.pth      SoVITS; of a LoRA <name>_e<epoch>_s<step>_l<rank>.pth
     runs/<name>/voice.json                       the newest of both, and those that did best on held-out clips
 
 Official names, in one folder per voice instead of two folders of all voices. A save inside an epoch adds its step to
@@ -19,11 +19,16 @@ from typing import Any
 
 from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.bundle import VOICE_FILE
+from sovits_cli.checkpoints.lora import FACTORS, official_key, rank_of
 from sovits_cli.files import atomic
+from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.training.stages import Mark
 from sovits_cli.versions import ModelVersion
+
+LORA_PARTS = ("ref_enc.", "bridge.", "wns1.", "linear_mel.", "quantizer.")
+"""Beginnings of what a LoRA file holds besides the additions."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,25 @@ class Exporter:
         self._drop_old(folder, rf"{re.escape(self.name)}_e(\d+)_s(\d+)\.pth", path)
         return path
 
+    def flow(self, model: FlowSynthesizer, folder: Path, mark: Mark) -> Path:
+        """Write the acoustic model, or only its LoRA if it has one, and point `voice.json` to it."""
+        state = model.state_dict()
+        rank = rank_of(state)
+        path = folder / f"{self.name}_e{mark.epoch}_s{mark.step}{'' if rank is None else f'_l{rank}'}.pth"
+        if rank is not None:
+            state = {official_key(key): value for key, value in state.items() if in_lora(key)}
+        official.write_sovits(
+            path,
+            state,
+            {**self.config.get("sovits", {}), **model.flow_config.to_official(), "name": self.name},
+            info=official.sovits_info(mark.epoch, mark.step),
+            version=self.version,
+            lora_rank=rank,
+        )
+        self._point(folder, "sovits", path)
+        self._drop_old(folder, rf"{re.escape(self.name)}_e(\d+)_s(\d+)(?:_l\d+)?\.pth", path)
+        return path
+
     def mark_best(self, folder: Path, part: str) -> None:
         """Say in `voice.json` that the newest file of this part is the best so far; it is never dropped."""
         place = folder / VOICE_FILE
@@ -101,3 +125,8 @@ class Exporter:
         for path in aged[: -self.keep]:
             if path.name not in best:
                 path.unlink(missing_ok=True)
+
+
+def in_lora(key: str) -> bool:
+    """Whether an official LoRA file holds this tensor: what was trained, what could have been, and every buffer."""
+    return key.startswith(LORA_PARTS) or key.endswith((*FACTORS, "inv_freq"))

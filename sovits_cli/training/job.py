@@ -170,15 +170,21 @@ def speaking(
     stage: Stage,
     clips: Clips[Any],
     found: Material[Any],
-    speak: Callable[[int], Tensor | None],
+    speak: Callable[[Any], Tensor | None] | None,
     rate: int,
 ) -> Speak:
-    """Speaks the shortest held-out clips at a step; what cannot be spoken is told and costs nothing else."""
+    """Speaks the shortest held-out clips at a step; what cannot be spoken is told and costs nothing else.
+
+    Args:
+        speak: speaks one of the clips; None speaks none.
+    """
+    if speak is None:
+        return lambda _: None
 
     def waves() -> Iterator[tuple[str, Tensor]]:
         for number in found.unseen[: job.settings.train.samples]:
             try:
-                wave = speak(number)
+                wave = speak(clips[number])
             except SovitsError as error:
                 job.say_once(Warned(f"{stage.value}: no sample of {clips.names[number]}: {error.message}"))
             else:

@@ -176,7 +176,9 @@ class Run(Generic[Item]):
         try:
             while self._more_to_do() and not self._stopping:
                 self._epoch()
-            if not self._stopping:
+            if self._stopping:
+                self._save_state()
+            else:
                 self._finish()
         finally:
             self._journal.close()
@@ -221,10 +223,7 @@ class Run(Generic[Item]):
                 self._at.batch += len(group)
                 self._journal.count(sum(len(items) for items in group))
                 self._after_update(total)
-                if self._stopping:
-                    self._save_state()
-                    return
-                if not self._more_to_do():
+                if self._stopping or not self._more_to_do():
                     break
         if self._at.batch >= len(plan):
             self._end_epoch()

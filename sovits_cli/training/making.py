@@ -5,7 +5,7 @@ A new stage is a function here and a row in `pipeline.STAGES`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -13,13 +13,15 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from sovits_cli.config.schema import Settings
-from sovits_cli.data.collate import collate_gpt, collate_sovits
+from sovits_cli.data.collate import GptItem, SovitsBatch, SovitsItem, collate_gpt, collate_sovits
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, SovitsLimits
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Reporter, Warned
+from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.terms import Stage
-from sovits_cli.training import build, samples
+from sovits_cli.training import build, build_flow, samples
 from sovits_cli.training.engine import Engine
+from sovits_cli.training.flow import FlowStage
 from sovits_cli.training.job import (
     Job,
     batches,
@@ -39,6 +41,7 @@ from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
 from sovits_cli.training.stages import Batch, TrainingStage
 from sovits_cli.training.t2s import DEFAULT_RATES, GptStage
+from sovits_cli.versions import AcousticKind
 
 Item = TypeVar("Item", bound=Batch)
 
@@ -135,10 +138,17 @@ def make_gpt(job: Job) -> Prepared[Any]:
     described = {**model.config.to_official(), "optimizer": settings.optimizer.name}
     voice = samples.Voice(job.base, job.experiment, engine.device)
 
-    def speak(number: int) -> Tensor | None:
-        return samples.by_gpt(model, clips[number], voice)
+    def speak(clip: GptItem) -> Tensor | None:
+        return samples.by_gpt(model, clip, voice)
 
-    speak_some = speaking(job, Stage.GPT, clips, found, speak, job.base.version.spec.sample_rate)
+    speak_some = speaking(
+        job,
+        Stage.GPT,
+        clips,
+        found,
+        speak if job.base.version.flow is None else None,
+        job.base.version.spec.sample_rate,
+    )
     return Prepared(stage, engine, calendar, found, described, speak_some, prober, clips.lengths_s)
 
 
@@ -149,32 +159,19 @@ def make_sovits(job: Job) -> Prepared[Any]:
     engine = engine_of(job, own.precision or settings.train.precision, asked=asked)
     seed = settings.train.seed if own.seed is None else own.seed
     seed_all(seed)
-    built = build.acoustic(job.base, settings, job.reporter)
-    model = engine.place(built.model)
-    judges = None if built.judges is None else engine.place(built.judges)
-    config = model.config
-    shortest_s = (config.segment_frames + 1) * config.hop_length / config.sampling_rate
+    build_flow.tell_unused(job.base, job.given, job.reporter)
+    acoustic = ACOUSTICS[job.base.version.acoustic](job, engine)
+    config = acoustic.config
     clips = SovitsDataset(
         job.experiment,
         job.base.version.symbols,
         config.spec,
         content_channels=config.content_channels,
-        limits=SovitsLimits(min_sec=max(settings.data.min_sec, shortest_s), max_sec=settings.data.max_sec),
+        speaker_channels=config.speaker_channels,
+        limits=SovitsLimits(min_sec=max(settings.data.min_sec, acoustic.shortest_s), max_sec=settings.data.max_sec),
     )
     tell(job, Stage.SOVITS, clips)
-
-    def stage_of(schedule: Schedule) -> SovitsStage:
-        return SovitsStage(
-            model,
-            judges,
-            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
-            rule=AdamWRule(betas=own.betas, eps=own.eps, text_rate_scale=own.text_low_lr_rate),
-            schedule=schedule,
-            export=job.exporter.sovits,
-        )
-
-    model.checkpointing = settings.train.checkpointing
-    prober = Prober(lambda: stage_of(STILL), engine, partial(sovits_batch, config))
+    prober = Prober(lambda: acoustic.stage(STILL), engine, partial(sovits_batch, config))
     wanted = own.batch_size or settings.train.batch_size
     size = batch_size(wanted, prober, clips.lengths_s, job.budget_bytes, job.reporter)
     size = min(job.ranks.gather(size))
@@ -189,7 +186,7 @@ def make_sovits(job: Job) -> Prepared[Any]:
     )
     found = risen(job, found, calendar)
     updates = updates_of(job, calendar, found)
-    stage = stage_of(
+    stage = acoustic.stage(
         Schedule(
             peak=own.learning_rate,
             initial=own.learning_rate * SOVITS_WARM_UP_FROM,
@@ -200,12 +197,76 @@ def make_sovits(job: Job) -> Prepared[Any]:
         )
     )
 
-    def speak(number: int) -> Tensor:
-        return samples.by_sovits(model, clips[number])
+    speak_some = speaking(job, Stage.SOVITS, clips, found, acoustic.speak, config.sampling_rate)
+    return Prepared(stage, engine, calendar, found, acoustic.described, speak_some, prober, clips.lengths_s)
 
-    described = {**config.to_official(), "discriminator": own.discriminator}
-    speak_some = speaking(job, Stage.SOVITS, clips, found, speak, config.sampling_rate)
-    return Prepared(stage, engine, calendar, found, described, speak_some, prober, clips.lengths_s)
+
+@dataclass(frozen=True)
+class Acoustic:
+    """The networks of the SoVITS stage.
+
+    Args:
+        config: of the encoders, and of what a batch holds.
+        shortest_s: seconds of the shortest clip that can be trained on.
+        stage: makes the stage.
+        described: what must be the same for a saved state to go on.
+        speak: speaks a clip; None where that takes more than these networks.
+    """
+
+    config: SovitsConfig
+    shortest_s: float
+    stage: Callable[[Schedule], TrainingStage[SovitsBatch]]
+    described: Mapping[str, Any]
+    speak: Callable[[SovitsItem], Tensor] | None
+
+
+def make_vits(job: Job, engine: Engine) -> Acoustic:
+    """Networks that make samples, with discriminators."""
+    own = job.settings.sovits.train
+    built = build.acoustic(job.base, job.settings, job.reporter)
+    model = engine.place(built.model)
+    model.checkpointing = job.settings.train.checkpointing
+    judges = None if built.judges is None else engine.place(built.judges)
+    config = model.config
+    return Acoustic(
+        config,
+        (config.segment_frames + 1) * config.hop_length / config.sampling_rate,
+        lambda schedule: SovitsStage(
+            model,
+            judges,
+            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
+            rule=_rule(job.settings),
+            schedule=schedule,
+            export=job.exporter.sovits,
+        ),
+        {**config.to_official(), "discriminator": own.discriminator},
+        partial(samples.by_sovits, model),
+    )
+
+
+def make_flow(job: Job, engine: Engine) -> Acoustic:
+    """A network that makes mel spectrograms along a flow."""
+    model = engine.place(build_flow.flow(job.base, job.settings, job.reporter))
+    model.cfm.estimator.checkpointing = job.settings.train.checkpointing
+    return Acoustic(
+        model.config,
+        0.0,
+        lambda schedule: FlowStage(model, rule=_rule(job.settings), schedule=schedule, export=job.exporter.flow),
+        {**model.flow_config.to_official(), "lora_rank": job.settings.sovits.train.lora_rank},
+        None,
+    )
+
+
+ACOUSTICS: dict[AcousticKind, Callable[[Job, Engine], Acoustic]] = {
+    AcousticKind.VITS: make_vits,
+    AcousticKind.FLOW: make_flow,
+}
+"""The table of networks, by the trait that versions name."""
+
+
+def _rule(settings: Settings) -> AdamWRule:
+    own = settings.sovits.train
+    return AdamWRule(betas=own.betas, eps=own.eps, text_rate_scale=own.text_low_lr_rate)
 
 
 def _accumulation(batches_per_epoch: int) -> int:

@@ -59,8 +59,12 @@ def train(
     given: Callable[[str], bool],
     restart: bool,
     reporter: Reporter,
+    init: Sequence[Path] = (),
 ) -> TrainReport | None:
     """Train what the settings ask for, from where the run was left. None in a process that speaks for no one.
+
+    Args:
+        init: weights to begin from in place of the base model's.
 
     Raises:
         KeyboardInterrupt: it was asked to stop; the state is saved.
@@ -68,7 +72,7 @@ def train(
     if settings.train.stage == Stage.CONTENT.value:
         return _train_content(settings, dataset, settings.train.exp_name or _name_of(dataset), reporter)
     outcomes: dict[str, Outcome] = {}
-    with _job(settings, dataset, device, given, reporter, restart=restart) as job:
+    with _job(settings, dataset, device, given, reporter, init=init, restart=restart) as job:
         for stage in _stages(settings):
             outcomes[stage.value] = _run(job, STAGES[stage](job))
             if job.stop.wanted:
@@ -87,15 +91,17 @@ def plan(
     given: Callable[[str], bool],
     budget_bytes: int | None,
     reporter: Reporter,
+    init: Sequence[Path] = (),
 ) -> tuple[StagePlan, ...]:
     """What a training would cost and what fits, without starting it: nothing is written.
 
     Args:
         budget_bytes: memory to plan for; None is what the device has free.
+        init: as in `train`.
     """
     if settings.train.stage == Stage.CONTENT.value:
         raise UsageError("--dry-run: the content stage always fits", hint="leave --dry-run away")
-    with _job(settings, dataset, device, given, reporter, budget_bytes=budget_bytes, writes=False) as job:
+    with _job(settings, dataset, device, given, reporter, init=init, budget_bytes=budget_bytes, writes=False) as job:
         return tuple(_planned(job, STAGES[stage](job)) for stage in _stages(settings))
 
 
@@ -117,6 +123,7 @@ def _job(
     given: Callable[[str], bool],
     reporter: Reporter,
     *,
+    init: Sequence[Path],
     restart: bool = False,
     budget_bytes: int | None = None,
     writes: bool = True,
@@ -125,13 +132,14 @@ def _job(
     with ranks.joined(torch.device(device)) as together:
         heard = reporter if together.first else Silent()
         with StopRequest(heard) as stop:
-            job = _new_job(settings, dataset, given, heard, together, stop)
+            job = _new_job(settings, dataset, init, given, heard, together, stop)
             yield replace(job, restart=restart, budget_bytes=budget_bytes, writes=writes and together.first)
 
 
 def _new_job(
     settings: Settings,
     dataset: Path,
+    init: Sequence[Path],
     given: Callable[[str], bool],
     reporter: Reporter,
     together: Ranks,
@@ -141,6 +149,7 @@ def _new_job(
     experiment = Experiment(dataset)
     name = settings.train.exp_name or _name_of(dataset)
     base, base_name = _base(settings, experiment, reporter)
+    base = bundles.begun_from(base, init)
     folder = settings.train.out / name
     reporter.emit(Chose("run", str(folder), "named by --name" if settings.train.exp_name else "named after the folder"))
     said = settings.model_dump(mode="json")

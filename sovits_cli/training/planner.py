@@ -330,6 +330,7 @@ def sovits_batch(config: SovitsConfig, clips: int, seconds: float) -> SovitsBatc
         torch.rand(spec.bins, frames, generator=draw),
         torch.rand(frames * spec.hop, generator=draw) - 0.5,
         torch.arange(int(seconds * PHONES_PER_S)) % config.phones,
+        torch.zeros(config.speaker_channels) if config.speaker_channels else None,
     )
     return collate_sovits([item] * clips)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from sovits_cli.audio import files
 from sovits_cli.audio.mel import magnitude
 from sovits_cli.checkpoints.bundle import Bundle, sovits_model
+from sovits_cli.data import tensors
 from sovits_cli.data.collate import GptItem, SovitsItem
 from sovits_cli.data.layout import Experiment
 from sovits_cli.models.sovits.synthesizer import Synthesizer
@@ -50,7 +51,10 @@ class Voice:
         """Codes (S,) and phones (P,) in the style of a recording: samples (T,)."""
         config = self.model.config
         wave, _ = files.read(self.experiment.wave_path(name), rate=config.sampling_rate, mono=True)
-        style = self.model.style([magnitude(torch.from_numpy(wave)[None].to(self.device), config.spec)])
+        speakers = []
+        if config.speaker_channels:
+            speakers = [tensors.load(self.experiment.speaker_path(name)).float().to(self.device)]
+        style = self.model.style([magnitude(torch.from_numpy(wave)[None].to(self.device), config.spec)], speakers)
         return spoken(self.model, codes, phones, style)
 
 
@@ -66,7 +70,8 @@ def by_sovits(model: Synthesizer, item: SovitsItem) -> Tensor:
     device = next(model.parameters()).device
     model.eval()
     codes = model.extract_latent(item.ssl[None].to(device))[0, 0]
-    return spoken(model, codes, item.text.to(device), model.style([item.spec[None].to(device)]))
+    speakers = [] if item.speaker is None else [item.speaker[None].to(device)]
+    return spoken(model, codes, item.text.to(device), model.style([item.spec[None].to(device)], speakers))
 
 
 def by_gpt(model: Text2Semantic, item: GptItem, voice: Voice) -> Tensor | None:

@@ -91,10 +91,10 @@ class SovitsStage:
         self._export = export
         for part in FROZEN_PARTS:
             model.get_submodule(part).requires_grad_(requires_grad=False)
-        players = [Player("generator", model, _adamw(generator_groups(model, rule.text_rate_scale), rule), schedule)]
+        players = [Player("generator", model, adamw(generator_groups(model, rule.text_rate_scale), rule), schedule)]
         if judges is not None:
             groups = [{"params": list(judges.parameters())}]
-            players.append(Player("discriminator", judges, _adamw(groups, rule), schedule))
+            players.append(Player("discriminator", judges, adamw(groups, rule), schedule))
         self.players: Sequence[Player] = tuple(players)
 
     def modules(self) -> Mapping[str, nn.Module]:
@@ -156,6 +156,7 @@ class SovitsStage:
             batch.spec_lens,
             batch.text,
             batch.text_lens,
+            speaker=batch.speaker,
             noise=batch.noise,
             ids_slice=batch.starts,
             with_prior=self._weights.prior > 0,
@@ -192,7 +193,7 @@ def generator_groups(model: Synthesizer, text_rate_scale: float) -> list[dict[st
     return [{"params": rest}, *({"params": part, RATE_SCALE: text_rate_scale} for part in slow)]
 
 
-def _adamw(groups: list[dict[str, Any]], rule: AdamWRule) -> AdamW:
+def adamw(groups: list[dict[str, Any]], rule: AdamWRule) -> AdamW:
     """AdamW whose rate is set before each step; on the CPU the fused one, which is the fast one there."""
     fused = groups[0]["params"][0].device.type == "cpu"
     return AdamW(groups, lr=0.0, betas=rule.betas, eps=rule.eps, fused=fused or None)

@@ -294,3 +294,13 @@ def test_pages_lost_on_closing_are_noticed(tmp_path, monkeypatch, suffix, lose):
     with pytest.raises(ResourceError, match="took no more"), Writer(path, rate=8000, channels=1) as out:
         out.write(signals.noise(5.0, 8000))
     assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
+def test_stretches_may_overlap(tmp_path, suffix):
+    """A reference is heard all over, and once more where its best window is."""
+    path = signals.write(tmp_path / f"a.{suffix}", signals.noise(1.0, 48_000, 2), 48_000, **_encoding(suffix))
+    whole, _ = read(path, mono=True)
+    spans = [Span(0, 9000), Span(4000, 21_000), Span(5000, 6000), Span(5000, 25_000), Span(30_000, 31_000)]
+    for span, got in zip(spans, files.stretches(path, spans), strict=True):
+        assert np.array_equal(got, whole[span.start : span.end])

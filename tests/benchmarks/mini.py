@@ -176,7 +176,7 @@ def figures(voice: Voice, teacher: Teacher, settings: InferenceSettings, count: 
     same = total = 0
     for name, kind in REFERENCES:
         source = teacher.say(name, REFERENCE_TEXT, PITCHES[kind])
-        style = voice.style(reference.find(source))
+        style = voice.timbre(reference.find(source))
         parts = {"sentences": sentences, "single words": WORDS, "long sentences": LONG}
         heard = {
             part: listen(speak(voice, style, texts, settings), teacher, name, PITCHES[kind])
@@ -203,7 +203,7 @@ def figures(voice: Voice, teacher: Teacher, settings: InferenceSettings, count: 
         }
         if pictures is not None:
             draw(own[0], pictures / f"{name}-{kind}.png")
-    style = voice.style(reference.find(teacher.say("slt", REFERENCE_TEXT)))
+    style = voice.timbre(reference.find(teacher.say("slt", REFERENCE_TEXT)))
     by_seed = {}
     for seed in range(1, 11):
         said = speak(voice, style, [HELD_OUT[2]], settings.model_copy(update={"seed": seed}))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from sovits_cli import paths
 from sovits_cli.checkpoints import bundle, ours
@@ -164,7 +165,7 @@ def test_files_find_the_encoders_of_their_version(shipped, runs, tmp_path):
 def test_files_without_their_encoders(shipped, runs, tmp_path):
     sovits = tmp_path / "alice.pth"
     synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
-    with pytest.raises(ModelError, match="no installed model has the hubert content encoder that a v2 file needs"):
+    with pytest.raises(ModelError, match=r"no installed model has a GPT that goes with .*alice\.pth, a v2 file"):
         from_files(None, sovits, runs=runs)
 
 
@@ -206,3 +207,78 @@ def test_two_files_do_without_an_encoder(shipped, runs, tmp_path):
     assert (found.content, found.bert, found.why) == (None, None, "without a content encoder: none is installed")
     with pytest.raises(ModelError, match="alice has no hubert content encoder"):
         content.load(found)
+
+
+def test_a_gpt_of_the_larger_phone_table_does_not_go_with_the_smaller(shipped, runs, tmp_path):
+    synthetic.install("base")
+    old = replace(synthetic.TINY_SOVITS, phones=322, style_bins=1025)
+    gpt, sovits = tmp_path / "alice.ckpt", tmp_path / "alice.pth"
+    synthetic.write_sovits(sovits, old, version="v1")
+    with pytest.raises(ModelError, match="no installed model has a GPT that goes with") as caught:
+        from_files(None, sovits, runs=runs)
+    assert caught.value.hint.endswith("sovits models pull v1")
+    synthetic.write_gpt(gpt, synthetic.TINY_GPT)
+    with pytest.raises(ModelError, match="do not belong together: 732 phones and 64 tokens against 322 and 64"):
+        from_files(gpt, sovits, runs=runs)
+    synthetic.write_gpt(gpt, replace(synthetic.TINY_GPT, phones=512))
+    found = from_files(gpt, sovits, runs=runs)
+    assert (found.version.name, found.content) == ("v1", paths.models_dir() / "base" / "hubert")
+    with pytest.raises(ModelError, match="512 phones and 64 tokens against 732"):
+        from_files(gpt, None, runs=runs)
+
+
+def test_each_part_comes_from_the_newest_model_that_has_it(shipped, runs, tmp_path):
+    synthetic.install("base")
+    other = synthetic.install("pro", bert=False)
+    said = json.loads((other / "model.json").read_text())
+    (other / "sv.ckpt").write_bytes(b"x")
+    (other / "model.json").write_text(json.dumps({**said, "version": "v2ProPlus", "speaker": "sv.ckpt"}))
+    gpt, sovits = tmp_path / "alice.ckpt", tmp_path / "alice.pth"
+    synthetic.write_gpt(gpt, synthetic.TINY_GPT)
+    synthetic.write_sovits(sovits, replace(synthetic.TINY_SOVITS, speaker_channels=6), version="v2Pro")
+    found = from_files(gpt, sovits, runs=runs)
+    assert (found.version.name, found.speaker) == ("v2Pro", other / "sv.ckpt")
+    assert found.bert == paths.models_dir() / "base" / "bert"
+    assert found.vocoder is None
+
+
+def test_a_model_that_is_said_to_be_of_another_version(shipped, runs):
+    folder = synthetic.install("base")
+    said = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**said, "version": "v1"}))
+    with pytest.raises(ModelError, match=r"sovits\.pth is a v2 file, but base is said to be a v1 model"):
+        bundle.sovits_model(find("base", runs=runs))
+
+
+class TestBegunFrom:
+    @pytest.fixture
+    def base(self, shipped, runs):
+        synthetic.install("base")
+        return find("base", runs=runs)
+
+    def test_files_take_the_place_of_parts(self, base, tmp_path):
+        gpt, sovits, judges = tmp_path / "epoch=1.ckpt", tmp_path / "G_1.pth", tmp_path / "D_1.pth"
+        synthetic.write_gpt(gpt, synthetic.TINY_GPT)
+        synthetic.write_sovits(sovits, synthetic.TINY_SOVITS, posterior=True)
+        torch.save({"model": {"discriminators.0.convs.0.bias": torch.ones(2)}, "iteration": 1}, judges)
+        found = bundle.begun_from(base, [judges, gpt, sovits])
+        assert (found.gpt, found.sovits, found.discriminator) == (gpt, sovits, judges)
+        assert (found.content, found.name) == (base.content, "base from D_1.pth, epoch=1.ckpt, G_1.pth")
+        assert bundle.discriminator_weights(found).keys() == {"discriminators.0.convs.0.bias"}
+        assert bundle.begun_from(base, []) == base
+        assert bundle.discriminator_weights(base) == {}
+
+    def test_what_does_not_go_with_it(self, base, tmp_path):
+        first, second = tmp_path / "a.pth", tmp_path / "b.pth"
+        synthetic.write_sovits(first, synthetic.TINY_SOVITS)
+        with pytest.raises(ModelError, match=r"a\.pth and .*a\.pth: each is a SoVITS model"):
+            bundle.begun_from(base, [first, first])
+        with pytest.raises(ModelError, match="is a HuBERT content encoder: training begins from"):
+            bundle.begun_from(base, [base.content / "pytorch_model.bin"])
+        old = replace(synthetic.TINY_SOVITS, phones=322, style_bins=1025)
+        synthetic.write_sovits(second, old, version="v1")
+        with pytest.raises(ModelError, match=r"is a SoVITS model \(v1\), but base is a v2 model"):
+            bundle.begun_from(base, [second])
+        synthetic.write_sovits(second, replace(synthetic.TINY_SOVITS, codebook_size=32))
+        with pytest.raises(ModelError, match="do not belong together"):
+            bundle.begun_from(base, [second])

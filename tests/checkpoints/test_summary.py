@@ -8,7 +8,9 @@ import torch
 from sovits_cli.checkpoints import official, ours
 from sovits_cli.checkpoints.summary import open_model, summarise, verify
 from sovits_cli.errors import ModelError
+from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
+from sovits_cli.versions import VERSIONS
 from tests.checkpoints import synthetic
 
 
@@ -37,11 +39,24 @@ def test_a_sovits_file(tmp_path):
 
 def test_a_version_that_cannot_be_run(tmp_path):
     path = tmp_path / "a.pth"
-    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"05")
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"09")
     found = summarise(open_model(path))
-    assert (found.version, found.supported) == ("v2Pro", False)
-    with pytest.raises(ModelError, match="this version is not supported yet"):
+    assert (found.version, found.supported) == ("code 09", False)
+    with pytest.raises(ModelError, match="this version is not known"):
         verify(path)
+
+
+def test_a_code_that_the_keys_contradict(tmp_path):
+    path = tmp_path / "a.pth"
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"05")
+    with pytest.raises(ModelError, match=r"does not fit a Synthesizer: 5 missing \(sv_emb"):
+        verify(path)
+
+
+def test_discriminators_and_vocoders(tmp_path):
+    path = tmp_path / "D_1.pth"
+    torch.save({"model": synthetic.filled(Discriminators(VERSIONS["v2Pro"].periods))}, path)
+    assert (verify(path).what, verify(path).keys) == ("a SoVITS discriminator", 147)
 
 
 def test_encoders(tmp_path):
@@ -85,7 +100,7 @@ def test_what_does_not_fit(tmp_path, change, said):
 
 def test_kinds_without_a_network(tmp_path):
     path = tmp_path / "a.pth"
-    torch.save({"discriminators.0.convs.0.bias": torch.ones(1)}, path)
-    with pytest.raises(ModelError, match="is a SoVITS discriminator: there is no network yet"):
+    torch.save({"convnext_mag.0.gamma": torch.ones(1)}, path)
+    with pytest.raises(ModelError, match="is a super-resolution model: there is no network"):
         verify(path)
     assert summarise(open_model(path)).dimensions == {}

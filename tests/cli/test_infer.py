@@ -157,7 +157,7 @@ def test_official_files_with_an_installed_model(empty_folder, monkeypatch):
         (["--ref", "short.wav", "--say", "Hello."], 3, "short.wav is 1.0 s long: a reference needs 3 to 10 s"),
         (["--ref", "r.wav", "-t", "gone.txt"], 3, "gone.txt does not exist"),
         (["--ref", "r.wav", "-t", "empty.txt"], 3, "empty.txt is empty"),
-        (["--ref", "r.wav", "-t", "latin.txt"], 3, "latin.txt is not UTF-8 (byte 7): it looks like cp1252"),
+        (["--ref", "r.wav", "-t", "odd.txt"], 3, "odd.txt is not UTF-8 (byte 1), and its encoding cannot be told"),
         (["--ref", "r.wav", "-t", "r.wav"], 3, "r.wav is no text"),
         (["--ref", "r.wav", "--say", "...!?"], 3, "nothing to read"),
         (["--ref", "r.wav", "--say", "😀😀"], 3, "nothing to read"),
@@ -173,7 +173,7 @@ def test_official_files_with_an_installed_model(empty_folder, monkeypatch):
 def test_bad_calls(place, args, code, text):
     voice_recording(place / "short.wav", 1.0)
     (place / "empty.txt").write_text("\n")
-    (place / "latin.txt").write_bytes("Un café chaud.".encode("cp1252"))
+    (place / "odd.txt").write_bytes(b"\x81\xff\xfe\x80")
     (place / "y.pth").write_text("no weights")
     before = left(place)
     one_line(infer(*args), code, text)
@@ -247,3 +247,47 @@ def test_nothing_is_loaded_that_is_not_needed(place):
     loaded = {module.partition(".")[0] for module in json.loads(done.stdout.splitlines()[-1])}
     assert "torch" in loaded
     assert not loaded & LEAN
+
+
+def test_a_dry_run_shows_the_reading_and_speaks_nothing(place):
+    (place / "words.lex").write_text("en|Zorbifax|Z AO1 R\n")
+    result = infer("--dry-run", "--say", "Zorbifax met 2 quorblins. [pause 1s] Good.", "--lexicon", "words.lex")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("model: toy (symbol table v2; ")
+    assert result.stdout.splitlines() == [
+        "Zorbifax met 2 quorblins.  (pause 1 s)",
+        "  en  Zorbifax met two quorblins.",
+        "      Z AO1 R M EH1 T T UW1 K W AO1 R B L IH0 N Z .",
+        "      guessed: quorblins",
+        "Good.",
+        "  en  Good.",
+        "      G UH1 D .",
+    ]
+    assert left(place) == ["r.wav", "text.txt", "words.lex"]
+    report = json.loads(infer("--dry-run", "-t", "text.txt", "--json").stdout)
+    assert (report["symbols"], report["lang"], len(report["sentences"])) == ("v2", "auto", 2)
+    assert report["sentences"][0]["segments"][0]["guessed"] == []
+
+
+def test_the_lexicon_of_the_project_is_spoken_and_pauses_are_kept(place):
+    (place / "words.lex").write_text("en|Zorbifax|Z AO1 R\n")
+    (place / "sovits.yaml").write_text("lexicon: words.lex\n")
+    assert infer("--dry-run", "--say", "Zorbifax, hello.").stdout.splitlines()[2].startswith("      Z AO1 R , HH")
+    same = ["--ref", "r.wav", "--seed", 1, "-o", "a.wav", "--json", "--say"]
+    short, long = (json.loads(infer(*same, f"Hello there. [pause {length}s] Good bye.").stdout) for length in (1, 3))
+    assert long["seconds"] - short["seconds"] == pytest.approx(2.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "text"),
+    [
+        (["--dry-run"], 2, "neither -t nor --say was given"),
+        (["--dry-run", "--say", "[pause 2h] Hi."], 3, "[pause 2h]"),
+        (["--dry-run", "--say", "[Xio|Z IY0 BB] is here."], 3, "'BB' is no phone of English"),
+        (["--dry-run", "--say", "Hi.", "--lexicon", "gone.lex"], 3, "cannot read the lexicon gone.lex"),
+        (["--dry-run", "--say", "Hi.", "--lexicon", "bad.lex"], 3, "bad.lex line 1 is no entry: 'hello'"),
+    ],
+)
+def test_bad_pronunciations(place, args, code, text):
+    (place / "bad.lex").write_text("hello\n")
+    one_line(infer(*args), code, text)

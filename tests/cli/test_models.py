@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from sovits_cli import paths
 from sovits_cli.checkpoints import bundle
+from sovits_cli.checkpoints.registry import REGISTRY
 from sovits_cli.cli.app import app
 from tests.checkpoints import synthetic
+from tests.checkpoints.hub import Hub, serving
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +42,13 @@ def test_list(empty_folder):
     done = call("list")
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["NAME", "VERSION", "FROM", "SIZE", "WHERE"]
+    assert lines[0].split() == ["NAME", "VERSION", "FROM", "SIZE", "LICENCE", "WHERE"]
     assert lines[1].split()[:4] == ["*", "alice", "v2", "trained"]
     assert lines[2].split()[:3] == ["base", "v2", "installed"]
+    assert [line.split()[0] for line in lines[3:]] == ["v1", "v2", "v2Pro", "v2ProPlus", "v3", "v4"]
+    assert lines[-1].endswith("sovits models pull v4")
     document = json.loads(call("list", "--json").stdout)
+    assert [row["name"] for row in document["to_pull"]] == ["v1", "v2", "v2Pro", "v2ProPlus", "v3", "v4"]
     assert [(row["name"], row["default"]) for row in document["models"]] == [("alice", True), ("base", False)]
     assert document["models"][1]["gpt"] == str(paths.models_dir() / "base" / "gpt.ckpt")
 
@@ -55,14 +60,16 @@ def test_list_names_broken_models_and_shows_the_rest():
     (paths.models_dir() / "other" / "gpt.ckpt").unlink()
     done = call("list")
     assert done.exit_code == 0
-    assert "base" in done.stdout
-    assert "other" not in done.stdout
+    listed = [line.split()[1] for line in done.stdout.splitlines() if "installed" in line]
+    assert "base" in listed
+    assert "other" not in listed
     assert "gpt.ckpt does not exist" in done.stderr
 
 
 def test_list_of_nothing():
     done = call("list")
-    assert (done.exit_code, done.stdout.strip()) == (0, "no models")
+    assert done.exit_code == 0
+    assert "installed" not in done.stdout
 
 
 def test_inspect(tmp_path):
@@ -91,12 +98,12 @@ def test_inspect_as_json(tmp_path):
     assert document["config"]["model"]["n_layer"] == 2
 
 
-def test_inspect_of_versions_not_supported_yet(tmp_path):
+def test_inspect_of_versions_from_the_future(tmp_path):
     path = tmp_path / "a.pth"
-    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"05")
+    synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"09")
     done = call("inspect", path)
     assert done.exit_code == 0
-    assert "a SoVITS model (v2Pro)" in done.stdout
+    assert "a SoVITS model (code 09)" in done.stdout
     assert "not yet" in done.stdout
 
 
@@ -154,3 +161,45 @@ def test_verify_of_nothing():
     done = call("verify")
     assert done.exit_code == 0
     assert done.stdout.strip() == ""
+
+
+def test_pull_and_rm(tmp_path, monkeypatch, empty_folder):
+    files = {f"{part.repo}/{file}": file.encode() for part in REGISTRY["v1"].parts.values() for file in part.files}
+    with serving(Hub(files)) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        done = call("pull", "v1")
+        assert done.exit_code == 0, done.stderr
+        assert "8 files fetched, 0 were here" in done.stdout
+        assert json.loads(call("pull", "v1", "--json").stdout)["fetched"] == []
+    listed = [line.split() for line in call("list").stdout.splitlines()]
+    assert ["*", "v1", "v1", "installed"] in [row[:4] for row in listed]
+    (paths.models_dir() / "files" / "s2G488k.pth").write_text("other")
+    assert "is not the file that was pulled" in one_line(call("verify", paths.models_dir() / "files" / "s2G488k.pth"))
+    synthetic.write_voice(empty_folder / "runs", "alice", "v1")
+    gone = call("rm", "v1")
+    assert gone.exit_code == 0
+    assert "9 files removed" in gone.stdout
+    assert "alice cannot speak without v1" in gone.stderr
+    assert not list(paths.models_dir().glob("*/*.pth"))
+
+
+def test_pull_that_fails(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    done = call("pull", "v1")
+    assert done.exit_code == 6
+    assert "cannot be fetched" in one_line(done)
+    assert call("pull", "v9").exit_code == 4
+    assert call("rm", "v9").exit_code == 4
+
+
+def test_convert(tmp_path):
+    old, new, back = tmp_path / "a.pth", tmp_path / "a.safetensors", tmp_path / "b.pth"
+    synthetic.write_sovits(old, synthetic.TINY_SOVITS)
+    done = call("convert", old, new)
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"{new}: a SoVITS model (v2), ")
+    assert call("convert", new, back).exit_code == 0
+    assert call("verify", back).exit_code == 0
+    again = call("convert", old, old)
+    assert again.exit_code == 2
+    assert "over itself" in one_line(again)

@@ -95,7 +95,9 @@ def test_a_folder_that_happens_to_have_the_name_of_a_model(model, empty_folder):
         (["in", "--model", "nobody"], 4, "no model is called nobody"),
         (["in", "--out", "a file"], 2, "it is no folder"),
         (["in", "--max-sec", "-1"], 2, "max_sec"),
-        (["in", "--asr"], 2, "unknown option --asr"),
+        (["in", "--asr", "ear"], 2, "prep.asr is ear (flag --asr): expected one of whisper"),
+        (["mute", "--asr", "whisper"], 4, "no whisper model 'small'"),
+        (["in", "--lexicon", "gone.lex"], 3, "cannot read the lexicon gone.lex"),
         (["in", "--max-sec", "0.7"], 3, "can be used"),
         (["twins"], 3, "is there twice"),
     ],
@@ -114,3 +116,36 @@ def test_no_sound_file_is_read_before_the_model_is_found(empty_folder):
     spoken_folder(empty_folder / "in", 1)
     one_line(prep("in", "--model", "nobody"), 4, "no model is called nobody")
     assert not (empty_folder / "dataset").exists()
+
+
+def test_recordings_are_heard_and_the_list_can_be_corrected(model, empty_folder, monkeypatch):
+    from sovits_cli.prep import whisper
+    from sovits_cli.prep.whisper import Heard, Phrase
+
+    class Ear:
+        def __init__(self, name, device):
+            assert (name, device) == ("tiny", "cpu")
+
+        def hear(self, wave, language):
+            return Heard("en", (Phrase(0.0, 1.0, "Helo world.", 0.0, -0.1, 1.0),))
+
+    monkeypatch.setattr(whisper, "Whisper", Ear)
+    record(empty_folder / "in" / "a.wav", 1.0)
+    line = ["in", "--asr", "whisper", "--asr-model", "tiny"]
+    assert prep(*line).exit_code == 0
+    listed = empty_folder / "dataset" / "transcripts.list"
+    assert listed.read_text().endswith("|in|EN|Helo world.\n")
+    listed.write_text(listed.read_text().replace("Helo", "Hello"))
+    assert prep(*line).exit_code == 0
+    assert Experiment(empty_folder / "dataset").read_text().good["a.wav"].norm == "Hello world."
+
+
+def test_a_lexicon_makes_other_phones(model, empty_folder):
+    spoken_folder(empty_folder / "in", 1, text="Zorbifax")
+    assert prep("in").exit_code == 0
+    before = Experiment(empty_folder / "dataset").read_text().good
+    (empty_folder / "words.lex").write_text("en|Zorbifax|Z AO1 R\n")
+    assert prep("in", "--lexicon", "words.lex").exit_code == 0
+    after = Experiment(empty_folder / "dataset").read_text().good
+    assert [row.phones for row in after.values()] == [("Z", "AO1", "R")]
+    assert [row.phones for row in before.values()] != [("Z", "AO1", "R")]

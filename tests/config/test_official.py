@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,20 @@ def test_a_wrong_official_file_is_refused(tmp_path: Path, key: str, value: str, 
     assert f"{path}:2" in caught.value.message
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_grad_ckpt_is_the_checkpointing_of_both_stages(tmp_path: Path, said: bool) -> None:
+    path = tmp_path / "s2.json"
+    path.write_text(json.dumps({"train": {"c_mel": 45, "grad_ckpt": said}}), encoding="utf-8")
+    assert layers.load(config_files=[path]).settings.train.checkpointing is said
+
+
 def test_the_files_the_official_interface_writes() -> None:
     """Keys that the interface adds; each is a setting or has a reason to be without effect."""
     added = {
         "": "pretrained_s1 train_semantic_path train_phoneme_path output_dir",
         "train.": "if_save_latest if_save_every_weights half_weights_save_dir exp_name if_dpo",
         "sovits.train.": "pretrained_s2G pretrained_s2D if_save_latest if_save_every_weights save_every_epoch "
-        "gpu_numbers grad_ckpt lora_rank text_low_lr_rate",
+        "gpu_numbers lora_rank text_low_lr_rate",
         "sovits.": "s2_ckpt_dir save_weight_dir name version content_module",
         "sovits.data.": "exp_dir",
         "sovits.model.": "version",

@@ -9,10 +9,9 @@ def gpt_item(phones, codes, bert=None):
     return GptItem("x", torch.arange(1, phones + 1), torch.arange(codes), bert)
 
 
-def sovits_item(frames, phones, hop=640):
-    return SovitsItem(
-        "x", torch.ones(3, frames), torch.ones(5, frames), torch.ones(frames * hop), torch.arange(1, phones + 1)
-    )
+def sovits_item(frames, phones, hop=640, speaker=None):
+    content, spec, wave = torch.ones(3, frames), torch.ones(5, frames), torch.ones(frames * hop)
+    return SovitsItem("x", content, spec, wave, torch.arange(1, phones + 1), speaker)
 
 
 def test_gpt_batch():
@@ -44,7 +43,7 @@ def test_sovits_batch_is_even_and_one_longer():
 
 
 def test_moving_keeps_every_field():
-    for batch in (collate_gpt([gpt_item(2, 5)]), collate_sovits([sovits_item(4, 2)])):
+    for batch in (collate_gpt([gpt_item(2, 5)]), collate_sovits([sovits_item(4, 2, speaker=torch.ones(2))])):
         moved = batch.to("meta")
         for field, value in vars(batch).items():
             if value is None:
@@ -54,12 +53,19 @@ def test_moving_keeps_every_field():
                 assert getattr(moved, field).device.type == "meta"
 
 
+def test_speaker_vectors_are_stacked():
+    batch = collate_sovits([sovits_item(4, 2, speaker=torch.ones(2)), sovits_item(6, 2, speaker=torch.zeros(2))])
+    assert batch.speaker.tolist() == [[1, 1], [0, 0]]
+    assert collate_sovits([sovits_item(4, 2)]).speaker is None
+    assert collate_sovits([sovits_item(4, 2)]).to("meta").speaker is None
+
+
 def test_a_part_is_what_its_items_alone_would_be():
     items = [gpt_item(2, 5), gpt_item(4, 3), gpt_item(3, 9)]
     part = collate_gpt(items).part(slice(0, 2))
     for field, value in vars(collate_gpt(items[:2])).items():
         assert value is None or torch.equal(getattr(part, field), value)
-    clips = [sovits_item(4, 2), sovits_item(9, 1), sovits_item(6, 5)]
+    clips = [sovits_item(*sizes, speaker=torch.ones(2)) for sizes in ((4, 2), (9, 1), (6, 5))]
     whole = collate_sovits(clips)
     part = whole.part(slice(0, 1))
     for field, value in vars(collate_sovits(clips[:1])).items():

@@ -206,3 +206,18 @@ def test_slack_is_what_the_encoder_needs():
     for samples in range(16_000, 17_000, 37):
         content = (samples - 400) // 320 + 1
         assert abs(content - samples // 320) <= datasets.FRAME_SLACK
+
+
+def test_sovits_speaker_vectors(tmp_path):
+    made = experiment(tmp_path, {"a.wav": 1.0, "none.wav": 1.0, "other.wav": 1.0})
+    tensors.save(made.speaker_path("a.wav"), torch.ones(1, 5, dtype=torch.float16))
+    tensors.save(made.speaker_path("other.wav"), torch.ones(1, 4))
+    clips = SovitsDataset(made, V2, WIDE, content_channels=6, speaker_channels=5)
+    assert clips.names == ["a.wav"]
+    assert clips[0].speaker.dtype is torch.float32
+    assert clips[0].speaker.tolist() == [1.0] * 5
+    assert reasons(clips) == {
+        "none.wav": "no 7-sv_cn/none.wav.pt: sovits prep makes it",
+        "other.wav": "speaker vector (1, 4), expected (1, 5): other model",
+    }
+    assert SovitsDataset(made, V2, WIDE, content_channels=6)[0].speaker is None

@@ -61,10 +61,17 @@ def test_unknown_language(tmp_path):
         sources.read(spoken_folder(tmp_path), "klingon")
 
 
-@pytest.mark.parametrize("code", ["auto", ""])
-def test_a_language_must_be_said(tmp_path, code):
+def test_a_language_must_be_said(tmp_path):
     with pytest.raises(TextError, match="unknown language"):
-        sources.read(spoken_folder(tmp_path), code)
+        sources.read(spoken_folder(tmp_path), "")
+
+
+def test_the_texts_of_all_tell_whose_the_han_characters_are(tmp_path):
+    folder = spoken_folder(tmp_path)
+    (folder / "clip0.txt").write_text("大丈夫。", encoding="utf-8")
+    assert sources.read(folder, "auto").utterances[0].language == "auto"
+    (folder / "clip1.txt").write_text("ありがとう。", encoding="utf-8")
+    assert {item.language for item in sources.read(folder, "auto").utterances} == {"auto_ja"}
 
 
 def test_language_codes_in_any_case(tmp_path):

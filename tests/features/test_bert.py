@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from sovits_cli.errors import ModelError, TextError
-from sovits_cli.features.bert import BertFeatures, CharacterIds, windows, zeros
+from sovits_cli.features.bert import BertFeatures, CharacterIds, joined, windows
 from sovits_cli.models.bert import Bert
+from sovits_cli.text.reading import Piece
 from tests.checkpoints import synthetic
 
 CHARACTERS = "你好世界我们去,。!…e1"
@@ -108,6 +109,17 @@ def test_broken_vocabularies(folder, content, said):
         BertFeatures.load(folder)
 
 
-def test_languages_without_a_text_encoder():
-    assert zeros(5, 1024).shape == (1024, 5)
-    assert not bool(zeros(5, 1024).any())
+def test_a_text_in_several_languages_has_zeros_for_the_others():
+    asked = []
+
+    def encode(norm, word2ph):
+        asked.append((norm, tuple(word2ph)))
+        return torch.ones(4, sum(word2ph))
+
+    pieces = [
+        Piece("en", "Hi ", "Hi ", ("HH", "AY1"), None),
+        Piece("zh", "好。", "好.", ("h", "ao3", "."), (2, 1)),
+        Piece("yue", "好", "好", ("Yh", "You2"), (2,)),
+    ]
+    assert joined(pieces, encode).tolist() == [[0, 0, 1, 1, 1, 0, 0]] * 4
+    assert asked == [("好.", (2, 1))]

@@ -4,6 +4,7 @@ import torch
 
 from sovits_cli.errors import ModelError
 from sovits_cli.inference import engine
+from sovits_cli.inference.acoustic import Timbre
 from sovits_cli.inference.engine import Manner, Speaker, derived_seed, most_tokens
 from sovits_cli.inference.script import Line, lines
 from sovits_cli.inference.voice import NO_PROMPT, Prompt, Spoken, Voice
@@ -27,7 +28,7 @@ class FakeVoice:
     def __init__(self):
         self.asked = []
 
-    def wave(self, codes, phones, style, *, speed, seed):
+    def wave(self, codes, phones, timbre, *, speed, seed):
         self.asked.append((len(codes), seed, speed))
         loudness = codes.repeat_interleave(round(SAMPLES_PER_TOKEN / speed)).numpy()
         return (0.3 * loudness * np.sin(np.arange(len(loudness)))).astype(np.float32)
@@ -55,7 +56,7 @@ def stub(monkeypatch, answers, order=lambda indices: indices):
 
 
 def speaker(voice=None, *, batch_size=4, speed=1.0, prompt=NO_PROMPT):
-    return Speaker(voice or FakeVoice(), torch.zeros(1), prompt, Manner(Sampling(), 7, speed, batch_size))
+    return Speaker(voice or FakeVoice(), Timbre(torch.zeros(1)), prompt, Manner(Sampling(), 7, speed, batch_size))
 
 
 def seed(index, attempt=0):
@@ -193,8 +194,9 @@ TEXT = " ".join(f"This is sentence number {index}, {'and it is longer ' * (index
 
 
 def waves(voice, heard, batch_size):
-    style = torch.randn(1, voice.sovits.config.gin_channels, 1, generator=torch.Generator().manual_seed(0))
-    talk = Speaker(voice, style, NO_PROMPT, Manner(Sampling(), 3, batch_size=batch_size))
+    width = toys.TOY_SOVITS.gin_channels
+    timbre = Timbre(torch.randn(1, width, 1, generator=torch.Generator().manual_seed(0)))
+    talk = Speaker(voice, timbre, NO_PROMPT, Manner(Sampling(), 3, batch_size=batch_size))
     return list(talk.say(lines(sentences(TEXT, "en"), "en", voice.spoken, heard)))
 
 

@@ -11,9 +11,11 @@ from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import ModelError, ResourceError
 from sovits_cli.events import Chose, Progress, Skipped, Warned
 from sovits_cli.inference import engine, longform
+from sovits_cli.inference.acoustic import Timbre
 from sovits_cli.inference.longform import infer
 from sovits_cli.inference.order import Asked, check
 from sovits_cli.models.t2s.decode import T2SResult
+from sovits_cli.versions import Drawing
 from tests.inference import toys
 from tests.inference.test_engine import FakeVoice
 from tests.inference.toys import voice_recording
@@ -48,11 +50,11 @@ def fake(monkeypatch):
         device = torch.device("cpu")
         parameters = 1
 
-        def __init__(self, bundle, device):
+        def __init__(self, bundle, device, **options):
             super().__init__()
 
-        def style(self, reference):
-            return torch.zeros(1)
+        def timbre(self, reference, prompt):
+            return Timbre(torch.zeros(1))
 
         def spoken(self, text, lang):
             return longform_spoken(text)
@@ -268,7 +270,9 @@ def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
     assert threads == [1, 2]
 
 
-@pytest.mark.parametrize(("asked", "used"), [(None, 1.2), (2.0, 2.0)])
-def test_the_version_says_how_much_repeated_tokens_are_held_back(asked, used):
-    version = replace(toys.ROW, repetition_penalty=1.2)
-    assert longform.manner(replace_settings(repetition_penalty=asked), 1, version).sampling.repetition_penalty == used
+def test_where_the_settings_say_nothing_the_version_does():
+    version = replace(toys.ROW, drawing=Drawing(7, 0.5, 1.2))
+    usual = longform.manner(SEEDED, 1, version).sampling
+    assert (usual.top_k, usual.temperature, usual.repetition_penalty) == (7, 0.5, 1.2)
+    said = longform.manner(replace_settings(top_k=0, temperature=0.9, repetition_penalty=2.0), 1, version).sampling
+    assert (said.top_k, said.temperature, said.repetition_penalty) == (None, 0.9, 2.0)

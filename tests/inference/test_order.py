@@ -101,3 +101,30 @@ def test_a_bad_suffix_is_refused_before_the_recording_is_read(asked, empty_folde
 def test_no_output_overwrites_an_input(asked, empty_folder, change, said):
     with pytest.raises(UsageError, match=said):
         check(replace(asked, **{name: empty_folder / value for name, value in change.items()}), "en")
+
+
+def test_the_whole_text_tells_whose_its_han_characters_are(asked):
+    assert check(replace(asked, text=None, say="大丈夫。ありがとう。"), "auto").lang == "auto_ja"
+    assert check(replace(asked, text=None, say="这是东京。"), "auto").lang == "auto"
+
+
+def test_an_official_cut(asked):
+    said = replace(asked, text=None, say="你好，世界。再见，朋友们。")
+    found = check(said, "zh", cut="cut5").sentences
+    assert [piece.text for piece in found] == ["你好，世界。", "再见，朋友们。"]
+    assert "".join(piece.text for piece in check(said, "zh").sentences) == said.say
+
+
+def test_what_is_lost_is_told(asked, tmp_path):
+    assert check(replace(asked, text=None, say="你好 Привет"), "zh").notes == (
+        "6 characters cannot be read and are left out: П (cyrillic capital letter pe) at 4,"
+        " р (cyrillic small letter er) at 5,"
+        " и (cyrillic small letter i) at 6, в (cyrillic small letter ve) at 7, е (cyrillic small letter ie) at 8"
+        " and 1 others",
+    )
+    path = tmp_path / "gbk.txt"
+    path.write_bytes("今天天气很好，我们去公园散步吧。".encode("gbk"))
+    order = check(replace(asked, text=str(path)), "auto")
+    assert order.notes == ("the text is not UTF-8: read as gb18030; if it is wrong, save it as UTF-8",)
+    assert order.sentences[0].text == "今天天气很好，我们去公园散步吧。"
+    assert check(replace(asked, text=None, say="Hello."), "auto").notes == ()

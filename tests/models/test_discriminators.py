@@ -1,13 +1,14 @@
 import pytest
 import torch
 
-from sovits_cli.models.discriminators import PERIODS, Discriminators
+from sovits_cli.models.discriminators import Discriminators
+from sovits_cli.versions import GAN_PERIODS
 
 
 @pytest.mark.parametrize("samples", [3200, 3201, 3209])
 def test_any_length_is_judged(samples):
-    verdicts = Discriminators(width=1 / 16)(torch.randn(2, 1, samples))
-    assert len(verdicts) == 1 + len(PERIODS)
+    verdicts = Discriminators(GAN_PERIODS, width=1 / 16)(torch.randn(2, 1, samples))
+    assert len(verdicts) == 1 + len(GAN_PERIODS)
     for verdict in verdicts:
         assert verdict.score.shape[0] == 2
         assert torch.equal(verdict.features[-1].flatten(1), verdict.score)
@@ -32,7 +33,7 @@ def test_a_period_sees_its_columns_apart():
 
 
 def test_official_size():
-    keys = Discriminators().state_dict()
+    keys = Discriminators(GAN_PERIODS).state_dict()
     assert len(keys) == 111
     assert keys["discriminators.0.convs.2.weight_v"].shape == (256, 4, 41)
     assert keys["discriminators.5.conv_post.weight_g"].shape == (1, 1, 1, 1)

@@ -22,10 +22,13 @@ def synthesizer(recorded: dict[str, Any], *, posterior: bool) -> Synthesizer:
 
 
 def fill(module: Module, seed: int) -> Module:
-    """Give every tensor of the state dict its synthetic value."""
+    """Give every tensor of the state dict its synthetic value; constants keep theirs."""
     shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
     values = fill_state_dict(shapes, seed)
-    module.load_state_dict({key: torch.from_numpy(value) for key, value in values.items()})
+    constants = module.state_dict().keys() - values.keys()
+    report = module.load_state_dict({key: torch.from_numpy(value) for key, value in values.items()}, strict=False)
+    assert set(report.missing_keys) == constants
+    assert not report.unexpected_keys
     return module
 
 

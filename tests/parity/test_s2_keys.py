@@ -4,7 +4,10 @@ import json
 from functools import cache
 
 import pytest
+import torch
 
+from sovits_cli.checkpoints import official
+from sovits_cli.checkpoints.safe import header, load_pickle
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
@@ -48,3 +51,20 @@ def test_acoustic_model(path):
 def test_discriminator(path):
     config, wanted = recorded(path)
     assert shapes(Discriminators(config["periods"])) == wanted
+
+
+@pytest.mark.parametrize("path", manifests([name for name in _NAMES if name.endswith("_infer")]))
+def test_exported_file(path, tmp_path):
+    """Names, precision and version code of an export; its values do not matter here."""
+    config, wanted = recorded(path)
+    with torch.device("meta"):
+        keys = Synthesizer(SovitsConfig.from_official(config)).state_dict()
+    row = VERSIONS[config["model"]["version"]]
+    target = tmp_path / "a.pth"
+    official.write_sovits(target, {key: torch.zeros(2) for key in keys}, config, info="i", version=row)
+    assert header(target) == (row.code or b"PK")
+    whole = load_pickle(target)
+    assert list(whole) == ["weight", "config", "info"]
+    assert whole["weight"].keys() == wanted.keys()
+    assert {value.dtype for value in whole["weight"].values()} == {torch.float16}
+    assert whole["config"]["model"]["version"] == row.name

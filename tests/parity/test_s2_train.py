@@ -43,7 +43,8 @@ class Step:
         ssl, spec, spec_lens, text, text_lens, noise, ids_slice = tensors(
             self.recorded, "ssl", "spec", "spec_lengths", "text", "text_lengths", "noise", "ids_slice"
         )
-        return self.model(ssl, spec, spec_lens, text, text_lens, noise=noise, ids_slice=ids_slice)
+        speaker = tensors(self.recorded, "sv_emb")[0] if "sv_emb" in self.recorded else None
+        return self.model(ssl, spec, spec_lens, text, text_lens, speaker=speaker, noise=noise, ids_slice=ids_slice)
 
     def _mels(self):
         config = self.model.config
@@ -90,6 +91,8 @@ def relative(got, wanted):
 
 @pytest.mark.parametrize("name", ["z", "z_p", "m_p", "logs_p", "m_q", "logs_q", "quantized"])
 def test_forward(step, name):
+    if f"fwd/{name}" not in step.recorded:
+        pytest.skip(f"the file has no {name}")
     # latents of 60 come from exponentials: the recorded float32 values are themselves 1.1e-4 off a float64 run
     tolerance = FORWARD_TOLERANCE * max(1.0, abs(step.recorded[f"fwd/{name}"]).max() / 10)
     assert distance(getattr(step.out, name), step.recorded, f"fwd/{name}") <= tolerance

@@ -9,12 +9,7 @@ from sovits_cli.text.en_homographs import Choice
 from sovits_cli.text.frontend import pronounce
 from sovits_cli.versions import SymbolTable
 from tests.parity import golden
-
-UNREACHABLE = {
-    "en-048": ("zorbification", "guessed by the official net; ours guesses differently"),
-    "en-050": ("helloworld", "guessed by the official net, which knows it as one word of the web"),
-}
-"""Items we cannot reproduce without the weights or word counts of others: id -> (the word, why)."""
+from tests.parity.differences import UNREACHABLE
 
 _CHOICES = {"phones_all_first": Choice.FIRST, "phones_all_second": Choice.SECOND}
 

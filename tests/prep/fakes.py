@@ -5,6 +5,7 @@ import torch
 from sovits_cli.data import sources
 from sovits_cli.events import Progress, Skipped
 from sovits_cli.prep.pipeline import PrepOptions, prepare
+from sovits_cli.terms import SPEAKER_CHANNELS
 from sovits_cli.versions import VERSIONS
 
 CHANNELS = 3
@@ -13,15 +14,18 @@ CHANNELS = 3
 class FakeModels:
     """Features are level, roughness and peak of each window; tokens their sum. `fail_after` raises in `encode`."""
 
-    def __init__(self, name="fake", version="mini", content="c1", semantic="s1", bert=None, fail_after=None):
+    def __init__(
+        self, name="fake", version="mini", content="c1", semantic="s1", bert=None, speaker=None, fail_after=None
+    ):
         self.name = name
         self.version = VERSIONS[version]
         self.content_key = content
         self.semantic_key = semantic
         self.bert_key = bert
+        self.speaker_key = speaker
         self.content_scale = 1.0
         self.fail_after = fail_after
-        self.encoded = self.tokenised = self.read = 0
+        self.encoded = self.tokenised = self.read = self.recognised = 0
 
     def encode(self, wave):
         if self.fail_after is not None and self.encoded >= self.fail_after:
@@ -41,6 +45,10 @@ class FakeModels:
     def bert(self, norm, word2ph):
         self.read += 1
         return torch.full((4, sum(word2ph)), float(len(norm)))
+
+    def speaker(self, wave):
+        self.recognised += 1
+        return torch.full((1, SPEAKER_CHANNELS), float(wave.abs().max()))
 
 
 class Heard:

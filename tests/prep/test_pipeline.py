@@ -66,6 +66,24 @@ def test_training_reads_what_prep_writes(spoken, tmp_path):
     assert sovits[0].spec.shape == (513, 50)
 
 
+def test_speaker_vectors_for_versions_that_take_them(spoken, tmp_path):
+    out, models = tmp_path / "dataset", FakeModels(version="v2Pro", speaker="e1")
+    run(spoken, out, models)
+    made = Experiment(out)
+    assert sorted(path.name for path in made.speaker_dir.iterdir()) == [f"clip{index}.wav.pt" for index in range(4)]
+    assert tensors.shape(made.speaker_path("clip0.wav")) == (1, 20_480)
+    made.speaker_path("clip2.wav").unlink()
+    run(spoken, out, models)
+    assert models.recognised == 5
+    run(out, out, FakeModels(version="v2Pro", speaker="e1"))
+    again = FakeModels(version="v2Pro", speaker="e1")
+    run(out, tmp_path / "copy", again)
+    assert again.recognised == 0
+    assert tensors.shape(Experiment(tmp_path / "copy").speaker_path("clip0.wav")) == (1, 20_480)
+    run(out, out, FakeModels(version="v2"))
+    assert made.speaker_path("clip0.wav").is_file()
+
+
 def test_a_second_run_does_nothing(spoken, tmp_path):
     out = tmp_path / "dataset"
     run(spoken, out)
@@ -77,7 +95,7 @@ def test_a_second_run_does_nothing(spoken, tmp_path):
     assert contents(out) == before
 
 
-STEPS = ["recordings", "transcripts", "alignments", "audio", "bert", "content", "semantic"]
+STEPS = ["recordings", "transcripts", "alignments", "audio", "bert", "content", "semantic", "speaker"]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -367,7 +385,7 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(spoken, tmp_path):
     models = FakeModels()
     after = plan(sources.read(spoken, "en"), out, models, PrepOptions(0.6, 54.0, 2), Heard())
     assert {step.step: step.to_do for step in after.steps} == {
-        "transcripts": 0, "alignments": 0, "audio": 1, "bert": 0, "content": 1, "semantic": 1
+        "transcripts": 0, "alignments": 0, "audio": 1, "bert": 0, "content": 1, "semantic": 1, "speaker": 0
     }  # fmt: skip
     assert contents(out) == kept
     assert (models.encoded, run(spoken, out, models).clips, models.encoded) == (0, 4, 1)

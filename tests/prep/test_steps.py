@@ -14,6 +14,7 @@ from sovits_cli.prep.bert import BertStep
 from sovits_cli.prep.content import ContentStep
 from sovits_cli.prep.journal import Journal
 from sovits_cli.prep.step import Clip, Runner
+from sovits_cli.text.reading import Piece
 from tests.prep.fakes import FakeModels, Heard
 
 
@@ -21,6 +22,7 @@ def clip(word2ph=(1, 2), name="a.wav"):
     made = Clip(Utterance(None, "", "zh", "你好", ""))
     made.utterance = type("U", (), {"name": name})
     made.text = TextRow(name, ("n", "i3", "h"), word2ph, "你好")
+    made.pieces = (Piece("zh", "你好", "你好", made.text.phones, word2ph),)
     made.keys["transcripts"] = "t1"
     return made
 

@@ -1,8 +1,11 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,13 +17,32 @@ from sovits_cli.versions import SymbolTable
 TABLES = list(SymbolTable)
 
 
+_SAMPLES = Path(__file__).parent / "samples"
+
+
+def _sample(lang):
+    """A sentence of a language and its phones: `samples/<code>.yaml` makes a new language tested."""
+    return yaml.safe_load((_SAMPLES / f"{lang}.yaml").read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("lang", sorted(LANGUAGES))
 def test_every_language_speaks(lang, table):
-    spoken = pronounce("Hello, 2 worlds.", lang, table)
-    assert set(spoken.phones) <= symbols.known(table)
-    assert spoken.norm == "Hello, two worlds."
-    assert spoken.word2ph is None
+    row, sample = LANGUAGES[lang], _sample(lang)
+    missing = [package for package in row.packages if find_spec(package) is None]
+    if missing:
+        with pytest.raises(TextError, match=f"^{row.name} needs ") as failure:
+            pronounce(sample["text"], lang, SymbolTable.V2)
+        assert failure.value.hint == f'pip install "sovits[{lang}]"'
+    elif table in row.tables:
+        spoken = pronounce(sample["text"], lang, table)
+        known = symbols.known(table)
+        assert spoken.norm == sample["norm"]
+        assert spoken.phones == [phone if phone in known else "UNK" for phone in sample["phones"].split()]
+        assert spoken.word2ph is None or sum(spoken.word2ph) == len(spoken.phones)
+    else:
+        with pytest.raises(TextError, match=f"{row.name} cannot be written in symbol table {table.value}"):
+            pronounce(sample["text"], lang, table)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +60,14 @@ def test_language_that_the_table_cannot_write_is_refused(monkeypatch):
     assert pronounce("Hello.", "yy", SymbolTable.V2).phones
     with pytest.raises(TextError, match="Yish cannot be written in symbol table v1: expected a model with table v2"):
         pronounce("Hello.", "yy", SymbolTable.V1)
+
+
+def test_a_missing_package_is_one_line_with_the_install_command(monkeypatch):
+    row = frontend.Language("qq", "Quish", "sovits_cli.text.en:English", frozenset(TABLES), packages=("json", "quish"))
+    monkeypatch.setitem(LANGUAGES, "qq", row)
+    with pytest.raises(TextError, match=r"^Quish needs quish, which is not installed$") as failure:
+        pronounce("Hello.", "qq", SymbolTable.V2)
+    assert failure.value.hint == 'pip install "sovits[qq]"'
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "?!...,,,", "-", "😀🎉", "你好", "\x00\x07", "[1]", "<b>"])

@@ -144,6 +144,37 @@ def test_stopped_and_resumed_equals_undisturbed(tmp_path: Path, calls: int) -> N
     assert same(trained(tmp_path / "a"), resumed.tensors())
 
 
+class StopAtLook(StopRequest):
+    """Asks to stop from the n-th time on that the loop looks: between any two of its lines."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__(Events())
+        self._left = looks
+
+    @property
+    def wanted(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+    @wanted.setter
+    def wanted(self, value: bool) -> None:
+        pass
+
+
+def test_stopped_at_any_moment_saves(tmp_path: Path) -> None:
+    undisturbed = trained(tmp_path / "undisturbed")
+    for looks in range(100):
+        folder = tmp_path / str(looks)
+        outcome = run(ToyStage(), folder, stop=StopAtLook(looks)).go()
+        if outcome.finished:
+            break
+        events, resumed = Events(), ToyStage()
+        assert run(resumed, folder, reporter=events).go().finished
+        assert f"going on from step {outcome.step}" in events.texts()
+        assert same(undisturbed, resumed.tensors())
+    assert 9 <= looks < 99
+
+
 def test_a_finished_run_is_not_trained_again_but_can_be_prolonged(tmp_path: Path) -> None:
     trained(tmp_path)
     again, events = ToyStage(), Events()

@@ -471,7 +471,10 @@ CALM = ("model.dropout=0.0", "model.block_dropout=0.0", "model.position_dropout=
 
 @pytest.mark.parametrize(
     ("stage", "more"),
-    [("gpt", ("train.token_noise=0.2", "train.alignment=0.3")), ("sovits", ("sovits.train.discriminator=0.01",))],
+    [
+        ("gpt", ("train.token_noise=0.2", "train.alignment=0.3")),
+        ("sovits", ("sovits.train.discriminator=0.01", "sovits.train.c_prior=1.0", "sovits.train.eps=1e-4")),
+    ],
     ids=["gpt", "sovits"],
 )
 def test_out_of_memory_is_not_the_end(

@@ -66,7 +66,15 @@ def make_family(home: Path, *, posterior: bool = False) -> Path:
     return folder
 
 
-def make_dataset(root: Path, *, clips: int = 8, seconds: float = 1.2, model: str = "small") -> Experiment:
+def make_dataset(
+    root: Path,
+    *,
+    clips: int = 8,
+    seconds: float = 1.2,
+    model: str = "small",
+    version: str = "mini",
+    channels: int = CHANNELS,
+) -> Experiment:
     """Clips of different length: a tone, its phones, random features and codes."""
     draw = np.random.default_rng(1)
     experiment = Experiment(root)
@@ -79,11 +87,11 @@ def make_dataset(root: Path, *, clips: int = 8, seconds: float = 1.2, model: str
         experiment.wave_path(name).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(experiment.wave_path(name), wave, 32_000, subtype="PCM_16")
         frames = int(length_s * 50) - 1
-        features = torch.from_numpy(draw.standard_normal((1, CHANNELS, frames)).astype(np.float32))
+        features = torch.from_numpy(draw.standard_normal((1, channels, frames)).astype(np.float32))
         tensors.save(experiment.content_path(name), features)
         rows.append(TextRow(name, PHONES[: 6 + index % 4], None, "hello world."))
         codes.append((name, draw.integers(CODES, size=frames // 2).tolist()))
     experiment.write_text(rows)
     experiment.write_semantic(codes)
-    experiment.write_info(DatasetInfo(model, "mini", "v2", ("en",), ("here",), clips, clips * seconds))
+    experiment.write_info(DatasetInfo(model, version, "v2", ("en",), ("here",), clips, clips * seconds))
     return experiment

@@ -34,9 +34,17 @@ class WeightNormConv1d(nn.Conv1d):
         padding: int = 0,
         dilation: int = 1,
         groups: int = 1,
+        bias: bool = True,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride=stride, padding=padding, dilation=dilation, groups=groups
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=bias,
         )
         _split_weight(self)
 

@@ -6,13 +6,13 @@ Keys that the official program does not have are ours, sit in `model`, and mean 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from math import prod
 from typing import Any
 
 from sovits_cli.errors import ModelError
-from sovits_cli.terms import MelSpec, SpecSpec
+from sovits_cli.terms import SPEAKER_CHANNELS, MelSpec, SpecSpec
 from sovits_cli.versions import VERSIONS, SymbolTable
 
 PHONES: dict[SymbolTable, int] = {SymbolTable.V1: 322, SymbolTable.V2: 732}
@@ -38,12 +38,13 @@ class SovitsConfig:
 
     Args:
         n_layers: attention layers of the text encoder; the content encoder and the joint one have half as many.
-        gin_channels: width of the style vector `ge`; must equal `mrte_channels`.
+        gin_channels: width of the style vector `ge`; equals `mrte_channels` where there is no speaker vector.
         flow_couplings: affine couplings of the flow, `flow_layers` gated convolutions in each.
         posterior_layers: gated convolutions of the posterior encoder.
         segment_size: samples of the slice that is decoded in training.
         content_channels: width of the content features and of the codebook.
         style_bins: lowest spectrogram bins that the style encoder reads.
+        speaker_channels: width of the speaker vector that the style also comes from; 0 if it does not.
         phones: rows of the phone embedding.
         decoder: "hifigan" (official) or "istft" (ours, for small models).
         istft_width, istft_layers: width and depth of the istft decoder.
@@ -77,6 +78,7 @@ class SovitsConfig:
     mrte_heads: int = field(default=4, metadata=_OURS)
     style_channels: int = field(default=128, metadata=_OURS)
     style_bins: int = field(default=704, metadata=_OURS)
+    speaker_channels: int = field(default=0, metadata=_OURS)
     phones: int = field(default=732, metadata=_OURS)
     flow_couplings: int = field(default=4, metadata=_OURS)
     flow_layers: int = field(default=4, metadata=_OURS)
@@ -121,7 +123,7 @@ class SovitsConfig:
         Args:
             config: sections `model` (required), `data` and `train`. Unknown keys are ignored, as the official
                 constructor does. `model.version`, where it names a row of the version table, sets the defaults
-                of `style_bins` and `phones`.
+                of `style_bins`, `speaker_channels` and `phones`.
 
         Raises:
             ModelError: no `model` section, a value of the wrong type, or values that contradict each other.
@@ -152,7 +154,13 @@ class SovitsConfig:
 
 def _version_defaults(name: object) -> dict[str, Any]:
     row = VERSIONS.get(name) if isinstance(name, str) else None
-    return {} if row is None else {"style_bins": row.style_bins, "phones": PHONES[row.symbols]}
+    if row is None:
+        return {}
+    return {
+        "style_bins": row.style_bins,
+        "speaker_channels": SPEAKER_CHANNELS if row.speaker_embedding else 0,
+        "phones": PHONES[row.symbols],
+    }
 
 
 def _cast(name: str, value: Any, default: Any) -> Any:
@@ -166,7 +174,7 @@ def _cast(name: str, value: Any, default: Any) -> Any:
 
 
 def _tupled(value: Any) -> tuple[Any, ...]:
-    return tuple(_tupled(item) if isinstance(item, Sequence) else int(item) for item in value)
+    return tuple(_tupled(item) if isinstance(item, list | tuple) else int(item) for item in value)
 
 
 def _plain(value: Any) -> Any:
@@ -178,7 +186,9 @@ def _problem(config: SovitsConfig) -> str | None:
     checks = {
         "`hidden_channels` must be a multiple of `n_heads`": config.hidden_channels % config.n_heads == 0,
         "`mrte_channels` must be a multiple of `mrte_heads`": config.mrte_channels % config.mrte_heads == 0,
-        "`gin_channels` must equal `mrte_channels`": config.gin_channels == config.mrte_channels,
+        "`gin_channels` must equal `mrte_channels`, as there is no speaker vector": (
+            config.speaker_channels > 0 or config.gin_channels == config.mrte_channels
+        ),
         "`inter_channels` must be even": config.inter_channels % 2 == 0,
         "`style_channels` must be even": config.style_channels % 2 == 0,
         "`n_layers` must be 2 or more": config.n_layers >= 2,

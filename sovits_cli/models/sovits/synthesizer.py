@@ -2,31 +2,29 @@
 
 Knows its dimensions and nothing of files, versions or losses. Key names are those of the official checkpoints.
 Legend: B batch, T samples, F frames, S semantic tokens, P phones, C content channels, Z latent width,
-G width of the style vector, N bins of the spectrogram. Masks say what to keep.
+G width of the style vector, V width of the speaker vector, N bins of the spectrogram. Masks say what to keep.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sovits_cli.errors import ModelError
 from sovits_cli.models.layers.blockwise import recomputed
 from sovits_cli.models.layers.masks import keep_mask
 from sovits_cli.models.layers.weight_norm import fold_weight_norm
+from sovits_cli.models.sovits.coded import CodedModel, per_frame
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.decoder import Decoder
-from sovits_cli.models.sovits.encoders import PosteriorEncoder, PriorEncoder, blend_overlap, change_speed
+from sovits_cli.models.sovits.encoders import PosteriorEncoder, blend_overlap, change_speed
 from sovits_cli.models.sovits.flow import Flow
 from sovits_cli.models.sovits.generator import Generator
 from sovits_cli.models.sovits.istft import IstftGenerator
-from sovits_cli.models.sovits.quantizer import Quantizer
-from sovits_cli.models.sovits.style import StyleEncoder
 from sovits_cli.terms import FRAMES_PER_TOKEN
 
 DECODERS: dict[str, Callable[[SovitsConfig], Decoder]] = {"hifigan": Generator, "istft": IstftGenerator}
@@ -71,7 +69,7 @@ class StreamPiece:
     hidden: Tensor
 
 
-class Synthesizer(nn.Module):
+class Synthesizer(CodedModel):
     """The acoustic model.
 
     With `checkpointing` training computes each part again in the backward pass: more time, less memory.
@@ -82,42 +80,12 @@ class Synthesizer(nn.Module):
     """
 
     def __init__(self, config: SovitsConfig, *, posterior: bool = True) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.checkpointing = False
-        self.enc_p = PriorEncoder(config)
         self.dec: nn.Module = DECODERS[config.decoder](config)
         self.enc_q = PosteriorEncoder(config) if posterior else None
         self.flow = Flow(config)
-        self.ref_enc = StyleEncoder(config.style_bins, config.style_channels, config.gin_channels)
-        self.ssl_proj = nn.Conv1d(
-            config.content_channels, config.content_channels, FRAMES_PER_TOKEN, stride=FRAMES_PER_TOKEN
-        )
-        self.quantizer = Quantizer(config.codebook_size, config.content_channels)
-
-    @torch.no_grad()
-    def extract_latent(self, ssl: Tensor) -> Tensor:
-        """Semantic codes of content features: (B, C, F) -> (B, 1, F // 2) int64, the same whatever autocast says."""
-        with torch.autocast(ssl.device.type, enabled=False):
-            return self.quantizer.encode(self.ssl_proj(ssl.to(self.ssl_proj.weight.dtype)))[:, None]
-
-    @torch.no_grad()
-    def style(self, refers: Sequence[Tensor]) -> Tensor:
-        """The mean style of some references.
-
-        Args:
-            refers: magnitude spectrograms (1, N, F), each of its own length; N may be all bins or the
-                `style_bins` lowest.
-
-        Returns:
-            (1, G, 1).
-
-        Raises:
-            ModelError: no reference, an empty one, or one with too few bins.
-        """
-        if not refers:
-            raise ModelError("no reference spectrogram was given", hint="give a reference with --ref")
-        return torch.stack([self._style_of(spec) for spec in refers]).mean(dim=0)
+        self.add_listening()
 
     @torch.no_grad()
     def decode(
@@ -148,7 +116,7 @@ class Synthesizer(nn.Module):
         Raises:
             ModelError: codes or phones that the model does not have, or a speed that is not positive.
         """
-        hidden = self._hidden(codes, text, ge)
+        hidden = self.hidden(codes, text, ge)
         return self._render(hidden, ge, noise_scale=noise_scale, speed=speed, noise=noise, generator=generator)
 
     @torch.no_grad()
@@ -172,7 +140,7 @@ class Synthesizer(nn.Module):
             last_tokens: how many of the last tokens become sound; None is all of them.
             overlap: (1, D, L) last hidden frames of the previous piece, faded into the first L of this one.
         """
-        hidden = self._hidden(codes, text, ge)
+        hidden = self.hidden(codes, text, ge)
         if last_tokens is not None:
             hidden = hidden[..., -FRAMES_PER_TOKEN * last_tokens :]
         if overlap is not None:
@@ -188,6 +156,7 @@ class Synthesizer(nn.Module):
         text: Tensor,
         text_lens: Tensor,
         *,
+        speaker: Tensor | None = None,
         noise: Tensor | None = None,
         ids_slice: Tensor | None = None,
         with_prior: bool = False,
@@ -198,6 +167,7 @@ class Synthesizer(nn.Module):
             ssl: (B, C, F) content features at the frame rate of the spectrogram, F even.
             spec: (B, N, F) magnitude spectrogram; spec_lens: (B,) its valid frames.
             text: (B, P) int64 phones; text_lens: (B,) their number.
+            speaker: (B, V) speaker vectors, where the model takes them.
             noise: (B, Z, F) used instead of a draw for the posterior.
             ids_slice: (B,) first frames of the slices, used instead of a draw.
             with_prior: decode the slice from the mean of the prior too, as speaking without noise does.
@@ -210,10 +180,11 @@ class Synthesizer(nn.Module):
         self._check_training_shapes(ssl, spec)
         keep, text_keep = keep_mask(spec_lens, spec.shape[-1]), keep_mask(text_lens, text.shape[-1])
         places = keep[:, None].to(spec.dtype)
-        ge = self.ref_enc(spec[:, : self.config.style_bins] * places, keep)
+        ge = self.with_speaker(self.ref_enc(spec[:, : self.config.style_bins] * places, keep), speaker)
 
         quantized = self.quantizer.decode(self.extract_latent(ssl)[:, 0])
-        prior = self.enc_p.prior(self._run(self.enc_p, _per_frame(quantized), keep, text, text_keep, ge), keep)
+        hidden = self._run(self.enc_p, per_frame(quantized), keep, text, text_keep, self.for_text(ge))
+        prior = self.enc_p.prior(hidden, keep)
         # the style encoder learns from the prior and the decoder only
         posterior = self._run(self.enc_q, spec, keep, ge.detach())
         z = posterior.sample(torch.randn_like(posterior.mean) if noise is None else noise) * places
@@ -223,7 +194,7 @@ class Synthesizer(nn.Module):
         ids_slice = draw_slices(spec_lens, frames) if ids_slice is None else ids_slice
         prior_wave = None
         if with_prior:
-            likely = self.flow.inverse(prior.mean, places, ge)
+            likely = self._run(self.flow.inverse, prior.mean, places, ge)
             prior_wave = self._run(self.dec, slices(likely, ids_slice, frames), ge)
         return SovitsOutput(
             wave=self._run(self.dec, slices(z, ids_slice, frames), ge),
@@ -251,27 +222,8 @@ class Synthesizer(nn.Module):
         if isinstance(self.dec, Decoder):
             self.dec = self.dec.for_inference()
 
-    def _run(self, part: nn.Module, *inputs: Tensor) -> Any:
+    def _run(self, part: Callable[..., Any], *inputs: Tensor) -> Any:
         return recomputed(part, *inputs) if self.checkpointing and torch.is_grad_enabled() else part(*inputs)
-
-    def _style_of(self, spec: Tensor) -> Tensor:
-        bins = self.config.style_bins
-        if spec.shape[-2] < bins or spec.shape[-1] == 0:
-            raise ModelError(
-                f"reference spectrogram of {spec.shape[-2]} bins x {spec.shape[-1]} frames: "
-                f"expected {bins} or more bins and at least one frame"
-            )
-        keep = torch.ones(spec.shape[0], spec.shape[-1], dtype=torch.bool, device=spec.device)
-        ge: Tensor = self.ref_enc(spec[:, :bins], keep)
-        return ge
-
-    def _hidden(self, codes: Tensor, text: Tensor, ge: Tensor) -> Tensor:
-        _check_ids("semantic codes", codes, self.config.codebook_size)
-        _check_ids("phones", text, self.config.phones)
-        content = _per_frame(self.quantizer.decode(codes[:, 0]))
-        keep = torch.ones(content.shape[0], content.shape[-1], dtype=torch.bool, device=content.device)
-        hidden: Tensor = self.enc_p(content, keep, text, torch.ones_like(text, dtype=torch.bool), ge)
-        return hidden
 
     def _render(
         self,
@@ -325,19 +277,3 @@ def _draw(like: Tensor, generator: torch.Generator | None) -> Tensor:
     """Standard-normal noise of the shape, type and device of `like`, drawn in float32 where the generator is."""
     device = like.device if generator is None else generator.device
     return torch.randn(like.shape, generator=generator, device=device).to(like)
-
-
-def _check_ids(what: str, ids: Tensor, size: int) -> None:
-    if ids.numel() == 0:
-        raise ModelError(f"no {what} to speak")
-    lowest, highest = int(ids.min()), int(ids.max())
-    if lowest < 0 or highest >= size:
-        raise ModelError(
-            f"{what} {lowest}..{highest}: the SoVITS model knows 0..{size - 1}",
-            hint="the GPT and the SoVITS file must be of the same family",
-        )
-
-
-def _per_frame(quantized: Tensor) -> Tensor:
-    """Each token lasts two frames: (B, C, S) -> (B, C, 2 S)."""
-    return F.interpolate(quantized, scale_factor=float(FRAMES_PER_TOKEN), mode="nearest")

@@ -1,0 +1,84 @@
+"""`sovits infer --dry-run`: how a text will be read, sentence by sentence, and what is a guess. Loads no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sovits_cli.errors import TextError
+from sovits_cli.events import Reporter, Skipped
+from sovits_cli.inference.order import Script
+from sovits_cli.inference.script import fitting
+from sovits_cli.text import pronunciation, reading
+from sovits_cli.text.frontend import excerpt
+from sovits_cli.text.guesses import guessed
+from sovits_cli.text.lexicon import Lexicon
+from sovits_cli.text.reading import Reading
+from sovits_cli.versions import SymbolTable
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of one language.
+
+    Args:
+        lang: its code.
+        text: as it is written.
+        norm: as it is read.
+        phones: what the model is given.
+        guessed: words whose reading is a guess, or that have none.
+    """
+
+    lang: str
+    text: str
+    norm: str
+    phones: tuple[str, ...]
+    guessed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PreviewedSentence:
+    """What is said in one go, and the pause after it, in seconds."""
+
+    text: str
+    pause_s: float
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How a text will be read: the symbol table, the mode, and its sentences in order."""
+
+    symbols: SymbolTable
+    lang: str
+    sentences: tuple[PreviewedSentence, ...]
+
+
+def preview(script: Script, table: SymbolTable, words: Lexicon, reporter: Reporter, *, compat: bool) -> Preview:
+    """Read a text as it would be spoken; what cannot be read is reported as Skipped.
+
+    Raises:
+        TextError: none of it can be read.
+    """
+
+    def read(text: str, lang: str) -> Reading:
+        return reading.speakable(text, lang, table, compat=compat, words=words)
+
+    found: list[PreviewedSentence] = []
+    unreadable: TextError | None = None
+    for sentence in script.sentences:
+        try:
+            for said, piece in fitting(sentence, script.lang, read, lambda one: len(one.phones)):
+                text = pronunciation.shown(piece.text).strip()
+                found.append(PreviewedSentence(text, piece.pause_s, tuple(_segments(said))))
+        except TextError as error:
+            unreadable = error
+            reporter.emit(Skipped(excerpt(pronunciation.shown(sentence.text).strip()), error.message))
+    if not found and unreadable is not None:
+        raise unreadable
+    return Preview(table, script.lang, tuple(found))
+
+
+def _segments(said: Reading) -> Iterator[Segment]:
+    for piece in said.pieces:
+        yield Segment(piece.lang, piece.text, piece.norm, piece.phones, guessed(piece))

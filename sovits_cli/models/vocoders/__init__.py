@@ -1,0 +1,1 @@
+"""Vocoders of the flow-matching models: mel spectrograms to waveforms."""

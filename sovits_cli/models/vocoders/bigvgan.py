@@ -1,0 +1,194 @@
+"""BigVGAN v2, the 24 kHz vocoder of v3 (Lee et al. 2023): periodic activations, computed at twice the rate.
+
+Keys are those of the published checkpoint, weight norm included. Its other variants (Snake, linear scale, "2"
+residual blocks) are not built.
+Legend: B batch, C channels, M mel bands, F frames, T samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sovits_cli.errors import ModelError
+from sovits_cli.models.layers.hifigan import dilated_pairs
+from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d, fold_weight_norm
+from sovits_cli.models.vocoders.vocoder import Vocoder
+
+TAPS = 12
+"""Length of the low-pass filter around each activation."""
+
+CUTOFF, KAISER_BETA = 0.25, 4.663800127934911
+"""Of that filter: cut-off in cycles per sample, and the window for a transition of 0.3 and 51 dB."""
+
+DIVIDE_EPS = 1e-9
+
+ONLY: dict[str, object] = {"resblock": "1", "activation": "snakebeta", "snake_logscale": True}
+"""Configuration keys with one value that is built."""
+
+
+@dataclass(frozen=True)
+class BigvganShape:
+    """Dimensions; names and defaults as in the published configuration."""
+
+    num_mels: int = 100
+    upsample_rates: tuple[int, ...] = (4, 4, 2, 2, 2, 2)
+    upsample_kernel_sizes: tuple[int, ...] = (8, 8, 4, 4, 4, 4)
+    upsample_initial_channel: int = 1536
+    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
+    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    use_tanh_at_final: bool = False
+    use_bias_at_final: bool = False
+
+
+class Bigvgan(Vocoder):
+    """Upsampling stages, each followed by the mean of some residual blocks with anti-aliased activations."""
+
+    def __init__(self, shape: BigvganShape | None = None) -> None:
+        super().__init__()
+        shape = shape or BigvganShape()
+        self.hop = prod(shape.upsample_rates)
+        self.ends_in_tanh = shape.use_tanh_at_final
+        self.branches = len(shape.resblock_kernel_sizes)
+        channels = shape.upsample_initial_channel
+        self.conv_pre = WeightNormConv1d(shape.num_mels, channels, 7, padding=3)
+        self.ups = nn.ModuleList()
+        self.resblocks = nn.ModuleList()
+        for rate, kernel in zip(shape.upsample_rates, shape.upsample_kernel_sizes, strict=True):
+            upsample = WeightNormConvTranspose1d(
+                channels, channels // 2, kernel, stride=rate, padding=(kernel - rate) // 2
+            )
+            self.ups.append(nn.Sequential(upsample))
+            channels //= 2
+            for size, dilations in zip(shape.resblock_kernel_sizes, shape.resblock_dilation_sizes, strict=True):
+                self.resblocks.append(AmpBlock(channels, size, dilations))
+        self.activation_post = AntiAliased(channels)
+        self.conv_post = WeightNormConv1d(channels, 1, 7, padding=3, bias=shape.use_bias_at_final)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Make samples (B, 1, T) of a log-mel spectrogram (B, M, F)."""
+        x = self.conv_pre(mel)
+        for stage, upsample in enumerate(self.ups):
+            x = upsample(x)
+            first, *others = self.resblocks[stage * self.branches : (stage + 1) * self.branches]
+            total = first(x)
+            for block in others:
+                total += block(x)
+            x = total / self.branches
+        wave: Tensor = self.conv_post(self.activation_post(x))
+        return wave.tanh() if self.ends_in_tanh else wave.clamp(-1.0, 1.0)
+
+    def for_inference(self) -> nn.Module:
+        """Fold weight norm."""
+        fold_weight_norm(self)
+        return self
+
+
+class AmpBlock(nn.Module):
+    """Pairs of convolutions, the first of each pair dilated, an activation before each: keeps the shape."""
+
+    def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.convs1, self.convs2 = dilated_pairs(channels, kernel_size, dilations)
+        self.activations = nn.ModuleList(AntiAliased(channels) for _ in range(2 * len(dilations)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform (B, C, T)."""
+        for index, (dilated, plain) in enumerate(zip(self.convs1, self.convs2, strict=True)):
+            first, second = self.activations[2 * index], self.activations[2 * index + 1]
+            x = x + plain(second(dilated(first(x))))
+        return x
+
+
+class AntiAliased(nn.Module):
+    """SnakeBeta at twice the rate between two low-pass filters, so that its overtones do not fold back."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.act = SnakeBeta(channels)
+        self.upsample = _Upsample()
+        self.downsample = _Downsample()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform (B, C, T)."""
+        out: Tensor = self.downsample(self.act(self.upsample(x)))
+        return out
+
+
+class SnakeBeta(nn.Module):
+    """x + sin(a x)^2 / b, with a and b of each channel kept as logarithms: (B, C, T) -> (B, C, T)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Activate."""
+        rate, height = self.alpha.exp()[:, None], self.beta.exp()[:, None]
+        return x + (x * rate).sin().square() / (height + DIVIDE_EPS)
+
+
+class _Upsample(nn.Module):
+    """Twice the samples, channel by channel."""
+
+    filter: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("filter", lowpass_filter())
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels, side = x.shape[1], TAPS // 2 - 1
+        padded = F.pad(x, (side, side), mode="replicate")
+        doubled = F.conv_transpose1d(padded, 2 * self.filter.expand(channels, 1, TAPS), stride=2, groups=channels)
+        return doubled[..., 3 * side : -3 * side]
+
+
+class _Downsample(nn.Module):
+    """Half the samples. The nesting only serves the official key names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lowpass = _Lowpass()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.lowpass(x)
+        return out
+
+
+class _Lowpass(nn.Module):
+    filter: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("filter", lowpass_filter())
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        padded = F.pad(x, (TAPS // 2 - 1, TAPS // 2), mode="replicate")
+        return F.conv1d(padded, self.filter.expand(channels, 1, TAPS), stride=2, groups=channels)
+
+
+def lowpass_filter() -> Tensor:
+    """The filter (1, 1, `TAPS`): a sinc in a Kaiser window, of sum 1."""
+    places = np.arange(TAPS) - TAPS / 2 + 0.5
+    taps = np.sinc(2 * CUTOFF * places) * np.kaiser(TAPS, KAISER_BETA)
+    return torch.from_numpy((taps / taps.sum()).astype(np.float32)).view(1, 1, TAPS)
+
+
+def refuse_unbuilt(config: Mapping[str, Any]) -> None:
+    """Raise ModelError for variants of BigVGAN that are not built."""
+    for key, only in ONLY.items():
+        if config.get(key, only) != only:
+            raise ModelError(
+                f"vocoder configuration: `{key}` is {config[key]!r}, only {only!r} is built",
+                hint="use the BigVGAN v2 of 24 kHz and 100 bands: sovits models pull v3",
+            )

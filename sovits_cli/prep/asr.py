@@ -1,0 +1,167 @@
+"""Transcripts for recordings that have none: heard, filtered, and written to a `.list` that people can correct.
+
+A row of the list is never heard again. What cannot be used has a row without text: it is left out until somebody
+writes the text, or deletes the row to have it heard again. Knows no particular recogniser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sovits_cli.audio import files
+from sovits_cli.data import manifest, sources
+from sovits_cli.data.layout import LeftOut
+from sovits_cli.data.manifest import Manifest, Utterance
+from sovits_cli.errors import InputError, TextError
+from sovits_cli.events import Note, Progress, Reporter
+from sovits_cli.files import write_error
+from sovits_cli.prep.whisper import RATE_HZ, Heard, Phrase, Recogniser
+from sovits_cli.text import segment
+
+LIST_FILE = "transcripts.list"
+
+_FRAME_S = 0.03
+_SILENT_DB = -50.0
+"""No frame of speech is below this level, full scale being 0."""
+
+_BELOW_PEAK_DB = 40.0
+"""Nor so far below the loudest frame of its recording."""
+
+_FEWEST_LOUD = 0.1
+"""Share of loud frames under which a phrase was heard in silence."""
+
+_MOST_NO_SPEECH, _LEAST_CONFIDENCE = 0.6, -1.0
+"""A phrase over the one and under the other is no speech (whisper's own rule)."""
+
+_MOST_REPETITION = 2.4
+"""Text that compresses better than this repeats itself (whisper's own rule)."""
+
+_LOOP = re.compile(r"(\w[^\n]{3,60}?)(?:[\W_]*\1){3,}|(\w[^\n]{0,2}?)(?:[\W_]*\2){11,}")
+"""The same words four times in a row, or the same few letters twelve times; laughter is shorter."""
+
+_MOST_LETTERS_PER_S = 35.0
+"""Nobody speaks faster, in any script."""
+
+
+def transcribed(source: Path, lang: str, place: Path, listen: Callable[[], Recogniser], reporter: Reporter) -> Manifest:
+    """The utterances of `source`, with what was heard where nobody wrote it down.
+
+    Args:
+        source: a folder of recordings, or slices.
+        lang: mode or language of what is said; `auto`: each recording has its own.
+        place: the list; rows that are there are taken as they stand.
+        listen: makes the one who hears, if there is anything to hear.
+        reporter: hears of progress.
+
+    Raises:
+        DatasetError: nothing can be used.
+        ResourceError: the list cannot be written. What was heard before is kept.
+    """
+    told, untold = sources.recordings(source, lang)
+    known = _rows(place, lang)
+    waiting = [path for path in untold if path.resolve() not in known]
+    left_out: list[LeftOut] = []
+    if waiting:
+        reporter.emit(Note(f"transcripts go to {place}: correct them there and run the same command again"))
+    for said in told:
+        if said.path.resolve() not in known:
+            _append(place, said)
+    recogniser = listen() if waiting else None
+    for done, path in enumerate(waiting, start=1):
+        assert recogniser is not None
+        said, reason = _hear(path, lang, recogniser)
+        _append(place, said)
+        left_out += [LeftOut(path.name, reason)] if reason else []
+        reporter.emit(Progress("transcribing", done, len(waiting), "recordings"))
+    found = manifest.read_list(place, lang)
+    here = {path.resolve() for path in (*untold, *(said.path for said in told))}
+    utterances = tuple(said for said in found.utterances if said.path.resolve() in here)
+    heard_nothing = {item.name for item in left_out}
+    others = _without_text(place, here, heard_nothing)
+    return Manifest(source, "recordings, transcribed", utterances, (*left_out, *others)).checked()
+
+
+def _hear(path: Path, lang: str, recogniser: Recogniser) -> tuple[Utterance, str]:
+    """What is said in a recording; with an empty text and the reason where it is of no use."""
+    only = None if lang == segment.AUTO else segment.mode(lang).main
+    code, text, reason = only or "", "", ""
+    try:
+        wave, _ = files.read(path, rate=RATE_HZ, mono=True)
+        if float(_levels_db(wave).max(initial=-np.inf)) < _SILENT_DB:
+            reason = "silent"
+        else:
+            heard = recogniser.hear(wave, only)
+            code = manifest.language_code(only or heard.language, only or heard.language)
+            text, reason = _usable(heard, wave)
+    except TextError:
+        reason = f"spoken in {heard.language}, which no front end reads"
+    except InputError as error:
+        reason = error.message
+    return Utterance(path.resolve(), path.parent.name, code, "" if reason else text, str(path)), reason
+
+
+def _usable(heard: Heard, wave: np.ndarray) -> tuple[str, str]:
+    """The text of the phrases in which somebody speaks, or why there is none."""
+    levels = _levels_db(wave)
+    floor = max(_SILENT_DB, float(levels.max()) - _BELOW_PEAK_DB)
+    kept = [phrase for phrase in heard.phrases if phrase.text and not _is_silence(phrase, levels > floor)]
+    text = " ".join(" ".join(phrase.text for phrase in kept).split())
+    if not any(character.isalnum() for character in text):
+        return "", "no speech was heard"
+    loop = _LOOP.search(text)
+    if loop or any(phrase.repetition > _MOST_REPETITION for phrase in kept):
+        again = (loop[1] or loop[2]) if loop else text[:30]
+        return "", f"what was heard repeats itself: {again.strip()!r}"
+    speech_s = sum(phrase.end_s - phrase.start_s for phrase in kept)
+    if len(text) > _MOST_LETTERS_PER_S * max(speech_s, 1.0):
+        return "", f"{len(text)} letters were heard in {speech_s:.1f} s"
+    return text, ""
+
+
+def _is_silence(phrase: Phrase, loud: np.ndarray) -> bool:
+    """Whether a phrase was made up over silence."""
+    if phrase.no_speech > _MOST_NO_SPEECH and phrase.confidence < _LEAST_CONFIDENCE:
+        return True
+    stretch = loud[int(phrase.start_s / _FRAME_S) : max(1, round(phrase.end_s / _FRAME_S))]
+    return len(stretch) == 0 or float(stretch.mean()) < _FEWEST_LOUD
+
+
+def _levels_db(wave: np.ndarray) -> np.ndarray:
+    """Levels (F,) of frames of 30 ms."""
+    size = int(_FRAME_S * RATE_HZ)
+    frames = wave[: len(wave) // size * size].reshape(-1, size)
+    levels: np.ndarray = 10 * np.log10(np.square(frames, dtype=np.float64).mean(axis=1) + 1e-12)
+    return levels
+
+
+def _rows(place: Path, lang: str) -> set[Path]:
+    """Recordings that the list has a row for, with or without a text."""
+    if not place.is_file():
+        return set()
+    return {said.path.resolve() for said in manifest.read_list(place, lang).utterances} | _empty_rows(place)
+
+
+def _empty_rows(place: Path) -> set[Path]:
+    cells = (line.split("|") for line in manifest.read_text(place).split("\n"))
+    return {Path(row[0]).resolve() for row in cells if len(row) >= manifest.LIST_FIELDS and not row[3].strip()}
+
+
+def _without_text(place: Path, here: set[Path], named: set[str]) -> Sequence[LeftOut]:
+    """Recordings that an earlier run could not use, and nobody wrote a text for."""
+    paths = sorted(path for path in _empty_rows(place) & here if path.name not in named)
+    return [LeftOut(path.name, f"no text in {place.name}: write it there, or delete the row") for path in paths]
+
+
+def _append(place: Path, said: Utterance) -> None:
+    """Add a row; it is on disk when this returns."""
+    row = f"{said.path.resolve()}|{said.speaker}|{said.language.upper()}|{' '.join(said.text.split())}\n"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("ab", buffering=0) as handle:
+            handle.write(row.encode())
+    except OSError as error:
+        raise write_error(place, error) from error

@@ -1,0 +1,128 @@
+"""Hearing what is said in a recording, by faster-whisper. Knows nothing of datasets. Downloads nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sovits_cli.errors import ModelError, UsageError
+from sovits_cli.paths import models_dir
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+    from faster_whisper.transcribe import Segment
+
+RATE_HZ = 16_000
+MODEL_FILE = "model.bin"
+_FOLDER = "whisper-{}"
+_MIN_SILENCE_MS = 700
+"""Silence longer than this is not shown to the model (official)."""
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A stretch of speech as it was heard.
+
+    Args:
+        start_s, end_s: where it is in the recording.
+        text: what was heard.
+        no_speech: how likely it is that nobody speaks, 0 to 1.
+        confidence: mean log probability of its tokens.
+        repetition: how many times smaller its text is when compressed.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    no_speech: float
+    confidence: float
+    repetition: float
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was heard in a recording: its language, as whisper names it, and phrases in order."""
+
+    language: str
+    phrases: tuple[Phrase, ...]
+
+
+class Recogniser(Protocol):
+    """Whoever hears."""
+
+    def hear(self, wave: np.ndarray, language: str | None) -> Heard:
+        """Samples (T,) float32 at `RATE_HZ` to phrases; `language` None: it is detected."""
+
+
+class Whisper:
+    """A whisper model of any size on a device.
+
+    Raises:
+        UsageError: the package is missing.
+        ModelError: the model is not there, or cannot be loaded.
+    """
+
+    def __init__(self, name: str, device: str) -> None:
+        if find_spec("faster_whisper") is None:
+            raise UsageError(
+                "--asr whisper needs faster_whisper, which is not installed", hint='pip install "sovits[asr]"'
+            )
+        self._model = _load(_folder(name), device)
+
+    def hear(self, wave: np.ndarray, language: str | None) -> Heard:
+        """Hear a recording. Raises ModelError: the model fails, as for want of memory."""
+        if language is not None and language not in self._model.supported_languages:
+            language = {"yue": "zh"}.get(language)
+        try:
+            segments, info = self._model.transcribe(
+                wave,
+                language=language,
+                beam_size=5,
+                condition_on_previous_text=False,  # one loop does not make the next
+                vad_filter=True,
+                vad_parameters={"min_silence_duration_ms": _MIN_SILENCE_MS},
+            )
+            phrases = tuple(map(_phrase, segments))
+        except RuntimeError as error:
+            raise ModelError(
+                f"whisper fails: {error}", hint="--asr-model with a smaller one, or --device cpu"
+            ) from error
+        return Heard(language or info.language, phrases)
+
+
+def _phrase(segment: Segment) -> Phrase:
+    return Phrase(
+        start_s=segment.start,
+        end_s=segment.end,
+        text=segment.text.strip(),
+        no_speech=segment.no_speech_prob,
+        confidence=segment.avg_logprob,
+        repetition=segment.compression_ratio,
+    )
+
+
+def _folder(name: str) -> Path:
+    """The folder of a model: `name` itself, or an installed one. Raises ModelError."""
+    installed = models_dir() / _FOLDER.format(name)
+    for place in (Path(name), installed):
+        if (place / MODEL_FILE).is_file():
+            return place
+    raise ModelError(
+        f"no whisper model {name!r}: expected a faster-whisper folder with {MODEL_FILE}, at {installed} or by its path",
+        hint=f"hf download Systran/faster-whisper-{name} --local-dir {installed}",
+    )
+
+
+def _load(folder: Path, device: str) -> WhisperModel:
+    from faster_whisper import WhisperModel
+
+    kind, _, index = device.partition(":")
+    options: dict[str, Any] = {"device": kind if kind == "cuda" else "cpu", "device_index": int(index or 0)}
+    try:
+        return WhisperModel(str(folder), compute_type="float16" if kind == "cuda" else "int8", **options)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelError(f"cannot load the whisper model in {folder}: {error}", hint="download it again") from error

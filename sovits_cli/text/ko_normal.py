@@ -1,0 +1,123 @@
+"""Korean text as it is read: numbers, dates, times, money, units and signs in words; what cannot be read is dropped."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from sovits_cli.text import ko_numbers as numbers
+from sovits_cli.text.wordlists import pairs
+
+UNITS = pairs(
+    "km=킬로미터 cm=센티미터 mm=밀리미터 nm=나노미터 m=미터 kg=킬로그램 mg=밀리그램 g=그램 t=톤 L=리터 l=리터 "
+    "ml=밀리리터 mL=밀리리터 dl=데시리터 kcal=킬로칼로리 cal=칼로리 GB=기가바이트 MB=메가바이트 "
+    "KB=킬로바이트 TB=테라바이트 GHz=기가헤르츠 MHz=메가헤르츠 kHz=킬로헤르츠 Hz=헤르츠 "
+    "kW=킬로와트 kWh=킬로와트시 W=와트 V=볼트 hPa=헥토파스칼 dB=데시벨 °C=도 °F=도 °=도 %=퍼센트"
+)
+"""Signs after a number."""
+
+CURRENCIES = pairs("₩=원 $=달러 €=유로 ¥=엔 £=파운드 ₹=루피")
+
+_SIGNS = {"+": " 플러스 ", "×": " 곱하기 ", "÷": " 나누기 ", "=": " 이퀄 ", "&": " 앤드 ", "@": " 골뱅이 "}
+
+KEPT_MARKS = ",.!?…"
+"""Marks that are heard as a pause, and the only ones left."""
+
+_MARKS = {
+    **dict.fromkeys(";:·()[]{}〔〕【】―—─、", ","),
+    **dict.fromkeys("。\u2029", "."),
+    "-": " ",
+    "/": " ",
+}
+_SHAPES = str.maketrans({"…": "\ue000", "‥": "\ue000"})
+_LETTERS = re.compile(r"[^\u3130-\u318f]+")
+"""All but the letters of Hangul written alone, which NFKC would turn into parts of syllables."""
+
+_NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
+_UNIT = re.compile(rf"(?<=\d)\s?({'|'.join(sorted(map(re.escape, UNITS), key=len, reverse=True))})([23])?(?![A-Za-z])")
+_RATE = re.compile(r"(?<=\d)\s?(km|m)/(h|s)(?![A-Za-z])")
+_MONEY = re.compile(rf"([{''.join(CURRENCIES)}])\s?({_NUMBER})")
+_DATE = re.compile(r"(?<!\d)(\d{4})([/.-])\s?(\d{1,2})\2\s?(\d{1,2})(?!\d)")
+_TIME = re.compile(r"(?<!\d)([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?!\d)")
+_FRACTION = re.compile(r"(?<![\d/])(\d+)/(\d+)(?![\d/])")
+_PHONE = re.compile(r"(?<![\d-])0\d{1,3}-\d{3,4}-\d{4}(?![\d-])")
+_RANGE = re.compile(r"(?<=[\d가-힣])\s?[〜~]\s?(?=[\d가-힣₩$€¥£])|(?<![\d-])([1-9]\d{0,3})-(?=[1-9]\d{0,3}(?![\d-]))")
+_MINUS = re.compile(r"(?<![A-Za-z\d-])[-−](?=\d)")
+_OPERATOR = re.compile(r"(?<=[\w)])\s?([+×÷=])\s?(?=[\w(])|(?<!\w)([+])(?=\d)|([&@])")
+_GROUPED = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d)")
+_COUNTED = re.compile(
+    rf"(\d+)(?:\.(\d+))?(?:(\s?)({'|'.join(sorted(numbers.NATIVE_COUNTERS, key=len, reverse=True))}|시|월)"
+    r"(?=[^가-힣]|[을를이가은는와과의에로도만씩입나까부쯤짜째중밖하]|$))?"
+)
+"""A number, and its counter where a particle or the end of the word follows: 세 개, but 삼 개월."""
+
+_MONTHS = {"6": "유", "10": "시"}
+_LAST_NATIVE_HOUR = 12
+_KEPT = re.compile(r"[^A-Za-z가-힣ㄱ-ㅣ,.!?… ]")
+_RUN = re.compile(rf"\s*([{KEPT_MARKS}])[{KEPT_MARKS}\s]*")
+
+
+def normalise(text: str) -> str:
+    """Text in which only Hangul, Latin letters, spaces and the marks of `KEPT_MARKS` are left."""
+    text = _plain(text)
+    text = _DATE.sub(r"\1년 \3월 \4일", _PHONE.sub(_telephone, text))
+    text = _MINUS.sub("마이너스 ", _TIME.sub(_clock, text))
+    text = _RANGE.sub(lambda found: f"{found[1] or ''}에서 ", text)
+    text = _GROUPED.sub(lambda number: number[0].replace(",", ""), _MONEY.sub(_sum, text))
+    text = _RATE.sub(lambda found: f" {UNITS[found[1]]} 매{'시' if found[2] == 'h' else '초'}", text)
+    text = _UNIT.sub(_unit, _FRACTION.sub(r"\2분의 \1", text))
+    text = _OPERATOR.sub(lambda found: _SIGNS[found[1] or found[2] or found[3]], text)
+    return _marks(_COUNTED.sub(_number, text))
+
+
+def _plain(text: str) -> str:
+    """Full-width, half-width and joined characters as plain ones, lines as sentences."""
+    text = _LETTERS.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text.translate(_SHAPES))
+    text = unicodedata.normalize("NFC", text).replace("\ue000", "…").replace("⁄", "/")
+    return re.sub(r"\s*\n\s*", ". ", re.sub(r"\.{3,}", "…", text.strip()))
+
+
+def _marks(text: str) -> str:
+    """Marks of all kinds to those kept, one for a run of them; what cannot be read is left out."""
+    text = _KEPT.sub(lambda sign: _MARKS.get(sign[0], " " if sign[0].isspace() else ""), text)
+    text = _RUN.sub(lambda run: f"{_strongest(run[0])} ", text)
+    return re.sub(" +", " ", text).strip().lstrip(", ")
+
+
+def _strongest(run: str) -> str:
+    """Of several marks the one that says most: !? asks."""
+    return next(mark for mark in "?!….," if mark in run)
+
+
+def _clock(found: re.Match[str]) -> str:
+    hour, minute, second = (part and str(int(part)) for part in found.groups())
+    spoken = f"{hour}시" + (f" {minute}분" if minute != "0" or second else "")
+    return spoken + (f" {second}초" if second else "")
+
+
+def _sum(found: re.Match[str]) -> str:
+    amount = found[2].replace(",", "")
+    return (amount.rstrip("0").rstrip(".") if "." in amount else amount) + CURRENCIES[found[1]]
+
+
+def _unit(found: re.Match[str]) -> str:
+    power = {"2": "제곱", "3": "세제곱", None: ""}[found[2]]
+    return power + UNITS[found[1]]
+
+
+def _telephone(found: re.Match[str]) -> str:
+    return " ".join(numbers.spelled(part, zero="공") for part in found[0].split("-"))
+
+
+def _number(found: re.Match[str]) -> str:
+    """A number, read as its counter asks: 두 시, 시월, 세 개."""
+    whole, after_point, gap, counter = found.groups()
+    tail = (gap or "") + (counter or "")
+    if after_point:
+        return numbers.decimal(whole, after_point) + tail
+    if counter == "월":
+        return _MONTHS.get(whole, numbers.sino(whole)) + tail
+    if counter == "시" and int(whole) > _LAST_NATIVE_HOUR:
+        return numbers.sino(whole) + tail
+    is_counted = counter is not None and int(whole) > 0
+    return (numbers.native(whole) if is_counted else numbers.sino(whole)) + tail

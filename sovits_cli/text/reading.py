@@ -1,0 +1,309 @@
+"""A text of any languages to phones: segmented, each stretch read by its front end, what nobody reads named.
+
+The way in for preparation and inference. Knows the modes of `segment` and the front ends of `frontend`, no models.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+
+from sovits_cli.errors import TextError
+from sovits_cli.text import lexicon, pronunciation, segment, symbols
+from sovits_cli.text.frontend import (
+    LANGUAGES,
+    Pronounced,
+    Script,
+    UnreadableError,
+    excerpt,
+    frontend,
+    language,
+    pronounce,
+)
+from sovits_cli.text.lexicon import Lexicon
+from sovits_cli.text.pronunciation import Given
+from sovits_cli.versions import SymbolTable
+
+FEWEST_PHONES = 6
+"""With fewer, the official program puts a full stop before the text when it speaks."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of one language, as read.
+
+    Args:
+        lang: code of a row of `LANGUAGES`.
+        text: as it stands in the source.
+        norm: as it is read.
+        phones: symbols of the table asked for.
+        word2ph: phones per character of `norm`, where the language has that.
+        given: words of it whose phones were given.
+    """
+
+    lang: str
+    text: str
+    norm: str
+    phones: tuple[str, ...]
+    word2ph: tuple[int, ...] | None
+    given: tuple[str, ...] = ()
+
+    @property
+    def has_bert(self) -> bool:
+        """Whether the models take text features for it; zeros stand for the others."""
+        return self.word2ph is not None and LANGUAGES[self.lang].has_bert
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a text sounds like, stretch by stretch."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def phones(self) -> list[str]:
+        """Phones of the whole text."""
+        return [phone for piece in self.pieces for phone in piece.phones]
+
+    @property
+    def norm(self) -> str:
+        """The text as it is read."""
+        return "".join(piece.norm for piece in self.pieces)
+
+    @property
+    def word2ph(self) -> list[int] | None:
+        """Phones per character of `norm`; None unless every stretch has that."""
+        if any(piece.word2ph is None for piece in self.pieces):
+            return None
+        return [count for piece in self.pieces for count in piece.word2ph or ()]
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A character that no front end of the mode knows, and where it first stands: position from 1."""
+
+    character: str
+    position: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """As shown in a message."""
+        shown = self.character if self.character.isprintable() else ascii(self.character).strip("'")
+        return f"{shown} ({unicodedata.name(self.character, f'U+{ord(self.character):04X}').lower()})"
+
+
+def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY) -> Reading:
+    """Read a text.
+
+    Args:
+        text: a sentence or so; `split.sentences` makes them. Words in it may carry their phones (`pronunciation`).
+        lang: a mode of `segment`: auto, a language, all_zh, auto_yue, …
+        table: symbol table of the model that will speak.
+        compat: read exactly as the official program does, defects included.
+        words: how some words are read.
+
+    Raises:
+        TextError: unknown mode, a language the table cannot write or whose packages are missing, nothing to read.
+    """
+    how = segment.mode(lang)
+    if compat:
+        return _official(words.applied(text, how), how, table)
+    runs = segment.runs(words.applied(readable_form(text), how), how)
+    pieces = tuple(_pieces(pronunciation.stretches(runs), table))
+    if not pieces:
+        raise UnreadableError(
+            f"nothing to read in {excerpt(text)}: expected at least one word, letter or number"
+            + (f" of {language(how.main).name}" if how.main else ""),
+            hint="write the words out, or give another language with --lang",
+        )
+    return Reading(pieces)
+
+
+def speakable(
+    text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY
+) -> Reading:
+    """Read a text for a model to speak: a very short one gets a full stop before it (official)."""
+    found = read(text, lang, table, compat=compat, words=words)
+    if len(found.phones) < FEWEST_PHONES:
+        found = read(f".{text}", lang, table, compat=compat, words=words)
+    return found
+
+
+def unread(text: str, lang: str) -> list[Unread]:
+    """Characters of a text that will not be heard, each once: of scripts no front end knows, controls, pictures."""
+    how = segment.mode(lang)
+    codes = [_ENGLISH] if how.is_whole else list(LANGUAGES) if how.main is None else [how.main, _ENGLISH]
+    first: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    for place, character in enumerate(pronunciation.shown(text), start=1):
+        if character > "~" or character < " ":
+            first.setdefault(character, place)
+            counts[character] = counts.get(character, 0) + 1
+    return [
+        Unread(character, place, counts[character])
+        for character, place in first.items()
+        if _is_lost(character, tuple(codes))
+    ]
+
+
+def told(found: Iterable[Unread], limit: int = 5) -> str:
+    """One line that names characters left out; empty where there are none."""
+    items = list(found)
+    if not items:
+        return ""
+    named = ", ".join(f"{item.name} at {item.position}" for item in items[:limit])
+    more = f" and {len(items) - limit} others" if len(items) > limit else ""
+    return f"{sum(item.count for item in items)} characters cannot be read and are left out: {named}{more}"
+
+
+def readable_form(text: str) -> str:
+    """Text without controls, lone surrogates and invisible marks; full-width letters as plain ones."""
+    return _HIDDEN.sub("", _WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
+
+
+def script(lang: str) -> Script:
+    """What knows sentences of a mode: the front end of English, or one for all scripts.
+
+    Raises:
+        TextError: unknown mode, or a language whose packages are missing.
+    """
+    how = segment.mode(lang)
+    if how.main is not None:
+        frontend(how.main)
+    return frontend(_ENGLISH) if how.is_whole else _Mixed()
+
+
+_ENGLISH = "en"
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+_WIDE_LETTERS = re.compile("[Ａ-Ｚａ-ｚ]+")
+_COMMAS = ",，、;；:："
+_LEADING = re.compile(rf"[\s{_COMMAS}。！？!?…]+|[.\s]+(?!\d)")
+_MARKS = {
+    **{mark: mark for mark in symbols.PUNCTUATION},
+    **dict.fromkeys(_COMMAS, ","),
+    "。": ".",
+    "！": "!",
+    "？": "?",
+}
+_SOUND = re.compile(r"[^\W_]|[%&@#+=×÷$€£￥¥]")
+
+
+class _Mixed:
+    """Sentences of texts in any script; it reads nothing itself."""
+
+    def readable(self, text: str) -> bool:
+        """Whether there is a letter, a character or a number of a script that some front end reads."""
+        return any(character.isalnum() and not _is_lost(character, tuple(LANGUAGES)) for character in text)
+
+    def ends_sentence(self, before: str, after: str) -> bool:
+        """Whether the mark at the end of `before` closes a sentence; full stops as in English."""
+        return before[-1:] != "." or frontend(_ENGLISH).ends_sentence(before, after)
+
+
+def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:
+    """Every stretch in its front end, whatever comes out; a language the table lacks is a pause (official)."""
+    pieces = []
+    for stretch in pronunciation.stretches(segment.runs(text, how, compat=True)):
+        row = LANGUAGES.get(stretch.lang)
+        if row is None or table not in row.tables:
+            pause = _piece(pronunciation.Stretch(_ENGLISH, (" ",)), table, compat=True)
+            pieces.append(replace(pause, lang=stretch.lang, text="".join(map(str, stretch.parts))))
+        else:
+            pieces.append(_piece(stretch, table, compat=True))
+    return Reading(tuple(pieces))
+
+
+def _pieces(stretches: Iterable[pronunciation.Stretch], table: SymbolTable) -> Iterator[Piece]:
+    """Every stretch in which there is something to read."""
+    for stretch in stretches:
+        if _has_sound(stretch):
+            with suppress(UnreadableError):
+                yield _piece(stretch, table, compat=False)
+
+
+def _piece(stretch: pronunciation.Stretch, table: SymbolTable, *, compat: bool) -> Piece:
+    is_whole = len(stretch.parts) == 1
+    said = [
+        _given(part, stretch.lang, table)
+        if isinstance(part, Given)
+        else pronounce(part, stretch.lang, table, compat=compat)
+        if is_whole
+        else _beside_given(part, stretch.lang, table, compat=compat)
+        for part in stretch.parts
+    ]
+    counts = [part.word2ph for part in said]
+    return Piece(
+        lang=stretch.lang,
+        text="".join(part.word if isinstance(part, Given) else part for part in stretch.parts),
+        norm=("" if LANGUAGES[stretch.lang].has_bert else " ").join(part.norm for part in said),
+        phones=tuple(phone for part in said for phone in part.phones),
+        word2ph=None if None in counts else tuple(count for each in counts for count in each or ()),
+        given=tuple(part.word for part in stretch.parts if isinstance(part, Given)),
+    )
+
+
+def _given(part: Given, lang: str, table: SymbolTable) -> Pronounced:
+    """A word whose phones were given, spread over its characters where features are."""
+    known = symbols.known(table)
+    phones = [phone if phone in known else symbols.UNKNOWN for phone in part.phones]
+    if not LANGUAGES[lang].has_bert:
+        return Pronounced(phones, None, part.word)
+    ends = [len(phones) * place // len(part.word) for place in range(len(part.word) + 1)]
+    return Pronounced(phones, [end - start for start, end in pairwise(ends)], part.word)
+
+
+def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> Pronounced:
+    """Text before or after such a word: it may be only a mark, and gets no comma for being short."""
+    has_counts = LANGUAGES[lang].has_bert
+    first = _LEADING.match(text)
+    rest = text[first.end() :] if first else text
+    marks = [_MARKS[sign] for sign in (first[0] if first else "") if sign in _MARKS]
+    if not _SOUND.search(rest):
+        marks += [_MARKS[sign] for sign in rest if sign in _MARKS]
+        return Pronounced(marks, [1] * len(marks) if has_counts else None, "".join(marks))
+    speaker = frontend(lang)
+    norm = speaker.normalise(rest, compat=compat)
+    phones, counts = speaker.phones(norm, table, compat=compat)
+    if counts is None and phones[:1] == [","]:
+        del phones[0]
+    known = symbols.known(table)
+    phones = [*marks, *(phone if phone in known else symbols.UNKNOWN for phone in phones)]
+    return Pronounced(phones, counts and [1] * len(marks) + counts, "".join(marks) + norm)
+
+
+def _has_sound(stretch: pronunciation.Stretch) -> bool:
+    if stretch.lang not in LANGUAGES or any(isinstance(part, Given) for part in stretch.parts):
+        return stretch.lang in LANGUAGES
+    text = "".join(map(str, stretch.parts))
+    return _SOUND.search(text) is not None and frontend(stretch.lang).readable(text)
+
+
+@lru_cache(maxsize=32768)
+def _is_lost(character: str, codes: tuple[str, ...]) -> bool:
+    """Whether a character has a sound or a meaning that none of the languages gives it."""
+    kind = unicodedata.category(character)
+    if character in "\t\n\r\v\f\x85" or kind[0] in "ZPM" or kind in {"Cf", "Sk"}:
+        return False
+    if kind == "So":
+        return not any(map(str.isalnum, unicodedata.normalize("NFKC", character)))
+    if kind[0] == "C":
+        return True
+    plain = readable_form(character)
+    return not any(_reads(code, plain) for code in codes)
+
+
+@lru_cache(maxsize=32768)
+def _reads(code: str, character: str) -> bool:
+    """Whether a language reads a character; one whose packages are missing is taken at its word."""
+    try:
+        return frontend(code).readable(character)
+    except TextError:
+        return True

@@ -1,0 +1,223 @@
+"""G2PW: which of its readings a Chinese character has in its sentence, by a small BERT run through onnxruntime.
+
+The weights are a download of others (`G2PWModel_1.1.zip`): a folder `G2PWModel` among the installed models. Without
+that folder nothing here is loaded. Facts of the format: GPT-SoVITS `text/g2pw/`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sovits_cli import paths
+from sovits_cli.errors import TextError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FOLDER = "G2PWModel"
+VOCABULARY_FOLDER = "chinese-roberta-wwm-ext-large"
+"""The official program takes the vocabulary of its BERT folder; one inside the G2PW folder comes first."""
+
+_CONTEXT = 16
+"""Characters before the first and after the last polyphone that the model sees (official)."""
+
+_MOST_TOKENS = 512
+_BATCH = 32
+_THREADS = 2
+_NOT_POLYPHONIC = frozenset("一不和咋嗲剖差攢倒難奔勁拗肖瘙誒泊听噢")
+_NOT_MONOPHONIC = frozenset("似攢")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What the files beside the weights say.
+
+    Args:
+        labels: what the model chooses from, sorted.
+        choices: for each polyphonic character the labels it may have, by index.
+        single: the label of each character with one reading.
+        pinyin: bopomofo without its tone -> pinyin.
+        vocabulary: word piece -> id.
+        is_masked: a character may only have its own labels.
+    """
+
+    labels: list[str]
+    choices: dict[str, list[int]]
+    single: dict[str, str]
+    pinyin: dict[str, str]
+    vocabulary: dict[str, int]
+    is_masked: bool
+
+    def spelt(self, label: str) -> str:
+        """Pinyin with its tone of a label, which may name its character first."""
+        bopomofo = label.split(" ")[-1]
+        return self.pinyin[bopomofo[:-1]] + bopomofo[-1]
+
+
+def folder() -> Path:
+    """Where the weights are looked for."""
+    return paths.models_dir() / FOLDER
+
+
+@cache
+def installed() -> G2pw | None:
+    """The model, if its weights are there. Raises TextError: a file or a package that it needs is missing."""
+    weights = [folder() / name for name in ("g2pW.onnx", "g2pw.onnx")]
+    found = next((path for path in weights if path.is_file()), None)
+    if found is None:
+        return None
+    missing = [package for package in ("onnxruntime", "opencc") if find_spec(package) is None]
+    if missing:
+        raise TextError(f"{found} needs {' and '.join(missing)}: not installed", hint='pip install "sovits[zh]"')
+    return G2pw(found, _tables(found.parent))
+
+
+class G2pw:
+    """The model and its tables. Inputs and outputs have the official names and types."""
+
+    def __init__(self, weights: Path, tables: Tables) -> None:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as states
+        from opencc import OpenCC
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = _THREADS
+        wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+        try:
+            self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
+        except (states.Fail, states.InvalidGraph, states.InvalidProtobuf, states.NoSuchFile) as error:
+            raise TextError(f"{weights} is no ONNX model: {error}", hint="fetch the folder again") from error
+        self._traditional = OpenCC("s2tw")
+        self._tables = tables
+        self._characters = {character: place for place, character in enumerate(sorted(tables.choices))}
+
+    def readings(self, text: str) -> list[str] | None:
+        """Pinyin of each character ("ni3"), marks as they are; None where the text cannot be asked about."""
+        converted = str(self._traditional.convert(text))
+        if len(converted) != len(text):
+            return None
+        found = [self._certain(old, new) for old, new in zip(text, converted, strict=True)]
+        asked = [place for place, character in enumerate(converted) if self._is_open(character)]
+        for place, label in zip(asked, self._answers(converted, asked), strict=True):
+            found[place] = self._tables.spelt(label)
+        return found
+
+    def _is_open(self, character: str) -> bool:
+        return character in self._tables.choices and character not in _NOT_POLYPHONIC
+
+    def _certain(self, character: str, traditional: str) -> str:
+        """The reading of a character with one, else what pypinyin says first."""
+        if traditional in self._tables.single and traditional not in _NOT_MONOPHONIC:
+            return self._tables.spelt(self._tables.single[traditional])
+        from pypinyin import Style, lazy_pinyin
+
+        return str(lazy_pinyin(character, style=Style.TONE3, neutral_tone_with_five=True)[0])
+
+    def _answers(self, text: str, asked: list[int]) -> list[str]:
+        """Labels of the characters of `text` at `asked`."""
+        if not asked:
+            return []
+        start = max(0, asked[0] - _CONTEXT)
+        seen = text[start : asked[-1] + _CONTEXT + 1]
+        rows = [self._row(seen, place - start) for place in asked]
+        labels: list[str] = []
+        for first in range(0, len(rows), _BATCH):
+            probabilities = self._session.run(None, _batch(rows[first : first + _BATCH]))[0]
+            labels += [self._tables.labels[int(best)] for best in probabilities.argmax(axis=-1)]
+        return labels
+
+    def _row(self, text: str, place: int) -> dict[str, Any]:
+        """Inputs of one question; a long text is cut to the window that the model can see."""
+        room = _MOST_TOKENS - 2
+        start = max(0, min(place - room // 2, len(text) - room))
+        vocabulary = self._tables.vocabulary
+        unknown = vocabulary["[UNK]"]
+        pieces = [vocabulary.get(character.lower(), unknown) for character in text[start : start + room]]
+        own = self._tables.choices[text[place]]
+        allowed = [float(not self._tables.is_masked or label in own) for label in range(len(self._tables.labels))]
+        return {
+            "input_ids": [vocabulary["[CLS]"], *pieces, vocabulary["[SEP]"]],
+            "phoneme_mask": allowed,
+            "char_ids": self._characters[text[place]],
+            "position_ids": place - start + 1,
+        }
+
+
+def _batch(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Questions about one text as arrays; a text over the window gives them different lengths."""
+    import numpy as np
+
+    longest = max(len(row["input_ids"]) for row in rows)
+    ids = np.zeros((len(rows), longest), np.int64)
+    mask = np.zeros((len(rows), longest), np.int64)
+    for place, row in enumerate(rows):
+        ids[place, : len(row["input_ids"])] = row["input_ids"]
+        mask[place, : len(row["input_ids"])] = 1
+    return {
+        "input_ids": ids,
+        "token_type_ids": np.zeros_like(ids),
+        "attention_mask": mask,
+        "phoneme_mask": np.array([row["phoneme_mask"] for row in rows], np.float32),
+        "char_ids": np.array([row["char_ids"] for row in rows], np.int64),
+        "position_ids": np.array([row["position_ids"] for row in rows], np.int64),
+    }
+
+
+def _tables(place: Path) -> Tables:
+    settings = _settings(place / "config.py")
+    pairs = [line.split("\t") for line in _text(place / "POLYPHONIC_CHARS.txt").splitlines() if "\t" in line]
+    named = bool(settings.get("use_char_phoneme", False))
+    label_of = {(character, sound): f"{character} {sound}" if named else sound for character, sound in pairs}
+    labels = sorted(set(label_of.values()))
+    index = {label: place for place, label in enumerate(labels)}
+    choices: dict[str, list[int]] = {}
+    for (character, _), label in label_of.items():
+        choices.setdefault(character, []).append(index[label])
+    single = [line.split("\t") for line in _text(place / "MONOPHONIC_CHARS.txt").splitlines() if "\t" in line]
+    return Tables(
+        labels=labels,
+        choices=choices,
+        single={character: sound for character, sound, *_ in single},
+        pinyin=json.loads(_text(place / "bopomofo_to_pinyin_wo_tune_dict.json")),
+        vocabulary=_vocabulary(place),
+        is_masked=bool(settings.get("use_mask", True)),
+    )
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """Plain values assigned in a Python file, which is read, never run."""
+    found: dict[str, Any] = {}
+    for node in ast.parse(_text(path)).body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Constant)
+        ):
+            found[node.targets[0].id] = node.value.value
+    return found
+
+
+def _vocabulary(place: Path) -> dict[str, int]:
+    for candidate in (place, paths.models_dir() / VOCABULARY_FOLDER):
+        if (candidate / "vocab.txt").is_file():
+            return {word: row for row, word in enumerate(_text(candidate / "vocab.txt").splitlines())}
+        if (candidate / "tokenizer.json").is_file():
+            return dict(json.loads(_text(candidate / "tokenizer.json"))["model"]["vocab"])
+    raise TextError(
+        f"{place} has no vocabulary: expected vocab.txt or tokenizer.json in it",
+        hint=f"copy vocab.txt of {VOCABULARY_FOLDER} into it",
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise TextError(f"cannot read {path}, which G2PW needs", hint="fetch the folder again") from error

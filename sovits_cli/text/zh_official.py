@@ -1,0 +1,183 @@
+"""Chinese text exactly as the official program normalises it, defects included; Cantonese goes the same way.
+
+The rules are facts of GPT-SoVITS `text/zh_normalization/` and `text/chinese2.py`: each sentence goes through the steps
+of `_STEPS` in their order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+from sovits_cli.text import wordlists
+from sovits_cli.text.zh_numbers import cardinal, number, plain, spelled
+
+Step = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
+
+_DROPPED_FIRST = dict.fromkeys(map(ord, " —《》【】<>{}()（）#&@“”^_|\\"))
+_DROPPED_LAST = dict.fromkeys(map(ord, "-—《》【】<=>{}()（）#&@“”^_|\\"))
+_BREAK = re.compile(r"([：、，；。？！,;?!][”’]?)")
+
+_WIDE = {ord(wide): ord(wide) - 0xFEE0 for wide in map(chr, range(0xFF10, 0xFF5B)) if wide.isalnum()}
+
+_NUMBER = r"\d+(?:\.\d+)?"
+_SIGNED = rf"(?:-?{_NUMBER}|\.\d+)"
+_DATE = re.compile(
+    r"(?P<year>\d{4}|\d{2})年(?:(?P<month>0?[1-9]|1[0-2])月)?(?:(?P<day>0?[1-9]|[12]\d|30|31)(?P<unit>[日号]))?"
+)
+_SHORT_DATE = re.compile(r"(?P<year>\d{4})(?P<sep>[- /.])(?P<month>0[1-9]|1[012])(?P=sep)(?P<day>0[1-9]|[12]\d|3[01])")
+_CLOCK = r"((?:[0-1]?\d|2[0-3])):([0-5]\d)(?::([0-5]\d))?"
+_CLOCK_RANGE = re.compile(rf"{_CLOCK}[~-]{_CLOCK}")
+_UNITS = "%|°C|℃|度|摄氏度|cm2|cm²|cm3|cm³|cm|db|ds|kg|km|m2|m²|m³|m3|ml|m|mm|s"
+_MEASURE_RANGE = re.compile(rf"({_SIGNED})({_UNITS})~({_SIGNED})({_UNITS})")
+_MEASURES = wordlists.pairs(
+    "cm2=平方厘米 cm²=平方厘米 cm3=立方厘米 cm³=立方厘米 cm=厘米 db=分贝 ds=毫秒 kg=千克 km=千米 m2=平方米 m²=平方米 "
+    "m³=立方米 m3=立方米 ml=毫升 m=米 mm=毫米 s=秒"
+)
+"""Replaced one after the other wherever they stand, so that 5mm becomes 五米米."""
+
+_POWERS = "⁰¹²³⁴⁵⁶⁷⁸⁹ˣʸⁿ"
+_OPERAND = rf"(?:-?{_NUMBER}|\.\d+|[A-Za-z])[{_POWERS}]*"
+_ARITHMETIC = re.compile(rf"({_OPERAND})([+\-×÷=])({_OPERAND})")
+_OPERATORS = {"+": "加", "-": "减", "×": "乘", "÷": "除", "=": "等于"}
+_POWER_DIGITS = str.maketrans(_POWERS, "0123456789xyn")
+
+_MOBILE = r"(?:1[38]\d|15[0-35-9]|17[678]|19[89])\d{8}"
+_LONG_MEASURES = (
+    "(?:千|毫|微)克|公?分|(?:千|分|厘|毫)?米|小时|(?:亿|千万|百万|万|千|百|美)?元|(?:亿|千万|百万|万|千|百|十)?[吨块]"
+)
+_SHORT_MEASURES = (
+    "处台架枚趟幅平方堵间床株批项例列篇栋注亩封艘把目套段人所朵匹张座回场尾条个首阙阵网炮顶丘棵只支袭辆挑担颗壳窠曲墙群腔"
+    "砣客贯扎捆刀令打手罗坡山岭江溪钟队单双对出口头脚板跳枝件贴针线管名位身堂课本页家户层丝毫厘分钱两斤铢石钧锱忽寸尺丈里寻"
+    "常铺程撮勺合升斗盘碗碟叠桶笼盆盒杯斛锅簋篮罐瓶壶卮盏箩箱煲啖袋钵年月日季刻时周天秒旬纪岁世更夜春夏秋冬代伏辈丸泡粒幢"
+    "堆根道面片亿万千百角毛"
+)
+_COUNTED = re.compile(rf"(\d+)([多余几+])?((?:{_LONG_MEASURES})|[{_SHORT_MEASURES}])")
+
+_GREEK = wordlists.pairs(
+    "α=阿尔法 β=贝塔 γ=伽玛 Γ=伽玛 δ=德尔塔 Δ=德尔塔 ε=艾普西龙 ζ=捷塔 η=依塔 θ=西塔 Θ=西塔 ι=艾欧塔 κ=喀帕 λ=拉姆达 "
+    "Λ=拉姆达 μ=缪 ν=拗 ξ=克西 Ξ=克西 ο=欧米克伦 π=派 Π=派 ρ=肉 ς=西格玛 Σ=西格玛 σ=西格玛 τ=套 υ=宇普西龙 "
+    "φ=服艾 Φ=服艾 χ=器 ψ=普赛 Ψ=普赛 ω=欧米伽 Ω=欧米伽"
+)
+_CIRCLED = dict(zip("①②③④⑤⑥⑦⑧⑨⑩", "一二三四五六七八九十", strict=True))
+_SIGNS = str.maketrans({"/": "每", **_CIRCLED, **_GREEK, "+": "加", "-": "减", "×": "乘", "÷": "除", "=": "等"})
+
+
+def sentences(text: str) -> list[str]:
+    """Step A and B: the sentences of a text with its numbers and signs written out, not yet its punctuation."""
+    broken = _BREAK.sub(r"\1\n", text.translate(_DROPPED_FIRST))
+    return [_sentence(part.strip()) for part in broken.strip().split("\n")]
+
+
+@cache
+def simplified() -> dict[int, str]:
+    """Traditional to simplified characters, for `str.translate`."""
+    pairs = " ".join(wordlists.lines("zh_simplified.txt")).split()
+    return {ord(pair[0]): pair[1] for pair in pairs}
+
+
+def _sentence(text: str) -> str:
+    text = text.translate(simplified()).translate(_WIDE)
+    for pattern, spoken in _STEPS:
+        text = pattern.sub(spoken, text)
+    return text.translate(_SIGNS).translate(_DROPPED_LAST)
+
+
+def _date(found: re.Match[str]) -> str:
+    month, day = found["month"], found["day"]
+    said = f"{plain(found['year'])}年"
+    said += f"{cardinal(month)}月" if month else ""
+    return said + (f"{cardinal(day)}{found['unit']}" if day else "")
+
+
+def _short_date(found: re.Match[str]) -> str:
+    return f"{plain(found['year'])}年{cardinal(found['month'])}月{cardinal(found['day'])}日"
+
+
+def clock(hour: str, minute: str, second: str | None, *, is_half: bool) -> str:
+    """三点零五分; `is_half`: say 半 for the minutes."""
+    said = f"{number(hour)}点"
+    if minute.strip("0"):
+        said += "半" if is_half else f"{_two_digits(minute)}分"
+    return said + (f"{_two_digits(second)}秒" if second and second.strip("0") else "")
+
+
+def _time(found: re.Match[str]) -> str:
+    return clock(*found.groups(), is_half=found[2] == "30")
+
+
+def _time_range(found: re.Match[str]) -> str:
+    parts = found.groups()
+    is_half = parts[1] == "30"  # the official program asks the first time about the second too
+    return f"{clock(*parts[:3], is_half=is_half)}至{clock(*parts[3:], is_half=is_half)}"
+
+
+def _two_digits(digits: str) -> str:
+    return "零" * digits.startswith("0") + cardinal(digits)
+
+
+def _arithmetic(text: str) -> str:
+    """Operators between operands; the right one of a pair may be the left one of the next."""
+    place = 0
+    while found := _ARITHMETIC.search(text, place):
+        place = found.start()
+        text = f"{text[:place]}{found[1]}{_OPERATORS[found[2]]}{found[3]}{text[found.end() :]}"
+    return text
+
+
+def _telephone(found: re.Match[str]) -> str:
+    return "，".join(spelled(group) for group in re.findall(r"\d+", found[0]))
+
+
+def _counted(found: re.Match[str]) -> str:
+    said = cardinal(found[1])
+    return ("两" if said == "二" else said) + (found[2] or "").replace("+", "多") + found[3]
+
+
+def _minus(sign: str, word: str = "负") -> str:
+    return word if sign else ""
+
+
+def _measures(text: str) -> str:
+    for unit, name in _MEASURES.items():
+        text = text.replace(unit, name)
+    return text
+
+
+_WHOLE = re.compile(r".+", re.DOTALL)
+_STEPS: tuple[Step, ...] = (
+    (_DATE, _date),
+    (_SHORT_DATE, _short_date),
+    (_CLOCK_RANGE, _time_range),
+    (re.compile(_CLOCK), _time),
+    (_MEASURE_RANGE, lambda found: f"{found[1]}{found[2]}至{found[3]}{found[4]}"),
+    (
+        re.compile(rf"(-?)({_NUMBER})(?:°C|℃|度|摄氏度)"),
+        lambda found: f"{_minus(found[1], '零下')}{number(found[2])}度",
+    ),
+    (_WHOLE, lambda found: _arithmetic(_measures(found[0]))),
+    (re.compile(rf"[{_POWERS}]+"), lambda found: f"的{found[0].translate(_POWER_DIGITS)}次方"),
+    (
+        re.compile(r"(-?)(\d+)/(\d+)"),
+        lambda found: f"{_minus(found[1])}{number(found[3])}分之{number(found[2])}",
+    ),
+    (re.compile(rf"(-?)({_NUMBER})%"), lambda found: f"{_minus(found[1])}百分之{number(found[2])}"),
+    (re.compile(rf"(?<!\d)(?:\+?86 ?)?{_MOBILE}(?!\d)"), _telephone),
+    (re.compile(r"(?<!\d)(?:0(?:10|2[1-3]|[3-9]\d{2})-?)?[1-9]\d{6,7}(?!\d)"), _telephone),
+    (re.compile(r"(?<!\d)400-?\d{3}-?\d{4}(?!\d)"), _telephone),
+    (
+        re.compile(rf"(?<![\d+\-×÷=])({_SIGNED})[-~]({_SIGNED})(?![\d+\-×÷=])"),
+        lambda found: f"{_signed(found[1])}到{_signed(found[2])}",
+    ),
+    (re.compile(r"-(\d+)"), lambda found: f"负{cardinal(found[1])}"),
+    (re.compile(r"\d+(?:\.\d+){2,}"), lambda found: "点".join(map(plain, found[0].split(".")))),
+    (re.compile(r"-?\d+\.\d+|\.\d+"), lambda found: _signed(found[0])),
+    (_COUNTED, _counted),
+    (re.compile(r"\d{3,}"), lambda found: spelled(found[0])),
+    (re.compile(r"-?\d+|\.\d+"), lambda found: _signed(found[0])),
+)
+
+
+def _signed(text: str) -> str:
+    return _minus(text[:1] if text.startswith("-") else "") + number(text.removeprefix("-"))

@@ -1,0 +1,248 @@
+"""Tones that change beside others: 不, 一, third tones, syllables without a tone, and the r of 儿.
+
+The rules are facts of GPT-SoVITS `text/tone_sandhi.py` and `text/chinese2.py`. A rime is a final with its tone
+digit at the end ("iou3"); rimes are changed in copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from sovits_cli.text import wordlists
+from sovits_cli.text.zh_words import Word, halves
+
+_TONED = wordlists.words(
+    "人人 以下 佼佼 冉冉 分子 卵子 原子 吵吵 哈哈 女子 娃哈哈 学子 家家户户 局地 干嘛 幺幺 恳恳 想想 打打 攘攘 "
+    "数数 整整 死死 熙熙 瓜子 电子 男子 留得 石子 算子 考考 耕地 花花草草 莘莘 莲子 落地 虎虎 袅袅 量子 青青"
+)
+"""Words that keep their tones although a rule says otherwise."""
+
+_PARTICLES = frozenset("吧呢哈啊呐噻嘛吖嗨呐哦哒额滴哩哟喽啰耶喔诶")
+_CLOSING_MARKS = frozenset("：，；。？！“”‘’':,;.?!")
+_DIRECTIONS = frozenset("上下进出回过起开")
+_COUNTED = frozenset("几有两半多各整每做是")
+
+_COLOURED = wordlists.words("小院儿 胡同儿 范儿 老汉儿 撒欢儿 寻老礼儿 妥妥儿 媳妇儿")
+_NOT_COLOURED = wordlists.words(
+    "虐儿 为儿 护儿 瞒儿 救儿 替儿 有儿 一儿 我儿 俺儿 妻儿 拐儿 聋儿 乞儿 患儿 幼儿 孤儿 婴儿 婴幼儿 连体儿 "
+    "脑瘫儿 流浪儿 体弱儿 混血儿 蜜雪儿 舫儿 祖儿 美儿 应采儿 可儿 侄儿 孙儿 侄孙儿 女儿 男儿 红孩儿 花儿 虫儿 "
+    "马儿 鸟儿 猪儿 猫儿 狗儿 少儿"
+)
+
+
+def merged(found: Sequence[Word], rimes_of: Callable[[str], Sequence[str]]) -> list[Word]:
+    """Words joined where tones change between them; `rimes_of` gives the rimes of a word by itself."""
+    items = _with_repeats(_with_one(_with_not(found)))
+    for test in (_all_third, _meeting_third):
+        items = _with_third(items, rimes_of, test)
+    return _with_r(items)
+
+
+def changed(word: Word, rimes: Sequence[str]) -> list[str]:
+    """The rimes of a word as they are spoken."""
+    spoken = list(rimes)
+    if len(spoken) != len(word.text):
+        return spoken
+    _change_not(word.text, spoken)
+    _change_one(word.text, spoken)
+    _drop_tones(word, spoken)
+    _change_third(word.text, spoken)
+    return spoken
+
+
+def coloured(word: Word, rimes: Sequence[str]) -> list[str]:
+    """The rimes with the tone of 儿 at the end, which follows the syllable before it."""
+    spoken = list(rimes)
+    if word.text.endswith("儿") and len(spoken) == len(word.text):
+        if spoken[-1] == "er1":
+            spoken[-1] = "er2"
+        plain = word.text in _NOT_COLOURED or word.kind in {"a", "j", "nr"}
+        if word.text not in _COLOURED and plain:
+            return spoken
+        if len(spoken) > 1 and spoken[-1] in {"er2", "er5"} and word.text[-2:] not in _NOT_COLOURED:
+            spoken[-1] = f"er{spoken[-2][-1:]}"
+    return spoken
+
+
+def _with_not(found: Sequence[Word]) -> list[Word]:
+    """不 with the word after it."""
+    items: list[Word] = []
+    waiting = False
+    for word in found:
+        glued = Word("不" + word.text, word.kind) if waiting else word
+        waiting = glued.text == "不"
+        if not waiting:
+            items.append(glued)
+    return [*items, Word("不", "d")] if waiting else items
+
+
+def _with_one(found: Sequence[Word]) -> list[Word]:
+    """看 一 看 as one word, then 一 with the word after it."""
+    items: list[Word] = []
+    skip = False
+    for place, word in enumerate(found):
+        after = found[place + 1] if place + 1 < len(found) else None
+        if skip:
+            skip = False
+        elif word.text == "一" and items and after and items[-1] == after and after.kind == "v":
+            items[-1] = Word(f"{after.text}一{after.text}", "v")
+            skip = True
+        else:
+            items.append(word)
+    return _joined(items, lambda before, _: before.text == "一")
+
+
+def _with_repeats(found: Sequence[Word]) -> list[Word]:
+    return _joined(found, lambda before, word: before.text == word.text)
+
+
+def _with_r(found: Sequence[Word]) -> list[Word]:
+    return _joined(found, lambda before, word: word.text == "儿" and before.text != "#")
+
+
+def _joined(found: Sequence[Word], belongs: Callable[[Word, Word], bool]) -> list[Word]:
+    """Words glued to what is built so far where `belongs` says so."""
+    items: list[Word] = []
+    for word in found:
+        if items and belongs(items[-1], word):
+            items[-1] = Word(items[-1].text + word.text, items[-1].kind)
+        else:
+            items.append(word)
+    return items
+
+
+def _with_third(
+    found: Sequence[Word],
+    rimes_of: Callable[[str], Sequence[str]],
+    test: Callable[[Sequence[str], Sequence[str]], bool],
+) -> list[Word]:
+    """Short words whose third tones meet, two at a time."""
+    items: list[Word] = []
+    rimes = [rimes_of(word.text) for word in found]
+    was_glued = False
+    for place, word in enumerate(found):
+        before = found[place - 1] if place else None
+        glue = (
+            before is not None
+            and not was_glued
+            and test(rimes[place - 1], rimes[place])
+            and not (len(before.text) == 2 and before.text[0] == before.text[1])
+            and len(before.text) + len(word.text) <= 3
+        )
+        if glue:
+            items[-1] = Word(items[-1].text + word.text, items[-1].kind)
+        else:
+            items.append(word)
+        was_glued = glue
+    return items
+
+
+def _is_third(rimes: Sequence[str]) -> bool:
+    return all(rime.endswith("3") for rime in rimes)
+
+
+def _all_third(first: Sequence[str], second: Sequence[str]) -> bool:
+    return _is_third(first) and _is_third(second)
+
+
+def _meeting_third(first: Sequence[str], second: Sequence[str]) -> bool:
+    return first[-1].endswith("3") and second[0].endswith("3")
+
+
+def _change_not(text: str, rimes: list[str]) -> None:
+    if len(text) == 3 and text[1] == "不":
+        _set_tone(rimes, 1, 5)
+        return
+    for place, character in enumerate(text[:-1]):
+        if character == "不" and rimes[place + 1].endswith("4"):
+            _set_tone(rimes, place, 2)
+
+
+def _change_one(text: str, rimes: list[str]) -> None:
+    if "一" not in text or all(character.isnumeric() for character in text):
+        return
+    if len(text) == 3 and text[1] == "一" and text[0] == text[2]:
+        _set_tone(rimes, 1, 5)
+    elif text.startswith("第一"):
+        _set_tone(rimes, 1, 1)
+    else:
+        for place, character in enumerate(text[:-1]):
+            if character == "一" and rimes[place + 1].endswith("4"):
+                _set_tone(rimes, place, 2)
+            elif character == "一" and text[place + 1] not in _CLOSING_MARKS:
+                _set_tone(rimes, place, 4)
+
+
+def _drop_tones(word: Word, rimes: list[str]) -> None:
+    text, kind = word.text, word.kind
+    for place in range(1, len(text)):
+        if text[place] == text[place - 1] and kind[:1] in {"n", "v", "a"} and text not in _TONED:
+            _set_tone(rimes, place, 5)
+    counter = text.find("个")
+    if _ends_toneless(text, kind):
+        _set_tone(rimes, -1, 5)
+    elif text == "个" or (counter > 0 and (text[counter - 1].isnumeric() or text[counter - 1] in _COUNTED)):
+        _set_tone(rimes, counter, 5)
+    elif _is_toneless(text):
+        _set_tone(rimes, -1, 5)
+    first, second = halves(text)
+    if _is_toneless(first):
+        _set_tone(rimes, len(first) - 1, 5)
+    if _is_toneless(second):
+        _set_tone(rimes, -1, 5)
+
+
+def _ends_toneless(text: str, kind: str) -> bool:
+    """Whether the last character is a particle or a suffix without a tone."""
+    last, before = text[-1:], text[-2:-1]
+    return (
+        last in _PARTICLES
+        or last in {"的", "地", "得"}
+        or (text in {"了", "着", "过"} and kind in {"ul", "uz", "ug"})
+        or (before != "" and last in {"们", "子"} and kind in {"r", "n"} and text not in _TONED)
+        or (before != "" and last in {"上", "下", "里"} and kind in {"s", "l", "f"})
+        or (last in {"来", "去"} and before in _DIRECTIONS)
+    )
+
+
+def _change_third(text: str, rimes: list[str]) -> None:
+    if len(text) == 2 and _is_third(rimes):
+        _set_tone(rimes, 0, 2)
+    elif len(text) == 3:
+        _change_third_of_three(len(halves(text)[0]), rimes)
+    elif len(text) == 4:
+        for start in (0, 2):
+            if _is_third(rimes[start : start + 2]):
+                _set_tone(rimes, start, 2)
+
+
+def _change_third_of_three(cut: int, rimes: list[str]) -> None:
+    """Three syllables; the first part of the word has `cut` of them."""
+    if _is_third(rimes):
+        for place in range(2 - cut, 2) if cut < 3 else ():
+            _set_tone(rimes, place, 2)
+        return
+    first, second = rimes[:cut], rimes[cut:]
+    if len(first) == 2 and _is_third(first):
+        _set_tone(rimes, 0, 2)
+    if not second:
+        return
+    if len(second) == 2 and _is_third(second):
+        _set_tone(rimes, cut, 2)
+    elif not _is_third(second) and second[0].endswith("3") and first[-1].endswith("3"):
+        _set_tone(rimes, cut - 1, 2)
+
+
+def _is_toneless(text: str) -> bool:
+    neutral = _neutral()
+    return text in neutral or text[-2:] in neutral
+
+
+def _set_tone(rimes: list[str], place: int, tone: int) -> None:
+    rimes[place] = f"{rimes[place][:-1]}{tone}"
+
+
+@cache
+def _neutral() -> frozenset[str]:
+    return wordlists.words(" ".join(wordlists.lines("zh_neutral.txt")))

@@ -1,0 +1,53 @@
+"""Builds the network of a run whose base model has a flow, with low-rank additions if only those are to be trained.
+
+Knows model files through `checkpoints/` and settings by their sections; knows no dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from sovits_cli.checkpoints.bundle import Bundle, flow_model
+from sovits_cli.config.schema import Settings
+from sovits_cli.errors import SettingsError
+from sovits_cli.events import Note, Reporter, Warned
+from sovits_cli.models.cfm.lora import add_lora
+from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.training.build import refuse_other
+
+FLOWS_ONLY = ("lora_rank",)
+VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "c_prior", "discriminator", "text_low_lr_rate")
+"""Keys of `sovits.train` that mean something for one kind of model only."""
+
+
+def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowSynthesizer:
+    """The network of the SoVITS stage, on the CPU.
+
+    Raises:
+        SettingsError: the recipe contradicts the base model, or wants a new one.
+        ModelError: the base cannot be read.
+    """
+    if settings.train.from_scratch:
+        raise SettingsError(
+            f"{base.version.name} models are not trained from scratch: their encoders stay those of the base model",
+            hint="leave --from-scratch away, or choose another --model",
+        )
+    model = flow_model(base)
+    sections = {**asdict(model.config), **model.config.to_official()["data"], "version": base.version.name}
+    for name in ("model", "data"):
+        said = getattr(settings.sovits, name).model_dump(mode="json", exclude_none=True)
+        refuse_other(f"sovits.{name}", said, sections, base.sovits)
+    rank = settings.sovits.train.lora_rank
+    if rank:
+        add_lora(model.cfm, rank)
+        reporter.emit(Note(f"sovits: LoRA of rank {rank}; --set sovits.train.lora_rank=0 tunes the whole flow"))
+    return model
+
+
+def tell_unused(base: Bundle, given: Callable[[str], bool], reporter: Reporter) -> None:
+    """Name the settings that were said and mean nothing for this kind of model."""
+    for name in FLOWS_ONLY if base.version.flow is None else VITS_ONLY:
+        key = f"sovits.train.{name}"
+        if given(key):
+            reporter.emit(Warned(f"{key} changes nothing: a {base.version.name} model is trained another way"))

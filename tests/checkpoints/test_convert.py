@@ -1,0 +1,63 @@
+"""From one container to the other and back: the same tensors, the same words; a LoRA becomes whole."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sovits_cli.checkpoints import official, ours
+from sovits_cli.checkpoints.convert import convert
+from sovits_cli.checkpoints.recognise import read
+from sovits_cli.errors import ModelError, UsageError
+from tests.checkpoints import synthetic
+
+
+def same(one, other):
+    assert one.keys() == other.keys()
+    assert all(torch.equal(value, other[key]) and value.dtype == other[key].dtype for key, value in one.items())
+
+
+def test_a_gpt_there_and_back(tmp_path):
+    old, new, back = tmp_path / "a.ckpt", tmp_path / "a.safetensors", tmp_path / "b.ckpt"
+    synthetic.write_gpt(old, synthetic.TINY_GPT)
+    assert convert(old, new) == convert(new, back) == "a GPT model"
+    before, between, after = official.read_gpt(old), official.read_gpt(new), official.read_gpt(back)
+    same(before.weight, between.weight)
+    same(before.weight, after.weight)
+    assert before.info == between.info == after.info
+    assert before.config["model"] == after.config["model"]
+    assert ours.metadata(new)["kind"] == "gpt"
+
+
+@pytest.mark.parametrize("code", [b"PK", b"01"])
+def test_a_sovits_model_there_and_back(tmp_path, code):
+    old, new, back = tmp_path / "a.pth", tmp_path / "a.safetensors", tmp_path / "b.pth"
+    synthetic.write_sovits(old, synthetic.TINY_SOVITS, code=code)
+    assert convert(old, new) == convert(new, back) == "a SoVITS model (v2)"
+    before, after = official.read_sovits(old), official.read_sovits(back)
+    same(before.weight, after.weight)
+    same(before.weight, official.read_sovits(new).weight)
+    assert (after.version, after.info) == (before.version, before.info)
+
+
+def test_any_kind_becomes_safetensors(tmp_path):
+    synthetic.write_hubert(tmp_path / "hubert")
+    source, new = tmp_path / "hubert" / "pytorch_model.bin", tmp_path / "h.safetensors"
+    assert convert(source, new) == "a HuBERT content encoder"
+    same(read(source).weight, read(new).weight)
+    with pytest.raises(ModelError, match=r"which the official program does not read from a \.pth file") as caught:
+        convert(source, tmp_path / "h.pth")
+    assert caught.value.hint.endswith("h.safetensors")
+
+
+def test_names_that_say_no_container(tmp_path):
+    path = tmp_path / "a.ckpt"
+    synthetic.write_gpt(path, synthetic.TINY_GPT)
+    with pytest.raises(UsageError, match=r"a\.bin says no container"):
+        convert(path, tmp_path / "a.bin")
+    with pytest.raises(ModelError, match=r"does not read from a \.pth file") as caught:
+        convert(path, tmp_path / "b.pth")
+    assert caught.value.hint.endswith("b.ckpt")
+    with pytest.raises(UsageError, match="over itself"):
+        convert(path, tmp_path / "." / "a.ckpt")
+    assert not (tmp_path / "a.bin").exists()

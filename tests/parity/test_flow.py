@@ -1,0 +1,82 @@
+"""The flow-matching models against the recorded condition, sampler, transformer and losses."""
+
+import pytest
+import torch
+from torch import nn
+
+from sovits_cli.models.cfm.matching import Draws
+from sovits_cli.models.layers.masks import keep_mask
+from tests.parity import flow, golden
+from tests.parity.acoustic import distance, tensors
+
+TOLERANCE = 5e-5
+LOSS_TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 2e-3
+SAMPLES = {
+    "cfm_steps4": {"steps": 4},
+    "cfm_steps8_temp05": {"steps": 8, "temperature": 0.5},
+    "cfm_steps4_cfg05": {"steps": 4, "guidance": 0.5},
+}
+
+
+@pytest.fixture(scope="module", params=golden.files("flow"))
+def case(request):
+    recorded = golden.load(request.param)
+    return recorded, flow.synthesizer(recorded)
+
+
+@pytest.mark.parametrize(("name", "speed"), [("fea", 1.0), ("fea_speed125", 1.25)])
+def test_condition(case, name, speed):
+    recorded, model = case
+    if name not in recorded:
+        pytest.skip(f"the file has no {name}")
+    codes, text, refer = tensors(recorded, "codes", "text", "refer")
+    ge = model.style([refer])
+    assert distance(ge, recorded, "ge") <= TOLERANCE
+    assert distance(model.condition(codes, text, ge, speed=speed), recorded, name) <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_samples(case, name):
+    recorded, model = case
+    if name not in recorded:
+        pytest.skip(f"the file has no {name}")
+    condition, prompt, noise = tensors(recorded, "fea", "prompt_mel", "noise")
+    got = model.cfm.sample(condition, prompt, noise, **SAMPLES[name])
+    assert distance(got, recorded, name) <= TOLERANCE
+
+
+def test_transformer(case):
+    recorded, model = case
+    if "est/out" not in recorded:
+        pytest.skip("the file has no single call")
+    x, cond, mu, lens, t, d = tensors(recorded, "est/x", "est/cond", "est/mu", "est/x_lens", "est/t", "est/d")
+    network = model.cfm.estimator
+    with torch.no_grad():
+        got = network(x, cond, network.text_embed(mu), keep_mask(lens, x.shape[-1]), t, d)
+    assert distance(got.transpose(1, 2), recorded, "est/out") <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["plain", "bootstrap"])
+@pytest.mark.parametrize("checkpointed", [False, True], ids=["plain", "checkpointed"])
+def test_loss_and_gradients(case, name, checkpointed):
+    recorded, model = case
+    if f"train/{name}_loss" not in recorded:
+        pytest.skip("the file has no losses")
+    frames, lens, prompt_lens, mu, t, noise, exponents = tensors(
+        recorded,
+        *(f"train/{part}" for part in ("x1", "x_lens", "prompt_lens", "mu", "t", "x0", "bootstrap_base")),
+    )
+    sampler = model.cfm
+    sampler.zero_grad()
+    for module in sampler.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    sampler.train()
+    sampler.estimator.checkpointing = checkpointed
+    loss = sampler.loss(frames, lens, mu, Draws(t, noise, prompt_lens, exponents if name == "bootstrap" else None))
+    loss.backward()
+    sampler.eval()
+    norm = torch.linalg.vector_norm(torch.stack([part.grad.norm() for part in sampler.parameters()]))
+    assert loss.item() == pytest.approx(float(recorded[f"train/{name}_loss"]), rel=LOSS_TOLERANCE)
+    assert norm.item() == pytest.approx(float(recorded[f"train/{name}_grad_norm_dit"]), rel=GRADIENT_TOLERANCE)

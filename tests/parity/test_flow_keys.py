@@ -1,0 +1,65 @@
+"""Key names and shapes of the flow-matching models and their LoRA files against the recorded lists."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from sovits_cli.checkpoints.build import unfilled
+from sovits_cli.checkpoints.lora import official_key, own_keys, rank_of
+from sovits_cli.models.cfm.config import FlowConfig
+from sovits_cli.models.cfm.lora import add_lora
+from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.training.export import in_lora
+from sovits_cli.versions import VERSIONS
+from tests.parity.test_s2_keys import manifests, shapes
+
+FLOWS = [name for name, row in VERSIONS.items() if row.flow is not None]
+
+
+def recorded(path):
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    return manifest["config"], {key: shape for key, (shape, _) in manifest["keys"].items()}
+
+
+@cache
+def network(name):
+    """At its official size, without values: as large as its tensors, none of which is touched."""
+    config = FlowConfig.from_official({"model": {"version": name}}, VERSIONS[name])
+    values = {str(index): torch.empty(10_000_000) for index in range(30)}
+    return unfilled(lambda: FlowSynthesizer(config), values, layers=0, source=Path("here"))
+
+
+@pytest.mark.parametrize("path", manifests([f"s2_{name}" for name in FLOWS]))
+def test_whole_model(path):
+    config, wanted = recorded(path)
+    said = {"model": {**config["model"], "dit": {}}}
+    name = path.stem.removeprefix("s2_")
+    assert FlowConfig.from_official(said, VERSIONS[name]) == network(name).flow_config
+    assert shapes(network(name)) == wanted
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    network.cache_clear()
+    model = network("v3")
+    add_lora(model.cfm, 32)
+    yield model
+    network.cache_clear()
+
+
+@pytest.mark.parametrize("path", manifests(["s2_v3_lora32_export"]))
+def test_exported_lora(tuned, path):
+    _, wanted = recorded(path)
+    ours = shapes(tuned)
+    assert {official_key(key): shape for key, shape in ours.items() if in_lora(key)} == wanted
+    assert own_keys(wanted) == {key: shape for key, shape in ours.items() if in_lora(key)}
+    assert rank_of({key: torch.empty(shape, device="cpu") for key, shape in wanted.items() if "lora" in key}) == 32
+
+
+@pytest.mark.parametrize("path", manifests(["s2_v3_lora32_wrapped"]))
+def test_training_state_of_a_lora(tuned, path):
+    _, wanted = recorded(path)
+    assert own_keys(wanted) == shapes(tuned)

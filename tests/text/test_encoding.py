@@ -1,0 +1,52 @@
+"""Old encodings are told by their everyday characters; what cannot be told is an error of one line."""
+
+import pytest
+
+from sovits_cli.errors import TextError
+from sovits_cli.text.encoding import decode, guess
+
+CHINESE = "今天天气很好，我们去公园散步吧。他说：“你好！”"
+TRADITIONAL = "今天天氣很好，我們去公園散步吧。他說：「你好！」"
+JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。"
+KOREAN = "오늘은 날씨가 좋네요. 산책을 갈까요? 네, 좋아요!"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (CHINESE, "gb18030"),
+        ("Python 很好用，Java 也可以。" * 3, "gb18030"),
+        (TRADITIONAL, "big5"),
+        (JAPANESE, "shift_jis"),
+        (JAPANESE, "euc_jp"),
+        (KOREAN, "euc_kr"),
+        ("A café and a piñata, said the naïve man – “yes”.", "cp1252"),
+    ],
+)
+def test_guess(text, encoding):
+    found = decode(text.encode(encoding), "a.txt")
+    assert (found.text, found.encoding, found.is_guess) == (text, encoding, True)
+
+
+@pytest.mark.parametrize("text", [CHINESE, TRADITIONAL, JAPANESE, KOREAN, "naïve", ""])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_unicode_is_no_guess(text, encoding):
+    found = decode(text.encode(encoding), "a.txt")
+    assert (found.text, found.is_guess) == (text, False)
+
+
+def test_a_large_file_is_judged_by_its_beginning():
+    assert guess(CHINESE.encode("gbk") * 20_000) == "gb18030"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x81\xff\xfe\x80", r"^a.txt is not UTF-8 \(byte 1\), and its encoding cannot be told$"),
+        (b"RIFF\x00\x01", "^a.txt is no text: it holds zero bytes$"),
+        ("Hello".encode("utf-16")[:-1], "^a.txt is cut short"),
+    ],
+)
+def test_what_is_no_text(data, said):
+    with pytest.raises(TextError, match=said):
+        decode(data, "a.txt")

@@ -1,0 +1,37 @@
+from importlib.util import find_spec
+
+import pytest
+
+from sovits_cli.text import en_lexicon, reading
+from sovits_cli.text.guesses import guessed
+from sovits_cli.versions import SymbolTable
+
+
+def guesses(text, lang):
+    return [guessed(piece) for piece in reading.read(text, lang, SymbolTable.V2).pieces]
+
+
+def test_english_words_that_only_the_network_reads():
+    assert guesses("Hello zorbifax, the Zorbifax's rainfall, NASA and vwxk.", "en") == [("zorbifax", "Zorbifax's")]
+    assert guesses("Hello there.", "en") == [()]
+
+
+WORDS = (
+    "hello a unhelloable sooo nlp don't twenty-one sunflowerbed zorbifax zorbifax's twenty-zorbifax vwxk rainfall "
+    "quorblins quorbling chatgpt zzz goooood unquorblable"
+)
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_a_guess_is_what_the_network_is_asked_for(word, monkeypatch):
+    asked = []
+    monkeypatch.setattr(en_lexicon, "guess", lambda part: asked.append(part) or ["AH0"])
+    en_lexicon._phones.cache_clear()
+    en_lexicon.phones(word)
+    en_lexicon._phones.cache_clear()
+    assert en_lexicon.is_guess(word) is bool(asked)
+
+
+@pytest.mark.skipif(find_spec("pyopenjtalk") is None, reason="sovits[ja] is not installed")
+def test_japanese_characters_without_a_sound():
+    assert guesses("今日は、々です。", "ja") == [("々",)]

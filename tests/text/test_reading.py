@@ -1,0 +1,132 @@
+"""Texts in any languages, and texts that are none."""
+
+from contextlib import suppress
+from importlib.util import find_spec
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sovits_cli.errors import TextError
+from sovits_cli.text import reading, segment, symbols
+from sovits_cli.text.frontend import LANGUAGES, UnreadableError
+from sovits_cli.text.split import sentences
+from sovits_cli.versions import SymbolTable
+
+READY = [code for code, row in LANGUAGES.items() if all(find_spec(package) for package in row.packages)]
+_PROPERTY = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def read(text, lang="auto", table=SymbolTable.V2):
+    return reading.read(text, lang, table)
+
+
+def test_pieces_in_their_languages():
+    said = read("你好，world！")
+    assert [(piece.lang, piece.text, piece.norm) for piece in said.pieces] == [
+        ("zh", "你好，", "你好,"),
+        ("en", "world！", "world!"),
+    ]
+    assert said.norm == "你好,world!"
+    assert said.phones == [phone for piece in said.pieces for phone in piece.phones]
+    assert said.word2ph is None
+    assert [piece.has_bert for piece in said.pieces] == [True, False]
+
+
+def test_all_in_one_language_has_counts():
+    assert read("你好。").word2ph == [2, 2, 1]
+
+
+def test_what_has_no_sound_is_left_out():
+    assert read("你好 Привет 😀").norm == "你好"
+    assert read("Ｈｅｌｌｏ").norm == "Hello"
+    assert read("a\u200bb\x00c\ud800d").norm == "abcd"
+
+
+def test_a_very_short_text_gets_a_full_stop():
+    assert reading.speakable("好", "zh", SymbolTable.V2).phones == [".", "h", "ao3"]
+    assert reading.speakable("今天天气好。", "zh", SymbolTable.V2).phones[0] == "j"
+
+
+@pytest.mark.parametrize("text", ["", " ", "！？", "😀🎉", "שלום", "\ud800", "\x00", "\u202eabc"[:1], "«»"])
+@pytest.mark.parametrize("lang", ["auto", "zh", "en"])
+def test_nothing_to_read(text, lang):
+    with pytest.raises(TextError, match=r"^nothing to read in ") as failure:
+        read(text, lang)
+    assert "\n" not in failure.value.message
+
+
+def test_a_language_the_table_lacks():
+    with pytest.raises(TextError, match="Cantonese cannot be written in symbol table v1"):
+        read("你好", "yue", SymbolTable.V1)
+
+
+def test_lost_characters_are_named_with_their_place():
+    found = reading.unread("你好😀 Привет, 𠮷😀\x07", "zh")
+    assert [(item.character, item.position, item.count) for item in found][:2] == [("😀", 3, 2), ("П", 5, 1)]
+    told = reading.told(found)
+    assert told.startswith("10 characters cannot be read and are left out: 😀 (grinning face) at 3, П (cyrillic")
+    assert told.endswith(" others")
+    assert "\n" not in told
+    assert reading.told(reading.unread("Hello, “naïve” 世界！½ 3℃", "auto")) == ""
+
+
+def test_a_mode_names_what_its_own_languages_lack():
+    assert [item.character for item in reading.unread("你好 hi", "en")] == ["你", "好"]
+    assert reading.unread("你好 hi", "zh") == []
+
+
+@given(st.text(max_size=60), st.sampled_from(["auto", "auto_ja", "en", "zh", "all_zh", "yue"]))
+@_PROPERTY
+def test_any_text_is_read_or_refused_in_one_line(text, lang):
+    reading.told(reading.unread(text, lang))
+    try:
+        said = read(text, lang)
+    except TextError as error:
+        refused = error.message
+    else:
+        refused = ""
+    assert "\n" not in refused
+    if refused:
+        return
+    assert symbols.ids(said.phones, SymbolTable.V2)
+    assert all(piece.word2ph is None or sum(piece.word2ph) == len(piece.phones) for piece in said.pieces)
+    assert all(piece.word2ph is None or len(piece.word2ph) == len(piece.norm) for piece in said.pieces)
+
+
+@given(
+    st.text(
+        alphabet="你好一不儿了子「」“”。，！？…—～~-+/%￥$^0123456789.:年月个kmABcあアン々안〇𠮷é😀 \n", max_size=80
+    )
+)
+@_PROPERTY
+def test_any_mix_is_cut_read_and_comes_back_whole(text):
+    reading.speakable(text, "auto", SymbolTable.V2, compat=True)
+    try:
+        pieces = sentences(text, "auto", max_chars=60)
+    except TextError:
+        return
+    assert "".join(piece.text for piece in pieces) == text
+    for piece in pieces:
+        with suppress(UnreadableError):  # a lone 々, say
+            assert read(piece.text, "auto").phones
+
+
+@pytest.mark.parametrize(
+    "unit", ["你好世界", "这是一个很长的句子，", "あいうえお漢字", "1", "“你好。”", "word ", "中a", "한국어"]
+)
+def test_a_line_without_an_end_is_cut(unit):
+    text = unit * (40_000 // len(unit))
+    pieces = sentences(text, "auto")
+    assert "".join(piece.text for piece in pieces) == text
+    assert max(len(piece.text) for piece in pieces) <= 420
+
+
+@pytest.mark.parametrize("lang", [code for code in READY if code != "en"])
+def test_every_language_is_a_mode(lang):
+    assert segment.mode(lang).main == lang
