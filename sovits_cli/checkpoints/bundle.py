@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -375,9 +376,10 @@ def _base_file(lora: Path, row: ModelVersion, under: tuple[Path, ...]) -> Mappin
         if file.version == row:
             return file.weight
     for folder in _newest(models_dir(), MODEL_FILE):
-        installed = _installed(folder)
-        if installed.speaks and installed.version == row and not (file := read_sovits(installed.sovits)).is_lora:
-            return file.weight
+        with suppress(ModelError):  # a broken model is no base; `list` says what is wrong with it
+            installed = _installed(folder)
+            if installed.speaks and installed.version == row and not (file := read_sovits(installed.sovits)).is_lora:
+                return file.weight
     raise ModelError(
         f"{lora} is a LoRA, which needs the {row.name} model it was tuned from: none is installed",
         hint=f"sovits models pull {row.name}",
