@@ -167,11 +167,23 @@ def from_files(
         base = find(name, runs=runs, trained=trained)
         chosen = replace(base, gpt=gpt or base.gpt, why=base.why if gpt is None else f"{gpt.name} with {base.name}")
     else:
-        row = read_sovits(sovits).version
-        others = _helpers(row, runs) if name is None else [find(name, runs=runs, trained=trained)]
+        named = None if name is None else find(name, runs=runs, trained=trained)
+        row = _version_of(sovits, named)
+        others = _helpers(row, runs) if named is None else [named]
         chosen = _surrounded(sovits, gpt, row, others, named=name is not None)
     _check_together(chosen)
     return replace(chosen, name=(sovits or gpt or chosen.sovits).stem, origin="files")
+
+
+def _version_of(sovits: Path, named: Bundle | None) -> ModelVersion:
+    """The version of a SoVITS file; that of the named model where the file may be of several."""
+    file = read_sovits(sovits, said=None if named is None else named.version)
+    if len(file.versions) > 1 and (named is None or named.version != file.version):
+        raise ModelError(
+            f"{sovits} is a {' or a '.join(file.versions)} file: nothing in it says which",
+            hint=f"name the model it was trained from: {' or '.join(f'--model {name}' for name in file.versions)}",
+        )
+    return file.version
 
 
 def _surrounded(sovits: Path, gpt: Path | None, row: ModelVersion, others: list[Bundle], *, named: bool) -> Bundle:
@@ -224,7 +236,7 @@ def begun_from(base: Bundle, files: Sequence[Path]) -> Bundle:
             )
         if part in taken:
             raise ModelError(f"{taken[part]} and {file}: each is {contents.kind}", hint="give one of them")
-        if part == "sovits" and contents.version != base.version.name:
+        if part == "sovits" and base.version.name not in contents.versions:
             raise ModelError(
                 f"{file} is {contents}, but {base.name} is a {base.version.name} model",
                 hint=f"sovits prep DATASET --model {contents.version}",
@@ -291,7 +303,7 @@ def sovits_file(source: Bundle | Path) -> SovitsFile:
         ModelError: a file cannot be read, or the model that a LoRA belongs to is not there.
     """
     path, under = (source.sovits, source.under) if isinstance(source, Bundle) else (source, ())
-    file = read_sovits(path)
+    file = read_sovits(path, said=source.version if isinstance(source, Bundle) else None)
     if isinstance(source, Bundle) and file.version.name != source.version.name:
         raise ModelError(
             f"{path} is a {file.version.name} file, but {source.name} is said to be a {source.version.name} model",
@@ -370,7 +382,7 @@ def _base_file(lora: Path, row: ModelVersion, under: tuple[Path, ...]) -> Mappin
     """The weights of the model that a LoRA was tuned from: the one it lies on, or the newest installed one."""
     if under:
         *deeper, nearest = under
-        file = read_sovits(nearest)
+        file = read_sovits(nearest, said=row)
         if file.version == row and file.is_lora:
             return merged(_base_file(nearest, row, tuple(deeper)), file.weight, nearest)
         if file.version == row:
@@ -378,8 +390,10 @@ def _base_file(lora: Path, row: ModelVersion, under: tuple[Path, ...]) -> Mappin
     for folder in _newest(models_dir(), MODEL_FILE):
         with suppress(ModelError):  # a broken model is no base; `list` says what is wrong with it
             installed = _installed(folder)
-            if installed.speaks and installed.version == row and not (file := read_sovits(installed.sovits)).is_lora:
-                return file.weight
+            if installed.speaks and installed.version == row:
+                file = read_sovits(installed.sovits, said=row)
+                if not file.is_lora:
+                    return file.weight
     raise ModelError(
         f"{lora} is a LoRA, which needs the {row.name} model it was tuned from: none is installed",
         hint=f"sovits models pull {row.name}",
@@ -495,13 +509,17 @@ def _check_together(bundle: Bundle) -> None:
     with usable_config(bundle.gpt):
         gpt = T2SConfig.from_official(read_gpt(bundle.gpt).config)
     with usable_config(bundle.sovits):
-        acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits).config)
+        acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits, said=bundle.version).config)
     other_table = acoustic.phones < max(PHONES.values()) <= gpt.phones
-    if gpt.vocab - 1 != acoustic.codebook_size or gpt.phones < acoustic.phones or other_table:
+    why = []
+    if gpt.phones < acoustic.phones or other_table:
+        why.append(f"the GPT was made for {gpt.phones} phones, the {bundle.version.name} model for {acoustic.phones}")
+    if gpt.eos != acoustic.codebook_size:
+        why.append(f"the GPT says {gpt.eos} different tokens, the SoVITS model knows {acoustic.codebook_size}")
+    if why:
         raise ModelError(
-            f"{bundle.gpt} and {bundle.sovits} do not belong together: {gpt.phones} phones and {gpt.vocab - 1} tokens "
-            f"against {acoustic.phones} and {acoustic.codebook_size}",
-            hint="use the GPT and the SoVITS file of one training",
+            f"{bundle.gpt} and {bundle.sovits} do not belong together: {'; '.join(why)}",
+            hint=f"use the GPT and the SoVITS file of one training, or the GPT of a {bundle.version.name} model",
         )
 
 
