@@ -19,6 +19,7 @@ from tests.tools.parity_table import COLUMNS, Measure, column_of, file_of, row_o
         ("tests/parity/test_flow.py::test_samples[v3_full-cfm_steps4]", "v3", "infers"),
         ("tests/parity/test_flow.py::test_loss_and_gradients[v4_tiny-plain-bootstrap]", "v4", "trains"),
         ("tests/parity/test_vocoders.py::test_keys[v3_bigvgan_24khz_100band_256x]", "v3", "loads"),
+        ("tests/parity/test_flow.py::test_a_lora_learns_from_the_same_loss[v3_lora]", "v3 LoRA", "trains"),
         ("tests/parity/test_flow_keys.py::test_exported_lora[s2_v3_lora32_export]", "v3 LoRA", "exports"),
         ("tests/checkpoints/test_lora.py::test_convert_merges[.pth-v4_lora]", "v4 LoRA", "exports"),
         ("tests/parity/test_s1.py::test_greedy[greedy-1.0-s1_tiny-plain]", "GPT", "infers"),

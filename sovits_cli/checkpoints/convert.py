@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from sovits_cli.checkpoints import official, ours
-from sovits_cli.checkpoints.bundle import sovits_file
+from sovits_cli.checkpoints.networks import sovits_file
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError, UsageError
 

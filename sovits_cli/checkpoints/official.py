@@ -59,7 +59,7 @@ class GptFile:
 class SovitsFile:
     """A SoVITS file. `weight` has the keys of the acoustic model, tensors as stored; `version` is its row.
 
-    A LoRA (`is_lora`) holds no whole model: `bundle.sovits_file` puts it into the one it was tuned from.
+    A LoRA (`is_lora`) holds no whole model: `networks.sovits_file` puts it into the one it was tuned from.
     `versions` are the names of those it may be of, where nothing in the file says which.
     """
 

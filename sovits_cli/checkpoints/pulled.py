@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE
+from sovits_cli.checkpoints.catalogue import MODEL_FILE, VOICE_FILE
 from sovits_cli.checkpoints.download import Remote, digest, fetch
 from sovits_cli.checkpoints.registry import Part, Pullable, pullable
 from sovits_cli.errors import ModelError

@@ -30,7 +30,7 @@ def list_command(run: Run) -> None:
 
     The first column marks the one that `sovits infer` takes by itself.
     """
-    from sovits_cli.checkpoints.bundle import everything
+    from sovits_cli.checkpoints.catalogue import everything
     from sovits_cli.checkpoints.registry import REGISTRY
 
     found, broken = everything(run.settings.train.out)
@@ -164,7 +164,7 @@ def _fits(item: Verified) -> str:
 
 def _places(run: Run, what: Sequence[str]) -> list[Path]:
     """The files and folders meant; those of every model if nothing was said."""
-    from sovits_cli.checkpoints.bundle import everything, find
+    from sovits_cli.checkpoints.catalogue import everything, find
 
     runs = run.settings.train.out
     if not what:

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sovits_cli.checkpoints.bundle import begun_from, find, flow_model, from_files, sovits_file, vocoder_model
+from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.checkpoints.convert import convert
+from sovits_cli.checkpoints.networks import flow_model, sovits_file, vocoder_model
 from sovits_cli.checkpoints.official import write_sovits
+from sovits_cli.checkpoints.pairing import begun_from, from_files
 from sovits_cli.checkpoints.recognise import ModelKind, read
 from sovits_cli.errors import ModelError
 from sovits_cli.versions import VERSIONS, VocoderKind

@@ -10,9 +10,11 @@ import torch
 from typer.testing import CliRunner
 
 from sovits_cli import paths
-from sovits_cli.checkpoints.bundle import find, flow_model, from_files, sovits_file, vocoder_model
+from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.checkpoints.convert import convert
+from sovits_cli.checkpoints.networks import flow_model, sovits_file, vocoder_model
 from sovits_cli.checkpoints.official import half, read_sovits
+from sovits_cli.checkpoints.pairing import from_files
 from sovits_cli.checkpoints.recognise import ModelKind, read
 from sovits_cli.checkpoints.summary import open_model, summarise, verify
 from sovits_cli.cli.app import app
@@ -97,9 +99,10 @@ def test_convert_merges(lora, measured, name, suffix, tmp_path):
 
 
 @EACH
-def test_verify_and_inspect(lora, name, tmp_path):
+def test_verify_and_inspect(lora, measured, name, tmp_path):
     path, whole = lora(name), tmp_path / "whole.pth"
     convert(path, whole)
+    measured(len(sovits_file(path).weight.keys() ^ flow_model(whole).state_dict().keys()), 0, "keys that differ")
     for file, what, rank in ((path, f"a SoVITS LoRA ({name})", files.RANK), (whole, f"a SoVITS model ({name})", None)):
         said = summarise(open_model(file))
         assert (said.what, said.lora_rank, said.info) == (what, rank, "2epoch_24iteration")

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sovits_cli import paths
-from sovits_cli.checkpoints import bundle
+from sovits_cli.checkpoints import catalogue
 from sovits_cli.checkpoints.registry import REGISTRY
 from sovits_cli.cli.app import app
 from tests.checkpoints import synthetic
@@ -19,7 +19,7 @@ from tests.checkpoints.hub import Hub, serving
 @pytest.fixture(autouse=True)
 def no_package(tmp_path, monkeypatch, empty_folder):
     """No bundled model, so that what is listed is known."""
-    monkeypatch.setattr(bundle, "package_dir", lambda: tmp_path / "package")
+    monkeypatch.setattr(catalogue, "package_dir", lambda: tmp_path / "package")
 
 
 def call(*arguments):

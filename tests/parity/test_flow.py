@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sovits_cli.models.cfm.lora import TARGETS, LoraLinear, add_lora
 from sovits_cli.models.cfm.matching import Draws
 from sovits_cli.models.layers.masks import keep_mask
 from tests.parity import flow, golden
@@ -57,26 +58,57 @@ def test_transformer(case, measured):
     measured(distance(got.transpose(1, 2), recorded, "est/out"), TOLERANCE, "est/out")
 
 
+def learned(sampler, recorded, name):
+    """The recorded loss without dropout, and its gradients."""
+    frames, lens, prompt_lens, mu, t, noise, exponents = tensors(
+        recorded,
+        *(f"train/{part}" for part in ("x1", "x_lens", "prompt_lens", "mu", "t", "x0", "bootstrap_base")),
+    )
+    for module in sampler.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    sampler.train()
+    loss = sampler.loss(frames, lens, mu, Draws(t, noise, prompt_lens, exponents if name == "bootstrap" else None))
+    loss.backward()
+    sampler.eval()
+    return loss
+
+
 @pytest.mark.parametrize("name", ["plain", "bootstrap"])
 @pytest.mark.parametrize("checkpointed", [False, True], ids=["plain", "checkpointed"])
 def test_loss_and_gradients(case, measured, name, checkpointed):
     recorded, model = case
     if f"train/{name}_loss" not in recorded:
         pytest.skip("the file has no losses")
-    frames, lens, prompt_lens, mu, t, noise, exponents = tensors(
-        recorded,
-        *(f"train/{part}" for part in ("x1", "x_lens", "prompt_lens", "mu", "t", "x0", "bootstrap_base")),
-    )
     sampler = model.cfm
     sampler.zero_grad()
-    for module in sampler.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    sampler.train()
     sampler.estimator.checkpointing = checkpointed
-    loss = sampler.loss(frames, lens, mu, Draws(t, noise, prompt_lens, exponents if name == "bootstrap" else None))
-    loss.backward()
-    sampler.eval()
+    loss = learned(sampler, recorded, name)
     norm = torch.linalg.vector_norm(torch.stack([part.grad.norm() for part in sampler.parameters()]))
     for got, what, limit in ((loss, "loss", LOSS_TOLERANCE), (norm, "grad_norm_dit", GRADIENT_TOLERANCE)):
         measured(relative(got, recorded[f"train/{name}_{what}"]), limit, f"train/{name}_{what}")
+
+
+LORAS = [
+    pytest.param(*file.values, id=f"{str(file.id).partition('_')[0]}_lora", marks=file.marks)
+    for file in golden.files("flow")
+    if "full" not in str(file.id)
+]
+
+
+@pytest.mark.parametrize("path", LORAS)
+def test_a_lora_learns_from_the_same_loss(path, measured):
+    """It adds nothing at first, and the gradient of W = W0 + B A by B is that by W, times A transposed."""
+    recorded = golden.load(path)
+    whole, tuned = (flow.synthesizer(recorded).cfm for _ in range(2))
+    add_lora(tuned, 4)
+    learned(whole, recorded, "plain")
+    loss = learned(tuned, recorded, "plain")
+    measured(relative(loss, recorded["train/plain_loss"]), LOSS_TOLERANCE, "train/plain_loss")
+    layers = {name: layer for name, layer in tuned.named_modules() if isinstance(layer, LoraLinear)}
+    assert layers.keys() == {name for name, _ in whole.named_modules() if name.endswith(TARGETS)}
+    for name, layer in layers.items():
+        wanted = whole.get_submodule(name).weight.grad @ layer.lora_A.T
+        off = (layer.lora_B.grad - wanted).norm() / wanted.norm()
+        measured(off.item(), GRADIENT_TOLERANCE, f"gradient of {name}")
+        assert layer.weight.grad is None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.bundle import flow_model, gpt_model, sovits_model
+from sovits_cli.checkpoints.networks import flow_model, gpt_model, sovits_model
 from sovits_cli.checkpoints.safe import header
 from sovits_cli.checkpoints.summary import verify
 from sovits_cli.versions import VERSIONS, AcousticKind, ModelVersion

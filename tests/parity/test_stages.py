@@ -73,7 +73,8 @@ def sovits_losses(request):
         recorded, "ssl", "spec", "spec_lengths", "wav", "text", "text_lengths", "noise", "ids_slice"
     )
     wave_lens = spec_lens * network.config.hop_length
-    batch = SovitsBatch(ssl, spec, spec_lens, wave, wave_lens, text, text_lens, noise, starts)
+    (speaker,) = tensors(recorded, "sv_emb") if "sv_emb" in recorded else (None,)
+    batch = SovitsBatch(ssl, spec, spec_lens, wave, wave_lens, text, text_lens, noise, starts, speaker)
     stage.train()
     return recorded, stage, stage.losses(batch)
 
