@@ -115,6 +115,7 @@ class TestBegunFrom:
         """No config, no version, an optimiser that is not read; its posterior encoder goes on, an export has none."""
         sizes = synthetic.TINY_SOVITS.to_official()["model"]
         monkeypatch.setitem(VERSIONS, "v2", replace(VERSIONS["v2"], dimensions=sizes))
+        base = replace(base, version=VERSIONS["v2"])
         path, export = tmp_path / "G_233333333333.pth", tmp_path / "a.pth"
         weight = {key: value.to(dtype) for key, value in synthetic.filled(Synthesizer(synthetic.TINY_SOVITS)).items()}
         optimizer = {"state": {0: {"step": torch.tensor(8.0)}}, "param_groups": [{"lr": 1e-4, "betas": (0.8, 0.99)}]}

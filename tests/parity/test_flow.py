@@ -100,6 +100,8 @@ LORAS = [
 def test_a_lora_learns_from_the_same_loss(path, measured):
     """It adds nothing at first, and the gradient of W = W0 + B A by B is that by W, times A transposed."""
     recorded = golden.load(path)
+    if "train/plain_loss" not in recorded:
+        pytest.skip("the file has no losses")
     whole, tuned = (flow.synthesizer(recorded).cfm for _ in range(2))
     add_lora(tuned, 4)
     learned(whole, recorded, "plain")
