@@ -154,7 +154,8 @@ def verify_command(
     if bad and not good:
         raise next(iter(bad.values()))
     for place, problem in bad.items():
-        run.reporter.emit(Skipped(item=str(place), reason=problem.message))
+        reason = problem.message.removeprefix(f"{place} ")
+        run.reporter.emit(Skipped(str(place), f"{reason}; hint: {problem.hint}" if problem.hint else reason))
     run.result({"verified": good}, "\n".join(_fits(item) for item in good))
 
 

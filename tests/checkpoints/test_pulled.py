@@ -61,7 +61,10 @@ def test_a_pulled_model_is_found_and_loads(hub, heard, models):
     assert networks.gpt_model(found).config.layers == 2
     assert networks.sovits_model(found).config.codebook_size == 64
     tasks = {event.task for event in heard.of(Progress)}
-    assert "s2G2333k.pth" in tasks
+    assert {"s2G2333k.pth", "content/config.json", "bert/config.json"} <= tasks
+    (last,) = (event for event in heard.of(Progress) if event.task == "s2G2333k.pth" and event.done == event.total)
+    size = len(hub.files[f"{HUB_REPO}/{REGISTRY['v2'].parts['sovits'].place}"])
+    assert (last.total, last.unit) == (round(size / 1e3, 1), "kB")
     assert not any("s2G488k" in asked for asked in hub.asked), "only the files that the version needs"
 
 
