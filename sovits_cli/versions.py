@@ -112,6 +112,8 @@ class ModelVersion:
         drawing: how tokens are drawn by default.
         noise_scale: how far the decoder's latents may leave their mean when speaking; less is clearer and duller.
         prompted: whether the GPT continues the reference; not where tokens carry no voice.
+        alignment: weight of the loss that teaches a head of its GPT its place in the text, by default; above 0, that
+            head also tells when speech has left its text.
     """
 
     name: str
@@ -131,6 +133,7 @@ class ModelVersion:
     drawing: Drawing = Drawing()
     noise_scale: float = 0.5
     prompted: bool = True
+    alignment: float = 0.0
 
     @property
     def acoustic(self) -> AcousticKind:
@@ -260,6 +263,7 @@ VERSIONS: dict[str, ModelVersion] = {
             drawing=Drawing(top_k=5, temperature=0.8, repetition_penalty=1.0),  # its tokens last for several steps
             noise_scale=0.0,
             prompted=False,
+            alignment=0.3,
         ),
     )
 }

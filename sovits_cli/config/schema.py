@@ -169,10 +169,10 @@ class TrainSettings(Section):
     if_save_every_weights: bool = Field(default=True, description="export weights at each save, not only at the end")
     keep_weights: int | None = Field(default=None, ge=1, description="newest exported weights that are kept; null: all")
     log_every_n_steps: int = Field(default=10, ge=1, description="optimiser steps averaged into one logged reading")
-    alignment: float = Field(
-        default=0.0,
+    alignment: float | None = Field(
+        default=None,
         ge=0,
-        description="weight of the loss that teaches a head of the GPT its place in the text; 0: none",
+        description="weight of the loss that teaches a head of the GPT its place in the text; null: as the model wants",
     )
     token_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of the tokens read by the GPT that are replaced at random"

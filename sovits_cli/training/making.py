@@ -106,6 +106,8 @@ def make_gpt(job: Job) -> Prepared[Any]:
         bert_dim=model.config.bert_dim,
     )
     tell(job, Stage.GPT, clips)
+    asked = settings.train.alignment
+    alignment = job.base.version.alignment if asked is None else asked
     collate = partial(collate_gpt, pad_code=model.config.eos, bert_dim=model.config.bert_dim)
 
     def stage_of(schedule: Schedule) -> GptStage:
@@ -114,7 +116,7 @@ def make_gpt(job: Job) -> Prepared[Any]:
             optimizer=settings.optimizer.name,
             schedule=schedule,
             export=job.exporter.gpt,
-            alignment=settings.train.alignment,
+            alignment=alignment,
             token_noise=settings.train.token_noise,
             preference=settings.train.if_dpo,
             count_padding=settings.train.count_padding,

@@ -22,7 +22,7 @@ from sovits_cli.config import layers
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError
 from sovits_cli.events import Chose, Metrics, Saved, Skipped, Surveyed
-from sovits_cli.training.engine import slow_bf16
+from sovits_cli.training.engine import lacks_bf16
 from sovits_cli.training.pipeline import TrainReport, train
 from sovits_cli.training.sovits import SovitsStage
 from sovits_cli.training.t2s import GptStage
@@ -213,7 +213,7 @@ def test_a_trained_voice_can_be_found_and_used(world: World, tmp_path: Path) -> 
     said = "\n".join(event.text for event in events.heard if hasattr(event, "text"))
     assert said.count("runs as bf16-mixed on cpu") == 1
     assert "no posterior encoder" in said
-    assert ("no bf16 instructions" in said) is slow_bf16(torch.device("cpu"))
+    assert ("no bf16 instructions" in said) is lacks_bf16(torch.device("cpu"))
     chosen = {event.what: event.value for event in events.heard if isinstance(event, Chose)}
     assert chosen == {"dataset": str(world.dataset), "base model": "small", "run": str(tmp_path / "v")}
 
