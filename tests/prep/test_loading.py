@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sovits_cli.checkpoints import bundle, catalogue, ours
+from sovits_cli.checkpoints import catalogue, ours
+from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.data import tensors
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import ModelError
@@ -75,7 +76,7 @@ def test_a_small_family(models, tmp_path):
         path, encoder.state_dict(), {"kind": "content", "content": "phonetic", "config": encoder.config.to_dict()}
     )
     found = catalogue.find("v2")
-    small = bundle.Bundle("small", VERSIONS["mini"], found.gpt, found.sovits, path, None, "files", "")
+    small = Bundle("small", VERSIONS["mini"], found.gpt, found.sovits, path, None, "files", "")
     wave = torch.randn(8000)
     made = BundleModels(small, "cpu", "small")
     assert made.content_scale == 1.0
