@@ -91,6 +91,24 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """What a version learns from, unless the user says otherwise.
+
+    Args:
+        alignment: weight of the loss that teaches a head of the GPT its place in the text; above 0, that head also
+            tells when speech has left its text.
+        discriminator: width of the discriminators, 1 being the official one; 0: none.
+        c_stft: weight of the multi-resolution STFT loss.
+        c_prior: weight of the mel and STFT losses of speech made from the tokens alone.
+    """
+
+    alignment: float = 0.0
+    discriminator: float = 1.0
+    c_stft: float = 0.0
+    c_prior: float = 0.0
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """One row: what a version is made of.
 
@@ -112,8 +130,7 @@ class ModelVersion:
         drawing: how tokens are drawn by default.
         noise_scale: how far the decoder's latents may leave their mean when speaking; less is clearer and duller.
         prompted: whether the GPT continues the reference; not where tokens carry no voice.
-        alignment: weight of the loss that teaches a head of its GPT its place in the text, by default; above 0, that
-            head also tells when speech has left its text.
+        learning: what its training goes by, by default.
     """
 
     name: str
@@ -133,7 +150,7 @@ class ModelVersion:
     drawing: Drawing = Drawing()
     noise_scale: float = 0.5
     prompted: bool = True
-    alignment: float = 0.0
+    learning: Learning = Learning()
 
     @property
     def acoustic(self) -> AcousticKind:
@@ -263,7 +280,7 @@ VERSIONS: dict[str, ModelVersion] = {
             drawing=Drawing(top_k=5, temperature=0.8, repetition_penalty=1.0),  # its tokens last for several steps
             noise_scale=0.0,
             prompted=False,
-            alignment=0.3,
+            learning=Learning(alignment=0.3, discriminator=0.0, c_stft=4.0, c_prior=1.0),  # within a CPU's hours
         ),
     )
 }

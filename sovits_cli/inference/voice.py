@@ -134,7 +134,7 @@ class Voice:
 
     def adrift(self, request: T2SRequest, codes: Tensor) -> float:
         """How far tokens (S,) leave what they should say, see `Text2Semantic.adrift`; 0 where the model cannot tell."""
-        if not self.bundle.version.alignment:
+        if not self.bundle.version.learning.alignment:
             return 0.0
         bert = None if request.bert is None else request.bert.to(self.device)
         heard = torch.cat([request.prompt.to(codes), codes])

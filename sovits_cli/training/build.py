@@ -28,6 +28,7 @@ from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage
 from sovits_cli.training.state import STATES, StateFolder
+from sovits_cli.versions import Learning
 
 POSTERIOR_PREFIX = "enc_q."
 FREE_KEYS = {"p_dropout", "dropout", "position_dropout", "block_dropout", "attention_dropout", "segment_size"}
@@ -62,6 +63,18 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
     return make_and_load(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
 
 
+def learning(base: Bundle, settings: Settings) -> Learning:
+    """What a training goes by: what was asked for, else what the version wants."""
+    own = settings.sovits.train
+    asked = {
+        "alignment": settings.train.alignment,
+        "discriminator": own.discriminator,
+        "c_stft": own.c_stft,
+        "c_prior": own.c_prior,
+    }
+    return replace(base.version.learning, **{name: value for name, value in asked.items() if value is not None})
+
+
 @dataclass(frozen=True)
 class Acoustic:
     """The networks of the SoVITS stage, on the CPU; `judges` is None for a training without discriminators."""
@@ -83,7 +96,8 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         "train": {} if train.segment_size is None else {"segment_size": train.segment_size},
     }
     _refuse_unbuilt(given)
-    judges = Discriminators(base.version.periods, width=train.discriminator) if train.discriminator else None
+    width = learning(base, settings).discriminator
+    judges = Discriminators(base.version.periods, width=width) if width else None
     if settings.train.from_scratch:
         return Acoustic(_fresh_synthesizer(base, given), judges)
     file = read_sovits(base.sovits)
