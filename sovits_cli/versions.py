@@ -54,6 +54,8 @@ class FlowTraits:
         chunk_frames: mel frames of one pass of the sampler, those of the prompt included.
         steps: of the sampler, by default.
         lora_code: two-byte code of exported LoRA files.
+        base_head: MD5 of the first `BASE_HEAD_BYTES` of the published model, by which the official program knows it:
+            these versions have the same tensors.
     """
 
     vocoder: VocoderKind
@@ -64,7 +66,10 @@ class FlowTraits:
     chunk_frames: int
     steps: int
     lora_code: bytes
+    base_head: str
 
+
+BASE_HEAD_BYTES = 8192
 
 GAN_PERIODS = (2, 3, 5, 7, 11)
 """How the discriminators of most versions fold the waveform."""
@@ -240,6 +245,7 @@ VERSIONS: dict[str, ModelVersion] = {
                 chunk_frames=934,
                 steps=32,
                 lora_code=b"03",
+                base_head="43797be674a37c1c83ee81081941ed0f",
             ),
         ),
         ModelVersion(
@@ -259,6 +265,7 @@ VERSIONS: dict[str, ModelVersion] = {
                 chunk_frames=1000,
                 steps=8,
                 lora_code=b"04",
+                base_head="4f26b9476d0c5033e04162c486074374",
             ),
         ),
         ModelVersion(

@@ -5,7 +5,7 @@ from pathlib import Path
 import soundfile
 from typer.testing import CliRunner
 
-from sovits_cli.checkpoints import bundle
+from sovits_cli.checkpoints import catalogue
 from sovits_cli.cli.app import app
 from tests.tools.recogniser import hear, word_error_rate
 
@@ -22,7 +22,7 @@ def speak(*arguments):
 
 
 def test_is_small_enough_for_the_wheel():
-    mini = bundle.find("mini")
+    mini = catalogue.find("mini")
     assert mini.origin == "bundled"
     assert mini.size_bytes < MOST_MB * 1e6
 
@@ -38,7 +38,7 @@ def test_is_mostly_understood(empty_folder):
 
 
 def test_speaks_a_file_of_any_reference(empty_folder):
-    wave, rate = soundfile.read(Path(bundle.__file__).parent.parent / "examples" / "rms.flac")
+    wave, rate = soundfile.read(Path(catalogue.__file__).parent.parent / "examples" / "rms.flac")
     soundfile.write("r.wav", wave, rate)
     Path("text.txt").write_text("It rained all day. We stayed at home, and read.\n", encoding="utf-8")
     speak("--ref", "r.wav", "-t", "text.txt", "-o", "out.wav")

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from sovits_cli.audio import files
-from sovits_cli.checkpoints.bundle import Bundle, gpt_model
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.networks import gpt_model
 from sovits_cli.features import content
 from sovits_cli.features.semantic import SemanticTokenizer
 from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, Known, Timbre

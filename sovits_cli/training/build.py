@@ -12,9 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
-from sovits_cli.checkpoints import bundle as bundles
+from sovits_cli.checkpoints import networks
 from sovits_cli.checkpoints.build import build as make_and_load
-from sovits_cli.checkpoints.bundle import CODEBOOK, FROZEN_PARTS, Bundle, frozen_parts
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.networks import CODEBOOK, FROZEN_PARTS, frozen_parts
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.checkpoints.report import compare, load_into
 from sovits_cli.config.schema import Section, Settings
@@ -108,9 +109,9 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
     model, report = make_and_load(
         lambda: Synthesizer(config),
         file.weight,
-        layers=bundles.sovits_layers(config),
+        layers=networks.sovits_layers(config),
         source=base.sovits,
-        optional=bundles.SOVITS_OPTIONAL,
+        optional=networks.SOVITS_OPTIONAL,
     )
     lacking = any(key.startswith(POSTERIOR_PREFIX) for key in report.missing)
     _complete(model if lacking else None, judges, base, reporter)
@@ -136,7 +137,7 @@ def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bu
             reporter.emit(Note(f"sovits: {base.sovits.name} has no posterior encoder ({why}): it starts fresh"))
     saved, source = found.get("discriminator"), place
     if judges is not None and saved is None and base.discriminator is not None:
-        saved, source = bundles.discriminator_weights(base), base.discriminator
+        saved, source = networks.discriminator_weights(base), base.discriminator
     if judges is None or saved is None:
         return
     if compare(judges, saved).complete:
@@ -152,7 +153,7 @@ def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]]) -> 
     fresh = _fresh_sovits(base, frozen)
     model = Synthesizer(SovitsConfig.from_official({name: {**fresh.get(name, {}), **given[name]} for name in given}))
     others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in FROZEN_PARTS})
-    load_into(model, frozen, optional=(*others, *bundles.SOVITS_OPTIONAL), source=base.sovits)
+    load_into(model, frozen, optional=(*others, *networks.SOVITS_OPTIONAL), source=base.sovits)
     return model
 
 

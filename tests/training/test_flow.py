@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from sovits_cli.audio.mel import log_mel, scale_log_mel
-from sovits_cli.checkpoints.bundle import find, flow_model, sovits_file
+from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.networks import flow_model, sovits_file
 from sovits_cli.checkpoints.recognise import ModelKind, read
 from sovits_cli.config import layers
 from sovits_cli.data.collate import SovitsBatch

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_cli.checkpoints.bundle import find, gpt_model, sovits_model
+from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.networks import gpt_model, sovits_model
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.config import layers
 from sovits_cli.data.layout import Experiment
