@@ -14,9 +14,8 @@ from enum import IntEnum
 from itertools import accumulate
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import reading, segment
+from sovits_cli.text import reading, segment, zh_words
 from sovits_cli.text.frontend import Script, excerpt
-from sovits_cli.text.zh_words import words
 
 MAX_CHARS = 200
 """Default limit of one sentence, in characters as they are spoken: a digit or a sign counts as several."""
@@ -243,8 +242,7 @@ def _unspaced_words(window: str) -> Iterable[int]:
         return (found.end() for found in _JAPANESE_WORD_END.finditer(window))
     if _UNSPACED.search(window) is None:
         return ()
-    ends = accumulate(len(word.text) for word in words(window))
-    return (end for end in ends if window[end - 1].isalnum() and _UNSPACED.match(window, end))
+    return (end for end in zh_words.ends(window) if window[end - 1].isalnum() and _UNSPACED.match(window, end))
 
 
 _JOINTS: tuple[tuple[Callable[[str], Iterable[int]], End], ...] = (
