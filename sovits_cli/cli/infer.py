@@ -115,7 +115,9 @@ def _preview(run: Run, script: Script, words: Lexicon, bundle: Bundle) -> None:
 
 def _read_aloud(sentence: PreviewedSentence) -> str:
     """A sentence as people check it: its text, then each stretch with language, reading, phones and guesses."""
-    told = [f"{sentence.text}" + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
+    from sovits_cli.text.reading import visible
+
+    told = [visible(sentence.text) + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
     for part in sentence.segments:
         told += [f"  {part.lang:<3} {part.norm}", f"      {' '.join(part.phones)}"]
         told += [f"      guessed: {', '.join(part.guessed)}"] if part.guessed else []

@@ -10,7 +10,7 @@ from sovits_cli.audio.files import check_suffix
 from sovits_cli.errors import TextError, UsageError
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.reference import Reference
-from sovits_cli.text import cuts, lexicon, pauses, pronunciation, reading, segment
+from sovits_cli.text import cuts, encoding, lexicon, pauses, pronunciation, reading, segment
 from sovits_cli.text.encoding import UTF8, Decoded
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.split import PAUSES_S, End, Sentence, sentences
@@ -110,7 +110,7 @@ class Script:
 def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT) -> Script:
     """Read and check the text alone. Raises TextError or UsageError, as `check` does."""
     segment.mode(lang)
-    source = _text(asked)
+    source = _text(asked, lang)
     how = segment.resolved(lang, source.text)
     text = pronunciation.with_inline(source.text, how)
     found = pauses.sentences(text, lambda stretch: _cut(stretch, how, cut))
@@ -129,16 +129,16 @@ def _cut(text: str, how: str, method: str) -> list[Sentence]:
 def _notes(source: Decoded, how: str) -> Iterator[str]:
     """What was guessed about the encoding, and which characters will not be heard."""
     if source.is_guess:
-        yield f"the text is not UTF-8: read as {source.encoding}; if it is wrong, save it as UTF-8"
+        yield encoding.told("the text", source.encoding)
     if lost := reading.told(reading.unread(source.text, how)):
         yield lost
 
 
-def _text(asked: Asked) -> Decoded:
+def _text(asked: Asked, lang: str) -> Decoded:
     if (asked.text is None) == (asked.say is None):
         both = "both -t and --say were given" if asked.say is not None else "neither -t nor --say was given"
         raise UsageError(f"nothing clear to speak: {both}", hint='-t text.txt, or --say "Hello there."')
-    text = Decoded(asked.say, UTF8, is_guess=False) if asked.say is not None else texts.read(str(asked.text))
+    text = Decoded(asked.say, UTF8, is_guess=False) if asked.say is not None else texts.read(str(asked.text), lang)
     if not text.text.strip():
         source = "--say" if asked.say is not None else asked.text
         raise TextError(f"there is nothing to speak: {source} is empty", hint='-t text.txt, or --say "Hello there."')

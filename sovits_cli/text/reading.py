@@ -163,8 +163,13 @@ def told(found: Iterable[Unread], limit: int = 5) -> str:
 
 
 def readable_form(text: str) -> str:
-    """Text without controls, lone surrogates and invisible marks; full-width letters as plain ones."""
-    return _HIDDEN.sub("", _WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
+    """Visible text with full-width letters as plain ones."""
+    return visible(_WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
+
+
+def visible(text: str) -> str:
+    """Text without lone surrogates, invisible marks and controls; those of terminals go with what they say."""
+    return _HIDDEN.sub("", text)
 
 
 def script(lang: str) -> Script:
@@ -181,7 +186,8 @@ def script(lang: str) -> Script:
 
 _ENGLISH = "en"
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "\x1b\\[[0-9;]*[A-Za-z]"
+    "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _WIDE_LETTERS = re.compile("[Ａ-Ｚａ-ｚ]+")
 _COMMAS = ",，、;；:："
