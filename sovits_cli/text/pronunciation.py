@@ -56,6 +56,11 @@ def with_inline(text: str, lang: str) -> str:
     return _INLINE.sub(lambda found: said(found[1], found[2], _languages_of(found[1], how)), _PRIVATE.sub("", text))
 
 
+def plain(text: str) -> str:
+    """Text as it was typed, without words whose phones it gives; a respelling in another script stays."""
+    return _INLINE.sub(lambda found: " " if found[2].isascii() else found[2], text)
+
+
 def said(word: str, value: str, languages: Sequence[str]) -> str:
     """What stands for a word in a text: the word with the phones of `value`, or `value` as a respelling.
 

@@ -118,7 +118,7 @@ def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, word
     pieces = tuple(_pieces(pronunciation.stretches(runs), table))
     if not pieces:
         raise UnreadableError(
-            f"nothing to read in {excerpt(text)}: expected at least one word, letter or number"
+            f"nothing to read in {excerpt(pronunciation.shown(text))}: expected at least one word, letter or number"
             + (f" of {language(how.main).name}" if how.main else ""),
             hint="write the words out, or give another language with --lang",
         )
@@ -159,7 +159,9 @@ def told(found: Iterable[Unread], limit: int = 5) -> str:
         return ""
     named = ", ".join(f"{item.name} at {item.position}" for item in items[:limit])
     more = f" and {len(items) - limit} others" if len(items) > limit else ""
-    return f"{sum(item.count for item in items)} characters cannot be read and are left out: {named}{more}"
+    count = sum(item.count for item in items)
+    lost = "1 character cannot be read and is" if count == 1 else f"{count} characters cannot be read and are"
+    return f"{lost} left out: {named}{more}"
 
 
 def readable_form(text: str) -> str:
