@@ -69,6 +69,8 @@ def test_a_large_file_is_judged_by_its_beginning():
     [
         (b"\x81\xff\xfe\x80", r"^a.txt is not UTF-8 \(byte 1\), and its encoding cannot be told$"),
         (b"RIFF\x00\x01", "^a.txt is no text: it holds zero bytes$"),
+        (b"Hello\x00there and here", "^a.txt is no text: it holds zero bytes$"),
+        (bytes(range(256)) * 4, "^a.txt is no text: it holds zero bytes$"),
         ("Hello".encode("utf-16")[:-1], "^a.txt is cut short: its UTF-16 ends within a character$"),
         (CHINESE.encode()[:-2], "^a.txt is cut short: its UTF-8 ends within a character$"),
         ("Hello".encode("utf-32")[:-1], "^a.txt is cut short: its UTF-32"),
