@@ -54,6 +54,8 @@ class FlowTraits:
         chunk_frames: mel frames of one pass of the sampler, those of the prompt included.
         steps: of the sampler, by default.
         lora_code: two-byte code of exported LoRA files.
+        base_head: MD5 of the first `BASE_HEAD_BYTES` of the published model, by which the official program knows it:
+            these versions have the same tensors.
     """
 
     vocoder: VocoderKind
@@ -64,7 +66,10 @@ class FlowTraits:
     chunk_frames: int
     steps: int
     lora_code: bytes
+    base_head: str
 
+
+BASE_HEAD_BYTES = 8192
 
 GAN_PERIODS = (2, 3, 5, 7, 11)
 """How the discriminators of most versions fold the waveform."""
@@ -83,6 +88,24 @@ class Drawing:
     top_k: int = 15
     temperature: float = 1.0
     repetition_penalty: float = 1.35
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What a version learns from, unless the user says otherwise.
+
+    Args:
+        alignment: weight of the loss that teaches a head of the GPT its place in the text; above 0, that head also
+            tells when speech has left its text.
+        discriminator: width of the discriminators, 1 being the official one; 0: none.
+        c_stft: weight of the multi-resolution STFT loss.
+        c_prior: weight of the mel and STFT losses of speech made from the tokens alone.
+    """
+
+    alignment: float = 0.0
+    discriminator: float = 1.0
+    c_stft: float = 0.0
+    c_prior: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +131,7 @@ class ModelVersion:
         drawing: how tokens are drawn by default.
         noise_scale: how far the decoder's latents may leave their mean when speaking; less is clearer and duller.
         prompted: whether the GPT continues the reference; not where tokens carry no voice.
+        learning: what its training goes by, by default.
     """
 
     name: str
@@ -128,6 +152,7 @@ class ModelVersion:
     drawing: Drawing = Drawing()
     noise_scale: float = 0.5
     prompted: bool = True
+    learning: Learning = Learning()
 
     @property
     def acoustic(self) -> AcousticKind:
@@ -223,6 +248,7 @@ VERSIONS: dict[str, ModelVersion] = {
                 chunk_frames=934,
                 steps=32,
                 lora_code=b"03",
+                base_head="43797be674a37c1c83ee81081941ed0f",
             ),
         ),
         ModelVersion(
@@ -242,6 +268,7 @@ VERSIONS: dict[str, ModelVersion] = {
                 chunk_frames=1000,
                 steps=8,
                 lora_code=b"04",
+                base_head="4f26b9476d0c5033e04162c486074374",
             ),
         ),
         ModelVersion(
@@ -257,6 +284,7 @@ VERSIONS: dict[str, ModelVersion] = {
             drawing=Drawing(top_k=5, temperature=0.8, repetition_penalty=1.0),  # its tokens last for several steps
             noise_scale=0.0,
             prompted=False,
+            learning=Learning(alignment=0.3, discriminator=0.0, c_stft=4.0, c_prior=1.0),  # within a CPU's hours
         ),
     )
 }

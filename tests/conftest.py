@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker: before torch is first imported
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,21 @@ class Heard:
 
     def of(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
+
+
+Measured = Callable[[float, float, str], None]
+"""Takes a deviation, the most it may be, and what deviates."""
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Measured:
+    """Hold a deviation to its limit, and note it for `tests.tools.parity_table`."""
+
+    def hold(deviation: float, limit: float, what: str) -> None:
+        record_property(what, (float(deviation), float(limit)))
+        assert deviation <= limit, f"{what}: off by {deviation:.1e}, {limit:.0e} at most"
+
+    return hold
 
 
 @pytest.fixture

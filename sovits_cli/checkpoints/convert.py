@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from sovits_cli.checkpoints import official, ours
-from sovits_cli.checkpoints.bundle import sovits_file
+from sovits_cli.checkpoints.networks import sovits_file
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError, UsageError
 
@@ -78,4 +78,5 @@ def _whole(contents: Contents) -> tuple[Mapping[str, Tensor], Mapping[str, Any],
         weight = {key: official.half(value) for key, value in file.weight.items()}
         return weight, file.config, file.version.name, f"a SoVITS model ({file.version.name})"
     expect(contents, contents.kind)
-    return contents.weight, contents.config, contents.version, str(contents)
+    certain = contents.version if len(contents.versions) == 1 else None
+    return contents.weight, contents.config, certain, str(contents)

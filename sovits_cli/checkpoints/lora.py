@@ -2,7 +2,7 @@
 
 Files of the official trainer carry the names of the peft library: `cfm.base_model.model.` instead of `cfm.`,
 `.lora_A.default.weight`, and `.base_layer.` in training states, which hold the base as well.
-Knows tensors by key; which file the base is in, `bundle.py` knows.
+Knows tensors by key; which file the base is in, `networks.py` knows.
 """
 
 from __future__ import annotations

@@ -59,7 +59,8 @@ class GptFile:
 class SovitsFile:
     """A SoVITS file. `weight` has the keys of the acoustic model, tensors as stored; `version` is its row.
 
-    A LoRA (`is_lora`) holds no whole model: `bundle.sovits_file` puts it into the one it was tuned from.
+    A LoRA (`is_lora`) holds no whole model: `networks.sovits_file` puts it into the one it was tuned from.
+    `versions` are the names of those it may be of, where nothing in the file says which.
     """
 
     weight: dict[str, Tensor]
@@ -67,6 +68,7 @@ class SovitsFile:
     info: str
     version: ModelVersion
     is_lora: bool = False
+    versions: tuple[str, ...] = ()
 
 
 def gpt_info(epoch: int) -> str:
@@ -89,8 +91,11 @@ def read_gpt(path: Path) -> GptFile:
     return GptFile(contents.weight, contents.config, contents.info)
 
 
-def read_sovits(path: Path) -> SovitsFile:
+def read_sovits(path: Path, *, said: ModelVersion | None = None) -> SovitsFile:
     """Read a SoVITS file: official `.pth`, with or without a version code, a LoRA, or ours.
+
+    Args:
+        said: its version as known from elsewhere, which counts where the file itself may be of several.
 
     Raises:
         ModelError: unreadable, another model, of a version not supported, or without its config.
@@ -100,12 +105,12 @@ def read_sovits(path: Path) -> SovitsFile:
     contents = expect(contents, ModelKind.LORA if is_lora else ModelKind.SOVITS)
     if contents.version is None:
         raise ModelError(f"{path} is a SoVITS model of an unknown version", hint=f"sovits models inspect {path}")
-    row = version(contents.version)
+    row = said if said is not None and said.name in contents.versions else version(contents.version)
     if contents.training and row.official and not contents.config:  # they have official sizes, or do not fit
         contents = replace(contents, config={"model": dict(row.dimensions)})
     contents = _with_config(contents)
     weight = own_keys(contents.weight) if is_lora else contents.weight
-    return SovitsFile(weight, with_version(contents.config, row), contents.info, row, is_lora)
+    return SovitsFile(weight, with_version(contents.config, row), contents.info, row, is_lora, contents.versions)
 
 
 def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str) -> None:

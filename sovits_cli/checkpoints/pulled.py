@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE
+from sovits_cli.checkpoints.catalogue import MODEL_FILE, VOICE_FILE
 from sovits_cli.checkpoints.download import Remote, digest, fetch
 from sovits_cli.checkpoints.registry import Part, Pullable, pullable
 from sovits_cli.errors import ModelError
@@ -68,9 +69,10 @@ def pull(name: str, reporter: Reporter) -> Pulled:
     row = pullable(name)
     fetched: list[str] = []
     kept: list[str] = []
+    titles = _titles(row)
     for part in row.parts.values():
         for file in part.files:
-            (fetched if _ensure(part, file, reporter) else kept).append(file)
+            (fetched if _ensure(part, file, titles[file], reporter) else kept).append(file)
     folder = _write_model(row)
     size = sum((_files_dir() / file).stat().st_size for file in (*fetched, *kept))
     return Pulled(row.name, folder, tuple(fetched), tuple(kept), size)
@@ -136,7 +138,17 @@ def voices_on(name: str, runs: Path) -> list[str]:
     return found
 
 
-def _ensure(part: Part, file: str, reporter: Reporter) -> bool:
+def _titles(row: Pullable) -> dict[str, str]:
+    """What to call files while they come: their name, and whose it is where several have it."""
+    count = Counter(PurePosixPath(file).name for part in row.parts.values() for file in part.files)
+    return {
+        file: name if count[name] == 1 else f"{owner}/{name}"
+        for owner, part in row.parts.items()
+        for file, name in ((file, PurePosixPath(file).name) for file in part.files)
+    }
+
+
+def _ensure(part: Part, file: str, title: str, reporter: Reporter) -> bool:
     """Have one file; True if it had to be fetched."""
     place, said = _files_dir() / file, _record().get(file)
     wanted = dict(part.sha256).get(file) or (said["sha256"] if said else None)
@@ -147,7 +159,9 @@ def _ensure(part: Part, file: str, reporter: Reporter) -> bool:
     remote = Remote(part.repo, file)
 
     def heard(here: int, total: int | None) -> None:
-        reporter.emit(Progress(place.name, here / 1e6, None if total is None else total / 1e6, "MB"))
+        unit, size = ("kB", 1e3) if total is not None and total < 1e6 else ("MB", 1e6)
+        whole = None if total is None else round(total / size, 1)
+        reporter.emit(Progress(title, round(here / size, 1), whole, unit))
 
     found = fetch(remote, place, sha256=wanted, heard=heard)
     _write_record({**_record(), file: {"from": str(remote), "sha256": found}})

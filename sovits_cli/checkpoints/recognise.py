@@ -5,7 +5,8 @@ Knows the marks of every model of the family, also of those that cannot be run y
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +19,7 @@ from sovits_cli.checkpoints.plain import plain
 from sovits_cli.checkpoints.safe import header, load_pickle
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
-from sovits_cli.versions import VERSIONS, AcousticKind, ModelVersion
+from sovits_cli.versions import BASE_HEAD_BYTES, VERSIONS, AcousticKind, ModelVersion
 
 
 class ModelKind(StrEnum):
@@ -44,7 +45,8 @@ class Contents:
     Args:
         path: the file.
         kind: what it is.
-        version: name of its version, also of one that cannot be run yet; None where files do not say.
+        versions: names of the versions it can be of, also of one that cannot be run yet, the likeliest first; several
+            where they have the same tensors and nothing in the file says which, none where such files never say.
         weight: tensors by key, as stored: views of the file.
         config: the embedded configuration as plain data, empty where there is none.
         info: what the trainer wrote about it.
@@ -56,7 +58,7 @@ class Contents:
 
     path: Path
     kind: ModelKind
-    version: str | None
+    versions: tuple[str, ...]
     weight: dict[str, Tensor]
     config: dict[str, object]
     info: str = ""
@@ -65,9 +67,14 @@ class Contents:
     code: bytes = b"PK"
     lora_rank: int | None = None
 
+    @property
+    def version(self) -> str | None:
+        """Its version, the likeliest of several."""
+        return self.versions[0] if self.versions else None
+
     def __str__(self) -> str:
         """Name what it is: `a SoVITS model (v2), a training state`."""
-        said = str(self.kind) + (f" ({self.version})" if self.version else "")
+        said = str(self.kind) + (f" ({' or '.join(self.versions)})" if self.versions else "")
         return f"{said}, a training state" if self.training else said
 
 
@@ -106,7 +113,7 @@ def read(path: Path) -> Contents:
     return Contents(
         path=path,
         kind=kind,
-        version=version_of(kind, weight, config, code),
+        versions=versions_of(kind, weight, config, code, lambda: _head(path)),
         weight=weight,
         config=config,
         info=_info(top),
@@ -156,10 +163,11 @@ def _read_ours(path: Path) -> Contents:
     config = plain(metadata.get("config", {}), path)
     named = metadata.get("version")
     kind = kind_of(weight)
+    told = (printable(named),) if isinstance(named, str) else versions_of(kind, weight, config)
     return Contents(
         path=path,
         kind=kind,
-        version=printable(named) if isinstance(named, str) else version_of(kind, weight, config, b"PK"),
+        versions=told,
         weight=weight,
         config=config,
         info=printable(str(metadata.get("info", ""))),
@@ -209,22 +217,40 @@ def kind_of(weight: Mapping[str, Tensor]) -> ModelKind:
     return ModelKind.UNKNOWN
 
 
-def version_of(kind: ModelKind, weight: Mapping[str, Tensor], config: Mapping[str, object], code: bytes) -> str | None:
-    """Tell which version a SoVITS file is; a GPT says it only where we wrote it ourselves."""
+def versions_of(
+    kind: ModelKind,
+    weight: Mapping[str, Tensor],
+    config: Mapping[str, object],
+    code: bytes = b"PK",
+    head: Callable[[], str] = str,
+) -> tuple[str, ...]:
+    """Tell which version a SoVITS file is of, or which it may be; a GPT says it only where we wrote it ourselves.
+
+    Args:
+        head: gives the MD5 of the beginning of the file, where nothing else tells.
+    """
     model = config.get("model")
     named = (model.get("version") if isinstance(model, dict) else None) or config.get("version")
     known = VERSIONS.get(named) if isinstance(named, str) else None
     if known is not None and not known.official:
-        return known.name
+        return (known.name,)
     if kind not in (ModelKind.SOVITS, ModelKind.LORA):
-        return None
+        return ()
     if code.isdigit():
-        return next((row.name for row in VERSIONS.values() if code in _codes(row)), f"code {code.decode()}")
+        return (next((row.name for row in VERSIONS.values() if code in _codes(row)), f"code {code.decode()}"),)
     fitting = [row for row in VERSIONS.values() if row.official and _fits(row, kind, weight)]
-    names = [row.name for row in fitting if _is_official_size(row, weight)] or [row.name for row in fitting]
-    if named in names:
-        return str(named)
-    return names[0] if names else None
+    fitting = [row for row in fitting if _is_official_size(row, weight)] or fitting
+    if len(fitting) > 1:
+        found = head()
+        published = [row.name for row in fitting if row.flow is not None and row.flow.base_head == found]
+        return tuple(published or [row.name for row in fitting if row.name == named] or [row.name for row in fitting])
+    return tuple(row.name for row in fitting)
+
+
+def _head(path: Path) -> str:
+    """MD5 of the beginning of a file."""
+    with path.open("rb") as file:
+        return hashlib.md5(file.read(BASE_HEAD_BYTES), usedforsecurity=False).hexdigest()
 
 
 def _codes(row: ModelVersion) -> tuple[bytes, ...]:

@@ -16,7 +16,7 @@ from torch import nn
 
 from sovits_cli.checkpoints import published
 from sovits_cli.checkpoints.build import unfilled, usable_config
-from sovits_cli.checkpoints.bundle import FLOW_OPTIONAL, SOVITS_OPTIONAL, flow_layers, sovits_file, sovits_layers
+from sovits_cli.checkpoints.networks import FLOW_OPTIONAL, SOVITS_OPTIONAL, flow_layers, sovits_file, sovits_layers
 from sovits_cli.checkpoints.official import with_version
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.checkpoints.report import check, compare

@@ -129,12 +129,12 @@ def _read_aloud(sentence: PreviewedSentence) -> str:
 
 
 def _bundle(run: Run, gpt: Path | None, sovits: Path | None) -> Bundle:
-    from sovits_cli.checkpoints import bundle
+    from sovits_cli.checkpoints import catalogue, pairing
 
     name, runs = run.settings.inference.model, run.settings.train.out
     if gpt is None and sovits is None:
-        return bundle.find(name, runs=runs, trained=True)
-    return bundle.from_files(gpt, sovits, name=name, runs=runs)
+        return catalogue.find(name, runs=runs, trained=True)
+    return pairing.from_files(gpt, sovits, name=name, runs=runs)
 
 
 def _plain(report: InferReport) -> dict[str, object]:

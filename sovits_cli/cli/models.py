@@ -30,7 +30,7 @@ def list_command(run: Run) -> None:
 
     The first column marks the one that `sovits infer` takes by itself.
     """
-    from sovits_cli.checkpoints.bundle import everything
+    from sovits_cli.checkpoints.catalogue import everything
     from sovits_cli.checkpoints.registry import REGISTRY
 
     found, broken = everything(run.settings.train.out)
@@ -154,7 +154,8 @@ def verify_command(
     if bad and not good:
         raise next(iter(bad.values()))
     for place, problem in bad.items():
-        run.reporter.emit(Skipped(item=str(place), reason=problem.message))
+        reason = problem.message.removeprefix(f"{place} ")
+        run.reporter.emit(Skipped(str(place), f"{reason}; hint: {problem.hint}" if problem.hint else reason))
     run.result({"verified": good}, "\n".join(_fits(item) for item in good))
 
 
@@ -164,7 +165,7 @@ def _fits(item: Verified) -> str:
 
 def _places(run: Run, what: Sequence[str]) -> list[Path]:
     """The files and folders meant; those of every model if nothing was said."""
-    from sovits_cli.checkpoints.bundle import everything, find
+    from sovits_cli.checkpoints.catalogue import everything, find
 
     runs = run.settings.train.out
     if not what:

@@ -54,13 +54,13 @@ def prep_command(
     settings = run.settings
     place = source or _default_source(settings.slice.out)
 
-    from sovits_cli.checkpoints import bundle
+    from sovits_cli.checkpoints import catalogue
     from sovits_cli.prep.loading import BundleModels
     from sovits_cli.prep.pipeline import PrepOptions, plan, prepare
     from sovits_cli.text import lexicon
 
     words = lexicon.EMPTY if settings.lexicon is None else lexicon.read(settings.lexicon)
-    chosen = bundle.find(settings.prep.model, runs=settings.train.out, trained=False)
+    chosen = catalogue.find(settings.prep.model, runs=settings.train.out, trained=False)
     manifest = _manifest(run, place)
     why = f"{manifest.kind}; without an argument: {settings.slice.out}" if source is None else manifest.kind
     run.reporter.emit(Chose("dataset", f"{place} -> {settings.prep.out}", why))
@@ -111,7 +111,7 @@ def _default_source(slices: Path) -> Path:
 
 def _reference(asked: str | None, name: str) -> str:
     """What finds the model again: the folder if one was named, else its name."""
-    from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE
+    from sovits_cli.checkpoints.catalogue import MODEL_FILE, VOICE_FILE
 
     place = Path(asked) if asked else None
     is_folder = place is not None and any((place / file).is_file() for file in (MODEL_FILE, VOICE_FILE))

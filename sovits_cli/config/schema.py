@@ -169,10 +169,10 @@ class TrainSettings(Section):
     if_save_every_weights: bool = Field(default=True, description="export weights at each save, not only at the end")
     keep_weights: int | None = Field(default=None, ge=1, description="newest exported weights that are kept; null: all")
     log_every_n_steps: int = Field(default=10, ge=1, description="optimiser steps averaged into one logged reading")
-    alignment: float = Field(
-        default=0.0,
+    alignment: float | None = Field(
+        default=None,
         ge=0,
-        description="weight of the loss that teaches a head of the GPT its place in the text; 0: none",
+        description="weight of the loss that teaches a head of the GPT its place in the text; null: as the model wants",
     )
     token_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of the tokens read by the GPT that are replaced at random"
@@ -306,12 +306,19 @@ class SovitsTrainSettings(Section):
     )
     c_mel: float = Field(default=45.0, ge=0, description="weight of the mel loss")
     c_kl: float = Field(default=1.0, ge=0, description="weight of the KL loss")
-    c_stft: float = Field(default=0.0, ge=0, description="weight of the multi-resolution STFT loss")
-    c_prior: float = Field(
-        default=0.0, ge=0, description="weight of the mel and STFT losses of speech made from the tokens alone; 0: none"
+    c_stft: float | None = Field(
+        default=None, ge=0, description="weight of the multi-resolution STFT loss; null: as the model wants"
     )
-    discriminator: DiscriminatorWidth = Field(
-        default=1.0, ge=0, le=2, description="width of the discriminators, 1 being the official one; 0: train without"
+    c_prior: float | None = Field(
+        default=None,
+        ge=0,
+        description="weight of the mel and STFT losses of speech made from the tokens alone; null: as the model wants",
+    )
+    discriminator: DiscriminatorWidth | None = Field(
+        default=None,
+        ge=0,
+        le=2,
+        description="width of the discriminators, 1 being the official one; 0: train without; null: as the model wants",
     )
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
     lora_rank: LoraRank = Field(

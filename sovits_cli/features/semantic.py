@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sovits_cli.checkpoints.bundle import CODEBOOK, Bundle, frozen_parts
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.networks import CODEBOOK, frozen_parts
 from sovits_cli.models.sovits.quantizer import Quantizer
 from sovits_cli.terms import FRAMES_PER_TOKEN
 

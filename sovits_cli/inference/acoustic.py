@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from sovits_cli.audio import files
 from sovits_cli.audio.mel import log_mel, magnitude, scale_log_mel
 from sovits_cli.audio.resample import sinc_resample
-from sovits_cli.checkpoints.bundle import Bundle, flow_model, sovits_model, vocoder_model
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.networks import flow_model, sovits_model, vocoder_model
 from sovits_cli.features import speaker
 from sovits_cli.inference.flow import FlowManner, FlowPrompt, cut_prompt, in_turn, side_by_side, vocoded
 from sovits_cli.inference.reference import Reference

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from sovits_cli.audio import files
-from sovits_cli.checkpoints.bundle import Bundle, gpt_model
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.networks import gpt_model
 from sovits_cli.features import content
 from sovits_cli.features.semantic import SemanticTokenizer
 from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, Known, Timbre
 from sovits_cli.inference.reference import Reference
 from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.models.t2s.request import T2SRequest
 from sovits_cli.terms import SSL_RATE_HZ
 from sovits_cli.text import lexicon, reading, symbols
 from sovits_cli.text.lexicon import Lexicon
@@ -129,6 +131,14 @@ class Voice:
     def wave(self, codes: Tensor, phones: Tensor, timbre: Timbre, *, speed: float, seed: int) -> np.ndarray:
         """Codes (S,) of a sentence with its phones (P,) to samples (T,) float32."""
         return self.acoustic.wave(codes, phones, timbre, speed=speed, seed=seed)
+
+    def adrift(self, request: T2SRequest, codes: Tensor) -> float:
+        """How far tokens (S,) leave what they should say, see `Text2Semantic.adrift`; 0 where the model cannot tell."""
+        if not self.bundle.version.learning.alignment:
+            return 0.0
+        bert = None if request.bert is None else request.bert.to(self.device)
+        heard = torch.cat([request.prompt.to(codes), codes])
+        return self.gpt.adrift(request.phones.to(self.device), bert, heard.to(self.device))
 
     def _tokens(self, reference: Reference) -> Tensor:
         """The semantic tokens (S,) of the reference's window."""

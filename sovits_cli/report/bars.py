@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from sovits_cli import events
@@ -26,13 +27,14 @@ class Bars:
 
     def __init__(self, memory_text: Callable[[], str]) -> None:
         self._console = Console(stderr=True, highlight=False)
+        # on a narrow terminal the bar gives way, then a long name: what is told in numbers stays readable
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[counts]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=24)),
+            BarColumn(bar_width=None, table_column=Column(max_width=24)),
+            TaskProgressColumn(table_column=_whole()),
+            TextColumn("{task.fields[counts]}", markup=False, table_column=_whole()),
+            TimeElapsedColumn(table_column=_whole()),
+            TimeRemainingColumn(table_column=_whole()),
             _Memory(memory_text),
             TextColumn("{task.fields[detail]}", markup=False),
             console=self._console,
@@ -64,13 +66,18 @@ class Bars:
         self._progress.stop()
 
 
+def _whole() -> Column:
+    """A column that is not wrapped."""
+    return Column(no_wrap=True)
+
+
 class _Memory(ProgressColumn):
     """Memory in use; the same for every task."""
 
     max_refresh = 0.5
 
     def __init__(self, memory_text: Callable[[], str]) -> None:
-        super().__init__()
+        super().__init__(table_column=_whole())
         self._memory_text = memory_text
 
     def render(self, task: Task) -> Text:  # noqa: ARG002 - rich asks for each task

@@ -12,9 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
-from sovits_cli.checkpoints import bundle as bundles
+from sovits_cli.checkpoints import networks
 from sovits_cli.checkpoints.build import build as make_and_load
-from sovits_cli.checkpoints.bundle import CODEBOOK, FROZEN_PARTS, Bundle, frozen_parts
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.networks import CODEBOOK, FROZEN_PARTS, frozen_parts
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.checkpoints.report import compare, load_into
 from sovits_cli.config.schema import Section, Settings
@@ -27,6 +28,7 @@ from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage
 from sovits_cli.training.state import STATES, StateFolder
+from sovits_cli.versions import Learning
 
 POSTERIOR_PREFIX = "enc_q."
 FREE_KEYS = {"p_dropout", "dropout", "position_dropout", "block_dropout", "attention_dropout", "segment_size"}
@@ -61,6 +63,18 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
     return make_and_load(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
 
 
+def learning(base: Bundle, settings: Settings) -> Learning:
+    """What a training goes by: what was asked for, else what the version wants."""
+    own = settings.sovits.train
+    asked = {
+        "alignment": settings.train.alignment,
+        "discriminator": own.discriminator,
+        "c_stft": own.c_stft,
+        "c_prior": own.c_prior,
+    }
+    return replace(base.version.learning, **{name: value for name, value in asked.items() if value is not None})
+
+
 @dataclass(frozen=True)
 class Acoustic:
     """The networks of the SoVITS stage, on the CPU; `judges` is None for a training without discriminators."""
@@ -82,7 +96,8 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         "train": {} if train.segment_size is None else {"segment_size": train.segment_size},
     }
     _refuse_unbuilt(given)
-    judges = Discriminators(base.version.periods, width=train.discriminator) if train.discriminator else None
+    width = learning(base, settings).discriminator
+    judges = Discriminators(base.version.periods, width=width) if width else None
     if settings.train.from_scratch:
         return Acoustic(_fresh_synthesizer(base, given), judges)
     file = read_sovits(base.sovits)
@@ -94,9 +109,9 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
     model, report = make_and_load(
         lambda: Synthesizer(config),
         file.weight,
-        layers=bundles.sovits_layers(config),
+        layers=networks.sovits_layers(config),
         source=base.sovits,
-        optional=bundles.SOVITS_OPTIONAL,
+        optional=networks.SOVITS_OPTIONAL,
     )
     lacking = any(key.startswith(POSTERIOR_PREFIX) for key in report.missing)
     _complete(model if lacking else None, judges, base, reporter)
@@ -122,7 +137,7 @@ def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bu
             reporter.emit(Note(f"sovits: {base.sovits.name} has no posterior encoder ({why}): it starts fresh"))
     saved, source = found.get("discriminator"), place
     if judges is not None and saved is None and base.discriminator is not None:
-        saved, source = bundles.discriminator_weights(base), base.discriminator
+        saved, source = networks.discriminator_weights(base), base.discriminator
     if judges is None or saved is None:
         return
     if compare(judges, saved).complete:
@@ -138,7 +153,7 @@ def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]]) -> 
     fresh = _fresh_sovits(base, frozen)
     model = Synthesizer(SovitsConfig.from_official({name: {**fresh.get(name, {}), **given[name]} for name in given}))
     others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in FROZEN_PARTS})
-    load_into(model, frozen, optional=(*others, *bundles.SOVITS_OPTIONAL), source=base.sovits)
+    load_into(model, frozen, optional=(*others, *networks.SOVITS_OPTIONAL), source=base.sovits)
     return model
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from sovits_cli.checkpoints.bundle import Bundle, flow_model
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.networks import flow_model
 from sovits_cli.config.schema import Settings
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter, Warned

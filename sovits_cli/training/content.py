@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from sovits_cli.audio import files
 from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.bundle import MODEL_FILE
+from sovits_cli.checkpoints.catalogue import MODEL_FILE
 from sovits_cli.config.schema import ContentSettings
 from sovits_cli.errors import DatasetError
 from sovits_cli.events import Metrics, Note, Progress, Reporter

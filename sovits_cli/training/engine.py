@@ -6,7 +6,8 @@ precision it protects itself.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +19,7 @@ from torch.optim import Optimizer
 
 from sovits_cli.errors import SettingsError
 from sovits_cli.terms import Precision
+from sovits_cli.training.widened import Widened
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -65,6 +67,7 @@ class Engine:
             name = "16-mixed" if self.precision is Precision.HALF else "bf16-mixed"
             self._format = Autocast(name, device.type)  # type: ignore[arg-type]
             self.fabric = Fabric(accelerator=accelerator, devices=devices, plugins=[self._format])
+        self._products = Widened if self._format is not None and lacks_bf16(device) else nullcontext
 
     @property
     def device(self) -> torch.device:
@@ -75,13 +78,16 @@ class Engine:
         """Move a module to the device; done before its optimiser is made."""
         return self.fabric.to_device(module)  # type: ignore[return-value]
 
-    def autocast(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
         """The context of a forward pass."""
-        return self.fabric.autocast()
+        with self.fabric.autocast(), self._products():
+            yield
 
     def backward(self, loss: Tensor, parameters: list[nn.Parameter], *, keep_graph: bool) -> None:
         """Add the gradient of `loss` to these parameters and to no others."""
-        self.fabric.backward(loss, inputs=parameters, retain_graph=keep_graph)
+        with self._products():
+            self.fabric.backward(loss, inputs=parameters, retain_graph=keep_graph)
 
     def clip(self, module: nn.Module, optimizer: Optimizer, max_norm: float) -> float:
         """Scale the gradients down to `max_norm` together (0: leave them). Returns their norm before."""
@@ -138,6 +144,6 @@ def runnable(precision: Precision, device: torch.device) -> Precision:
     return precision
 
 
-def slow_bf16(device: torch.device) -> bool:
-    """Whether this is a CPU without bf16 instructions: it computes bf16 right, but many times slower than float32."""
+def lacks_bf16(device: torch.device) -> bool:
+    """Whether this is a CPU without bf16 instructions."""
     return device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.bundle import VOICE_FILE
+from sovits_cli.checkpoints.catalogue import VOICE_FILE
 from sovits_cli.checkpoints.lora import FACTORS, official_key, rank_of
 from sovits_cli.files import atomic
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer

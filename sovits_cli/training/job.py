@@ -23,7 +23,7 @@ from sovits_cli.errors import SovitsError
 from sovits_cli.events import Event, Note, Reporter, Warned
 from sovits_cli.terms import Precision, Stage
 from sovits_cli.training import material, samples
-from sovits_cli.training.engine import Engine, runnable, slow_bf16
+from sovits_cli.training.engine import Engine, lacks_bf16, runnable
 from sovits_cli.training.export import Exporter
 from sovits_cli.training.loop import Calendar
 from sovits_cli.training.material import Batching, Clips, Material
@@ -87,8 +87,8 @@ def engine_of(job: Job, wanted: Precision, *, asked: bool) -> Engine:
     if used is not wanted:
         why = "float16 training needs CUDA" if asked else "the default where there is no CUDA"
         job.say_once(Note(f"precision {wanted.value} runs as {used.value} on {kind}: {why}"))
-    if used is Precision.BF16 and slow_bf16(job.device):
-        job.say_once(Warned("this CPU has no bf16 instructions: training will be many times slower", "--precision 32"))
+    if used is Precision.BF16 and lacks_bf16(job.device):
+        job.say_once(Note("this CPU has no bf16 instructions: --precision 32 is as fast and more exact"))
     return Engine(job.device, used)
 
 

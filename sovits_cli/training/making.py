@@ -114,7 +114,7 @@ def make_gpt(job: Job) -> Prepared[Any]:
             optimizer=settings.optimizer.name,
             schedule=schedule,
             export=job.exporter.gpt,
-            alignment=settings.train.alignment,
+            alignment=build.learning(job.base, settings).alignment,
             token_noise=settings.train.token_noise,
             preference=settings.train.if_dpo,
             count_padding=settings.train.count_padding,
@@ -222,7 +222,7 @@ class Acoustic:
 
 def make_vits(job: Job, engine: Engine) -> Acoustic:
     """Networks that make samples, with discriminators."""
-    own = job.settings.sovits.train
+    own, learning = job.settings.sovits.train, build.learning(job.base, job.settings)
     built = build.acoustic(job.base, job.settings, job.reporter)
     model = engine.place(built.model)
     model.checkpointing = job.settings.train.checkpointing
@@ -234,12 +234,12 @@ def make_vits(job: Job, engine: Engine) -> Acoustic:
         lambda schedule: SovitsStage(
             model,
             judges,
-            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=own.c_stft, prior=own.c_prior),
+            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=learning.c_stft, prior=learning.c_prior),
             rule=_rule(job.settings),
             schedule=schedule,
             export=job.exporter.sovits,
         ),
-        {**config.to_official(), "discriminator": own.discriminator},
+        {**config.to_official(), "discriminator": learning.discriminator},
         partial(samples.by_sovits, model),
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from sovits_cli.checkpoints import bundle as bundles
+from sovits_cli.checkpoints import catalogue, pairing
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import Settings
 from sovits_cli.data.layout import Experiment
@@ -149,7 +149,7 @@ def _new_job(
     experiment = Experiment(dataset)
     name = settings.train.exp_name or _name_of(dataset)
     base, base_name = _base(settings, experiment, reporter)
-    base = bundles.begun_from(base, init)
+    base = pairing.begun_from(base, init)
     folder = settings.train.out / name
     reporter.emit(Chose("run", str(folder), "named by --name" if settings.train.exp_name else "named after the folder"))
     said = settings.model_dump(mode="json")
@@ -252,7 +252,7 @@ def _base(settings: Settings, experiment: Experiment, reporter: Reporter) -> tup
     info = experiment.read_info()
     reporter.emit(Chose("dataset", str(experiment.root), "" if info is None else f"{info.items} clips, made by prep"))
     wanted = settings.train.model or (None if info is None else info.model)
-    base = bundles.find(wanted, runs=settings.train.out, trained=False)
+    base = catalogue.find(wanted, runs=settings.train.out, trained=False)
     if info is not None and info.version != base.version.name:
         raise DatasetError(
             f"{experiment.root} holds features for {info.version}, but {base.name} is a {base.version.name} model",
@@ -267,7 +267,7 @@ def _base(settings: Settings, experiment: Experiment, reporter: Reporter) -> tup
 def _findable(model: str) -> str:
     """A name as it is; the folder of a model so that it is found from anywhere."""
     folder = Path(model)
-    marked = any((folder / file).is_file() for file in (bundles.VOICE_FILE, bundles.MODEL_FILE))
+    marked = any((folder / file).is_file() for file in (catalogue.VOICE_FILE, catalogue.MODEL_FILE))
     return str(folder.resolve()) if marked else model
 
 

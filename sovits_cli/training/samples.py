@@ -16,7 +16,8 @@ from torch import Tensor
 
 from sovits_cli.audio import files
 from sovits_cli.audio.mel import magnitude
-from sovits_cli.checkpoints.bundle import Bundle, sovits_model
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.networks import sovits_model
 from sovits_cli.data import tensors
 from sovits_cli.data.collate import GptItem, SovitsItem
 from sovits_cli.data.layout import Experiment

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
-from sovits_cli.checkpoints.bundle import FROZEN_PARTS
+from sovits_cli.checkpoints.networks import FROZEN_PARTS
 from sovits_cli.data.collate import SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.synthesizer import SovitsOutput, Synthesizer, draw_slices, slices

@@ -27,7 +27,7 @@ import soundfile
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from sovits_cli.checkpoints import bundle
+from sovits_cli.checkpoints import catalogue
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Silent
 from sovits_cli.inference import reference
@@ -240,7 +240,7 @@ def main() -> None:
     given = parser.parse_args()
     chosen = {key: float(value) for key, value in (one.split("=") for one in given.set)}
     settings = InferenceSettings.model_validate_json(json.dumps({"seed": given.seed, **chosen}))
-    voice = Voice(bundle.find(given.model), "cpu")
+    voice = Voice(catalogue.find(given.model), "cpu")
     with tempfile.TemporaryDirectory() as place:
         found = figures(voice, Teacher(Path(place)), settings, given.count, given.pictures)
     print(json.dumps({"model": voice.bundle.name, "set": chosen, **found}, indent=1))

@@ -119,18 +119,19 @@ def _gpt(engine: Any, size: str, checkpointing: bool) -> Any:
 
 
 def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
-    from sovits_cli.models.discriminators import PERIODS, Discriminators
+    from sovits_cli.models.discriminators import Discriminators
     from sovits_cli.models.sovits.config import SovitsConfig
     from sovits_cli.models.sovits.synthesizer import Synthesizer
     from sovits_cli.training.planner import Prober, sovits_batch
     from sovits_cli.training.schedule import Schedule
     from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
+    from sovits_cli.versions import GAN_PERIODS
     from tests.training.worlds import SOVITS
 
     config = SovitsConfig() if size == "full" else SOVITS
     model = engine.place(Synthesizer(config))
     model.checkpointing = checkpointing
-    judges = engine.place(Discriminators(PERIODS, width=1.0)) if size == "full" else None
+    judges = engine.place(Discriminators(GAN_PERIODS, width=1.0)) if size == "full" else None
     stage = partial(
         SovitsStage, model, judges, weights=Weights(), rule=AdamWRule(), schedule=Schedule(1e-6), export=None
     )

@@ -93,8 +93,8 @@ def serving(hub: Hub) -> Iterator[str]:
             if cuts:
                 body = body[: cuts.pop(0)]
                 self.close_connection = True
+            hub.sent[name] = hub.sent.get(name, 0) + len(body)  # before: whoever has it all may ask at once
             self.wfile.write(body)
-            hub.sent[name] = hub.sent.get(name, 0) + len(body)
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: Any) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.build import build
-from sovits_cli.checkpoints.bundle import gpt_model, sovits_model
+from sovits_cli.checkpoints.networks import gpt_model, sovits_model
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.model import Text2Semantic

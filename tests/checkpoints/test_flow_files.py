@@ -1,12 +1,17 @@
 """Files of the flow-matching versions: whole models, LoRA files and vocoders, each with its bad twin."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
-from sovits_cli.checkpoints.bundle import find, flow_model, from_files, sovits_file, vocoder_model
+from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.convert import convert
+from sovits_cli.checkpoints.networks import flow_model, sovits_file, vocoder_model
 from sovits_cli.checkpoints.official import write_sovits
+from sovits_cli.checkpoints.pairing import begun_from, from_files
 from sovits_cli.checkpoints.recognise import ModelKind, read
 from sovits_cli.errors import ModelError
 from sovits_cli.versions import VERSIONS, VocoderKind
@@ -154,6 +159,43 @@ def test_the_dimensions_in_a_file_are_not_trusted(tmp_path, dit, message):
     torch.save(whole, path)
     with pytest.raises(ModelError, match=message):
         flow_model(path)
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    """A training state `G_*.pth` as the official trainer writes it: no version, no sizes (those of the tiny model)."""
+    path = tmp_path / "G_96.pth"
+    weight = files.write_flow(path, "v3", seed=5)
+    torch.save({"model": weight, "iteration": 8, "optimizer": {"state": {}}, "learning_rate": 1e-4}, path)
+    sections = files.flow_config("v3").to_official()["model"]
+    rows = {name: replace(VERSIONS[name], dimensions=sections) for name in files.FLOWS}
+    for name, row in rows.items():
+        monkeypatch.setitem(VERSIONS, name, row)
+    return path
+
+
+def test_a_training_state_that_may_be_of_two_versions(state, tmp_path):
+    files.install("v3")
+    files.install("v4")
+    assert str(read(state)) == "a SoVITS model (v3 or v4), a training state"
+    with pytest.raises(ModelError, match="is a v3 or a v4 file: nothing in it says which") as caught:
+        from_files(None, state)
+    assert caught.value.hint.endswith("--model v3 or --model v4")
+    bundle = from_files(None, state, name="v4")
+    assert (bundle.version.name, bundle.vocoder) == ("v4", find("v4").vocoder)
+    assert flow_model(bundle).flow_config.traits == VERSIONS["v4"].flow
+    assert flow_model(begun_from(find("v4"), [state])).flow_config.mel == VERSIONS["v4"].mel
+    convert(state, tmp_path / "a.safetensors")
+    assert read(tmp_path / "a.safetensors").versions == ("v3", "v4")
+
+
+def test_what_the_model_json_says_counts_where_the_file_does_not_say(state):
+    folder = files.install("v4")
+    shutil.copy(state, folder / "sovits.pth")
+    assert sovits_file(find("v4")).version.name == "v4"
+    files.write_flow(folder / "sovits.pth", "v3")
+    with pytest.raises(ModelError, match="is a v3 file, but v4 is said to be a v4 model"):
+        sovits_file(find("v4"))
 
 
 def test_a_training_state_of_a_lora_holds_its_base(tmp_path):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sovits_cli import paths
-from sovits_cli.checkpoints import bundle, pulled
+from sovits_cli.checkpoints import catalogue, networks, pulled
 from sovits_cli.checkpoints.pulled import check, pull, remove, voices_on
 from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY
 from sovits_cli.errors import ModelError, NetworkError
@@ -54,14 +54,17 @@ def test_a_pulled_model_is_found_and_loads(hub, heard, models):
     done = pull("v2", heard)
     assert (len(done.fetched), done.kept) == (8, ())
     assert done.size_bytes == sum(hub.sent.values())
-    found = bundle.find("v2")
+    found = catalogue.find("v2")
     assert found.speaks
     assert (found.version.name, found.licence) == ("v2", "Apache-2.0, MIT")
     assert found.sovits == models / "files" / "gsv-v2final-pretrained" / "s2G2333k.pth"
-    assert bundle.gpt_model(found).config.layers == 2
-    assert bundle.sovits_model(found).config.codebook_size == 64
+    assert networks.gpt_model(found).config.layers == 2
+    assert networks.sovits_model(found).config.codebook_size == 64
     tasks = {event.task for event in heard.of(Progress)}
-    assert "s2G2333k.pth" in tasks
+    assert {"s2G2333k.pth", "content/config.json", "bert/config.json"} <= tasks
+    (last,) = (event for event in heard.of(Progress) if event.task == "s2G2333k.pth" and event.done == event.total)
+    size = len(hub.files[f"{HUB_REPO}/{REGISTRY['v2'].parts['sovits'].place}"])
+    assert (last.total, last.unit) == (round(size / 1e3, 1), "kB")
     assert not any("s2G488k" in asked for asked in hub.asked), "only the files that the version needs"
 
 
@@ -119,7 +122,7 @@ def test_removal_keeps_what_another_model_needs(heard, models):
         "s2G488k.pth",
         "s2D488k.pth",
     }
-    assert bundle.gpt_model(bundle.find("v2"))
+    assert networks.gpt_model(catalogue.find("v2"))
     remove("v2")
     assert {path.name for path in models.rglob("*")} == {"files", "pulled.json"}
     assert record(models) == {}
@@ -179,5 +182,5 @@ def test_every_row_is_pulled(name, heard, models):
     done = pull(name, heard)
     said = json.loads((done.folder / "model.json").read_text())
     assert said["version"] == name
-    found = bundle.find(name)
+    found = catalogue.find(name)
     assert all(part.is_relative_to(models / pulled.FILES_FOLDER) for part in found.parts)

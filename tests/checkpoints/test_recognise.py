@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.recognise import ModelKind, expect, kind_of, read, version_of
+from sovits_cli.checkpoints.recognise import ModelKind, expect, kind_of, read, versions_of
 from sovits_cli.errors import ModelError
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.model import Text2Semantic
-from tests.checkpoints import synthetic
+from sovits_cli.versions import BASE_HEAD_BYTES, VERSIONS
+from tests.checkpoints import synthetic, synthetic_flow
 from tests.parity.golden import FOLDER
 
 KINDS = {
@@ -42,22 +45,36 @@ def test_official_files_by_their_keys(path):
         return
     name = path.stem.split("_")[1]
     named = {"model": {"version": name}}
-    assert version_of(kind, weight, named, b"PK") == name
-    assert version_of(kind, weight, {}, b"PK") == ("v3" if name == "v4" else name)  # these two have the same shapes
-    assert version_of(kind, weight, {"model": {"version": "v1" if name != "v1" else "v2"}}, b"PK") != "nonsense"
+    assert versions_of(kind, weight, named) == (name,)
+    alike = ("v3", "v4") if name in ("v3", "v4") else (name,)
+    assert versions_of(kind, weight, {}) == alike
+    assert versions_of(kind, weight, {"model": {"version": "v1" if name != "v1" else "v2"}}) == alike
 
 
 def test_a_version_code_wins_over_shapes():
     weight = {"enc_p.text_embedding.weight": torch.empty(732, 192)}
-    assert version_of(ModelKind.SOVITS, weight, {}, b"05") == "v2Pro"
-    assert version_of(ModelKind.SOVITS, weight, {}, b"01") == "v2"
-    assert version_of(ModelKind.SOVITS, weight, {"version": "v1"}, b"PK") == "v2"
-    assert version_of(ModelKind.LORA, {"cfm.x.lora_A.weight": torch.empty(1)}, {}, b"04") == "v4"
+    assert versions_of(ModelKind.SOVITS, weight, {}, b"05") == ("v2Pro",)
+    assert versions_of(ModelKind.SOVITS, weight, {}, b"01") == ("v2",)
+    assert versions_of(ModelKind.SOVITS, weight, {"version": "v1"}) == ("v2",)
+    assert versions_of(ModelKind.LORA, {"cfm.x.lora_A.weight": torch.empty(1)}, {}, b"04") == ("v4",)
+
+
+@pytest.mark.parametrize("name", synthetic_flow.FLOWS)
+def test_published_models_are_told_by_how_they_begin(name, tmp_path, monkeypatch):
+    """They have the same tensors, and may say nothing of their version, or another one."""
+    path = tmp_path / "a.pth"
+    synthetic_flow.write_flow(path, "v3")
+    traits = VERSIONS[name].flow
+    head = hashlib.md5(path.read_bytes()[:BASE_HEAD_BYTES]).hexdigest()
+    monkeypatch.setitem(VERSIONS, name, replace(VERSIONS[name], flow=replace(traits, base_head=head)))
+    assert read(path).versions == (name,)
+    path.write_bytes(path.read_bytes() + b"longer")
+    assert read(path).versions == (name,), "only the beginning counts"
 
 
 def test_our_own_version_is_taken_from_the_config():
     weight = {"enc_p.text_embedding.weight": torch.empty(732, 192)}
-    assert version_of(ModelKind.SOVITS, weight, {"version": "mini"}, b"PK") == "mini"
+    assert versions_of(ModelKind.SOVITS, weight, {"version": "mini"}) == ("mini",)
 
 
 def test_training_states(tmp_path):

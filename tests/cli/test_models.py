@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sovits_cli import paths
-from sovits_cli.checkpoints import bundle
+from sovits_cli.checkpoints import catalogue
 from sovits_cli.checkpoints.registry import REGISTRY
 from sovits_cli.cli.app import app
 from tests.checkpoints import synthetic
@@ -19,7 +19,7 @@ from tests.checkpoints.hub import Hub, serving
 @pytest.fixture(autouse=True)
 def no_package(tmp_path, monkeypatch, empty_folder):
     """No bundled model, so that what is listed is known."""
-    monkeypatch.setattr(bundle, "package_dir", lambda: tmp_path / "package")
+    monkeypatch.setattr(catalogue, "package_dir", lambda: tmp_path / "package")
 
 
 def call(*arguments):
@@ -153,7 +153,7 @@ def test_verify_of_what_does_not_fit(tmp_path):
     both = call("verify", bad, good)
     assert both.exit_code == 7
     assert "good.ckpt: a GPT model" in both.stdout
-    assert "bad.ckpt is cut short" in both.stderr
+    assert f"left out: {bad}: is cut short" in both.stderr
     assert call("verify", "nobody").exit_code == 4
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.bundle import find
+from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.errors import AudioError, ModelError
 from sovits_cli.features import content
 from sovits_cli.models import hubert

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sovits_cli.checkpoints.bundle import find, sovits_model
+from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.networks import sovits_model
 from sovits_cli.features.semantic import SemanticTokenizer
 from tests.checkpoints import synthetic
 

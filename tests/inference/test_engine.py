@@ -14,6 +14,8 @@ from tests.inference import toys
 
 RATE = 16_000
 SAMPLES_PER_TOKEN = RATE // 25
+ADRIFT = 70
+"""Tokens of a line that the voice says has left its text."""
 
 
 class FakeVoice:
@@ -27,6 +29,9 @@ class FakeVoice:
 
     def __init__(self):
         self.asked = []
+
+    def adrift(self, request, codes):
+        return 0.3 if len(codes) == ADRIFT else 0.0
 
     def wave(self, codes, phones, timbre, *, speed, seed):
         self.asked.append((len(codes), seed, speed))
@@ -104,8 +109,9 @@ def test_only_one_window_is_read_ahead(monkeypatch):
         (good(12), "only 0.5 s are heard of about 1.7 s"),
         (T2SResult(torch.zeros(60, dtype=torch.long), ended=True), "only 0.0 s are heard of about 1.7 s"),
         (T2SResult(torch.zeros(0, dtype=torch.long), ended=True), "nothing was said"),
+        (good(ADRIFT), "words may be missing or said twice"),
     ],
-    ids=["cut off", "over its own limit", "too short", "silent", "empty"],
+    ids=["cut off", "over its own limit", "too short", "silent", "empty", "adrift"],
 )
 def test_a_bad_try_is_said_again_with_another_seed(monkeypatch, bad, doubt):
     calls = stub(monkeypatch, {seed(1): bad})
@@ -119,11 +125,11 @@ def test_a_bad_try_is_said_again_with_another_seed(monkeypatch, bad, doubt):
 
 def test_the_best_of_bad_tries_is_kept(monkeypatch):
     cut = T2SResult(torch.ones(60, dtype=torch.long), ended=False)
-    answers = {seed(0): good(12), seed(0, 1): cut, seed(0, 2): good(11)}
-    stub(monkeypatch, answers)
-    (said,) = speaker().say([line(0)])
-    assert len(said.wave) == 60 * SAMPLES_PER_TOKEN
-    assert said.tries == 3
+    for better in (cut, good(ADRIFT)):
+        stub(monkeypatch, {seed(0): good(12), seed(0, 1): better, seed(0, 2): good(11)})
+        (said,) = speaker().say([line(0)])
+        assert len(said.wave) == len(better.codes) * SAMPLES_PER_TOKEN
+        assert said.tries == 3
 
 
 def test_a_good_last_try_wins(monkeypatch):

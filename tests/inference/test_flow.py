@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sovits_cli.audio import files as audio_files
-from sovits_cli.checkpoints.bundle import find
+from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Chose, Warned
 from sovits_cli.inference.flow import FlowManner, FlowPrompt, cut_prompt, in_turn, side_by_side

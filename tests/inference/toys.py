@@ -11,7 +11,8 @@ import torch
 
 from sovits_cli import paths
 from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.bundle import Bundle, find
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer

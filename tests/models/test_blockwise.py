@@ -33,16 +33,16 @@ KEEP = torch.arange(KEYS) < torch.tensor([KEYS, 200])[:, None]
 def test_equals_attention_in_one_piece(monkeypatch, rule, drop):
     """With dropout, the drawn bytes of all blocks together are the mask of the whole."""
     drawn = []
-    real = blockwise._lost
+    real = blockwise._kept
 
-    def remembered(shape, dropout, draw):
-        drawn.append(real(shape, dropout, draw))
+    def remembered(weights, dropout, draw):
+        drawn.append(real(weights, dropout, draw))
         return drawn[-1]
 
-    monkeypatch.setattr(blockwise, "_lost", remembered)
+    monkeypatch.setattr(blockwise, "_kept", remembered)
     ours, plain = inputs(), inputs()
     found = attend(*ours, dropout=0.25 if drop else 0.0, **rule)
-    lost = torch.cat([F.pad(one, (0, KEYS - one.shape[-1])) for one in drawn], -2) if drop else None
+    lost = torch.cat([F.pad(one, (0, KEYS - one.shape[-1])) for one in drawn], -2) == 0 if drop else None
     expected = whole(*plain, **rule, lost=lost, dropout=0.25)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     weight = torch.randn_like(found)

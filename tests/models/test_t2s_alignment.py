@@ -1,6 +1,7 @@
 """The alignment loss against every path written out, and what it teaches."""
 
 import itertools
+import math
 
 import torch
 
@@ -59,6 +60,14 @@ def test_teaches_a_head_its_place():
         (found.loss / codes.numel() + found.alignment).backward()
         optimizer.step()
     assert losses[-1] < 0.5 * losses[0]
+    model.eval()
+    for text in phones:
+        right = text.repeat_interleave(3)
+        assert model.adrift(text, None, right) < model.adrift(text, None, right.flip(0))
+
+
+def test_fewer_tokens_than_phones_cannot_say_them():
+    assert small().eval().adrift(torch.arange(5), None, torch.zeros(4, dtype=torch.long)) == math.inf
 
 
 def test_is_not_made_unless_asked_for():

@@ -42,3 +42,9 @@ def distance(got: torch.Tensor, recorded: dict[str, Any], name: str) -> float:
     got, wanted = got.detach(), torch.from_numpy(recorded[name])
     assert got.squeeze().shape == wanted.squeeze().shape, name
     return float((got.squeeze() - wanted.squeeze()).abs().max())
+
+
+def relative(got: torch.Tensor | float, wanted: float) -> float:
+    """Difference of two numbers as a share of the second; as it is where that is 0."""
+    difference, scale = abs(torch.as_tensor(got).item() - float(wanted)), abs(float(wanted))
+    return difference / scale if scale else difference

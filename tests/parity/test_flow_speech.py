@@ -65,12 +65,12 @@ def off_by(got, wanted):
     return np.abs(got - wanted).max()
 
 
-def test_chunk_after_chunk(case):
+def test_chunk_after_chunk(case, measured):
     frames = in_turn(case.model.cfm, case.condition(), case.prompt, case.manner, case.noise("pipe/noise"))
-    assert off_by(vocoded(case.vocoder, frames), case.recorded["pipe/audio"]) <= AUDIO_TOLERANCE
+    measured(off_by(vocoded(case.vocoder, frames), case.recorded["pipe/audio"]), AUDIO_TOLERANCE, "pipe/audio")
 
 
-def test_side_by_side(case):
+def test_side_by_side(case, measured):
     """The recorded way puts the sentences of a batch behind each other and cuts the sound afterwards."""
     if "pipe/batched_audio0" not in case.recorded:
         pytest.skip("the file has no chunks side by side")
@@ -86,13 +86,13 @@ def test_side_by_side(case):
         overlap=case.overlap,
     )
     border = conditions[0].shape[-1] * case.hop
-    assert off_by(whole[:border], case.recorded["pipe/batched_audio0"]) <= AUDIO_TOLERANCE
-    assert off_by(whole[border:], case.recorded["pipe/batched_audio1"]) <= AUDIO_TOLERANCE
+    for got, name in ((whole[:border], "pipe/batched_audio0"), (whole[border:], "pipe/batched_audio1")):
+        measured(off_by(got, case.recorded[name]), AUDIO_TOLERANCE, name)
 
 
 @pytest.mark.parametrize("path", golden.files("sola"))
-def test_joining(path):
+def test_joining(path, measured):
     recorded = golden.load(path)
     pieces = [recorded[key] for key in sorted(recorded) if key.startswith("fragment")]
     got = joined(pieces, int(recorded["overlap_len"]), search=int(recorded["search_len"]))
-    assert off_by(got, recorded["joined"]) <= AUDIO_TOLERANCE
+    measured(off_by(got, recorded["joined"]), AUDIO_TOLERANCE, "joined")

@@ -35,15 +35,15 @@ def built(recorded):
     return model
 
 
-def test_last_hidden_state(recorded):
+def test_last_hidden_state(recorded, measured):
     with torch.inference_mode():
         got = built(recorded)(torch.from_numpy(recorded["wave"])[None]).numpy()
     wanted = recorded["last_hidden_state"]
     assert got.shape == wanted.shape
-    assert np.abs(got - wanted).max() <= TOLERANCE
+    measured(np.abs(got - wanted).max(), TOLERANCE, "last_hidden_state")
 
 
-def test_steps(recorded):
+def test_steps(recorded, measured):
     if "conv_features" not in recorded:
         pytest.skip("recorded for the small model only")
     model = built(recorded)
@@ -52,5 +52,5 @@ def test_steps(recorded):
         hidden = model.feature_projection(features)
         hidden = model.encoder.layer_norm(hidden + model.encoder.pos_conv_embed(hidden))
         first = model.encoder.layers[0](hidden)
-    assert np.abs(features.numpy() - recorded["conv_features"]).max() <= TOLERANCE
-    assert np.abs(first.numpy() - recorded["hidden_1"]).max() <= TOLERANCE
+    for got, name in ((features, "conv_features"), (first, "hidden_1")):
+        measured(np.abs(got.numpy() - recorded[name]).max(), TOLERANCE, name)

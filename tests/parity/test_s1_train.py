@@ -5,10 +5,12 @@ import torch
 
 from sovits_cli.models.t2s.loss import preference_loss, target_logps
 from tests.parity import golden, s1
+from tests.parity.acoustic import relative
 
 FILES = golden.files("s1_train")
 LAYOUTS = ["right_padded", "left_padded", "equal_phones"]
 LOSS = 1e-4
+ACCURACY = 1e-6
 GRADIENT = 1e-3
 
 
@@ -42,54 +44,53 @@ def _norm_deviation(network, data, prefix):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("path", FILES)
-def test_loss_accuracy_and_gradients(path, layout):
+def test_loss_accuracy_and_gradients(measured, path, layout):
     data = s1.load(path)
     network = _no_dropout(s1.build(data))
     out = _forward(network, data, layout)
     out.loss.backward()
-    assert out.loss.item() == pytest.approx(float(data[f"{layout}/loss"]), rel=LOSS)
-    assert out.top3_accuracy.item() == pytest.approx(float(data[f"{layout}/acc"]), abs=1e-6)
-    deviation = _norm_deviation(network, data, f"{layout}/grad_norm/")
-    print(f"{layout}: loss off by {out.loss.item() / float(data[f'{layout}/loss']) - 1:.1e}, gradients {deviation:.1e}")
-    assert deviation <= GRADIENT
+    measured(relative(out.loss, data[f"{layout}/loss"]), LOSS, f"{layout}/loss")
+    measured(abs(out.top3_accuracy.item() - float(data[f"{layout}/acc"])), ACCURACY, f"{layout}/acc")
+    prefix = f"{layout}/grad_norm/"
+    measured(_norm_deviation(network, data, prefix), GRADIENT, prefix)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("path", FILES)
-def test_evaluation_mode(path, layout):
+def test_evaluation_mode(measured, path, layout):
     data = s1.load(path)
     with torch.no_grad():
         out = _forward(s1.model(path), data, layout)
-    assert out.loss.item() == pytest.approx(float(data[f"{layout}/eval_loss"]), rel=LOSS)
-    assert out.top3_accuracy.item() == pytest.approx(float(data[f"{layout}/eval_acc"]), abs=1e-6)
+    measured(relative(out.loss, data[f"{layout}/eval_loss"]), LOSS, f"{layout}/eval_loss")
+    measured(abs(out.top3_accuracy.item() - float(data[f"{layout}/eval_acc"])), ACCURACY, f"{layout}/eval_acc")
 
 
 @pytest.mark.parametrize("variant", ["dpo", "dpo_near"])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("path", FILES)
-def test_preference_variant(path, layout, variant):
+def test_preference_variant(measured, path, layout, variant):
     data = s1.load(path)
     network = _no_dropout(s1.build(data))
     chosen = _forward(network, data, layout)
     rejected = _forward(network, data, layout, f"{variant}_reject_y", f"{variant}_reject_lens")
     loss = chosen.loss + preference_loss(chosen.row_logps, rejected.row_logps)
-    assert loss.item() == pytest.approx(float(data[f"{layout}/{variant}_loss"]), rel=LOSS)
+    measured(relative(loss, data[f"{layout}/{variant}_loss"]), LOSS, f"{layout}/{variant}_loss")
     prefix = f"{layout}/{variant}_grad_norm/"
     if any(key.startswith(prefix) for key in data):
         loss.backward()
-        assert _norm_deviation(network, data, prefix) <= GRADIENT
+        measured(_norm_deviation(network, data, prefix), GRADIENT, prefix)
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_preference_parts(path):
+def test_preference_parts(measured, path):
     data = s1.load(path)
     logps = {}
     for side in ("chosen", "rejected"):
         logits, labels = (torch.from_numpy(data[f"dpo_parts/{side}_{what}"]) for what in ("logits", "labels"))
         logps[side] = target_logps(logits, labels).sum(-1)
-        s1.close(logps[side], data[f"dpo_parts/{side}_logps"], side, tolerance=LOSS)
+        measured(s1.off_by(logps[side], data[f"dpo_parts/{side}_logps"]), LOSS, f"dpo_parts/{side}_logps")
     loss = preference_loss(logps["chosen"], logps["rejected"])
-    assert loss.item() == pytest.approx(float(data["dpo_parts/loss"]), rel=LOSS)
+    measured(relative(loss, data["dpo_parts/loss"]), LOSS, "dpo_parts/loss")
 
 
 @pytest.mark.parametrize("path", FILES)

@@ -1,6 +1,5 @@
 """Key names and shapes of the acoustic models and the discriminator against the recorded lists."""
 
-import json
 from functools import cache
 
 import pytest
@@ -12,17 +11,11 @@ from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.versions import VERSIONS
-from tests.parity import golden
+from tests.parity import keylists
+from tests.parity.keylists import KEYS, differing, recorded, shapes
 
-FOLDER = golden.FOLDER / "manifests"
 _NAMES = [f"s2_{version}_{form}" for version in VERSIONS for form in ("train", "infer")]
 _JUDGES = [f"s2_discriminator_{version}" for version in VERSIONS]
-
-
-def manifests(names):
-    found = [path for path in sorted(FOLDER.glob("*.json")) if path.stem in names]
-    skip = pytest.param(None, marks=pytest.mark.skip(reason=f"no such list in {FOLDER}"), id="no-list")
-    return [pytest.param(path, id=path.stem) for path in found] or [skip]
 
 
 @cache
@@ -30,30 +23,21 @@ def shapes_of(config):
     return shapes(Synthesizer(config))
 
 
-def shapes(module):
-    return {key: list(value.shape) for key, value in module.state_dict().items()}
-
-
-def recorded(path):
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    return manifest["config"], {key: shape for key, (shape, _) in manifest["keys"].items()}
-
-
-@pytest.mark.parametrize("path", manifests(_NAMES))
-def test_acoustic_model(path):
+@pytest.mark.parametrize("path", keylists.files(_NAMES))
+def test_acoustic_model(path, measured):
     config, wanted = recorded(path)
     everything = shapes_of(SovitsConfig.from_official(config))
     exported = {key: shape for key, shape in everything.items() if not key.startswith("enc_q.")}
-    assert wanted == (everything if path.stem.endswith("_train") else exported)
+    measured(differing(everything if path.stem.endswith("_train") else exported, wanted), 0, KEYS)
 
 
-@pytest.mark.parametrize("path", manifests(_JUDGES))
-def test_discriminator(path):
+@pytest.mark.parametrize("path", keylists.files(_JUDGES))
+def test_discriminator(path, measured):
     config, wanted = recorded(path)
-    assert shapes(Discriminators(config["periods"])) == wanted
+    measured(differing(shapes(Discriminators(config["periods"])), wanted), 0, KEYS)
 
 
-@pytest.mark.parametrize("path", manifests([name for name in _NAMES if name.endswith("_infer")]))
+@pytest.mark.parametrize("path", keylists.files([name for name in _NAMES if name.endswith("_infer")]))
 def test_exported_file(path, tmp_path):
     """Names, precision and version code of an export; its values do not matter here."""
     config, wanted = recorded(path)

@@ -1,6 +1,5 @@
 """Vocoders against recorded waveforms, and their key names against the recorded lists."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,9 @@ import torch
 from sovits_cli.checkpoints import build
 from sovits_cli.models.vocoders.kinds import VOCODERS
 from sovits_cli.versions import VERSIONS, VocoderKind
-from tests.parity import golden
+from tests.parity import golden, keylists
 from tests.parity.acoustic import distance, fill, tensors
-from tests.parity.test_s2_keys import manifests, shapes
+from tests.parity.keylists import KEYS, differing, shapes
 
 AUDIO_TOLERANCE = 2e-4
 LISTS = {
@@ -22,7 +21,7 @@ LISTS = {
 
 @pytest.mark.parametrize("folded", [False, True], ids=["as-stored", "for-inference"])
 @pytest.mark.parametrize("path", golden.files("vocoder"))
-def test_wave(path, folded):
+def test_wave(path, measured, folded):
     if folded and "full" in path.stem:
         pytest.skip("one form is enough at full size")
     recorded = golden.load(path)
@@ -34,7 +33,7 @@ def test_wave(path, folded):
     with torch.inference_mode():
         wave = vocoder(mel)
     assert wave.shape == (1, 1, recorded["voc/audio"].size)
-    assert distance(wave, recorded, "voc/audio") <= AUDIO_TOLERANCE
+    measured(distance(wave, recorded, "voc/audio"), AUDIO_TOLERANCE, "voc/audio")
 
 
 def unfilled(kind, config):
@@ -43,15 +42,14 @@ def unfilled(kind, config):
     )
 
 
-@pytest.mark.parametrize("path", manifests(LISTS))
-def test_keys(path):
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    vocoder = unfilled(LISTS[path.stem], manifest["config"])
-    assert shapes(vocoder) == {key: shape for key, (shape, _) in manifest["keys"].items()}
+@pytest.mark.parametrize("path", keylists.files(LISTS))
+def test_keys(path, measured):
+    config, wanted = keylists.recorded(path)
+    measured(differing(shapes(unfilled(LISTS[path.stem], config)), wanted), 0, KEYS)
 
 
-@pytest.mark.parametrize("path", manifests(["v3_bigvgan_24khz_100band_256x_noweightnorm"]))
-def test_folded_keys(path):
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    vocoder = unfilled(VocoderKind.BIGVGAN, manifest["config"]).for_inference()
-    assert shapes(vocoder) == {key: shape for key, (shape, _) in manifest["keys"].items()}
+@pytest.mark.parametrize("path", keylists.files(["v3_bigvgan_24khz_100band_256x_noweightnorm"]))
+def test_folded_keys(path, measured):
+    config, wanted = keylists.recorded(path)
+    vocoder = unfilled(VocoderKind.BIGVGAN, config).for_inference()
+    measured(differing(shapes(vocoder), wanted), 0, KEYS)

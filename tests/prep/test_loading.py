@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sovits_cli.checkpoints import bundle, ours
+from sovits_cli.checkpoints import catalogue, ours
+from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.data import tensors
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import ModelError
@@ -19,7 +20,7 @@ from tests.prep.fakes import contents, run
 @pytest.fixture
 def models():
     synthetic.install()
-    return BundleModels(bundle.find("v2"), "cpu", "v2")
+    return BundleModels(catalogue.find("v2"), "cpu", "v2")
 
 
 def test_official_features_end_to_end(models, tmp_path):
@@ -38,21 +39,21 @@ def test_official_features_end_to_end(models, tmp_path):
 
 def test_the_encoder_is_the_one_of_the_bundle(models):
     wave = torch.randn(8000)
-    folder = bundle.find("v2").content
+    folder = catalogue.find("v2").content
     assert torch.equal(models.encode(wave), load_hubert(folder, torch.device("cpu")).encode(wave))
     assert models.content_scale == 1145.14
 
 
 def test_keys_follow_the_files(models):
-    again = BundleModels(bundle.find("v2"), "cpu", "v2")
+    again = BundleModels(catalogue.find("v2"), "cpu", "v2")
     keys = (models.content_key, models.semantic_key, models.bert_key)
     assert keys == (again.content_key, again.semantic_key, again.bert_key)
     assert len(set(keys)) == 3
-    found = bundle.find("v2")
+    found = catalogue.find("v2")
     synthetic.write_hubert(found.content, seed=2)
     synthetic.write_sovits(found.sovits, synthetic.TINY_SOVITS, seed=2)
     synthetic.write_bert(found.bert, seed=2)
-    changed = BundleModels(bundle.find("v2"), "cpu", "v2")
+    changed = BundleModels(catalogue.find("v2"), "cpu", "v2")
     assert not {changed.content_key, changed.semantic_key, changed.bert_key} & set(keys)
 
 
@@ -62,7 +63,7 @@ def test_bert(models):
 
 def test_a_model_without_bert():
     synthetic.install("plain", bert=False)
-    models = BundleModels(bundle.find("plain"), "cpu", "plain")
+    models = BundleModels(catalogue.find("plain"), "cpu", "plain")
     assert models.bert_key is None
     with pytest.raises(ModelError, match="plain has no text encoder"):
         models.bert("ab", [1, 1])
@@ -74,8 +75,8 @@ def test_a_small_family(models, tmp_path):
     ours.save(
         path, encoder.state_dict(), {"kind": "content", "content": "phonetic", "config": encoder.config.to_dict()}
     )
-    found = bundle.find("v2")
-    small = bundle.Bundle("small", VERSIONS["mini"], found.gpt, found.sovits, path, None, "files", "")
+    found = catalogue.find("v2")
+    small = Bundle("small", VERSIONS["mini"], found.gpt, found.sovits, path, None, "files", "")
     wave = torch.randn(8000)
     made = BundleModels(small, "cpu", "small")
     assert made.content_scale == 1.0

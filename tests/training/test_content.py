@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sovits_cli.checkpoints import bundle
+from sovits_cli.checkpoints import catalogue
 from sovits_cli.config.schema import ContentSettings
 from sovits_cli.errors import DatasetError
 from sovits_cli.features import content as features
@@ -34,7 +34,7 @@ def test_learns_phones_and_makes_a_family(tmp_path, heard):
     record(tmp_path, 24)
     result = train_content(tmp_path, tmp_path / "family", SMALL, seed=1, reporter=heard)
     assert result.frame_accuracy > 0.6
-    found = bundle.find(str(tmp_path / "family"))
+    found = catalogue.find(str(tmp_path / "family"))
     assert json.loads((tmp_path / "family" / "model.json").read_text())["version"] == found.version.name == "mini"
     encoder = features.load(found)
     assert encoder.channels == len(TONES)

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from sovits_cli.audio.mel import log_mel, scale_log_mel
-from sovits_cli.checkpoints.bundle import find, flow_model, sovits_file
+from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.networks import flow_model, sovits_file
 from sovits_cli.checkpoints.recognise import ModelKind, read
 from sovits_cli.config import layers
 from sovits_cli.data.collate import SovitsBatch
@@ -195,7 +196,7 @@ def test_parts_of_a_batch_train_as_the_whole_does(name, pairs):
     for part in parts:
         tried.losses(part, {"clips": 1 / len(whole)}).totals["generator"].backward()
     for one, value in zip(parameters, once, strict=True):
-        torch.testing.assert_close(one.grad, value, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(one.grad, value, rtol=1e-3, atol=5e-6)
 
 
 def test_what_is_drawn_belongs_to_the_batch():

@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_cli.checkpoints.bundle import find, gpt_model, sovits_model
+from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.networks import gpt_model, sovits_model
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.config import layers
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError
 from sovits_cli.events import Chose, Metrics, Saved, Skipped, Surveyed
-from sovits_cli.training.engine import slow_bf16
+from sovits_cli.training.engine import lacks_bf16
 from sovits_cli.training.pipeline import TrainReport, train
 from sovits_cli.training.sovits import SovitsStage
 from sovits_cli.training.t2s import GptStage
@@ -118,7 +119,7 @@ GPT_KEYS = [
     "train.seed=5",
     "train.max_steps=2",
     "train.if_dpo=true",
-    "train.alignment=0.3",
+    "train.alignment=0.5",
     "train.token_noise=0.2",
     "train.precision=bf16-mixed",
     "data.max_sec=1.3",
@@ -151,7 +152,7 @@ SOVITS_KEYS = [
     "sovits.train.max_steps=2",
     "sovits.train.precision=bf16-mixed",
     "sovits.train.learning_rate=0.001",
-    "sovits.train.c_prior=1.0",
+    "sovits.train.c_prior=0.5",
     "sovits.train.betas=[0.5, 0.9]",
     "sovits.train.eps=0.1",
     "sovits.train.lr_decay=0.5",
@@ -212,7 +213,7 @@ def test_a_trained_voice_can_be_found_and_used(world: World, tmp_path: Path) -> 
     said = "\n".join(event.text for event in events.heard if hasattr(event, "text"))
     assert said.count("runs as bf16-mixed on cpu") == 1
     assert "no posterior encoder" in said
-    assert ("no bf16 instructions" in said) is slow_bf16(torch.device("cpu"))
+    assert ("no bf16 instructions" in said) is lacks_bf16(torch.device("cpu"))
     chosen = {event.what: event.value for event in events.heard if isinstance(event, Chose)}
     assert chosen == {"dataset": str(world.dataset), "base model": "small", "run": str(tmp_path / "v")}
 

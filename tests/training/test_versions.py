@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_cli.checkpoints.bundle import find, sovits_model
+from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.networks import sovits_model
 from sovits_cli.checkpoints.official import read_sovits
 from sovits_cli.checkpoints.safe import header
 from sovits_cli.config import layers

@@ -123,28 +123,28 @@ class _Dropped(torch.autograd.Function):
         out = query.new_empty(batch, queries, heads, width).transpose(1, 2)
         for start, stop, seen in _blocks(queries, key.shape[-2], causal=causal):
             weights = _weights(query, key, keep, causal, scale, (start, stop, seen))
-            weights.masked_fill_(_lost(weights.shape, dropout, draw), 0)
+            weights.mul_(_kept(weights, dropout, draw))
             out[..., start:stop, :] = weights @ value[..., :seen, :]
         ctx.save_for_backward(query, key, value, keep)
         ctx.rest = causal, dropout, scale, seed
-        return out.div_(_kept(dropout))
+        return out.div_(_share_kept(dropout))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, keep = ctx.saved_tensors
         causal, dropout, scale, seed = ctx.rest
         draw = torch.Generator().manual_seed(seed)
-        gradient = gradient / _kept(dropout)
+        gradient = gradient / _share_kept(dropout)
         d_query, d_key, d_value = (
             torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (query, key, value)
         )
         for start, stop, seen in _blocks(query.shape[-2], key.shape[-2], causal=causal):
             weights = _weights(query, key, keep, causal, scale, (start, stop, seen))
-            lost = _lost(weights.shape, dropout, draw)
+            dropped = weights * _kept(weights, dropout, draw)
             above = gradient[..., start:stop, :]
-            d_value[..., :seen, :] += weights.masked_fill(lost, 0).transpose(-2, -1) @ above
-            d_weights = (above @ value[..., :seen, :].transpose(-2, -1)).masked_fill_(lost, 0)
-            d_scores = torch.ops.aten._softmax_backward_data(d_weights, weights, -1, weights.dtype).mul_(scale)
+            d_value[..., :seen, :] += dropped.transpose(-2, -1) @ above
+            d_scores = (above @ value[..., :seen, :].transpose(-2, -1)).mul_(dropped)
+            d_scores.addcmul_(weights, d_scores.sum(-1, keepdim=True), value=-1).mul_(scale)
             d_query[..., start:stop, :] = d_scores @ key[..., :seen, :]
             d_key[..., :seen, :] += d_scores.transpose(-2, -1) @ query[..., start:stop, :]
         return d_query, d_key, d_value, None, None, None, None, None
@@ -157,18 +157,20 @@ def _weights(
     start, stop, seen = block
     scores = (query[..., start:stop, :] * scale) @ key[..., :seen, :].transpose(-2, -1)
     if causal:
-        scores.masked_fill_(~_earlier(start, stop, key.shape[-2] - query.shape[-2], query.device), float("-inf"))
+        later = torch.ones(stop - start, stop - start, dtype=torch.bool, device=query.device).triu(1)
+        scores[..., start - stop :].masked_fill_(later, float("-inf"))
     if keep is not None:
         scores.masked_fill_(~keep[:, None, None], torch.finfo(scores.dtype).min)
     return scores.softmax(-1)
 
 
-def _lost(shape: torch.Size, dropout: float, draw: torch.Generator) -> Tensor:
-    """Which weights are dropped: one random byte decides each."""
-    words = torch.empty(-(-shape.numel() // 8), dtype=torch.int64).random_(-(2**63), None, generator=draw)
-    return words.view(torch.uint8)[: shape.numel()].view(shape) < round(dropout * _LEVELS)
+def _kept(weights: Tensor, dropout: float, draw: torch.Generator) -> Tensor:
+    """1 for weights that stay and 0 for those that are dropped: one random byte decides each."""
+    words = torch.empty(-(-weights.numel() // 8), dtype=torch.int64).random_(-(2**63), None, generator=draw)
+    drawn = words.view(torch.uint8)[: weights.numel()].view(weights.shape)
+    return torch.ge(drawn, round(dropout * _LEVELS), out=torch.empty_like(weights))  # many times faster than a bool
 
 
-def _kept(dropout: float) -> float:
+def _share_kept(dropout: float) -> float:
     """Share of the weights that stays."""
     return 1 - round(dropout * _LEVELS) / _LEVELS

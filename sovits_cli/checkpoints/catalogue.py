@@ -1,0 +1,194 @@
+"""The models there are: trained here, installed, bundled; found by name, by path, or by taking the newest.
+
+Each is a folder with a JSON file that says which files it is made of. Knows no settings and downloads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.errors import ModelError
+from sovits_cli.paths import models_dir, package_dir
+from sovits_cli.versions import version
+
+VOICE_FILE = "voice.json"
+"""In `runs/<name>/`: a voice trained here."""
+
+MODEL_FILE = "model.json"
+"""In `<models dir>/<name>/`: an installed model."""
+
+BUNDLED_LICENCE = "MIT"
+"""Of the models in the package, as of the package itself."""
+
+_MAX_BASES = 16
+"""A voice tuned from a voice tuned from a voice …"""
+
+
+def find(name: str | None = None, *, runs: Path = Path("runs"), trained: bool = True) -> Bundle:
+    """Find a model.
+
+    Args:
+        name: a voice in `runs`, an installed or bundled model, or the path of one's folder; None takes the newest
+            voice trained here, else the newest installed model, else the bundled one.
+        runs: where trained voices are.
+        trained: whether voices trained here may be chosen when no name is given.
+
+    Raises:
+        ModelError: no such model, or one whose files are missing or broken.
+    """
+    if name is not None:
+        return replace(_named(name, runs), why=f"named {name}")
+    voices = _newest(runs, VOICE_FILE) if trained else []
+    if voices:
+        return replace(_voice(voices[0], runs), why=f"the newest voice trained in {runs}")
+    for folder in _newest(models_dir(), MODEL_FILE):
+        if (installed := _installed(folder)).speaks:
+            return replace(installed, why="the newest installed model")
+    for folder in _bundled_folders():
+        return replace(_bundled(folder), why="bundled; no other model is installed")
+    raise ModelError("there is no model: none is trained, installed or bundled", hint="install sovits again")
+
+
+def everything(runs: Path = Path("runs")) -> tuple[list[Bundle], list[ModelError]]:
+    """List every model there is, the newest first, and what is wrong with those that cannot be used."""
+    found: list[Bundle] = []
+    broken: list[ModelError] = []
+    places: list[tuple[Callable[[Path], Bundle], list[Path]]] = [
+        (lambda folder: _voice(folder, runs), _newest(runs, VOICE_FILE)),
+        (_installed, _newest(models_dir(), MODEL_FILE)),
+        (_bundled, _bundled_folders()),
+    ]
+    for reader, folders in places:
+        for folder in folders:
+            try:
+                found.append(reader(folder))
+            except ModelError as error:
+                broken.append(error)
+    return found, broken
+
+
+def _named(name: str, runs: Path) -> Bundle:
+    """Find a model by name or by the path of its folder (or of the JSON file in it)."""
+    given = Path(name)
+    folders = [given.parent if given.name in (VOICE_FILE, MODEL_FILE) else given, runs / name, models_dir() / name]
+    for folder in folders:
+        if (folder / VOICE_FILE).is_file():
+            return _voice(folder, runs)
+        if (folder / MODEL_FILE).is_file():
+            return _installed(folder)
+    for folder in _bundled_folders():
+        if folder.name == name:
+            return _bundled(folder)
+    if given.is_file():
+        raise ModelError(
+            f"{name} is a file: expected the name or folder of a whole model", hint="--gpt FILE, --sovits FILE"
+        )
+    known = [
+        folder.name for folder in (*_newest(runs, VOICE_FILE), *_newest(models_dir(), MODEL_FILE), *_bundled_folders())
+    ]
+    raise ModelError(f"no model is called {name}: there are {', '.join(known) or 'none'}", hint="sovits models list")
+
+
+def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
+    """Read a voice trained here. Encoders, and a stage not trained yet, are those of its base."""
+    place = folder / VOICE_FILE
+    said = _json(place)
+    if depth > _MAX_BASES:
+        raise ModelError(f"{place}: its base leads back to itself", hint="train again from an installed model")
+    base_name = _text(said, "base", place)
+    above = next((parent for parent in (Path(base_name), runs / base_name) if (parent / VOICE_FILE).is_file()), None)
+    base = _voice(above, runs, depth=depth + 1) if above else _named(base_name, runs)
+    return Bundle(
+        name=_text(said, "name", place),
+        version=version(_text(said, "version", place)),
+        gpt=_file(folder, said, "gpt", place) if said.get("gpt") else base.gpt,
+        sovits=_file(folder, said, "sovits", place) if said.get("sovits") else base.sovits,
+        content=base.content,
+        bert=base.bert,
+        origin="trained",
+        why="",
+        vocoder=base.vocoder,
+        speaker=base.speaker,
+        discriminator=base.discriminator,
+        licence=base.licence,
+        under=(*base.under, base.sovits) if said.get("sovits") else base.under,
+    )
+
+
+def _installed(folder: Path) -> Bundle:
+    """Read an installed model. One that has only a content encoder can be trained from, not spoken with."""
+    place = folder / MODEL_FILE
+    said = _json(place)
+    content = _file(folder, said, "content", place)
+    return Bundle(
+        name=_text(said, "name", place),
+        version=version(_text(said, "version", place)),
+        gpt=_file(folder, said, "gpt", place) if said.get("gpt") else content,
+        sovits=_file(folder, said, "sovits", place) if said.get("sovits") else content,
+        content=content,
+        bert=_file(folder, said, "bert", place) if said.get("bert") else None,
+        origin="installed",
+        why="",
+        vocoder=_file(folder, said, "vocoder", place) if said.get("vocoder") else None,
+        speaker=_file(folder, said, "speaker", place) if said.get("speaker") else None,
+        discriminator=_file(folder, said, "discriminator", place) if said.get("discriminator") else None,
+        licence=str(said.get("licence", "")),
+    )
+
+
+def _bundled(folder: Path) -> Bundle:
+    """Read a model shipped in the package; its version is written in its SoVITS file."""
+    files = [folder / f"{part}.safetensors" for part in ("gpt", "sovits", "content")]
+    for file in files:
+        if not file.is_file():
+            raise ModelError(
+                f"the bundled model {folder.name} is incomplete: {file} is missing", hint="install sovits again"
+            )
+    gpt, sovits, content = files
+    row = version(str(ours.metadata(sovits).get("version")))
+    return Bundle(folder.name, row, gpt, sovits, content, None, "bundled", "", licence=BUNDLED_LICENCE)
+
+
+def _newest(parent: Path, file: str) -> list[Path]:
+    """List the folders in `parent` that hold this file, the one written last first."""
+    if not parent.is_dir():
+        return []
+    marked = [folder for folder in parent.iterdir() if (folder / file).is_file()]
+    return sorted(marked, key=lambda folder: ((folder / file).stat().st_mtime_ns, folder.name), reverse=True)
+
+
+def _bundled_folders() -> list[Path]:
+    parent = package_dir() / "checkpoints" / "bundled"
+    folders = [folder for folder in parent.iterdir() if folder.is_dir()] if parent.is_dir() else []
+    return sorted(folders)
+
+
+def _json(place: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{place} cannot be read: {error}", hint=f"mend or remove {place.parent}") from error
+    if not isinstance(said, dict):
+        raise ModelError(f"{place} is no JSON object", hint=f"mend or remove {place.parent}")
+    return said
+
+
+def _text(said: dict[str, Any], key: str, place: Path) -> str:
+    value = said.get(key)
+    if not isinstance(value, str) or not value:
+        raise ModelError(f"{place}: {key} is {value!r}, expected a text", hint=f"mend or remove {place.parent}")
+    return value
+
+
+def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
+    found = Path(os.path.normpath(folder / _text(said, key, place)))
+    if not found.exists():
+        raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
+    return found

@@ -1,0 +1,33 @@
+"""A package with one model, and a folder for voices."""
+
+from dataclasses import replace
+
+import pytest
+
+from sovits_cli.checkpoints import catalogue, ours
+from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.t2s.model import Text2Semantic
+from tests.checkpoints import synthetic
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A package with a bundled model `mini`, and nothing else."""
+    folder = tmp_path / "package" / "checkpoints" / "bundled" / "mini"
+    gpt, sovits = replace(synthetic.TINY_GPT, bert_dim=0), synthetic.TINY_SOVITS
+    ours.save(
+        folder / "gpt.safetensors", Text2Semantic(gpt).state_dict(), {"version": "mini", "config": gpt.to_official()}
+    )
+    ours.save(
+        folder / "sovits.safetensors",
+        Synthesizer(sovits, posterior=False).state_dict(),
+        {"version": "mini", "config": sovits.to_official()},
+    )
+    ours.save(folder / "content.safetensors", {}, {})
+    monkeypatch.setattr(catalogue, "package_dir", lambda: tmp_path / "package")
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"

@@ -1,0 +1,128 @@
+"""Finding models: by name, by path, or the newest."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from sovits_cli import paths
+from sovits_cli.checkpoints import catalogue, networks, ours
+from sovits_cli.checkpoints.catalogue import everything, find
+from sovits_cli.errors import ModelError
+from tests.checkpoints import synthetic
+
+
+def aged(path, seconds):
+    os.utime(path, (1_000_000 - seconds, 1_000_000 - seconds))
+
+
+def test_the_bundled_model_is_the_last_resort(shipped, runs):
+    found = find(runs=runs)
+    assert (found.name, found.version.name, found.origin, found.bert) == ("mini", "mini", "bundled", None)
+    assert found.gpt == shipped / "gpt.safetensors"
+    assert found.why == "bundled; no other model is installed"
+    assert found.size_bytes == sum(file.stat().st_size for file in shipped.iterdir())
+    assert networks.gpt_model(found).config.bert_dim == 0
+    assert networks.sovits_model(found).config.codebook_size == 64
+
+
+def test_an_installed_model_comes_before_it_the_newest_first(shipped, runs):
+    for name, age in (("one", 10), ("two", 0), ("three", 20)):
+        aged(synthetic.install(name, bert=name == "two") / "model.json", age)
+    found = find(runs=runs)
+    assert (found.name, found.origin, found.why) == ("two", "installed", "the newest installed model")
+    assert found.bert == paths.models_dir() / "two" / "bert"
+    assert find("one", runs=runs).bert is None
+    assert [model.name for model in everything(runs)[0]] == ["two", "one", "three", "mini"]
+
+
+def test_a_trained_voice_comes_first(shipped, runs):
+    synthetic.install("base")
+    (runs / "alice").mkdir(parents=True)
+    synthetic.write_gpt(runs / "alice" / "alice-e15.ckpt", synthetic.TINY_GPT)
+    synthetic.write_voice(runs, "alice", "base", gpt="alice-e15.ckpt")
+    found = find(runs=runs)
+    assert (found.name, found.origin) == ("alice", "trained")
+    assert found.gpt == runs / "alice" / "alice-e15.ckpt"
+    assert found.sovits == paths.models_dir() / "base" / "sovits.pth"  # not trained yet
+    assert found.content == paths.models_dir() / "base" / "hubert"
+    assert find(runs=runs, trained=False).name == "base"
+    assert find(str(runs / "alice")).name == find("alice", runs=runs).name == "alice"
+
+
+def test_a_voice_tuned_from_a_voice(shipped, runs):
+    synthetic.install("base")
+    synthetic.write_voice(runs, "alice", "base")
+    synthetic.write_voice(runs, "bob", "alice")
+    synthetic.write_voice(runs, "carol", str(runs / "bob"))
+    assert find("carol", runs=runs).content == paths.models_dir() / "base" / "hubert"
+    synthetic.write_voice(runs, "alice", "carol")
+    with pytest.raises(ModelError, match="its base leads back to itself"):
+        find("carol", runs=runs)
+
+
+def test_unknown_names(shipped, runs, tmp_path):
+    synthetic.install("base")
+    with pytest.raises(ModelError, match="no model is called nobody: there are base, mini") as caught:
+        find("nobody", runs=runs)
+    assert caught.value.hint == "sovits models list"
+    file = tmp_path / "a.ckpt"
+    file.write_bytes(b"x")
+    with pytest.raises(ModelError, match="is a file: expected the name or folder") as caught:
+        find(str(file), runs=runs)
+    assert "--gpt" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "is no JSON object"),
+        ("{}", "content is None"),
+        (
+            json.dumps({"name": "x", "version": "v9", "gpt": "g", "sovits": "s", "content": "c"}),
+            "its content .* does not exist",
+        ),
+    ],
+)
+def test_broken_installed_models_are_named_and_the_rest_is_listed(shipped, runs, said, problem):
+    folder = paths.models_dir() / "broken"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text(said)
+    found, broken = everything(runs)
+    assert [model.name for model in found] == ["mini"]
+    assert len(broken) == 1
+    with pytest.raises(ModelError, match=problem):
+        find("broken", runs=runs)
+
+
+def test_an_unknown_version_is_named(shipped, runs):
+    folder = synthetic.install("base")
+    said = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**said, "version": "v9"}))
+    with pytest.raises(ModelError, match="unknown model version 'v9'"):
+        find("base", runs=runs)
+
+
+def test_a_bundled_model_that_lost_a_file(shipped, runs):
+    (shipped / "content.safetensors").unlink()
+    with pytest.raises(ModelError, match="bundled model mini is incomplete"):
+        find(runs=runs)
+
+
+def test_nothing_at_all(tmp_path, runs, monkeypatch):
+    monkeypatch.setattr(catalogue, "package_dir", lambda: tmp_path)
+    with pytest.raises(ModelError, match="there is no model"):
+        find(runs=runs)
+
+
+def test_a_family_to_train_from_is_not_spoken_with(shipped, runs):
+    folder = paths.models_dir() / "family"
+    ours.save(folder / "content.safetensors", {}, {})
+    (folder / "model.json").write_text(
+        json.dumps({"name": "family", "version": "mini", "content": "content.safetensors"})
+    )
+    assert not find("family", runs=runs).speaks
+    assert find(runs=runs).name == "mini"

@@ -1,0 +1,20 @@
+"""What a training goes by: the version's wish, unless something was asked for."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from sovits_cli.config.schema import Settings
+from sovits_cli.training.build import learning
+from sovits_cli.versions import VERSIONS
+
+
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
+def test_learning_is_as_the_version_wants_unless_asked_otherwise(version):
+    base = SimpleNamespace(version=version)
+    assert learning(base, Settings()) == version.learning
+    asked = Settings.model_validate(
+        {"train": {"alignment": 0.0}, "sovits": {"train": {"discriminator": 0.5, "c_stft": 0.0, "c_prior": 0.25}}}
+    )
+    found = learning(base, asked)
+    assert (found.alignment, found.discriminator, found.c_stft, found.c_prior) == (0.0, 0.5, 0.0, 0.25)
