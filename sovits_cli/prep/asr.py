@@ -16,7 +16,7 @@ from sovits_cli.audio import files
 from sovits_cli.data import manifest, sources
 from sovits_cli.data.layout import LeftOut
 from sovits_cli.data.manifest import Manifest, TextFiles, Utterance
-from sovits_cli.errors import InputError, TextError
+from sovits_cli.errors import DatasetError, InputError, TextError
 from sovits_cli.events import Note, Progress, Reporter
 from sovits_cli.files import atomic, write_error
 from sovits_cli.prep.whisper import RATE_HZ, Heard, Phrase, Recogniser
@@ -85,7 +85,11 @@ def transcribed(source: Path, lang: str, place: Path, listen: Callable[[], Recog
     heard_nothing = {item.name for item in left_out}
     others = _without_text(place, here, heard_nothing)
     found = Manifest(source, "recordings, transcribed", utterances, (*left_out, *others), notes=texts.notes)
-    return found.checked()
+    try:
+        return found.checked()
+    except DatasetError as error:
+        hint = f"write what is said into {place} and run the same command again, or name a larger --asr-model"
+        raise DatasetError(error.message, hint=hint) from error
 
 
 def _hear(path: Path, lang: str, recogniser: Recogniser) -> tuple[Utterance, str]:

@@ -168,8 +168,9 @@ def test_words_made_up_over_a_long_silence_are_dropped(tmp_path, place):
 
 
 def test_nothing_usable_at_all(tmp_path, place):
-    with pytest.raises(DatasetError, match=r"no utterance that can be used: 1 left out, the first: a\.wav: no speech"):
+    with pytest.raises(DatasetError, match=r"can be used: 1 left out, the first: a\.wav: no speech") as failure:
         heard(recordings(tmp_path / "in", "a.wav"), place, Heard("en", ()))
+    assert failure.value.hint.startswith(f"write what is said into {place} and run")
     with pytest.raises(DatasetError, match="is no folder of recordings"):
         heard(tmp_path / "gone", place)
 
