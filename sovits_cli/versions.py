@@ -123,6 +123,7 @@ class ModelVersion:
         code: two-byte code that exports carry in place of `PK`; None: a plain torch file.
         codes: every such code that says this version, in files that are no LoRA.
         official: whether the official program knows it.
+        languages: codes of what it speaks.
         dimensions: official `model` values that are not those of v2.
         speaker_embedding: whether the style also comes from a speaker encoder.
         periods: how the discriminators fold the waveform.
@@ -143,6 +144,7 @@ class ModelVersion:
     code: bytes | None = None
     codes: tuple[bytes, ...] = ()
     official: bool = True
+    languages: tuple[str, ...] = ("zh", "en", "ja", "ko", "yue")
     dimensions: Mapping[str, object] = field(default_factory=dict, hash=False)
     speaker_embedding: bool = False
     periods: tuple[int, ...] = GAN_PERIODS
@@ -177,6 +179,7 @@ VERSIONS: dict[str, ModelVersion] = {
         ModelVersion(
             name="v1",
             symbols=SymbolTable.V1,
+            languages=("zh", "en", "ja"),
             spec=_SPEC_32K,
             mel=_MEL_32K,
             style_bins=1025,
@@ -271,6 +274,7 @@ VERSIONS: dict[str, ModelVersion] = {
         ModelVersion(
             name="mini",
             symbols=SymbolTable.V2,
+            languages=("en",),
             spec=SpecSpec(sample_rate=16_000, n_fft=1024, hop=320),
             mel=MelSpec(sample_rate=16_000, n_fft=1024, hop=320, mels=80),
             style_bins=513,
@@ -284,6 +288,10 @@ VERSIONS: dict[str, ModelVersion] = {
         ),
     )
 }
+
+
+RECOMMENDED = "v2ProPlus"
+"""What to pull where the bundled model is not enough."""
 
 
 def version(name: str) -> ModelVersion:

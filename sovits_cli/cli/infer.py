@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,6 +78,7 @@ def infer_command(
 
         sovits infer --ref r.wav -t text.txt -o out.wav
     """
+    from sovits_cli.inference import tongues
     from sovits_cli.inference.order import Asked, check, check_text
     from sovits_cli.text import lexicon
 
@@ -84,13 +86,15 @@ def infer_command(
     settings = run.settings.inference
     asked = Asked(ref, text, say, prompt_text, out, srt)
     words = lexicon.EMPTY if run.settings.lexicon is None else lexicon.read(run.settings.lexicon)
+    bundle = _bundle(run, gpt, sovits)
+    speaks = tongues.of(bundle)
     if dry_run:
-        _preview(run, check_text(asked, settings.lang, cut=settings.cut), words, _bundle(run, gpt, sovits))
+        any_language = replace(speaks, is_sure=False)
+        _preview(run, check_text(asked, settings.lang, cut=settings.cut, tongues=any_language), words, bundle)
         return
-    order = check(asked, settings.lang, cut=settings.cut, words=words)
+    order = check(asked, settings.lang, cut=settings.cut, words=words, tongues=speaks)
     for note in order.notes:
         run.reporter.emit(Warned(note))
-    bundle = _bundle(run, gpt, sovits)
     run.reporter.emit(Chose("model", bundle.name, bundle.why))
     device = run.device
 
@@ -115,7 +119,9 @@ def _preview(run: Run, script: Script, words: Lexicon, bundle: Bundle) -> None:
 
 def _read_aloud(sentence: PreviewedSentence) -> str:
     """A sentence as people check it: its text, then each stretch with language, reading, phones and guesses."""
-    told = [f"{sentence.text}" + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
+    from sovits_cli.text.reading import visible
+
+    told = [visible(sentence.text) + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
     for part in sentence.segments:
         told += [f"  {part.lang:<3} {part.norm}", f"      {' '.join(part.phones)}"]
         told += [f"      guessed: {', '.join(part.guessed)}"] if part.guessed else []

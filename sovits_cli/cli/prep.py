@@ -13,7 +13,7 @@ from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, option
 from sovits_cli.config.schema import PrepSettings
 from sovits_cli.errors import UsageError
-from sovits_cli.events import Chose
+from sovits_cli.events import Chose, Warned
 from sovits_cli.report.plots import draw, total
 from sovits_cli.report.tables import aligned
 
@@ -65,6 +65,8 @@ def prep_command(
     why = f"{manifest.kind}; without an argument: {settings.slice.out}" if source is None else manifest.kind
     run.reporter.emit(Chose("dataset", f"{place} -> {settings.prep.out}", why))
     run.reporter.emit(Chose("model", chosen.name, chosen.why))
+    for note in manifest.notes:
+        run.reporter.emit(Warned(note))
     options = PrepOptions(
         min_sec=settings.data.min_sec,
         max_sec=settings.data.max_sec,

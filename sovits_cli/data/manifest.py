@@ -16,7 +16,7 @@ from pathlib import Path
 from sovits_cli.data.layout import Experiment, LeftOut, TextRow
 from sovits_cli.errors import DatasetError, TextError
 from sovits_cli.files import atomic
-from sovits_cli.text import segment
+from sovits_cli.text import encoding, segment
 
 LIST_FIELDS = 4
 
@@ -60,13 +60,23 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a source holds. `kind` says in words what it was read as; `experiment` is set if it is one."""
+    """What a source holds.
+
+    Args:
+        source: the file or folder.
+        kind: what it was read as, in words.
+        utterances: what can be used.
+        left_out: what cannot, and why.
+        experiment: set if the source is one.
+        notes: lines for the user, on encodings that were guessed.
+    """
 
     source: Path
     kind: str
     utterances: tuple[Utterance, ...]
     left_out: tuple[LeftOut, ...]
     experiment: Experiment | None = None
+    notes: tuple[str, ...] = ()
 
     def checked(self) -> Manifest:
         """Leave unusable names out and tell equal ones apart. Raises DatasetError: one of them twice, or none."""
@@ -91,14 +101,15 @@ def read_list(path: Path, language: str) -> Manifest:
     """
     utterances: list[Utterance] = []
     left_out: list[LeftOut] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    files = TextFiles(language)
+    for number, line in enumerate(files.read(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            utterances.append(_utterance(line.rstrip("\r"), path, number, language))
+            utterances.append(_utterance(line, path, number, language))
         except (DatasetError, TextError) as error:
             left_out.append(LeftOut(f"{path.name} line {number}", error.message))
-    return Manifest(path, "a .list file", tuple(utterances), tuple(left_out))
+    return Manifest(path, "a .list file", tuple(utterances), tuple(left_out), notes=files.notes)
 
 
 def write_list(path: Path, utterances: Iterable[Utterance]) -> None:
@@ -118,16 +129,40 @@ def language_code(found: str, default: str) -> str:
     return segment.mode(_OFFICIAL_CODES.get(code, code)).code
 
 
-def read_text(path: Path) -> str:
-    """Read a text file, with or without a byte order mark. Raises DatasetError: missing, unreadable, not UTF-8."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not UTF-8 at byte {error.start}", hint=f"save {path.name} as UTF-8") from error
-    except OSError as error:
-        raise DatasetError(
-            f"cannot read {path}: {error.strerror}", hint="check the path and its permissions"
-        ) from error
+class TextFiles:
+    """Reads the text files of one source, in any encoding, and remembers which encodings were a guess.
+
+    Args:
+        language: what is likely written in them.
+    """
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._guessed: dict[str, list[Path]] = {}
+
+    def read(self, path: Path) -> str:
+        """Read a file, in lines that end in a line feed. Raises DatasetError: missing, unreadable, or no text."""
+        try:
+            found = encoding.decode(path.read_bytes(), str(path), self._language)
+        except TextError as error:
+            raise DatasetError(error.message, hint=error.hint) from error
+        except OSError as error:
+            raise DatasetError(
+                f"cannot read {path}: {error.strerror}", hint="check the path and its permissions"
+            ) from error
+        if found.is_guess:
+            self._guessed.setdefault(found.encoding, []).append(path)
+        return found.text
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each encoding that was guessed."""
+        return tuple(encoding.told(_named(paths), name) for name, paths in self._guessed.items())
+
+
+def _named(paths: Sequence[Path]) -> str:
+    first = str(paths[0])
+    return first if len(paths) == 1 else f"{first} (and {len(paths) - 1} more)"
 
 
 def _utterance(line: str, source: Path, number: int, language: str) -> Utterance:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sovits_cli.data.layout import Experiment, LeftOut
-from sovits_cli.data.manifest import Manifest, Utterance, language_code, read_list, read_text
+from sovits_cli.data.manifest import Manifest, TextFiles, Utterance, language_code, read_list
 from sovits_cli.errors import DatasetError, TextError
 
 TRANSCRIPT_SUFFIXES = (".txt", ".lab")
@@ -68,11 +68,16 @@ def _from_folder(source: Path, language: str) -> Manifest:
 
 def read_folder(folder: Path, language: str) -> Manifest:
     """Read recordings with a transcript beside each: `talk.wav` and `talk.txt` or `talk.lab`, in sub-folders too."""
-    return _with_sidecars(folder, "recordings with transcripts", _sound_files(folder), language)
+    return _with_sidecars(folder, "recordings with transcripts", _sound_files(folder), TextFiles(language), language)
 
 
-def recordings(folder: Path, language: str) -> tuple[list[Utterance], list[Path]]:
+def recordings(folder: Path, language: str, texts: TextFiles) -> tuple[list[Utterance], list[Path]]:
     """Recordings of a folder or of slices whose transcript lies beside them, and those without one.
+
+    Args:
+        folder: where they lie.
+        language: code of the transcripts.
+        texts: reads the transcripts.
 
     Raises:
         DatasetError: no such folder, or no recording in it.
@@ -83,7 +88,7 @@ def recordings(folder: Path, language: str) -> tuple[list[Utterance], list[Path]
     untold: list[Path] = []
     for path in _sound_files(folder):
         try:
-            text = _transcript(path)
+            text = _transcript(path, texts)
         except DatasetError:
             text = None
         if text is None:
@@ -110,7 +115,8 @@ def read_slices(path: Path, language: str) -> Manifest:
     said: dict[Path, tuple[str, str]] = {}
     recordings: list[Path] = []
     left_out: list[LeftOut] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    texts = TextFiles(language)
+    for number, line in enumerate(texts.read(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -127,17 +133,18 @@ def read_slices(path: Path, language: str) -> Manifest:
         recordings.append(recording)
         if text:
             said[recording] = text, code
-    return _with_sidecars(path.parent, "slices", recordings, language, said=said, left_out=left_out)
+    return _with_sidecars(path.parent, "slices", recordings, texts, language, said=said, left_out=left_out)
 
 
 def read_ljspeech(path: Path, language: str) -> Manifest:
     """Read an LJSpeech table: id|text|normalised text, audio in `wavs/`."""
     utterances: list[Utterance] = []
     left_out: list[LeftOut] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    files = TextFiles(language)
+    for number, line in enumerate(files.read(path).split("\n"), start=1):
         if not line.strip():
             continue
-        name, *texts = (cell.strip() for cell in line.rstrip("\r").split("|", 2))
+        name, *texts = (cell.strip() for cell in line.split("|", 2))
         text = next((cell for cell in reversed(texts) if cell), "")
         recording = _ljspeech_audio(path.parent, name)
         if recording is None or not text:
@@ -145,7 +152,7 @@ def read_ljspeech(path: Path, language: str) -> Manifest:
             left_out.append(LeftOut(f"{path.name} line {number}", reason))
             continue
         utterances.append(Utterance(recording, path.parent.name, language, text, f"{path}:{number}"))
-    return Manifest(path, "an LJSpeech table", tuple(utterances), tuple(left_out))
+    return Manifest(path, "an LJSpeech table", tuple(utterances), tuple(left_out), notes=files.notes)
 
 
 def read_experiment(experiment: Experiment, language: str) -> Manifest:
@@ -167,6 +174,7 @@ def _with_sidecars(
     folder: Path,
     kind: str,
     recordings: Iterable[Path],
+    texts: TextFiles,
     language: str,
     *,
     said: dict[Path, tuple[str, str]] | None = None,
@@ -177,7 +185,7 @@ def _with_sidecars(
     untold: list[LeftOut] = []
     for path in recordings:
         try:
-            text, code = (said or {}).get(path) or (_transcript(path), language)
+            text, code = (said or {}).get(path) or (_transcript(path, texts), language)
         except DatasetError as error:
             missing.append(LeftOut(path.name, error.message))
             continue
@@ -191,10 +199,10 @@ def _with_sidecars(
             f"and {Path(untold[0].name).stem}.txt",
             hint="write what is said into a .txt beside each recording, or give a .list of path|speaker|language|text",
         )
-    return Manifest(folder, kind, tuple(utterances), (*missing, *untold))
+    return Manifest(folder, kind, tuple(utterances), (*missing, *untold), notes=texts.notes)
 
 
-def _transcript(recording: Path) -> str | None:
+def _transcript(recording: Path, texts: TextFiles) -> str | None:
     """Read the text beside a recording; None if there is none. Raises DatasetError: no recording, or no text in it."""
     if not recording.is_file():
         raise DatasetError("no such file")
@@ -202,7 +210,7 @@ def _transcript(recording: Path) -> str | None:
     place = next((path for path in beside if path.is_file()), None)
     if place is None:
         return None
-    lines = [line for line in read_text(place).splitlines() if line.strip()]
+    lines = [line for line in texts.read(place).splitlines() if line.strip()]
     if not lines:
         raise DatasetError(f"{place.name} is empty")
     if all(_ALIGNMENT.fullmatch(line) for line in lines):

@@ -10,7 +10,8 @@ from sovits_cli.audio.files import check_suffix
 from sovits_cli.errors import TextError, UsageError
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.reference import Reference
-from sovits_cli.text import cuts, lexicon, pauses, pronunciation, reading, segment
+from sovits_cli.inference.tongues import ALL, Tongues, understood
+from sovits_cli.text import cuts, encoding, lexicon, pauses, pronunciation, reading, segment
 from sovits_cli.text.encoding import UTF8, Decoded
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.split import PAUSES_S, End, Sentence, sentences
@@ -62,7 +63,14 @@ class Asked:
     srt: Path | None
 
 
-def check(asked: Asked, lang: str, *, cut: str = OUR_CUT, words: Lexicon = lexicon.EMPTY) -> Order:
+def check(
+    asked: Asked,
+    lang: str,
+    *,
+    cut: str = OUR_CUT,
+    words: Lexicon = lexicon.EMPTY,
+    tongues: Tongues = ALL,
+) -> Order:
     """Read and check everything but the model.
 
     Args:
@@ -70,6 +78,7 @@ def check(asked: Asked, lang: str, *, cut: str = OUR_CUT, words: Lexicon = lexic
         lang: mode of `text.segment`.
         cut: `OUR_CUT`, or an official method of `text.cuts`.
         words: how some words are read.
+        tongues: what the model speaks.
 
     Raises:
         UsageError: something is missing, said twice, or would overwrite an input.
@@ -81,7 +90,7 @@ def check(asked: Asked, lang: str, *, cut: str = OUR_CUT, words: Lexicon = lexic
     ref = examples.resolve(asked.ref, examples.VOICE_SUFFIX)
     check_suffix(asked.out)
     _refuse_collisions(asked, ref)
-    script = check_text(asked, lang, cut=cut)
+    script = check_text(asked, lang, cut=cut, tongues=tongues)
     found = reference.find(ref)
     transcript, why_none = _transcript(asked, found)
     return Order(
@@ -107,14 +116,15 @@ class Script:
     notes: tuple[str, ...]
 
 
-def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT) -> Script:
+def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT, tongues: Tongues = ALL) -> Script:
     """Read and check the text alone. Raises TextError or UsageError, as `check` does."""
     segment.mode(lang)
-    source = _text(asked)
-    how = segment.resolved(lang, source.text)
-    text = pronunciation.with_inline(source.text, how)
-    found = pauses.sentences(text, lambda stretch: _cut(stretch, how, cut))
-    return Script(found, how, tuple(_notes(source, how)))
+    source = _text(asked, lang)
+    resolved = segment.resolved(lang, source.text)
+    found = understood(pauses.without(pronunciation.plain(source.text)), resolved, tongues)
+    text = pronunciation.with_inline(source.text, found.lang)
+    pieces = pauses.sentences(text, lambda stretch: _cut(stretch, found.lang, cut))
+    return Script(pieces, found.lang, (*_notes(source, resolved), *found.notes))
 
 
 def _cut(text: str, how: str, method: str) -> list[Sentence]:
@@ -129,16 +139,16 @@ def _cut(text: str, how: str, method: str) -> list[Sentence]:
 def _notes(source: Decoded, how: str) -> Iterator[str]:
     """What was guessed about the encoding, and which characters will not be heard."""
     if source.is_guess:
-        yield f"the text is not UTF-8: read as {source.encoding}; if it is wrong, save it as UTF-8"
+        yield encoding.told("the text", source.encoding)
     if lost := reading.told(reading.unread(source.text, how)):
         yield lost
 
 
-def _text(asked: Asked) -> Decoded:
+def _text(asked: Asked, lang: str) -> Decoded:
     if (asked.text is None) == (asked.say is None):
         both = "both -t and --say were given" if asked.say is not None else "neither -t nor --say was given"
         raise UsageError(f"nothing clear to speak: {both}", hint='-t text.txt, or --say "Hello there."')
-    text = Decoded(asked.say, UTF8, is_guess=False) if asked.say is not None else texts.read(str(asked.text))
+    text = Decoded(asked.say, UTF8, is_guess=False) if asked.say is not None else texts.read(str(asked.text), lang)
     if not text.text.strip():
         source = "--say" if asked.say is not None else asked.text
         raise TextError(f"there is nothing to speak: {source} is empty", hint='-t text.txt, or --say "Hello there."')

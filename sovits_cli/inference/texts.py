@@ -14,15 +14,15 @@ from sovits_cli.text.encoding import Decoded, decode
 STDIN = "-"
 
 
-def read(given: str) -> Decoded:
-    """Read a file, a `builtin:` text, or `-` for standard input.
+def read(given: str, lang: str = "") -> Decoded:
+    """Read a file, a `builtin:` text, or `-` for standard input; `lang` is the language or mode it is likely in.
 
     Raises:
         TextError: it cannot be read, is no text, or is in an encoding that cannot be told.
         UsageError: no such built-in text.
     """
     if given == STDIN:
-        return decode(sys.stdin.buffer.read(), "standard input")
+        return decode(sys.stdin.buffer.read(), "standard input", lang)
     path = examples.resolve(given, examples.TEXT_SUFFIX)
     try:
         data = path.read_bytes()
@@ -32,4 +32,4 @@ def read(given: str) -> Decoded:
         ) from error
     except OSError as error:
         raise TextError(f"cannot read {path}: {error.strerror or error}") from error
-    return decode(data, str(path))
+    return decode(data, str(path), lang)

@@ -15,10 +15,10 @@ import numpy as np
 from sovits_cli.audio import files
 from sovits_cli.data import manifest, sources
 from sovits_cli.data.layout import LeftOut
-from sovits_cli.data.manifest import Manifest, Utterance
-from sovits_cli.errors import InputError, TextError
+from sovits_cli.data.manifest import Manifest, TextFiles, Utterance
+from sovits_cli.errors import DatasetError, InputError, TextError
 from sovits_cli.events import Note, Progress, Reporter
-from sovits_cli.files import write_error
+from sovits_cli.files import atomic, write_error
 from sovits_cli.prep.whisper import RATE_HZ, Heard, Phrase, Recogniser
 from sovits_cli.text import segment
 
@@ -61,7 +61,9 @@ def transcribed(source: Path, lang: str, place: Path, listen: Callable[[], Recog
         DatasetError: nothing can be used.
         ResourceError: the list cannot be written. What was heard before is kept.
     """
-    told, untold = sources.recordings(source, lang)
+    texts = TextFiles(lang)
+    told, untold = sources.recordings(source, lang, texts)
+    _as_utf8(place, texts)
     known = _rows(place, lang)
     waiting = [path for path in untold if path.resolve() not in known]
     left_out: list[LeftOut] = []
@@ -82,7 +84,12 @@ def transcribed(source: Path, lang: str, place: Path, listen: Callable[[], Recog
     utterances = tuple(said for said in found.utterances if said.path.resolve() in here)
     heard_nothing = {item.name for item in left_out}
     others = _without_text(place, here, heard_nothing)
-    return Manifest(source, "recordings, transcribed", utterances, (*left_out, *others)).checked()
+    found = Manifest(source, "recordings, transcribed", utterances, (*left_out, *others), notes=texts.notes)
+    try:
+        return found.checked()
+    except DatasetError as error:
+        hint = f"write what is said into {place} and run the same command again, or name a larger --asr-model"
+        raise DatasetError(error.message, hint=hint) from error
 
 
 def _hear(path: Path, lang: str, recogniser: Recogniser) -> tuple[Utterance, str]:
@@ -138,6 +145,16 @@ def _levels_db(wave: np.ndarray) -> np.ndarray:
     return levels
 
 
+def _as_utf8(place: Path, texts: TextFiles) -> None:
+    """Make the list UTF-8 again where an editor saved it otherwise: rows are added to it."""
+    if not place.is_file():
+        return
+    text = texts.read(place)
+    if place.read_bytes() != text.encode():
+        with atomic(place) as temporary:
+            temporary.write_bytes(text.encode())
+
+
 def _rows(place: Path, lang: str) -> set[Path]:
     """Recordings that the list has a row for, with or without a text."""
     if not place.is_file():
@@ -146,7 +163,7 @@ def _rows(place: Path, lang: str) -> set[Path]:
 
 
 def _empty_rows(place: Path) -> set[Path]:
-    cells = (line.split("|") for line in manifest.read_text(place).split("\n"))
+    cells = (line.split("|") for line in place.read_text(encoding="utf-8").split("\n"))
     return {Path(row[0]).resolve() for row in cells if len(row) >= manifest.LIST_FIELDS and not row[3].strip()}
 
 

@@ -21,6 +21,11 @@ NET_READINGS = {
     "sixty-nine": "S IH0 K S T IH1 N S IY0 N",
     "eighty-six": "AY0 T IY1 K S IH0 S",
     "https": "T AE1 P T S",
+    "quadrillion": "K W AA0 R D IH1 L Y AH0 N",
+    "quintillion": "K W IH2 N T IH1 L Y AH0 N",
+    "sextillion": "S EH1 K S T IH1 L AY1 AA1 N",
+    "septillion": "S EH1 P T IH1 L Y AH0 N",
+    "zeroth": "Z IH1 R AH0 TH",
 }
 """Everyday items that the dictionary lacks and the official program guesses."""
 
@@ -81,6 +86,12 @@ def phones(norm: str, *, choice: Choice | None = None) -> list[str]:
     return [","] * (len(kept) < 4) + kept
 
 
+def guessed(norm: str) -> list[str]:
+    """Words of a text from `normalise` that the official program asks its neural net for."""
+    words = (token.lower() for token in _TOKEN.findall(norm) if token[0].isalpha() and len(token) > 1)
+    return [word for word in words if _known(word) is None]
+
+
 def _token(tokens: list[str], place: int, choice: Choice | None) -> list[str]:
     token = tokens[place]
     if not token[0].isalpha():
@@ -91,16 +102,23 @@ def _token(tokens: list[str], place: int, choice: Choice | None) -> list[str]:
 
 
 def _word(word: str) -> list[str]:
+    if known := _known(word):
+        return known
+    if word.endswith("'s"):
+        return en_letters.with_s(_word(word[:-2]), vowel="AH0")
+    pieces = en_compounds.web_pieces(word)
+    return [phone for piece in pieces for phone in _word(piece)] if len(pieces) > 1 else en_lexicon.guess(word)
+
+
+def _known(word: str) -> list[str] | None:
+    """Phones of a word that the dictionary has, that is spelled, or whose reading by the net is recorded."""
     if len(word) > 1 and (known := cmu.look_up(word)):
         return known
     if len(word) <= 3:
         return en_letters.spell(word)
-    if word.endswith("'s"):
-        return en_letters.with_s(_word(word[:-2]), vowel="AH0")
-    if word in NET_READINGS:
-        return NET_READINGS[word].split()
-    pieces = en_compounds.web_pieces(word)
-    return [phone for piece in pieces for phone in _word(piece)] if len(pieces) > 1 else en_lexicon.guess(word)
+    if word.endswith("'s") and (stem := _known(word[:-2])):
+        return en_letters.with_s(stem, vowel="AH0")
+    return NET_READINGS[word].split() if word in NET_READINGS else None
 
 
 def _time(clock: re.Match[str]) -> str:

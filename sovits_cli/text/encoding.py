@@ -1,10 +1,11 @@
-"""Bytes to text: UTF-8, UTF-16 with its mark, or the likeliest of the older encodings, told by everyday characters.
+"""Bytes to text: UTF-8, UTF-16 and UTF-32, or the likeliest of the older encodings, told by everyday characters.
 
 Knows nothing of files.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,16 @@ from sovits_cli.errors import TextError
 
 UTF8 = "utf-8"
 
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_MARKED = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+"""Beginning of a file -> what it is in; the longer ones first."""
+
+_UNMARKED = ("utf-16-le", "utf-16-be")
+_ORDINARY = re.compile("[\t\n\r -~\xa0-\u02ff\u2010-\u2027\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uffef]+")
+"""Characters of texts in the languages that are read."""
+
+_FEWEST_ZEROS = 0.05
+"""Share of zero bytes in UTF-16: a tenth of its characters are Latin letters, digits, spaces or line breaks."""
+
 _SEEN_BYTES = 65536
 _SURE = 0.75
 """Share of the characters beyond ASCII that must be common ones."""
@@ -27,63 +37,121 @@ class Decoded:
     is_guess: bool
 
 
-def decode(data: bytes, source: str) -> Decoded:
-    """Decode a text.
+def decode(data: bytes, source: str, lang: str = "") -> Decoded:
+    """Decode a text; a line break of any kind becomes a line feed.
 
     Args:
         data: all of it.
         source: its name, for messages.
+        lang: the language it is likely in, or a mode of `segment`; it decides where the characters alone do not.
 
     Raises:
         TextError: it is no text, cut short, or in an encoding that cannot be told.
     """
-    if data.startswith(_UTF16_MARKS):
-        try:
-            return Decoded(data.decode("utf-16"), "utf-16", is_guess=False)
-        except UnicodeDecodeError as error:
-            raise TextError(f"{source} is cut short: its UTF-16 ends within a character") from error
-    if b"\0" in data:
-        raise TextError(f"{source} is no text: it holds zero bytes", hint="give a plain text file in UTF-8")
+    encoding = next((name for mark, name in _MARKED if data.startswith(mark)), UTF8)
+    is_guess = False
+    if encoding == UTF8 and b"\0" in data:
+        encoding, is_guess = _unmarked(data, source), True
     try:
-        return Decoded(data.decode("utf-8-sig"), UTF8, is_guess=False)
+        text = data.decode("utf-8-sig" if encoding == UTF8 else encoding)
     except UnicodeDecodeError as error:
-        found = guess(data)
+        if encoding != UTF8 or (error.reason == "unexpected end of data" and not data[: error.start].isascii()):
+            name = encoding.upper()
+            raise TextError(f"{source} is cut short: its {name} ends within a character") from error
+        found = guess(data, lang)
         if found is None:
             raise TextError(
                 f"{source} is not UTF-8 (byte {error.start + 1}), and its encoding cannot be told",
                 hint="save it as UTF-8",
             ) from error
-        return Decoded(data.decode(found), found, is_guess=True)
+        text, encoding, is_guess = data.decode(found), found, True
+    return Decoded(text.replace("\r\n", "\n").replace("\r", "\n"), encoding, is_guess)
 
 
-def guess(data: bytes) -> str | None:
+def told(source: str, encoding: str) -> str:
+    """One line about an encoding that was guessed."""
+    return f"{source} is not UTF-8: read as {encoding}; if it is wrong, save it as UTF-8"
+
+
+def guess(data: bytes, lang: str = "") -> str | None:
     """The encoding in which most of a text's characters are everyday ones; None if none fits."""
-    scores = {encoding: _score(data, encoding, common) for encoding, common in _ENCODINGS.items()}
-    best = max(scores, key=lambda encoding: scores[encoding])
-    return best if scores[best] >= _SURE else None
+    likely = lang.rpartition("_")[2]
+    scores = {row.name: _score(data, row) for row in _ENCODINGS}
+    sure = [row for row in _ENCODINGS if scores[row.name][0] >= _SURE]
+    best = max(sure, key=lambda row: sum(scores[row.name]) + (likely in row.languages), default=None)
+    return best.name if best else None
 
 
-def _score(data: bytes, encoding: str, common: Callable[[str, int], bool]) -> float:
-    """The share of common characters among those beyond ASCII; 0 where the bytes do not fit the encoding."""
+def _unmarked(data: bytes, source: str) -> str:
+    """Which UTF-16 a text with zero bytes is in: they are one half of its spaces. Raises TextError: it is none."""
+    seen = data[:_SEEN_BYTES]
+    zeros = [seen[side::2].count(0) / len(seen) for side in (1, 0)]
+    for encoding, share, other in zip(_UNMARKED, zeros, reversed(zeros), strict=True):
+        text = seen.decode(encoding, "replace")
+        whole = len(data) % 2 == 0 and share > max(_FEWEST_ZEROS, 1 / len(seen)) and not other
+        if whole and sum(map(len, _ORDINARY.findall(text))) > _SURE * len(text):
+            return encoding
+    raise TextError(f"{source} is no text: it holds zero bytes", hint="give a plain text file in UTF-8")
+
+
+def _score(data: bytes, row: _Encoding) -> tuple[float, float]:
+    """The shares of everyday and of the commonest characters among those beyond ASCII; 0 where the bytes do not fit."""
     try:
-        text = data.decode(encoding)
+        text = data.decode(row.name)
     except UnicodeDecodeError:
-        return 0.0
+        return 0.0, 0.0
     strange = [character for character in text[:_SEEN_BYTES] if character > "\x7f"]
-    good = sum(common(character, character.encode(encoding)[0]) for character in strange)
-    return good / len(strange) if strange else 0.0
+    everyday = sum(row.is_everyday(character, character.encode(row.name)[0]) for character in strange)
+    commonest = sum(character in row.commonest for character in strange)
+    return (everyday / len(strange), commonest / len(strange)) if strange else (0.0, 0.0)
 
 
 def _is_kana(character: str) -> bool:
     return "ぁ" <= character <= "ヺ" or character == "ー"
 
 
-_ENCODINGS: dict[str, Callable[[str, int], bool]] = {
-    "euc_kr": lambda character, lead: "가" <= character <= "힣" or 0xA1 <= lead <= 0xA3,
-    "shift_jis": lambda character, lead: _is_kana(character) or lead == 0x81 or 0x88 <= lead <= 0x97,
-    "euc_jp": lambda character, lead: _is_kana(character) or lead == 0xA1 or 0xB0 <= lead <= 0xCF,
-    "big5": lambda _, lead: 0xA1 <= lead <= 0xC6,
-    "gb18030": lambda _, lead: 0xA1 <= lead <= 0xA3 or 0xB0 <= lead <= 0xD7,
-    "cp1252": lambda character, _: character in "ÀÁÂÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖØÙÚÜàáâäåæçèéêëìíîïñòóôöøùúüß–—‘’“”…€£°«»¿¡Œœ",
-}
-"""Encoding -> whether a character, whose first byte is given too, is one of its everyday ones. The first best wins."""
+_KANA = "のにはをたがでてとしれさいるなもかっらりこくう、。"
+_LATIN = "ÀÁÂÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖØÙÚÜàáâäåæçèéêëìíîïñòóôöøùúüß–—‘’“”…€£°«»¿¡Œœ"
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """An older encoding.
+
+    Args:
+        name: as Python calls it.
+        languages: codes of what is written in it.
+        is_everyday: whether a character, whose first byte is given too, is one of its everyday ones.
+        commonest: characters that nearly every text in it has.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    is_everyday: Callable[[str, int], bool]
+    commonest: str
+
+
+_ENCODINGS = (
+    _Encoding(
+        "euc_kr",
+        ("ko",),
+        lambda character, lead: "가" <= character <= "힣" or 0xA1 <= lead <= 0xA3,
+        "이다는은을를가에의고지하니기로도나어아시사인한요안녕세습합있그",
+    ),
+    _Encoding("shift_jis", ("ja",), lambda sign, lead: _is_kana(sign) or lead == 0x81 or 0x88 <= lead <= 0x97, _KANA),
+    _Encoding("euc_jp", ("ja",), lambda sign, lead: _is_kana(sign) or lead == 0xA1 or 0xB0 <= lead <= 0xCF, _KANA),
+    _Encoding(
+        "big5",
+        ("zh", "yue"),
+        lambda _, lead: 0xA1 <= lead <= 0xC6,
+        "的一是不了人我在有他這中大來上個國到說們為你好，。",
+    ),
+    _Encoding(
+        "gb18030",
+        ("zh", "yue"),
+        lambda _, lead: 0xA1 <= lead <= 0xA3 or 0xB0 <= lead <= 0xD7,
+        "的一是不了人我在有他这中大来上个国到说们为你好，。",
+    ),
+    _Encoding("cp1252", ("en",), lambda character, _: character in _LATIN, "éèàçäöüß’“”"),
+)
+"""The first best wins."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sovits_cli.errors import TextError
+from sovits_cli.text.pronunciation import carries
 from sovits_cli.text.split import Sentence
 
 LONGEST_S = 60.0
@@ -24,7 +25,7 @@ def sentences(text: str, cut: Callable[[str], list[Sentence]]) -> list[Sentence]
     parts = _PAUSE.split(text)
     found: list[Sentence] = []
     for stretch, asked in zip(parts[::2], [*parts[1::2], None], strict=True):
-        if len(parts) == 1 or any(character.isalnum() for character in stretch):
+        if len(parts) == 1 or any(map(str.isalnum, stretch)) or carries(stretch):
             found += cut(stretch)
         if asked is None:
             continue
@@ -33,6 +34,11 @@ def sentences(text: str, cut: Callable[[str], list[Sentence]]) -> list[Sentence]
         last = found[-1]
         found[-1] = replace(last, pause_s=_length_s(asked) + last.pause_s * last.is_exact, is_exact=True)
     return found
+
+
+def without(text: str) -> str:
+    """A text without the pauses that it asks for."""
+    return _PAUSE.sub(" ", text)
 
 
 def _length_s(asked: str) -> float:

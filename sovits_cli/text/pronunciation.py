@@ -24,6 +24,9 @@ _PRIVATE = re.compile("[\U000f0000-\U000f0fff]")
 _CARRIED = re.compile(f"{_OPEN}([^\U000f0000-\U000f0fff]*)([\U000f0000-\U000f0eff]+)")
 _INLINE = re.compile(r"\[([^\[\]|\n]{1,100})\|([^\[\]|\n]{1,500})\]")
 _PINYIN = re.compile(r"[a-zü]+[1-6]")
+_TONED = re.compile(r"[a-zü]+\d")
+_SYLLABLES = {"zh": ("pinyin", "[重庆|chong2 qing4]"), "yue": ("jyutping", "[重慶|cung4 hing3]")}
+"""Language whose phones are given by syllables -> what they are called, and an example."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ def with_inline(text: str, lang: str) -> str:
     return _INLINE.sub(lambda found: said(found[1], found[2], _languages_of(found[1], how)), _PRIVATE.sub("", text))
 
 
+def plain(text: str) -> str:
+    """Text as it was typed, without words whose phones it gives; a respelling in another script stays."""
+    return _INLINE.sub(lambda found: " " if found[2].isascii() else found[2], text)
+
+
 def said(word: str, value: str, languages: Sequence[str]) -> str:
     """What stands for a word in a text: the word with the phones of `value`, or `value` as a respelling.
 
@@ -65,7 +73,7 @@ def said(word: str, value: str, languages: Sequence[str]) -> str:
         languages: whose phones they may be; the first fits best.
 
     Raises:
-        TextError: most of `value` is phones of the first language, but not all.
+        TextError: `value` is syllables or mostly phones of the first language, but not all of them exist.
     """
     tokens = value.split()
     for lang in languages:
@@ -74,6 +82,12 @@ def said(word: str, value: str, languages: Sequence[str]) -> str:
             return _carried(word, [phone for each in phones for phone in each])
     first = languages[0]
     unknown = [token for token in tokens if not _phones(token, first)]
+    if first in _SYLLABLES and tokens and all(map(_TONED.fullmatch, tokens)):
+        name, example = _SYLLABLES[first]
+        raise TextError(
+            f"{unknown[0]!r} is no syllable of {name}, in {excerpt(value)} for {excerpt(word)}",
+            hint=f"a syllable and its tone, as in {example}; or respell the word in other characters",
+        )
     if tokens and 2 * len(unknown) < len(tokens):
         raise TextError(
             f"{unknown[0]!r} is no phone of {LANGUAGES[first].name}, in {excerpt(value)} for {excerpt(word)}",

@@ -118,7 +118,7 @@ def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, word
     pieces = tuple(_pieces(pronunciation.stretches(runs), table))
     if not pieces:
         raise UnreadableError(
-            f"nothing to read in {excerpt(text)}: expected at least one word, letter or number"
+            f"nothing to read in {excerpt(pronunciation.shown(text))}: expected at least one word, letter or number"
             + (f" of {language(how.main).name}" if how.main else ""),
             hint="write the words out, or give another language with --lang",
         )
@@ -159,12 +159,19 @@ def told(found: Iterable[Unread], limit: int = 5) -> str:
         return ""
     named = ", ".join(f"{item.name} at {item.position}" for item in items[:limit])
     more = f" and {len(items) - limit} others" if len(items) > limit else ""
-    return f"{sum(item.count for item in items)} characters cannot be read and are left out: {named}{more}"
+    count = sum(item.count for item in items)
+    lost = "1 character cannot be read and is" if count == 1 else f"{count} characters cannot be read and are"
+    return f"{lost} left out: {named}{more}"
 
 
 def readable_form(text: str) -> str:
-    """Text without controls, lone surrogates and invisible marks; full-width letters as plain ones."""
-    return _HIDDEN.sub("", _WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
+    """Visible text with full-width letters as plain ones."""
+    return visible(_WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
+
+
+def visible(text: str) -> str:
+    """Text without lone surrogates, invisible marks and controls; those of terminals go with what they say."""
+    return _HIDDEN.sub("", text)
 
 
 def script(lang: str) -> Script:
@@ -181,7 +188,8 @@ def script(lang: str) -> Script:
 
 _ENGLISH = "en"
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+    "\x1b\\[[0-9;]*[A-Za-z]"
+    "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _WIDE_LETTERS = re.compile("[Ａ-Ｚａ-ｚ]+")
 _COMMAS = ",，、;；:："

@@ -133,7 +133,7 @@ def runs(text: str, how: Mode, *, compat: bool = False) -> list[Run]:
     parts = list(_parts(text.strip(), _OFFICIAL if compat else _OURS))
     if not parts or all(part.lang == MARKS for part in parts):
         return [Run(how.main or MARKS, text)]
-    parts = _merged(_with_han(parts, how))
+    parts = _merged(_with_han(parts, how, by_text=not compat))
     if compat:
         parts = _merged(_official(parts, how))
     parts = _merged(_with_numbers(parts, how, is_official=compat))
@@ -170,12 +170,12 @@ def _merged(parts: Iterable[Run]) -> list[Run]:
     return joined
 
 
-def _with_han(parts: Sequence[Run], how: Mode) -> Iterator[Run]:
+def _with_han(parts: Sequence[Run], how: Mode, *, by_text: bool) -> Iterator[Run]:
     """Han characters as Chinese or Japanese: by themselves, by kana in their clause, by the rest of the text."""
     chinese = _CHINESE if how.han == _JAPANESE else how.han
     has_kana = any(part.lang == _JAPANESE for part in parts)
     has_chinese = any(_is_chinese(character) for part in parts for character in part.text)
-    rest = _JAPANESE if has_kana and not has_chinese else how.han
+    rest = _JAPANESE if by_text and has_kana and not has_chinese else how.han
     for place, part in enumerate(parts):
         if part.lang != "han":
             yield part

@@ -14,9 +14,8 @@ from enum import IntEnum
 from itertools import accumulate
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import reading, segment
+from sovits_cli.text import pronunciation, reading, segment, zh_words
 from sovits_cli.text.frontend import Script, excerpt
-from sovits_cli.text.zh_words import words
 
 MAX_CHARS = 200
 """Default limit of one sentence, in characters as they are spoken: a digit or a sign counts as several."""
@@ -118,7 +117,8 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sente
     joined = _with_neighbours(text, pieces, speaker, max_chars)
     if not joined:
         raise TextError(
-            f"nothing to read in {excerpt(text)}: expected words, letters or numbers in {segment.mode(lang).name}",
+            f"nothing to read in {excerpt(pronunciation.shown(text))}: "
+            f"expected words, letters or numbers in {segment.mode(lang).name}",
             hint="write the words out, or give another language with --lang",
         )
     pauses = [PAUSES_S[piece.after] for piece in joined[:-1]]
@@ -243,8 +243,7 @@ def _unspaced_words(window: str) -> Iterable[int]:
         return (found.end() for found in _JAPANESE_WORD_END.finditer(window))
     if _UNSPACED.search(window) is None:
         return ()
-    ends = accumulate(len(word.text) for word in words(window))
-    return (end for end in ends if window[end - 1].isalnum() and _UNSPACED.match(window, end))
+    return (end for end in zh_words.ends(window) if window[end - 1].isalnum() and _UNSPACED.match(window, end))
 
 
 _JOINTS: tuple[tuple[Callable[[str], Iterable[int]], End], ...] = (
@@ -263,7 +262,7 @@ def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, max_chars
     silent: _Piece | None = None
     for piece in pieces:
         whole = piece if silent is None else _Piece(silent.start, piece.end, piece.after)
-        if speaker.readable(text[piece.start : piece.end]):
+        if _readable(text[piece.start : piece.end], speaker):
             silent = None
             if joined and _join(text, joined[-1], whole, max_chars):
                 whole = _Piece(joined.pop().start, whole.end, whole.after)
@@ -273,13 +272,18 @@ def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, max_chars
     return joined
 
 
+def _readable(stretch: str, speaker: Script) -> bool:
+    """Whether there is anything to say: something its language reads, or a word that carries its phones."""
+    return speaker.readable(stretch) or pronunciation.carries(stretch)
+
+
 def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Script) -> _Piece | None:
     """Add a piece without anything to read to the last of `joined`; what is left when there is none."""
     while joined:
         last = joined.pop()
         silent = _Piece(last.start, silent.end, max(last.after, silent.after))
         long = last.end - last.start > _LONG_PIECE  # so long that its words cannot be part of one tag or footnote
-        if long or speaker.readable(text[silent.start : silent.end]):
+        if long or _readable(text[silent.start : silent.end], speaker):
             joined.append(silent)
             return None
     return silent

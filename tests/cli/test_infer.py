@@ -279,6 +279,55 @@ def test_the_lexicon_of_the_project_is_spoken_and_pauses_are_kept(place):
 
 
 @pytest.mark.parametrize(
+    ("data", "norms", "told"),
+    [
+        (b"One line here now.\r\n\r\nTwo lines here now.\rThree lines.", ["One line here now.", "Two lines"], ""),
+        ("\ufeffHello there.\ufeff And again.".encode(), ["Hello there. And again."], ""),
+        ("\ufeff今天天气很好。".encode("utf-16-be"), ["今天天气很好."], ""),
+        ("今天天气很好。".encode("gbk"), ["今天天气很好."], "not UTF-8: read as gb18030"),
+        ("名前はまだ無い。".encode("shift_jis"), ["名前はまだ無い。"], "not UTF-8: read as shift_jis"),
+        (b"Hel\x07lo \x1b[31mthere\x1b[0m.", ["Hello there."], "characters cannot be read"),
+        ("Hello שלום world.".encode(), ["Hello world."], "4 characters cannot be read"),
+        (b"seven " * 3000, ["seven seven"], ""),
+    ],
+)
+def test_odd_files_are_read_and_told(place, data, norms, told):
+    (place / "odd.txt").write_bytes(data)
+    result = infer("--dry-run", "-t", "odd.txt", "--json")
+    assert result.exit_code == 0, result.output
+    found = [part["norm"] for sentence in json.loads(result.stdout)["sentences"] for part in sentence["segments"]]
+    assert all(got.startswith(norm) for got, norm in zip(found, norms, strict=False))
+    warned = [line for line in result.stderr.splitlines() if line.startswith("warning") and "nonsense" not in line]
+    assert len(warned) == bool(told)
+    assert told in "".join(warned)
+    assert not {character for character in infer("--dry-run", "-t", "odd.txt").stdout if character in "\x07\x1b\ufeff"}
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "odd.txt is empty"),
+        (b"\xff\xfe", "odd.txt is empty"),
+        (b"Hello\x00there", "it holds zero bytes"),
+        ("今天天气".encode()[:-1], "its UTF-8 ends within a character"),
+        (b"Hello \xed\xa0\x80 there.", "not UTF-8 (byte 7), and its encoding cannot be told"),
+        ("שלום עולם".encode(), "nothing to read"),
+    ],
+)
+def test_files_that_cannot_be_read_are_one_line(place, data, text):
+    (place / "odd.txt").write_bytes(data)
+    one_line(infer("--dry-run", "-t", "odd.txt"), 3, text)
+
+
+def test_a_language_that_the_model_does_not_speak(place):
+    one_line(infer("--ref", "r.wav", "--model", "mini", "--say", "你好世界。"), 3, "mini does not speak Chinese")
+    shown = infer("--dry-run", "--model", "mini", "--say", "你好世界。")
+    assert "warning: mini knows English: '你好世界' in Chinese is nonsense to it" in shown.stderr
+    assert "  zh  你好世界." in shown.stdout
+    assert "warning" not in infer("--dry-run", "--model", "mini", "--say", "Hello 42.").stderr
+
+
+@pytest.mark.parametrize(
     ("args", "code", "text"),
     [
         (["--dry-run"], 2, "neither -t nor --say was given"),

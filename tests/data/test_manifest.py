@@ -87,9 +87,29 @@ def test_round_trip(folder):
 def test_unreadable_lists(tmp_path):
     with pytest.raises(DatasetError, match="cannot read"):
         read_list(tmp_path / "none.list", "en")
-    (tmp_path / "bad.list").write_bytes(b"a.wav|x|en|caf\xe9")
-    with pytest.raises(DatasetError, match="not UTF-8 at byte 14"):
+    (tmp_path / "bad.list").write_bytes(b"a.wav|x|en|\x81\xff\xfe\x80")
+    with pytest.raises(DatasetError, match=r"not UTF-8 \(byte 12\), and its encoding cannot be told"):
         read_list(tmp_path / "bad.list", "en")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "name"),
+    [
+        ("今天天气很好。", "gbk", "gb18030"),
+        ("今天天氣很好。", "big5", "big5"),
+        ("名前はまだ無い。", "shift_jis", "shift_jis"),
+        ("날씨가 좋네요.", "euc_kr", "euc_kr"),
+        ("The café.", "cp1252", "cp1252"),
+    ],
+)
+def test_lists_in_older_encodings(folder, text, encoding, name):
+    place = folder / "old.list"
+    place.write_bytes(f"a.wav|amy||{text}\r\nb.wav|amy||{text}\r\n".encode(encoding))
+    found = read_list(place, "auto")
+    assert [item.text for item in found.utterances] == [text, text]
+    assert found.notes == (f"{place} is not UTF-8: read as {name}; if it is wrong, save it as UTF-8",)
+    place.write_text(f"a.wav|amy||{text}\n", encoding="utf-8-sig")
+    assert read_list(place, "auto").notes == ()
 
 
 def manifest(*paths, left_out=()):

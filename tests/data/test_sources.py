@@ -74,6 +74,17 @@ def test_the_texts_of_all_tell_whose_the_han_characters_are(tmp_path):
     assert {item.language for item in sources.read(folder, "auto").utterances} == {"auto_ja"}
 
 
+def test_transcripts_in_an_older_encoding_are_told_once(tmp_path):
+    folder = spoken_folder(tmp_path, 3)
+    for name in ("clip0.txt", "clip2.txt"):
+        (folder / name).write_bytes("大家好。".encode("gbk"))
+    found = sources.read(folder, "zh")
+    assert [item.text for item in found.utterances] == ["大家好。", "Hello world, number 1.", "大家好。"]
+    assert found.notes == (
+        f"{folder / 'clip0.txt'} (and 1 more) is not UTF-8: read as gb18030; if it is wrong, save it as UTF-8",
+    )
+
+
 def test_language_codes_in_any_case(tmp_path):
     assert sources.read(spoken_folder(tmp_path), "EN").utterances[0].language == "en"
 

@@ -16,7 +16,8 @@ import pytest
 
 from sovits_cli.versions import VERSIONS
 
-FOLDER = Path(os.environ.get("SOVITS_GOLDEN") or Path(__file__).parent.parent / "golden")
+OURS = Path(__file__).resolve().parent.parent / "golden"
+FOLDER = Path(os.environ.get("SOVITS_GOLDEN") or OURS)
 
 _VERSION = "(?:" + "|".join(map(re.escape, VERSIONS)) + ")"
 
@@ -37,7 +38,7 @@ KINDS: dict[str, str] = {
     "speaker": r"eres2net",
     "hubert": r"hubert_\w+",
     "bert": r"bert_\w+",
-    "text": r"text_en",
+    "text_en": r"text_en",
     "text_zh": r"text_zh",
     "text_yue": r"text_yue",
     "text_ja": r"text_ja",
@@ -52,9 +53,19 @@ KINDS: dict[str, str] = {
 """Kind -> pattern of the file name without its suffix. A file that matches none is listed as not built."""
 
 
+def is_ours() -> bool:
+    """Whether the files are those of this repository."""
+    return FOLDER.resolve() == OURS
+
+
+def paths(kind: str) -> list[Path]:
+    """Golden files of this kind in the folder."""
+    return [path for path in _all() if re.fullmatch(KINDS[kind], path.stem)]
+
+
 def files(kind: str) -> list[Any]:
     """Pytest parameters, one for each golden file of this kind in the folder; a skip where there is none."""
-    found = [path for path in _all() if re.fullmatch(KINDS[kind], path.stem)]
+    found = paths(kind)
     if not found:
         return [pytest.param(None, marks=pytest.mark.skip(reason=f"no {kind} file in {FOLDER}"), id=f"no-{kind}-file")]
     return [pytest.param(path, id=path.stem) for path in found]

@@ -96,6 +96,17 @@ def test_corrections_are_kept_and_nothing_is_heard_twice(tmp_path, place):
     assert [said.text for said in found.utterances] == ["Hello.", "At last."]
 
 
+@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "utf-8-sig"])
+def test_a_list_that_an_editor_saved_otherwise(tmp_path, place, encoding):
+    folder = recordings(tmp_path / "in", "a.wav")
+    heard(folder, place, "我们去公园。", lang="zh")
+    place.write_bytes(place.read_text(encoding="utf-8").replace("\n", "\r\n").encode(encoding))
+    recordings(folder, "a.wav", "b.wav")
+    found, _, _ = heard(folder, place, "他们也去。", lang="zh")
+    assert [said.text for said in found.utterances] == ["我们去公园。", "他们也去。"]
+    assert len(found.notes) == (encoding == "gbk")
+
+
 def test_an_interrupted_run_keeps_what_it_heard(tmp_path, place):
     folder = recordings(tmp_path / "in", "a.wav", "b.wav")
     ear = Ear("One.")
@@ -157,8 +168,9 @@ def test_words_made_up_over_a_long_silence_are_dropped(tmp_path, place):
 
 
 def test_nothing_usable_at_all(tmp_path, place):
-    with pytest.raises(DatasetError, match=r"no utterance that can be used: 1 left out, the first: a\.wav: no speech"):
+    with pytest.raises(DatasetError, match=r"can be used: 1 left out, the first: a\.wav: no speech") as failure:
         heard(recordings(tmp_path / "in", "a.wav"), place, Heard("en", ()))
+    assert failure.value.hint.startswith(f"write what is said into {place} and run")
     with pytest.raises(DatasetError, match="is no folder of recordings"):
         heard(tmp_path / "gone", place)
 

@@ -35,6 +35,31 @@ def test_unicode_is_no_guess(text, encoding):
     assert (found.text, found.is_guess) == (text, False)
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding", "lang"),
+    [
+        ("你好", "gb18030", ""),
+        ("안녕하세요", "euc_kr", ""),
+        ("学生", "shift_jis", "ja"),
+        ("学生", "gb18030", "auto_zh"),
+        ("café", "cp1252", ""),
+    ],
+)
+def test_few_characters(text, encoding, lang):
+    assert decode(text.encode(encoding), "a.txt", lang).encoding == encoding
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_its_mark(encoding):
+    text = "The price is 25.5 元, 名前はまだ無い。" * 3
+    assert decode(text.encode(encoding), "a.txt").text == text
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-16", "utf-8", "utf-8-sig", "gbk"])
+def test_line_breaks(encoding):
+    assert decode("一行。\r\n二行。\r三行。\n".encode(encoding), "a.txt").text == "一行。\n二行。\n三行。\n"
+
+
 def test_a_large_file_is_judged_by_its_beginning():
     assert guess(CHINESE.encode("gbk") * 20_000) == "gb18030"
 
@@ -44,7 +69,11 @@ def test_a_large_file_is_judged_by_its_beginning():
     [
         (b"\x81\xff\xfe\x80", r"^a.txt is not UTF-8 \(byte 1\), and its encoding cannot be told$"),
         (b"RIFF\x00\x01", "^a.txt is no text: it holds zero bytes$"),
-        ("Hello".encode("utf-16")[:-1], "^a.txt is cut short"),
+        (b"Hello\x00there and here", "^a.txt is no text: it holds zero bytes$"),
+        (bytes(range(256)) * 4, "^a.txt is no text: it holds zero bytes$"),
+        ("Hello".encode("utf-16")[:-1], "^a.txt is cut short: its UTF-16 ends within a character$"),
+        (CHINESE.encode()[:-2], "^a.txt is cut short: its UTF-8 ends within a character$"),
+        ("Hello".encode("utf-32")[:-1], "^a.txt is cut short: its UTF-32"),
     ],
 )
 def test_what_is_no_text(data, said):

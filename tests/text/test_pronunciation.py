@@ -79,6 +79,21 @@ def test_a_phone_that_is_none():
     assert "or respell" in failure.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "lang", "said"),
+    [
+        ("[重庆|chong2 qing9]", "auto", "'qing9' is no syllable of pinyin"),
+        ("[重庆|chong2 qin9]", "zh", "'qin9' is no syllable of pinyin"),
+        ("[佢|keoi9]", "yue", "'keoi9' is no syllable of jyutping"),
+    ],
+)
+def test_a_syllable_that_is_none(text, lang, said):
+    with pytest.raises(TextError, match=said):
+        pronunciation.with_inline(text, lang)
+    assert pronunciation.with_inline("[重庆|崇庆]", lang) == "崇庆"
+    assert pronunciation.carries(pronunciation.with_inline("[佢|keoi5]", "auto"))
+
+
 def test_private_characters_of_the_source_are_no_phones():
     assert pronunciation.with_inline("a\U000f0001b\U000f0ffe", "en") == "ab"
 

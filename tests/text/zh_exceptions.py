@@ -1,6 +1,6 @@
 """Golden sentences that our Chinese reads otherwise than the official program, on purpose: why, and how.
 
-The official defects stay reachable with `compat=True` (`tests/parity/test_text_zh_yue.py`).
+The official defects stay reachable with `compat=True` (`tests/parity/test_text.py`).
 """
 
 from typing import NamedTuple

@@ -1,0 +1,113 @@
+"""Which languages a model speaks, and what of a text is in others: told before anything is spoken.
+
+A text in an unknown language is an error; fragments of one in another text are named and left out. A voice that was
+trained here, or given as files, may have learned more than its version knows: there it is a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.errors import TextError
+from sovits_cli.text import reading, segment
+from sovits_cli.text.frontend import LANGUAGES, excerpt
+from sovits_cli.versions import RECOMMENDED
+
+_STRETCH = re.compile(r"[^\n]{1,2000}")
+"""What is looked at together: few texts have longer lines, and none has to be cut for this."""
+
+_AROUND = " ,.!?:;…，。！？：；、"
+
+
+@dataclass(frozen=True)
+class Tongues:
+    """What a model speaks.
+
+    Args:
+        model: its name.
+        languages: codes of `LANGUAGES`.
+        is_sure: whether nothing in others is to be read.
+    """
+
+    model: str
+    languages: tuple[str, ...]
+    is_sure: bool = True
+
+
+ALL = Tongues("any model", tuple(LANGUAGES))
+
+
+def of(bundle: Bundle) -> Tongues:
+    """What a bundle speaks."""
+    return Tongues(bundle.name, bundle.version.languages, is_sure=bundle.origin in {"bundled", "installed"})
+
+
+@dataclass(frozen=True)
+class Understood:
+    """The mode in which a text is to be read, and what the user should know."""
+
+    lang: str
+    notes: tuple[str, ...]
+
+
+def understood(text: str, lang: str, tongues: Tongues) -> Understood:
+    """Find what of a text a model cannot say.
+
+    Args:
+        text: all of it.
+        lang: mode of `segment`.
+        tongues: what the model speaks.
+
+    Raises:
+        TextError: it speaks nothing of the text, or not the language that was asked for.
+    """
+    if set(tongues.languages) >= LANGUAGES.keys():
+        return Understood(lang, ())
+    main = segment.mode(lang).main
+    if tongues.is_sure and main is not None and main not in tongues.languages:
+        raise _unknown([main], tongues)
+    fragments = list(_fragments(text, lang))
+    strange = [run for run in fragments if run.lang not in tongues.languages]
+    if not strange:
+        return Understood(_only(lang, tongues), ())
+    if tongues.is_sure and len(strange) == len(fragments):
+        raise _unknown(list(dict.fromkeys(run.lang for run in strange)), tongues)
+    return Understood(_only(lang, tongues), (_told(strange, tongues),))
+
+
+def _fragments(text: str, lang: str) -> Iterator[segment.Run]:
+    """Stretches of a text with letters that some front end reads; numbers are of any language."""
+    how = segment.mode(lang)
+    lost = {found.character for found in reading.unread(text, lang)}
+    for stretch in _STRETCH.findall(text):
+        for run in segment.runs(stretch, how):
+            if run.lang in LANGUAGES and any(sign.isalpha() and sign not in lost for sign in run.text):
+                yield run
+
+
+def _only(lang: str, tongues: Tongues) -> str:
+    """The one language that a model speaks, so that numbers are read in it; else the mode as it is."""
+    return tongues.languages[0] if tongues.is_sure and len(tongues.languages) == 1 else lang
+
+
+def _unknown(langs: Sequence[str], tongues: Tongues) -> TextError:
+    return TextError(
+        f"{tongues.model} does not speak {_named(langs)}: it knows {_named(tongues.languages)}",
+        hint=f"sovits models pull {RECOMMENDED}, then the same again with --model {RECOMMENDED}",
+    )
+
+
+def _told(strange: Sequence[segment.Run], tongues: Tongues) -> str:
+    langs = _named(list(dict.fromkeys(run.lang for run in strange)))
+    where = excerpt(strange[0].text.strip(_AROUND)) + (f" and {len(strange) - 1} more" if len(strange) > 1 else "")
+    if tongues.is_sure:
+        return f"{tongues.model} does not speak {langs}: {where} left out"
+    known = _named(tongues.languages)
+    return f"{tongues.model} knows {known}: {where} in {langs} is nonsense to it, unless it was trained on that"
+
+
+def _named(langs: Sequence[str]) -> str:
+    return " and ".join(LANGUAGES[lang].name for lang in langs)

@@ -1,0 +1,89 @@
+"""What of a text a model cannot say: an error where it is all of it, a warning where it is a fragment."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from sovits_cli.errors import TextError
+from sovits_cli.inference import tongues
+from sovits_cli.inference.order import Asked, check_text
+from sovits_cli.inference.tongues import ALL, Tongues, understood
+from sovits_cli.text.frontend import LANGUAGES
+from sovits_cli.versions import RECOMMENDED, VERSIONS
+
+ENGLISH = Tongues("mini", ("en",))
+V1 = Tongues("v1", ("zh", "en", "ja"))
+
+
+@pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
+def test_versions_speak_what_their_table_can_write(version):
+    assert version.languages
+    assert all(version.symbols in LANGUAGES[lang].tables for lang in version.languages)
+
+
+def test_the_recommended_one_speaks_all():
+    assert set(VERSIONS[RECOMMENDED].languages) == LANGUAGES.keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "speaks", "said"),
+    [
+        ("你好世界。", "auto", ENGLISH, "mini does not speak Chinese: it knows English"),
+        ("こんにちは 42。", "auto", ENGLISH, "mini does not speak Japanese: it knows English"),
+        ("你好。\n안녕하세요。", "auto", ENGLISH, "mini does not speak Chinese and Korean"),
+        ("Hello.", "zh", ENGLISH, "mini does not speak Chinese"),
+        ("42", "all_ja", ENGLISH, "mini does not speak Japanese"),
+        ("안녕하세요.", "auto", V1, "v1 does not speak Korean: it knows Chinese and English and Japanese"),
+        ("早晨。", "auto_yue", V1, "v1 does not speak Cantonese"),
+    ],
+)
+def test_a_whole_text_is_refused(text, lang, speaks, said):
+    with pytest.raises(TextError, match=f"^{said}") as failure:
+        understood(text, lang, speaks)
+    assert failure.value.hint == f"sovits models pull {RECOMMENDED}, then the same again with --model {RECOMMENDED}"
+
+
+@pytest.mark.parametrize(
+    ("text", "speaks", "lang", "note"),
+    [
+        ("Hello 你好, 5 and 再见.", ENGLISH, "en", "mini does not speak Chinese: '你好' and 1 more left out"),
+        ("你好, hello. 안녕.", V1, "auto", "v1 does not speak Korean: '안녕' left out"),
+    ],
+)
+def test_a_fragment_is_told(text, speaks, lang, note):
+    assert understood(text, "auto", speaks) == tongues.Understood(lang, (note,))
+
+
+@pytest.mark.parametrize(
+    ("text", "speaks", "lang"),
+    [
+        ("Hello, it is 5 o'clock.", ENGLISH, "en"),
+        ("42", ENGLISH, "en"),
+        ("Hello Привет.", ENGLISH, "en"),
+        ("你好 hello こんにちは", V1, "auto"),
+        ("你好 hello 안녕", ALL, "auto"),
+        ("", ENGLISH, "en"),
+    ],
+)
+def test_nothing_to_tell(text, speaks, lang):
+    assert understood(text, "auto", speaks) == tongues.Understood(lang, ())
+
+
+def test_a_voice_of_ones_own_is_only_warned():
+    bundle = SimpleNamespace(name="mine", version=VERSIONS["mini"], origin="trained")
+    mine = tongues.of(bundle)
+    assert understood("你好。", "auto", mine) == tongues.Understood(
+        "auto", ("mine knows English: '你好' in Chinese is nonsense to it, unless it was trained on that",)
+    )
+    bundle.origin = "bundled"
+    assert tongues.of(bundle).is_sure
+
+
+@pytest.mark.parametrize(("said", "fails"), [("[你好|HH AH0 L OW1]. [pause 1s]", False), ("你好 [pause 1s]", True)])
+def test_words_that_are_told_how_to_read_count_for_nothing(said, fails):
+    asked = Asked(None, None, said, None, "out.wav", None)
+    if fails:
+        with pytest.raises(TextError, match="does not speak Chinese"):
+            check_text(asked, "auto", tongues=ENGLISH)
+    else:
+        assert check_text(asked, "auto", tongues=ENGLISH).notes == ()

@@ -1,0 +1,60 @@
+"""The kept dictionary is the one of the package, and a broken one is made anew."""
+
+from itertools import islice
+
+import pytest
+
+from sovits_cli import paths
+from sovits_cli.text import zh_dictionary
+from sovits_cli.text.zh_dictionary import _cached, _Dictionary, _dictionary, _written
+
+SMALL = _Dictionary({"北": 0, "北京": 34488, "京": 583}, {"北京": "ns", "京": "j"})
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A package with few words."""
+    monkeypatch.setattr(zh_dictionary, "_read", lambda: SMALL)
+
+
+def test_words_are_those_of_the_package():
+    found, jieba = _dictionary(), zh_dictionary._jieba()
+    with jieba.dt.get_dict_file() as file:
+        lines = [line.decode("utf-8").split() for line in islice(file, 0, None, 500)]
+    assert len(lines) > 600
+    assert {word: (found.counts[word], found.kinds[word]) for word, _, _ in lines} == {
+        word: (int(count), kind) for word, count, kind in lines
+    }
+
+
+@pytest.mark.parametrize("lost", [1, 2, 5, 20])
+def test_cut_short(tmp_path, lost):
+    place = tmp_path / "kept.txt"
+    place.write_bytes(_written(SMALL)[:-lost])
+    with pytest.raises(ValueError, match=r"no end|unpack|argument|decode"):
+        _cached(place)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_broken_one_is_made_anew():
+    assert _dictionary.__wrapped__() == SMALL
+    (kept,) = paths.cache_dir().iterdir()
+    kept.write_text("broken", encoding="utf-8")
+    assert _dictionary.__wrapped__() == SMALL
+    assert _cached(kept) == SMALL
+
+
+@pytest.mark.usefixtures("small")
+def test_a_home_that_cannot_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("SOVITS_HOME", str(tmp_path / "file"))
+    assert _dictionary.__wrapped__() == SMALL
+
+
+def test_other_users_of_jieba_lose_nothing():
+    tagger = zh_dictionary.tagger()
+    from jieba import posseg
+
+    assert posseg.dt.word_tag_tab is tagger.word_tag_tab
+    assert "get_dict_file" not in vars(posseg.dt.tokenizer)
+    assert [(pair.word, pair.flag) for pair in tagger.lcut("我爱北京")] == [("我", "r"), ("爱", "v"), ("北京", "ns")]
