@@ -114,7 +114,8 @@ class Prober(Generic[Item]):
             stage = self._stage()
             stage.train()
             self._step(stage, *FIRST)
-            trials = [self._step(stage, *trial) for trial in TRIALS]
+            trials = [self._step(stage, *trial, hold=True) for trial in TRIALS]
+            spared = _gradients(stage.players[-1].parameters)
             for player in stage.players:
                 player.optimizer.zero_grad(set_to_none=True)
         gc.collect()
@@ -122,7 +123,7 @@ class Prober(Generic[Item]):
         rows = np.array([_terms(clips, self.places(clips, seconds)) for clips, seconds in TRIALS])
         peaks, step_peaks, times_s, steps_s = np.array(trials).T
         return Cost(
-            bytes=np.linalg.solve(rows, peaks),
+            bytes=np.linalg.solve(rows, peaks - spared),
             seconds=np.linalg.solve(rows, times_s),
             step_bytes=float(step_peaks.max()),
             step_s=float(np.median(steps_s)),
@@ -132,13 +133,25 @@ class Prober(Generic[Item]):
         """Of such a batch."""
         return self._batch(1, seconds).places * clips
 
-    def _step(self, stage: TrainingStage[Item], clips: int, seconds: float) -> tuple[float, float, float, float]:
-        """Peak bytes of the gradients and of the optimisers, seconds of the step and of the optimisers."""
+    def _step(
+        self, stage: TrainingStage[Item], clips: int, seconds: float, *, hold: bool = False
+    ) -> tuple[float, float, float, float]:
+        """Peak bytes of the gradients and of the optimisers, seconds of the step and of the optimisers.
+
+        A short step costs most at its end, when all gradients are there, and a long one before the first of them,
+        when all is kept that they are made from. `hold` makes room for gradients beforehand: then that second place
+        is the peak of short steps too, higher by the room.
+        """
         batch = self._batch(clips, seconds).to(self._engine.device)
         for player in stage.players:
             player.set_rate(0, 0)
             player.optimizer.zero_grad(set_to_none=True)
-        with Watch(self._engine.device, _held(stage)) as watch:
+        room = 0
+        if hold:
+            for parameter in (one for player in stage.players for one in player.parameters):
+                parameter.grad = torch.zeros_like(parameter)
+            room = sum(_gradients(player.parameters) for player in stage.players)
+        with Watch(self._engine.device, _held(stage) + room) as watch:
             began = time.perf_counter()
             with self._engine.autocast():
                 losses = stage.losses(stage.drawn(batch))
@@ -342,6 +355,11 @@ def _held(stage: TrainingStage[Any]) -> int:
         for state in player.optimizer.state.values():
             tensors += [one for one in state.values() if isinstance(one, Tensor)]
     return sum(one.nbytes for one in tensors)
+
+
+def _gradients(parameters: Sequence[Tensor]) -> int:
+    """Bytes of the gradients of parameters."""
+    return sum(one.nbytes for one in parameters)
 
 
 def _place(tensor: Tensor) -> int:
