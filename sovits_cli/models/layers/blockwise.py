@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.attention.bias import causal_lower_right
 from torch.utils.checkpoint import checkpoint
 
 BLOCK = 128
@@ -58,6 +57,8 @@ def attend(
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale)
     queries, keys = query.shape[-2], key.shape[-2]
     if query.device.type == "cuda":
+        from torch.nn.attention.bias import causal_lower_right  # loads the compiler of torch: seconds on a CPU
+
         whole = causal_lower_right(queries, keys)
         return F.scaled_dot_product_attention(query, key, value, attn_mask=whole, dropout_p=dropout, scale=scale)
     pieces = [
