@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from sovits_cli.text import ko_numbers as numbers
+from sovits_cli.text import number_signs as signs
 from sovits_cli.text.wordlists import pairs
 
 UNITS = pairs(
@@ -29,22 +30,14 @@ _MARKS = {
     "-": " ",
     "/": " ",
 }
-_SHAPES = str.maketrans({"…": "\ue000", "‥": "\ue000"})
 _LETTERS = re.compile(r"[^\u3130-\u318f]+")
 """All but the letters of Hangul written alone, which NFKC would turn into parts of syllables."""
 
-_NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
-_UNIT = re.compile(rf"(?<=\d)\s?({'|'.join(sorted(map(re.escape, UNITS), key=len, reverse=True))})([23])?(?![A-Za-z])")
-_RATE = re.compile(r"(?<=\d)\s?(km|m)/(h|s)(?![A-Za-z])")
-_MONEY = re.compile(rf"([{''.join(CURRENCIES)}])\s?({_NUMBER})")
+_UNIT = signs.unit_pattern(UNITS)
+_MONEY = signs.money_pattern(CURRENCIES)
 _DATE = re.compile(r"(?<!\d)(\d{4})([/.-])\s?(\d{1,2})\2\s?(\d{1,2})(?!\d)")
-_TIME = re.compile(r"(?<!\d)([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?!\d)")
-_FRACTION = re.compile(r"(?<![\d/])(\d+)/(\d+)(?![\d/])")
 _PHONE = re.compile(r"(?<![\d-])0\d{1,3}-\d{3,4}-\d{4}(?![\d-])")
 _RANGE = re.compile(r"(?<=[\d가-힣])\s?[〜~]\s?(?=[\d가-힣₩$€¥£])|(?<![\d-])([1-9]\d{0,3})-(?=[1-9]\d{0,3}(?![\d-]))")
-_MINUS = re.compile(r"(?<![A-Za-z\d-])[-−](?=\d)")
-_OPERATOR = re.compile(r"(?<=[\w)])\s?([+×÷=])\s?(?=[\w(])|(?<!\w)([+])(?=\d)|([&@])")
-_GROUPED = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d)")
 _COUNTED = re.compile(
     rf"(\d+)(?:\.(\d+))?(?:(\s?)({'|'.join(sorted(numbers.NATIVE_COUNTERS, key=len, reverse=True))}|시|월)"
     r"(?=[^가-힣]|[을를이가은는와과의에로도만씩입나까부쯤짜째중밖하]|$))?"
@@ -61,19 +54,19 @@ def normalise(text: str) -> str:
     """Text in which only Hangul, Latin letters, spaces and the marks of `KEPT_MARKS` are left."""
     text = _plain(text)
     text = _DATE.sub(r"\1년 \3월 \4일", _PHONE.sub(_telephone, text))
-    text = _MINUS.sub("마이너스 ", _TIME.sub(_clock, text))
+    text = signs.MINUS.sub("마이너스 ", signs.TIME.sub(_clock, text))
     text = _RANGE.sub(lambda found: f"{found[1] or ''}에서 ", text)
-    text = _GROUPED.sub(lambda number: number[0].replace(",", ""), _MONEY.sub(_sum, text))
-    text = _RATE.sub(lambda found: f" {UNITS[found[1]]} 매{'시' if found[2] == 'h' else '초'}", text)
-    text = _UNIT.sub(_unit, _FRACTION.sub(r"\2분의 \1", text))
-    text = _OPERATOR.sub(lambda found: _SIGNS[found[1] or found[2] or found[3]], text)
+    text = signs.ungrouped(_MONEY.sub(_sum, text))
+    text = signs.RATE.sub(lambda found: f" {UNITS[found[1]]} 매{'시' if found[2] == 'h' else '초'}", text)
+    text = _UNIT.sub(_unit, signs.FRACTION.sub(r"\2분의 \1", text))
+    text = signs.OPERATOR.sub(lambda found: _SIGNS[signs.operator(found)], text)
     return _marks(_COUNTED.sub(_number, text))
 
 
 def _plain(text: str) -> str:
     """Full-width, half-width and joined characters as plain ones, lines as sentences."""
-    text = _LETTERS.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text.translate(_SHAPES))
-    text = unicodedata.normalize("NFC", text).replace("\ue000", "…").replace("⁄", "/")
+    text = _LETTERS.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text.translate(signs.ELLIPSES))
+    text = signs.with_ellipses(unicodedata.normalize("NFC", text))
     return re.sub(r"\s*\n\s*", ". ", re.sub(r"\.{3,}", "…", text.strip()))
 
 
@@ -90,14 +83,12 @@ def _strongest(run: str) -> str:
 
 
 def _clock(found: re.Match[str]) -> str:
-    hour, minute, second = (part and str(int(part)) for part in found.groups())
-    spoken = f"{hour}시" + (f" {minute}분" if minute != "0" or second else "")
-    return spoken + (f" {second}초" if second else "")
+    hour, minute, second = signs.clock(found)
+    return f"{hour}시" + (f" {minute}분" if minute else "") + (f" {second}초" if second else "")
 
 
 def _sum(found: re.Match[str]) -> str:
-    amount = found[2].replace(",", "")
-    return (amount.rstrip("0").rstrip(".") if "." in amount else amount) + CURRENCIES[found[1]]
+    return signs.amount(found[2]) + CURRENCIES[found[1]]
 
 
 def _unit(found: re.Match[str]) -> str:

@@ -1,0 +1,55 @@
+"""Numbers with signs, as Japanese and Korean write them alike: patterns, and what both languages read from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+RATE = re.compile(r"(?<=\d)\s?(km|m)/(h|s)(?![A-Za-z])")
+TIME = re.compile(r"(?<!\d)([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?!\d)")
+FRACTION = re.compile(r"(?<![\d/])(\d+)/(\d+)(?![\d/])")
+MINUS = re.compile(r"(?<![A-Za-z\d-])[-−](?=\d)")
+OPERATOR = re.compile(r"(?<=[\w)])\s?([+×÷=])\s?(?=[\w(])|(?<!\w)([+])(?=\d)|([&@])")
+
+ELLIPSES = str.maketrans({"…": "\ue000", "‥": "\ue000"})
+"""Marks that NFKC would write as full stops; `with_ellipses` brings them back."""
+
+_GROUPED = re.compile(r"(?<!\d)\d{1,3}(?:,\d{3})+(?!\d)")
+
+
+def unit_pattern(units: Iterable[str]) -> re.Pattern[str]:
+    """A sign of a unit after a number, and its power: 5 km2."""
+    longest_first = sorted(map(re.escape, units), key=len, reverse=True)
+    return re.compile(rf"(?<=\d)\s?({'|'.join(longest_first)})([23])?(?![A-Za-z])")
+
+
+def money_pattern(currencies: Iterable[str]) -> re.Pattern[str]:
+    """A sign of a currency, and the amount: $1,200.50."""
+    return re.compile(rf"([{''.join(currencies)}])\s?(\d+(?:,\d{{3}})*(?:\.\d+)?)")
+
+
+def with_ellipses(text: str) -> str:
+    """Text that was translated by `ELLIPSES` and normalised by Unicode, with its ellipses and plain slashes."""
+    return text.replace("\ue000", "…").replace("⁄", "/")
+
+
+def ungrouped(text: str) -> str:
+    """Whole numbers without the commas between their thousands."""
+    return _GROUPED.sub(lambda number: number[0].replace(",", ""), text)
+
+
+def amount(written: str) -> str:
+    """An amount of money without commas and closing zeros: 1,200.50 -> 1200.5."""
+    plain = written.replace(",", "")
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def clock(found: re.Match[str]) -> tuple[str, str | None, str | None]:
+    """Hour, minute and second of a match of `TIME`, without leading zeros; a full hour has no minute."""
+    hour, minute, second = (part and str(int(part)) for part in found.groups())
+    return hour, minute if minute != "0" or second else None, second
+
+
+def operator(found: re.Match[str]) -> str:
+    """The sign of a match of `OPERATOR`."""
+    return found[1] or found[2] or found[3]
