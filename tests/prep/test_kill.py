@@ -1,38 +1,27 @@
 """A process killed outright, at random moments: nothing lost, nothing doubled, the same files in the end."""
 
 import os
-import random
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.data.recordings import spoken_folder
+from tests.kills import ROOT, killed
 from tests.prep.fakes import contents, run
 
-ROOT = Path(__file__).parents[2]
 FORKS = """
-import os, sys, time
+import sys
 from pathlib import Path
+from tests.kills import serve, told
 from tests.prep.fakes import Heard, run
 
 class Loud(Heard):
     def emit(self, event):
-        os.write(1, b"event\\n")
-        time.sleep(0.001)
+        told()
 
-for _ in sys.stdin:
-    child = os.fork()
-    if not child:
-        run(Path(sys.argv[1]), Path(sys.argv[2]), heard=Loud(), workers=2)
-        os._exit(0)
-    os.write(1, b"started %d\\n" % child)
-    os.waitpid(child, 0)
-    os.write(1, b"ended\\n")
+serve(lambda: run(Path(sys.argv[1]), Path(sys.argv[2]), heard=Loud(), workers=2))
 """
-"""Imports once, then runs prep in a new process for each line it reads."""
 
 CLIPS = 5
 EVENTS = CLIPS * 7
@@ -43,34 +32,10 @@ EVENTS = CLIPS * 7
 def test_killed_at_random(tmp_path, kills):
     source = spoken_folder(tmp_path / "in", CLIPS)
     run(source, tmp_path / "undisturbed")
-    draw, killed = random.Random(5), 0
-    with subprocess.Popen(
-        [sys.executable, "-c", FORKS, source, tmp_path / "killed"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True, bufsize=1,
-    ) as forks:  # fmt: skip
-        for _ in range(kills):
-            forks.stdin.write("go\n")
-            killed += _kill(forks.stdout, after_events=draw.randint(1, EVENTS))
-        forks.stdin.close()
-    assert killed >= 0.7 * kills
+    count = killed(FORKS, [source, tmp_path / "killed"], kills=kills, most_events=EVENTS, seed=5)
+    assert count >= 0.7 * kills
     assert run(source, tmp_path / "killed").clips == CLIPS
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
-
-
-def _kill(lines, after_events):
-    """Kill the run after so many events; tells whether it was still running."""
-    child, events = 0, 0
-    for line in lines:
-        if line.startswith("started"):
-            child = int(line.split()[1])
-        elif line.startswith("ended"):
-            return events >= after_events
-        else:
-            events += 1
-        if child and events >= after_events:
-            os.kill(child, signal.SIGKILL)
-            child = 0
-    return False
 
 
 MANY = """

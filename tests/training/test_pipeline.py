@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from sovits_cli.training.engine import lacks_bf16
 from sovits_cli.training.pipeline import TrainReport, train
 from sovits_cli.training.sovits import SovitsStage
 from sovits_cli.training.t2s import GptStage
+from tests.kills import killed
 from tests.training.toys import Events
 from tests.training.worlds import CODES, make_dataset, make_family
 
@@ -564,28 +563,21 @@ def test_a_rising_limit_is_reported(world: World, tmp_path: Path) -> None:
 
 
 FORKS = """
-import os, sys, time
+import sys
 from pathlib import Path
 import torch
+from tests.kills import serve, told
 from tests.training.test_pipeline import run
 from tests.training.toys import Events
 
 class Loud(Events):
     def emit(self, event):
-        os.write(1, b"event\\n")
-        time.sleep(0.002)
+        told()
 
 torch.set_num_threads(1)
-for _ in sys.stdin:
-    child = os.fork()
-    if not child:
-        run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[4:], stage=sys.argv[3], reporter=Loud())
-        os._exit(0)
-    os.write(1, b"started %d\\n" % child)
-    os.waitpid(child, 0)
-    os.write(1, b"ended\\n")
+place, runs, stage, *said = sys.argv[1:]
+serve(lambda: run(Path(place), Path(runs), *said, stage=stage, reporter=Loud()))
 """
-"""Imports once, then trains in a new process for each line it reads."""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -597,18 +589,8 @@ def test_killed_at_random_moments(world: World, tmp_path: Path, stage: str, kill
     """The weights, exported ones too, are bitwise those of the undisturbed run."""
     said = ("train.max_steps=16", "train.batch_size=3", "train.save_every_n_steps=2", "train.log_every_n_steps=1")
     run(world.dataset, tmp_path / "undisturbed", *said, stage=stage)
-    draw, killed = random.Random(7), 0
-    arguments = [str(world.dataset), str(tmp_path / "killed"), stage, *said]
-    with subprocess.Popen(
-        [sys.executable, "-c", FORKS, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    ) as forks:
-        assert forks.stdin is not None
-        assert forks.stdout is not None
-        for _ in range(kills):
-            forks.stdin.write("go\n")
-            killed += kill(forks.stdout, after_events=draw.randint(1, 16))
-        forks.stdin.close()
-    assert killed >= 0.7 * kills
+    arguments = [world.dataset, tmp_path / "killed", stage, *said]
+    assert killed(FORKS, arguments, kills=kills, most_events=16, seed=7) >= 0.7 * kills
     run(world.dataset, tmp_path / "killed", *said, stage=stage)
     assert same(weights(tmp_path / "killed", stage), weights(tmp_path / "undisturbed", stage))
     read = read_gpt if stage == "gpt" else read_sovits
@@ -616,19 +598,3 @@ def test_killed_at_random_moments(world: World, tmp_path: Path, stage: str, kill
     assert said_by[0][stage] == said_by[1][stage]
     one, other = (read(tmp_path / place / "v" / said_by[0][stage]).weight for place in ("killed", "undisturbed"))
     assert same(dict(one), dict(other))
-
-
-def kill(lines: Iterable[str], after_events: int) -> bool:
-    """Kill the run after so many events; tells whether it was still running."""
-    child, events = 0, 0
-    for line in lines:
-        if line.startswith("started"):
-            child = int(line.split()[1])
-        elif line.startswith("ended"):
-            return events >= after_events
-        else:
-            events += 1
-        if child and events >= after_events:
-            os.kill(child, signal.SIGKILL)
-            child = 0
-    return False

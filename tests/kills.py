@@ -1,0 +1,65 @@
+"""A process killed outright at random moments: both sides of the tests of `prep` and `train`.
+
+The outer side starts one process that imports what is needed once, and then forks a child for each kill.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def told() -> None:
+    """In the child: something happened that it may be killed after."""
+    os.write(1, b"event\n")
+    time.sleep(0.002)
+
+
+def serve(work: Callable[[], object]) -> None:
+    """In the process that forks: do the work in a new child for each line of the input."""
+    for _ in sys.stdin:
+        child = os.fork()
+        if not child:
+            work()
+            os._exit(0)
+        os.write(1, b"started %d\n" % child)
+        os.waitpid(child, 0)
+        os.write(1, b"ended\n")
+
+
+def killed(code: str, arguments: Iterable[str | Path], *, kills: int, most_events: int, seed: int) -> int:
+    """Run code that ends in `serve`, and kill each child after 1 to `most_events` events; how many still ran then."""
+    draw, count = random.Random(seed), 0
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True, bufsize=1,
+    ) as forks:  # fmt: skip
+        assert forks.stdin is not None
+        assert forks.stdout is not None
+        for _ in range(kills):
+            forks.stdin.write("go\n")
+            count += _kill(forks.stdout, after_events=draw.randint(1, most_events))
+        forks.stdin.close()
+    return count
+
+
+def _kill(lines: Iterable[str], after_events: int) -> bool:
+    """Kill the run after so many events; tells whether it was still running."""
+    child, events = 0, 0
+    for line in lines:
+        if line.startswith("started"):
+            child = int(line.split()[1])
+        elif line.startswith("ended"):
+            return events >= after_events
+        else:
+            events += 1
+        if child and events >= after_events:
+            os.kill(child, signal.SIGKILL)
+            child = 0
+    return False
