@@ -19,10 +19,8 @@ from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.paths import package_dir
 from sovits_cli.terms import Stage
+from sovits_cli.training.build import POSTERIOR_PREFIX
 from sovits_cli.training.state import StateFolder
-
-POSTERIOR = "enc_q."
-"""What exports lack and a fine-tuning wants."""
 
 
 def halved(weight: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -31,11 +29,11 @@ def halved(weight: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def posterior(states: Path) -> dict[str, torch.Tensor]:
-    """The posterior encoder of the newest state of the SoVITS stage."""
+    """The posterior encoder of the newest state of the SoVITS stage: exports lack it, and a fine-tuning wants it."""
     state = StateFolder(states, Stage.SOVITS).newest(Silent())
     if state is None:
         raise SystemExit(f"no state of the SoVITS stage in {states}")
-    return {key: value for key, value in state.modules["generator"].items() if key.startswith(POSTERIOR)}
+    return {key: value for key, value in state.modules["generator"].items() if key.startswith(POSTERIOR_PREFIX)}
 
 
 def main() -> None:
