@@ -99,13 +99,14 @@ class Learning:
             tells when speech has left its text.
         discriminator: width of the discriminators, 1 being the official one; 0: none.
         c_stft: weight of the multi-resolution STFT loss.
-        c_prior: weight of the mel and STFT losses of speech made from the tokens alone.
+        posterior: whether the decoder learns from what a posterior encoder hears in the recording, as in VITS, or
+            from the tokens alone.
     """
 
     alignment: float = 0.0
     discriminator: float = 1.0
     c_stft: float = 0.0
-    c_prior: float = 0.0
+    posterior: bool = True
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ VERSIONS: dict[str, ModelVersion] = {
             drawing=Drawing(top_k=5, temperature=0.8, repetition_penalty=1.0),  # its tokens last for several steps
             noise_scale=0.0,
             prompted=False,
-            learning=Learning(alignment=0.3, discriminator=0.0, c_stft=4.0, c_prior=1.0),  # within a CPU's hours
+            learning=Learning(alignment=0.3, discriminator=0.0, c_stft=4.0, posterior=False),  # within a CPU's hours
         ),
     )
 }

@@ -309,10 +309,10 @@ class SovitsTrainSettings(Section):
     c_stft: float | None = Field(
         default=None, ge=0, description="weight of the multi-resolution STFT loss; null: as the model wants"
     )
-    c_prior: float | None = Field(
+    posterior: bool | None = Field(
         default=None,
-        ge=0,
-        description="weight of the mel and STFT losses of speech made from the tokens alone; null: as the model wants",
+        description="learn from what a posterior encoder hears in the recording (VITS); false: from the tokens alone; "
+        "null: as the model wants",
     )
     discriminator: DiscriminatorWidth | None = Field(
         default=None,

@@ -66,11 +66,11 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
 def learning(base: Bundle, settings: Settings) -> Learning:
     """What a training goes by: what was asked for, else what the version wants."""
     own = settings.sovits.train
-    asked = {
+    asked: dict[str, Any] = {
         "alignment": settings.train.alignment,
         "discriminator": own.discriminator,
         "c_stft": own.c_stft,
-        "c_prior": own.c_prior,
+        "posterior": own.posterior,
     }
     return replace(base.version.learning, **{name: value for name, value in asked.items() if value is not None})
 
@@ -96,10 +96,10 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         "train": {} if train.segment_size is None else {"segment_size": train.segment_size},
     }
     _refuse_unbuilt(given)
-    width = learning(base, settings).discriminator
-    judges = Discriminators(base.version.periods, width=width) if width else None
+    wish = learning(base, settings)
+    judges = Discriminators(base.version.periods, width=wish.discriminator) if wish.discriminator else None
     if settings.train.from_scratch:
-        return Acoustic(_fresh_synthesizer(base, given), judges)
+        return Acoustic(_fresh_synthesizer(base, given, posterior=wish.posterior), judges)
     file = read_sovits(base.sovits)
     own = SovitsConfig.from_official(file.config)
     known = {**asdict(own), **own.to_official()["data"], "version": file.version.name}
@@ -107,7 +107,7 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         refuse_other(f"sovits.{section}", values, known, base.sovits)
     config = replace(own, **{key: value for values in given.values() for key, value in _free(values).items()})
     model, report = make_and_load(
-        lambda: Synthesizer(config),
+        lambda: Synthesizer(config, posterior=wish.posterior),
         file.weight,
         layers=networks.sovits_layers(config),
         source=base.sovits,
@@ -147,11 +147,12 @@ def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bu
         reporter.emit(Note(f"sovits: the discriminators in {source} are of another size: they start fresh"))
 
 
-def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]]) -> Synthesizer:
+def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]], *, posterior: bool) -> Synthesizer:
     """New networks around the family's codebook."""
     frozen = frozen_parts(base)
     fresh = _fresh_sovits(base, frozen)
-    model = Synthesizer(SovitsConfig.from_official({name: {**fresh.get(name, {}), **given[name]} for name in given}))
+    config = SovitsConfig.from_official({name: {**fresh.get(name, {}), **given[name]} for name in given})
+    model = Synthesizer(config, posterior=posterior)
     others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in FROZEN_PARTS})
     load_into(model, frozen, optional=(*others, *networks.SOVITS_OPTIONAL), source=base.sovits)
     return model

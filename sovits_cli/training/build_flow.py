@@ -15,11 +15,14 @@ from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.models.cfm.lora import add_lora
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
-from sovits_cli.training.build import refuse_other
+from sovits_cli.training.build import learning, refuse_other
 
 FLOWS_ONLY = ("lora_rank",)
-VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "c_prior", "discriminator", "text_low_lr_rate")
-"""Keys of `sovits.train` that mean something for one kind of model only."""
+VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "posterior", "discriminator", "text_low_lr_rate")
+"""Keys of `sovits.train` that mean something for one kind of model only …"""
+
+POSTERIOR_ONLY = ("c_kl",)
+"""… and where there is a posterior encoder."""
 
 
 def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowSynthesizer:
@@ -46,9 +49,12 @@ def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowSynthesize
     return model
 
 
-def tell_unused(base: Bundle, given: Callable[[str], bool], reporter: Reporter) -> None:
+def tell_unused(base: Bundle, settings: Settings, given: Callable[[str], bool], reporter: Reporter) -> None:
     """Name the settings that were said and mean nothing for this kind of model."""
-    for name in FLOWS_ONLY if base.version.flow is None else VITS_ONLY:
+    unused: tuple[str, ...] = FLOWS_ONLY if base.version.flow is None else VITS_ONLY
+    if not learning(base, settings).posterior:
+        unused += POSTERIOR_ONLY
+    for name in unused:
         key = f"sovits.train.{name}"
         if given(key):
             reporter.emit(Warned(f"{key} changes nothing: a {base.version.name} model is trained another way"))

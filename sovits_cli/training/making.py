@@ -159,7 +159,7 @@ def make_sovits(job: Job) -> Prepared[Any]:
     engine = engine_of(job, own.precision or settings.train.precision, asked=asked)
     seed = settings.train.seed if own.seed is None else own.seed
     seed_all(seed)
-    build_flow.tell_unused(job.base, job.given, job.reporter)
+    build_flow.tell_unused(job.base, settings, job.given, job.reporter)
     acoustic = ACOUSTICS[job.base.version.acoustic](job, engine)
     config = acoustic.config
     clips = SovitsDataset(
@@ -234,12 +234,12 @@ def make_vits(job: Job, engine: Engine) -> Acoustic:
         lambda schedule: SovitsStage(
             model,
             judges,
-            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=learning.c_stft, prior=learning.c_prior),
+            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=learning.c_stft),
             rule=_rule(job.settings),
             schedule=schedule,
             export=job.exporter.sovits,
         ),
-        {**config.to_official(), "discriminator": learning.discriminator},
+        {**config.to_official(), "discriminator": learning.discriminator, "posterior": learning.posterior},
         partial(samples.by_sovits, model),
     )
 

@@ -2,6 +2,7 @@
 
 With discriminators it is the official GAN training, except that both sides are updated from one forward pass: the
 generator hears the discriminators as they were before their update. Without them (small models) spectra alone judge.
+A model without a posterior encoder (ours) learns speech from the codes and the text alone, and has no KL loss.
 
 Legend: B batch, T samples, F frames, M mel bins.
 """
@@ -40,16 +41,11 @@ SLOW_PARTS = ("enc_p.text_embedding", "enc_p.encoder_text", "enc_p.mrte")
 
 @dataclass(frozen=True)
 class Weights:
-    """What each loss counts; a weight of 0 leaves its computation out.
-
-    `prior` is for the mel and STFT losses of what the prior's mean becomes: in a short training it is the first thing
-    that becomes speech. Ours; the official trainer learns the prior through `kl` alone.
-    """
+    """What each loss counts; a weight of 0 for `stft` leaves its computation out."""
 
     mel: float = 45.0
     kl: float = 1.0
     stft: float = 0.0
-    prior: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ class SovitsStage:
     """The acoustic model, and discriminators if there are any.
 
     Args:
-        model: with its posterior encoder, on the device already.
+        model: on the device already.
         judges: discriminators, on the device already; None trains without.
         weights: what each loss counts.
         rule: of AdamW.
@@ -159,7 +155,6 @@ class SovitsStage:
             speaker=batch.speaker,
             noise=batch.noise,
             ids_slice=batch.starts,
-            with_prior=self._weights.prior > 0,
         )
         return found
 
@@ -169,19 +164,12 @@ class SovitsStage:
         with _full_precision(wave):
             real_mel = log_mel_from_magnitude(slices(batch.spec, out.ids_slice, config.segment_frames), config.mel)
             real_wave = slices(batch.wave, out.ids_slice * config.hop_length, config.segment_size)
-            terms = self._likeness(real_mel, real_wave, wave)
-            terms["kl"] = weights.kl * kl_loss(out.z_p, out.logs_q, out.m_p, out.logs_p, out.keep)
-            if out.prior_wave is not None:
-                likeness = self._likeness(real_mel, real_wave, out.prior_wave.float())
-                terms["prior"] = weights.prior * torch.stack(list(likeness.values())).sum()
-        return terms
-
-    def _likeness(self, real_mel: Tensor, real_wave: Tensor, wave: Tensor) -> dict[str, Tensor]:
-        """The weighted distances of a generated slice (B, 1, T) from the real one and its log-mel."""
-        config, weights = self._model.config, self._weights
-        terms = {"mel": weights.mel * mel_loss(real_mel, log_mel(wave[:, 0], config.mel))}
-        if weights.stft:
-            terms["stft"] = weights.stft * multi_resolution_stft(real_wave, wave)
+            terms = {"mel": weights.mel * mel_loss(real_mel, log_mel(wave[:, 0], config.mel))}
+            if weights.stft:
+                terms["stft"] = weights.stft * multi_resolution_stft(real_wave, wave)
+            if out.latents is not None:
+                of = out.latents
+                terms["kl"] = weights.kl * kl_loss(of.z_p, of.logs_q, of.m_p, of.logs_p, out.keep)
         return terms
 
 

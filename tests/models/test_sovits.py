@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import SovitsConfig
@@ -143,10 +144,11 @@ def test_speed_one_changes_nothing():
 def test_training_pass(model):
     out = model(*batch(40, [40, 31]))
     assert out.wave.shape == (2, 1, 3200)
-    assert out.z.shape == out.z_p.shape == out.m_p.shape == out.logs_q.shape == (2, 24, 40)
+    found = vars(out.latents).values()
+    assert {latent.shape for latent in found} == {(2, 24, 40)}
     assert out.quantized.shape == (2, 20, 20)
     assert out.keep.sum(1).tolist() == [40, 31]
-    for masked in (out.z, out.z_p, out.m_p, out.logs_p, out.m_q, out.logs_q):
+    for masked in found:
         assert (masked[1, :, 31:] == 0).all()
         assert masked.isfinite().all()
 
@@ -163,7 +165,8 @@ def test_training_pass_in_bfloat16(model):
 def test_training_reaches_every_parameter_but_those_of_the_codes():
     model = small_synthesizer().train()
     out = model(*batch(40, [40, 31]))
-    loss = out.wave.square().mean() + (out.z_p - out.m_p).square().mean() + out.logs_p.mean() + out.logs_q.mean()
+    of = out.latents
+    loss = out.wave.square().mean() + (of.z_p - of.m_p).square().mean() + of.logs_p.mean() + of.logs_q.mean()
     loss.backward()
     without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     assert without == {"ssl_proj.weight", "ssl_proj.bias"}
@@ -196,9 +199,22 @@ def test_training_on_features_of_another_model(model):
         model(ssl[:, :16], *others)
 
 
-def test_training_needs_the_posterior_encoder():
-    with pytest.raises(ModelError, match="posterior"):
-        small_synthesizer(posterior=False)(*batch(40, [40, 31]))
+def test_training_without_a_posterior_encoder_is_speaking():
+    model = small_synthesizer(posterior=False).train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    ssl, spec, _, text, _ = whole = batch(40, [40, 40])
+    starts = torch.zeros(2, dtype=torch.long)
+    out = model(*whole, ids_slice=starts)
+    assert out.latents is None
+    out.wave.square().mean().backward()
+    without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
+    assert without == {"ssl_proj.weight", "ssl_proj.bias"}
+    codes, ge = model.extract_latent(ssl)[:1], model.style([spec[:1]])
+    spoken = model.decode(codes, text[:1, : int(whole[4][0])], ge, noise_scale=0.0)
+    inside = out.wave.shape[-1] // 4  # the end of the slice knows nothing of what follows
+    torch.testing.assert_close(out.wave[:1, :, :inside], spoken[..., :inside], rtol=1e-4, atol=1e-5)
 
 
 def test_exported_model_lacks_only_the_posterior_encoder():

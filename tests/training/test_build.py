@@ -14,7 +14,7 @@ def test_learning_is_as_the_version_wants_unless_asked_otherwise(version):
     base = SimpleNamespace(version=version)
     assert learning(base, Settings()) == version.learning
     asked = Settings.model_validate(
-        {"train": {"alignment": 0.0}, "sovits": {"train": {"discriminator": 0.5, "c_stft": 0.0, "c_prior": 0.25}}}
+        {"train": {"alignment": 0.0}, "sovits": {"train": {"discriminator": 0.5, "c_stft": 0.0, "posterior": True}}}
     )
     found = learning(base, asked)
-    assert (found.alignment, found.discriminator, found.c_stft, found.c_prior) == (0.0, 0.5, 0.0, 0.25)
+    assert (found.alignment, found.discriminator, found.c_stft, found.posterior) == (0.0, 0.5, 0.0, True)

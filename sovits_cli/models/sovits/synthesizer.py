@@ -31,34 +31,43 @@ DECODERS: dict[str, Callable[[SovitsConfig], Decoder]] = {"hifigan": Generator, 
 
 
 @dataclass(frozen=True)
-class SovitsOutput:
-    """What a training pass gives; all that has frames is zero where `keep` is false.
+class Latents:
+    """Latents of a training pass with a posterior encoder: each (B, Z, F), zero in padding.
 
     Args:
-        wave: (B, 1, segment) decoded slice.
-        ids_slice: (B,) int64, first frame of each slice.
-        keep: (B, F) bool, frames that are not padding.
-        z: (B, Z, F) latents of the spectrogram.
-        z_p: (B, Z, F) the same after the flow, to be likely under the prior.
-        m_p, logs_p: (B, Z, F) prior, from codes and text.
-        m_q, logs_q: (B, Z, F) posterior, from the spectrogram.
-        quantized: (B, C, S) codebook entries.
-        kl_ssl: () commitment loss; zero, as the codebook is frozen.
-        prior_wave: (B, 1, segment) the same slice made without the spectrogram, where it was asked for.
+        z: of the spectrogram.
+        z_p: the same after the flow, to be likely under the prior.
+        m_p, logs_p: prior, from codes and text.
+        m_q, logs_q: posterior, from the spectrogram.
     """
 
-    wave: Tensor
-    ids_slice: Tensor
-    keep: Tensor
     z: Tensor
     z_p: Tensor
     m_p: Tensor
     logs_p: Tensor
     m_q: Tensor
     logs_q: Tensor
+
+
+@dataclass(frozen=True)
+class SovitsOutput:
+    """What a training pass gives.
+
+    Args:
+        wave: (B, 1, segment) decoded slice.
+        ids_slice: (B,) int64, first frame of each slice.
+        keep: (B, F) bool, frames that are not padding.
+        quantized: (B, C, S) codebook entries.
+        kl_ssl: () commitment loss; zero, as the codebook is frozen.
+        latents: None where the slice was made from codes and text alone.
+    """
+
+    wave: Tensor
+    ids_slice: Tensor
+    keep: Tensor
     quantized: Tensor
     kl_ssl: Tensor
-    prior_wave: Tensor | None = None
+    latents: Latents | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,8 @@ class Synthesizer(CodedModel):
 
     Args:
         config: dimensions.
-        posterior: build the posterior encoder too, which training needs and exported weights lack.
+        posterior: build the posterior encoder too, which exported weights lack. With it training is that of VITS;
+            without it the model learns what it does when it speaks: a waveform from codes, text and style.
     """
 
     def __init__(self, config: SovitsConfig, *, posterior: bool = True) -> None:
@@ -159,9 +169,8 @@ class Synthesizer(CodedModel):
         speaker: Tensor | None = None,
         noise: Tensor | None = None,
         ids_slice: Tensor | None = None,
-        with_prior: bool = False,
     ) -> SovitsOutput:
-        """The training pass: code the content, encode both ways, decode a slice.
+        """The training pass: code the content, encode, decode a slice: of the posterior where there is one.
 
         Args:
             ssl: (B, C, F) content features at the frame rate of the spectrogram, F even.
@@ -170,13 +179,10 @@ class Synthesizer(CodedModel):
             speaker: (B, V) speaker vectors, where the model takes them.
             noise: (B, Z, F) used instead of a draw for the posterior.
             ids_slice: (B,) first frames of the slices, used instead of a draw.
-            with_prior: decode the slice from the mean of the prior too, as speaking without noise does.
 
         Raises:
-            ModelError: the model has no posterior encoder, or shapes do not fit.
+            ModelError: shapes do not fit.
         """
-        if self.enc_q is None:
-            raise ModelError("this acoustic model has no posterior encoder (enc_q): exported weights lack it")
         self._check_training_shapes(ssl, spec)
         keep, text_keep = keep_mask(spec_lens, spec.shape[-1]), keep_mask(text_lens, text.shape[-1])
         places = keep[:, None].to(spec.dtype)
@@ -185,30 +191,24 @@ class Synthesizer(CodedModel):
         quantized = self.quantizer.decode(self.extract_latent(ssl)[:, 0])
         hidden = self._run(self.enc_p, per_frame(quantized), keep, text, text_keep, self.for_text(ge))
         prior = self.enc_p.prior(hidden, keep)
-        # the style encoder learns from the prior and the decoder only
-        posterior = self._run(self.enc_q, spec, keep, ge.detach())
-        z = posterior.sample(torch.randn_like(posterior.mean) if noise is None else noise) * places
-        z_p = self._run(self.flow, z, places, ge)
+        latents = None
+        if self.enc_q is None:
+            z = self._run(self.flow.inverse, prior.mean, places, ge)
+        else:  # the style encoder learns from the prior and the decoder only
+            posterior = self._run(self.enc_q, spec, keep, ge.detach())
+            z = posterior.sample(torch.randn_like(posterior.mean) if noise is None else noise) * places
+            z_p = self._run(self.flow, z, places, ge)
+            latents = Latents(z, z_p, prior.mean, prior.log_scale, posterior.mean, posterior.log_scale)
 
         frames = self.config.segment_frames
         ids_slice = draw_slices(spec_lens, frames) if ids_slice is None else ids_slice
-        prior_wave = None
-        if with_prior:
-            likely = self._run(self.flow.inverse, prior.mean, places, ge)
-            prior_wave = self._run(self.dec, slices(likely, ids_slice, frames), ge)
         return SovitsOutput(
             wave=self._run(self.dec, slices(z, ids_slice, frames), ge),
             ids_slice=ids_slice,
             keep=keep,
-            z=z,
-            z_p=z_p,
-            m_p=prior.mean,
-            logs_p=prior.log_scale,
-            m_q=posterior.mean,
-            logs_q=posterior.log_scale,
             quantized=quantized,
             kl_ssl=z.new_zeros(()),
-            prior_wave=prior_wave,
+            latents=latents,
         )
 
     def prepare_for_inference(self) -> None:
