@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch.nn import functional as F
 
 from sovits_cli.models.layers import blockwise
 from sovits_cli.models.layers.blockwise import BLOCK, attend, by_blocks
@@ -32,24 +31,64 @@ KEEP = torch.arange(KEYS) < torch.tensor([KEYS, 200])[:, None]
 @pytest.mark.parametrize("drop", [False, True])
 def test_equals_attention_in_one_piece(monkeypatch, rule, drop):
     """With dropout, the drawn bytes of all blocks together are the mask of the whole."""
-    drawn = []
-    real = blockwise._kept
+    drawn = torch.zeros(2, 3, QUERIES, KEYS, dtype=torch.bool)
+    real = blockwise._Scores.weights
 
-    def remembered(weights, dropout, draw):
-        drawn.append(real(weights, dropout, draw))
-        return drawn[-1]
+    def remembered(self, place):
+        weights, kept = real(self, place)
+        drawn[place.row, place.heads, place.queries, : place.seen] = kept == 0
+        return weights, kept
 
-    monkeypatch.setattr(blockwise, "_kept", remembered)
+    monkeypatch.setattr(blockwise._Scores, "weights", remembered)
+    monkeypatch.setattr(blockwise, "HEADS", 2)
     ours, plain = inputs(), inputs()
     found = attend(*ours, dropout=0.25 if drop else 0.0, **rule)
-    lost = torch.cat([F.pad(one, (0, KEYS - one.shape[-1])) for one in drawn], -2) == 0 if drop else None
-    expected = whole(*plain, **rule, lost=lost, dropout=0.25)
+    lost = drawn.clone()
+    assert bool(lost.any()) is drop
+    expected = whole(*plain, **rule, lost=lost, dropout=0.25 if drop else 0.0)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     weight = torch.randn_like(found)
     (found * weight).sum().backward()
     (expected * weight).sum().backward()
     for one, other in zip(ours, plain, strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_a_prefix_sees_itself_and_what_follows_sees_all_before(monkeypatch, drop):
+    """Everything by itself equals the two parts one after the other, with the same numbers dropped."""
+    monkeypatch.setattr(
+        blockwise, "kept", lambda out, dropout, draw: out.fill_(0).add_(torch.arange(out.shape[-1]) % 4 > 0)
+    )
+    torch.manual_seed(4)
+    prefix, dropout = BLOCK + 9, 0.25 if drop else 0.0
+    ours = [torch.randn(1, 3, KEYS, 8, requires_grad=True) for _ in range(3)]
+    plain = [one.detach().clone().requires_grad_() for one in ours]
+    found = attend(*ours, causal=True, prefix=prefix, dropout=dropout)
+    first = attend(*(one[..., :prefix, :] for one in plain), dropout=dropout)
+    rest = attend(plain[0][..., prefix:, :], *plain[1:], causal=True, dropout=dropout)
+    expected = torch.cat((first, rest), -2)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    weight = torch.randn_like(found)
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    for one, other in zip(ours, plain, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_is_float32_rounded():
+    torch.manual_seed(5)
+    wide = [one.detach().bfloat16().float().requires_grad_() for one in inputs()]
+    narrow = [one.detach().bfloat16().requires_grad_() for one in wide]
+    found = []
+    for ones in (wide, narrow):
+        torch.manual_seed(6)
+        out = attend(*ones, causal=True, dropout=0.1)
+        out.float().square().sum().backward()
+        found.append([out, *(one.grad for one in ones)])
+    for one, other in zip(*found, strict=True):
+        assert other.dtype is torch.bfloat16
+        torch.testing.assert_close(other.float(), one, rtol=2e-2, atol=2e-2)
 
 
 def test_nobody_asks():

@@ -8,7 +8,9 @@ Legend: B batch, H heads, Q queries, K keys, D width of a head.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-BLOCK = 128
-"""Queries at a time: enough to keep the processor busy, few enough to stay in its cache."""
+from sovits_cli.models.layers.dropout import ROOM, Draw, drops, kept, share_kept
 
-_LEVELS = 256
-"""A dropout share is rounded to one of so many levels where it is drawn by bytes."""
+BLOCK = 128
+HEADS = 8
+"""Queries and heads at a time: enough to keep the processor busy, few enough to stay in its cache."""
 
 
 def attend(
@@ -30,6 +32,7 @@ def attend(
     *,
     keep: Tensor | None = None,
     causal: bool = False,
+    prefix: int = 0,
     dropout: float = 0.0,
     scale: float | None = None,
 ) -> Tensor:
@@ -38,6 +41,7 @@ def attend(
     Args:
         keep: (B, K) bool, the keys that are seen; None sees all. Not together with `causal`.
         causal: the last query sees all keys, each one before it one key less.
+        prefix: with `causal` and as many keys as queries: so many first ones see one another, and nothing else.
         dropout: share of the weights that is dropped.
         scale: of the scores; None is D ** -0.5.
 
@@ -47,11 +51,15 @@ def attend(
     assert keep is None or not causal
     if not query.shape[-2]:
         return query
-    if query.device.type == "cpu" and round(dropout * _LEVELS):
+    if query.device.type == "cpu" and drops(dropout):
         scale = query.shape[-1] ** -0.5 if scale is None else scale
         seed = int(torch.randint(2**62, ()))
-        out: Tensor = _Dropped.apply(query, key, value, keep, causal, dropout, scale, seed)  # type: ignore[no-untyped-call]
+        out: Tensor = _Dropped.apply(query, key, value, keep, causal, prefix, dropout, scale, seed)  # type: ignore[no-untyped-call]
         return out
+    if prefix:
+        first = attend(*(part[..., :prefix, :] for part in (query, key, value)), dropout=dropout, scale=scale)
+        rest = attend(query[..., prefix:, :], key, value, causal=True, dropout=dropout, scale=scale)
+        return torch.cat((first, rest), dim=-2)
     if not causal:
         mask = None if keep is None else keep[:, None, None]
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, scale=scale)
@@ -69,7 +77,7 @@ def attend(
             attn_mask=_earlier(start, stop, keys - queries, query.device),
             scale=scale,
         )
-        for start, stop, seen in _blocks(queries, keys, causal=True)
+        for start, stop, seen in _blocks(0, queries, keys, causal=True)
     ]
     return torch.cat(pieces, dim=-2)
 
@@ -92,9 +100,9 @@ def recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
     return checkpoint(function, *arguments, use_reentrant=False)
 
 
-def _blocks(queries: int, keys: int, *, causal: bool) -> Iterator[tuple[int, int, int]]:
-    """First query, the one after the last, and how many keys they see."""
-    for start in range(0, queries, BLOCK):
+def _blocks(first: int, queries: int, keys: int, *, causal: bool) -> Iterator[tuple[int, int, int]]:
+    """First query, the one after the last, and how many keys they see; from a `first` query on."""
+    for start in range(first, queries, BLOCK):
         stop = min(start + BLOCK, queries)
         yield start, stop, keys - queries + stop if causal else keys
 
@@ -105,7 +113,10 @@ def _earlier(start: int, stop: int, before: int, device: torch.device) -> Tensor
 
 
 class _Dropped(torch.autograd.Function):
-    """Attention with dropout that remembers its inputs and a seed, and neither scores nor weights."""
+    """Attention with dropout, in float32, that remembers its inputs and a seed, and neither scores nor weights.
+
+    All blocks are computed in the same few buffers: they stay in the processor's cache, and the heap stays whole.
+    """
 
     @staticmethod
     def forward(
@@ -115,63 +126,106 @@ class _Dropped(torch.autograd.Function):
         value: Tensor,
         keep: Tensor | None,
         causal: bool,
+        prefix: int,
         dropout: float,
         scale: float,
         seed: int,
     ) -> Tensor:
-        draw = torch.Generator().manual_seed(seed)
-        batch, heads, queries, width = query.shape
-        out = query.new_empty(batch, queries, heads, width).transpose(1, 2)
-        for start, stop, seen in _blocks(queries, key.shape[-2], causal=causal):
-            weights = _weights(query, key, keep, causal, scale, (start, stop, seen))
-            weights.mul_(_kept(weights, dropout, draw))
-            out[..., start:stop, :] = weights @ value[..., :seen, :]
         ctx.save_for_backward(query, key, value, keep)
-        ctx.rest = causal, dropout, scale, seed
-        return out.div_(_share_kept(dropout))
+        ctx.rest = causal, prefix, dropout, scale, seed
+        kind, (batch, heads, queries, width) = query.dtype, query.shape
+        query, key, value = query.float(), key.float(), value.float()
+        out = query.new_empty(batch, queries, heads, width).transpose(1, 2)
+        scores = _Scores(query, key, keep, causal, prefix, dropout, scale, seed)
+        for place in scores.places():
+            weights, kept = scores.weights(place)
+            seen = value[place.row, place.heads, : place.seen]
+            out[place.row, place.heads, place.queries].baddbmm_(weights.mul_(kept), seen, beta=0)
+        return out.div_(share_kept(dropout)).to(kind)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, keep = ctx.saved_tensors
-        causal, dropout, scale, seed = ctx.rest
-        draw = torch.Generator().manual_seed(seed)
-        gradient = gradient / _share_kept(dropout)
+        causal, prefix, dropout, scale, seed = ctx.rest
+        kind = query.dtype
+        query, key, value = query.float(), key.float(), value.float()
+        gradient = gradient.float() / share_kept(dropout)
         d_query, d_key, d_value = (
             torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (query, key, value)
         )
-        for start, stop, seen in _blocks(query.shape[-2], key.shape[-2], causal=causal):
-            weights = _weights(query, key, keep, causal, scale, (start, stop, seen))
-            dropped = weights * _kept(weights, dropout, draw)
-            above = gradient[..., start:stop, :]
-            d_value[..., :seen, :] += dropped.transpose(-2, -1) @ above
-            d_scores = (above @ value[..., :seen, :].transpose(-2, -1)).mul_(dropped)
-            d_scores.addcmul_(weights, d_scores.sum(-1, keepdim=True), value=-1).mul_(scale)
-            d_query[..., start:stop, :] = d_scores @ key[..., :seen, :]
-            d_key[..., :seen, :] += d_scores.transpose(-2, -1) @ query[..., start:stop, :]
-        return d_query, d_key, d_value, None, None, None, None, None
+        scores = _Scores(query, key, keep, causal, prefix, dropout, scale, seed)
+        for place in scores.places():
+            asking, asked = (place.row, place.heads, place.queries), (place.row, place.heads, slice(0, place.seen))
+            weights, dropped = scores.weights(place)
+            dropped.mul_(weights)
+            above = gradient[asking]
+            d_value[asked].baddbmm_(dropped.transpose(1, 2), above)
+            d_scores = torch.bmm(above, value[asked].transpose(1, 2), out=ROOM.take("gradients", dropped.shape))
+            d_scores.mul_(dropped)
+            d_scores.addcmul_(weights, d_scores.sum(-1, keepdim=True), value=-1)
+            d_query[asking].baddbmm_(d_scores, key[asked], beta=0, alpha=scale)
+            d_key[asked].baddbmm_(d_scores.transpose(1, 2), query[asking], alpha=scale)
+        return d_query.to(kind), d_key.to(kind), d_value.to(kind), None, None, None, None, None, None
 
 
-def _weights(
-    query: Tensor, key: Tensor, keep: Tensor | None, causal: bool, scale: float, block: tuple[int, int, int]
-) -> Tensor:
-    """Softmax of the scores of one block of queries: (B, H, queries, keys seen)."""
-    start, stop, seen = block
-    scores = (query[..., start:stop, :] * scale) @ key[..., :seen, :].transpose(-2, -1)
-    if causal:
-        later = torch.ones(stop - start, stop - start, dtype=torch.bool, device=query.device).triu(1)
-        scores[..., start - stop :].masked_fill_(later, float("-inf"))
-    if keep is not None:
-        scores.masked_fill_(~keep[:, None, None], torch.finfo(scores.dtype).min)
-    return scores.softmax(-1)
+@dataclass(frozen=True)
+class _Place:
+    """What is computed at a time: some queries of some heads of one row, and how many keys they see.
+
+    Where it is `causal`, the last query sees them all, each one before it one less.
+    """
+
+    row: int
+    heads: slice
+    queries: slice
+    seen: int
+    causal: bool
 
 
-def _kept(weights: Tensor, dropout: float, draw: torch.Generator) -> Tensor:
-    """1 for weights that stay and 0 for those that are dropped: one random byte decides each."""
-    words = torch.empty(-(-weights.numel() // 8), dtype=torch.int64).random_(-(2**63), None, generator=draw)
-    drawn = words.view(torch.uint8)[: weights.numel()].view(weights.shape)
-    return torch.ge(drawn, round(dropout * _LEVELS), out=torch.empty_like(weights))  # many times faster than a bool
+class _Scores:
+    """The attention weights of one place after the other, and which of them stay, in two buffers.
 
+    The same seed gives the same draws, place by place.
+    """
 
-def _share_kept(dropout: float) -> float:
-    """Share of the weights that stays."""
-    return 1 - round(dropout * _LEVELS) / _LEVELS
+    def __init__(
+        self,
+        query: Tensor,
+        key: Tensor,
+        keep: Tensor | None,
+        causal: bool,
+        prefix: int,
+        dropout: float,
+        scale: float,
+        seed: int,
+    ) -> None:
+        self._query, self._key, self._keep = query, key, keep
+        self._causal, self._prefix, self._scale, self._dropout = causal, prefix, scale, dropout
+        self._draw = Draw(seed)
+
+    def places(self) -> Iterator[_Place]:
+        """All of them, in order."""
+        batch, heads, queries, _ = self._query.shape
+        parts = [
+            (False, _blocks(0, self._prefix, self._prefix, causal=False)),
+            (self._causal, _blocks(self._prefix, queries, self._key.shape[2], causal=self._causal)),
+        ]
+        blocks = [(causal, *block) for causal, part in parts for block in part]
+        for row, (causal, start, stop, seen) in itertools.product(range(batch), blocks):
+            for first in range(0, heads, HEADS):
+                yield _Place(row, slice(first, min(first + HEADS, heads)), slice(start, stop), seen, causal)
+
+    def weights(self, place: _Place) -> tuple[Tensor, Tensor]:
+        """Softmax of the scores (heads, queries, keys seen); and 1 where they stay, 0 where they are dropped."""
+        query = self._query[place.row, place.heads, place.queries]
+        key = self._key[place.row, place.heads, : place.seen].transpose(1, 2)
+        shape = (query.shape[0], query.shape[1], place.seen)
+        scores = ROOM.take("scores", shape)
+        torch.baddbmm(scores, query, key, beta=0, alpha=self._scale, out=scores)
+        if place.causal:
+            later = torch.ones(shape[1], shape[1], dtype=torch.bool, device=query.device).triu(1)
+            scores[..., -shape[1] :].masked_fill_(later, float("-inf"))
+        if self._keep is not None:
+            scores.masked_fill_(~self._keep[place.row], torch.finfo(scores.dtype).min)
+        weights = torch.softmax(scores, -1, out=ROOM.take("weights", shape))
+        return weights, kept(scores, self._dropout, self._draw)

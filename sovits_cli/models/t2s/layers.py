@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sovits_cli.models.layers.blockwise import attend, recomputed
+from sovits_cli.models.layers.dropout import add_dropped, relu_dropout
 from sovits_cli.models.t2s.config import T2SConfig
 
 FEED_FORWARD_FACTOR = 4
@@ -117,8 +117,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
         """Attend within each row of `x` (N, D)."""
         joined = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        mixed = torch.cat([self._row(joined[row.start : row.stop], row) for row in rows])
-        out: Tensor = self.out_proj(mixed)
+        mixed = [self._row(joined[row.start : row.stop], row) for row in rows]
+        out: Tensor = self.out_proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
         return out
 
     def _row(self, joined: Tensor, row: Row) -> Tensor:
@@ -128,10 +128,10 @@ class SelfAttention(nn.Module):
         first, last = row.seen_text
         end = row.text + row.seen_audio
         text = slice(first, last)
-        if first == 0 and last == row.text:
-            keys, values = k[..., :end, :], v[..., :end, :]
-        else:
-            keys, values = (torch.cat((part[..., text, :], part[..., row.text : end, :]), dim=-2) for part in (k, v))
+        if (first, last, end) == (0, row.text, len(joined)):
+            whole = attend(q, k, v, causal=True, prefix=row.text, dropout=dropout)
+            return whole.transpose(1, 2).flatten(2)[0]
+        keys, values = (torch.cat((part[..., text, :], part[..., row.text : end, :]), dim=-2) for part in (k, v))
         parts = [
             attend(q[..., : row.text, :], k[..., text, :], v[..., text, :], dropout=dropout),
             attend(q[..., row.text : end, :], keys, values, causal=True, dropout=dropout),
@@ -166,37 +166,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
         """Transform `x` (N, D)."""
-        x = self.norm1(x + self._drop(self.self_attn(x, rows)))
-        inner = _relu_dropout(self.linear1(x), self.dropout if self.training else 0.0)
-        out: Tensor = self.norm2(x + self._drop(self.linear2(inner)))
+        dropout = self.dropout if self.training else 0.0
+        x = self.norm1(add_dropped(x, self.self_attn(x, rows), dropout))
+        inner = relu_dropout(self.linear1(x), dropout)
+        out: Tensor = self.norm2(add_dropped(x, self.linear2(inner), dropout))
         return out
-
-    def _drop(self, x: Tensor) -> Tensor:
-        """Dropout that remembers a byte per number, not four."""
-        return torch.native_dropout(x, self.dropout, True)[0] if self.training and self.dropout else x
-
-
-class _ReluDropout(torch.autograd.Function):
-    """ReLU and dropout in one, remembering only the result: where it is zero, nothing flows back."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, dropout: float) -> Tensor:
-        out = F.dropout(F.relu(x), dropout)
-        ctx.save_for_backward(out)
-        ctx.dropout = dropout
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (out,) = ctx.saved_tensors
-        return (gradient * (out > 0)).div_(1 - ctx.dropout), None
-
-
-def _relu_dropout(x: Tensor, dropout: float) -> Tensor:
-    if not dropout:
-        return F.relu(x)
-    out: Tensor = _ReluDropout.apply(x, dropout)  # type: ignore[no-untyped-call]
-    return out
 
 
 class Stack(nn.Module):
