@@ -70,7 +70,7 @@ def cell(said: dict[str, str]) -> dict[str, Any]:
     report: dict[str, Any] = {}
     if said["predict"] == "1":
         report["predicted_gib"] = round(prober.cost.memory(clips, prober.places(clips, seconds)) / GIB, 3)
-        report["predicted_s"] = round(prober.cost.time_s(clips, prober.places(clips, seconds)), 2)
+        report["predicted_s"] = round(prober.cost.time_s(prober.places(clips, seconds)), 2)
         _forget()
     stage = prober._stage()
     stage.train()

@@ -16,6 +16,7 @@ from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Precision
 from sovits_cli.training.engine import Engine
 from sovits_cli.training.planner import (
+    HEAP,
     Prober,
     Watch,
     batch_size,
@@ -66,7 +67,7 @@ def test_short_steps_tell_what_long_ones_cost(
     predicted = prober.cost.memory(clips, prober.places(clips, seconds))
     stage = prober._stage()
     prober._step(stage, 1, 2.0)
-    assert predicted == pytest.approx(max(prober._step(stage, clips, seconds)[:2]), rel=0.15)
+    assert predicted == pytest.approx(HEAP["cpu"] * max(prober._step(stage, clips, seconds)[:2]), rel=0.15)
 
 
 @pytest.mark.parametrize("make", [gpt, sovits])
@@ -98,6 +99,21 @@ def test_watch_counts_what_lives_at_once() -> None:
         del view
         torch.zeros(500)
         assert watch.lap() == 1000 + 4000
+
+
+def test_a_disturbed_trial_does_not_spoil_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    prober, _ = gpt()
+    real = Prober._step
+
+    def disturbed(self: Prober[Any], stage: Any, clips: int, seconds: float, *, hold: bool = False) -> Any:
+        gradients, steps, _, _ = real(self, stage, clips, seconds, hold=hold)
+        late_s = 100.0 if (clips, seconds) == (1, 12.0) else 0.0
+        return gradients, steps, 1.0 + self.places(clips, seconds) * 0.01 + late_s, 1.0
+
+    monkeypatch.setattr(Prober, "_step", disturbed)
+    places = prober.places(2, 54.0)
+    assert prober.cost.time_s(places) == pytest.approx(1.0 + 0.01 * places)
+    assert prober.cost.time_s(0) == prober.cost.step_s
 
 
 def test_as_many_clips_as_fit() -> None:
