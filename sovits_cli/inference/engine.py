@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -78,7 +78,11 @@ class Said:
 
 @dataclass(frozen=True)
 class _Take:
-    wave: np.ndarray
+    """One try of a line: its tokens (S,), its sound where that was needed to judge it, and what is wrong with it."""
+
+    codes: Tensor
+    seed: int
+    wave: np.ndarray | None
     doubt: str
     badness: float
 
@@ -111,7 +115,8 @@ class Speaker:
                     takes[line.index] = best
                     failed.append(line)
                     continue
-                said[line.index] = Said(line, best.wave, attempt + 1, best.doubt)
+                wave = self._rendered(line, best) if best.wave is None else best.wave
+                said[line.index] = Said(line, trimmed(wave, self._voice.rate), attempt + 1, best.doubt)
                 while due < len(window) and window[due].index in said:
                     yield said.pop(window[due].index)
                     due += 1
@@ -138,22 +143,36 @@ class Speaker:
         return T2SRequest(torch.cat([self._prompt.phones, line.spoken.phones]), bert, self._prompt.tokens, seed)
 
     def _take(self, line: Line, result: T2SResult, request: T2SRequest) -> _Take:
-        """Render a line's tokens and judge them. Tokens past the line's own limit count as not ended."""
+        """Judge a line's tokens, and their sound if they are good. Tokens past the line's own limit: it did not end."""
         codes = result.codes[: most_tokens(line)]
-        ended = result.ended and len(codes) == len(result.codes)
+        take = _Take(codes, request.seed, None, "", 0.0)
         if not len(codes):
-            return _Take(np.zeros(0, np.float32), "nothing was said", math.inf)
-        phones = line.spoken.phones
-        whole = self._voice.wave(codes, phones, self._timbre, speed=self._manner.speed, seed=request.seed)
-        if not np.isfinite(whole).all():
+            return replace(take, wave=np.zeros(0, np.float32), doubt="nothing was said", badness=math.inf)
+        adrift = self._voice.adrift(request, codes)
+        if not (result.ended and len(codes) == len(result.codes)):
+            seconds = len(codes) / SEMANTIC_RATE_HZ
+            return replace(take, doubt=f"it did not end within {seconds:.0f} s", badness=10.0 + adrift)
+        if adrift > MOST_ADRIFT:
+            return replace(take, doubt="words may be missing or said twice", badness=min(adrift, 9.0))
+        wave = self._rendered(line, take)
+        take = replace(take, wave=wave)
+        heard_s = loud_s(wave, self._voice.rate) * self._manner.speed
+        shortest_s = line.spoken.sounds / FASTEST_PHONES_PER_S
+        if heard_s >= shortest_s:
+            return take
+        doubt = f"only {heard_s:.1f} s are heard of about {2 * shortest_s:.1f} s"
+        return replace(take, doubt=doubt, badness=20.0 + shortest_s - heard_s)
+
+    def _rendered(self, line: Line, take: _Take) -> np.ndarray:
+        """The sound of a try (T,), with the silence around it."""
+        phones, speed = line.spoken.phones, self._manner.speed
+        wave = self._voice.wave(take.codes, phones, self._timbre, speed=speed, seed=take.seed)
+        if not np.isfinite(wave).all():
             raise ModelError(
                 f"{self._voice.bundle.sovits} gives samples that are no numbers",
                 hint=f"sovits models verify {self._voice.bundle.sovits}",
             )
-        heard_s = loud_s(whole, self._voice.rate) * self._manner.speed
-        adrift = self._voice.adrift(request, codes)
-        doubt, badness = _judged(line, len(codes) / SEMANTIC_RATE_HZ, heard_s, ended=ended, adrift=adrift)
-        return _Take(trimmed(whole, self._voice.rate), doubt, badness)
+        return wave
 
 
 def derived_seed(seed: int, index: int, attempt: int) -> int:
@@ -169,18 +188,6 @@ def most_tokens(line: Line) -> int:
 
 def _slowest_s(line: Line) -> float:
     return len(line.spoken.phones) / SLOWEST_PHONES_PER_S + BREATH_S
-
-
-def _judged(line: Line, seconds: float, heard_s: float, *, ended: bool, adrift: float) -> tuple[str, float]:
-    """What is wrong with a try, in words, and how bad it is; ("", 0) if nothing."""
-    shortest_s = line.spoken.sounds / FASTEST_PHONES_PER_S
-    if not ended:
-        return f"it did not end within {seconds:.0f} s", 10.0 + adrift
-    if heard_s < shortest_s:
-        return f"only {heard_s:.1f} s are heard of about {2 * shortest_s:.1f} s", 20.0 + shortest_s - heard_s
-    if adrift > MOST_ADRIFT:
-        return "words may be missing or said twice", min(adrift, 9.0)
-    return "", 0.0
 
 
 def _joined(first: Tensor | None, first_len: int, second: Tensor | None, second_len: int) -> Tensor | None:
