@@ -98,6 +98,11 @@ class Voice:
         return self.acoustic.rate
 
     @property
+    def knows_its_place(self) -> bool:
+        """Whether a head of the GPT was taught at which phone the speech is."""
+        return self.bundle.version.learning.alignment > 0
+
+    @property
     def parameters(self) -> int:
         """Numbers in both networks."""
         networks = (self.gpt, self.acoustic.network)
@@ -134,7 +139,7 @@ class Voice:
 
     def adrift(self, request: T2SRequest, codes: Tensor) -> float:
         """How far tokens (S,) leave what they should say, see `Text2Semantic.adrift`; 0 where the model cannot tell."""
-        if not self.bundle.version.learning.alignment:
+        if not self.knows_its_place:
             return 0.0
         bert = None if request.bert is None else request.bert.to(self.device)
         heard = torch.cat([request.prompt.to(codes), codes])

@@ -31,16 +31,16 @@ class CacheSize:
 
 
 class KVCache:
-    """The memory of B rows. `bias` (B, 1, 1, L) hides from each row what is not its own."""
+    """The memory of B rows of at most `positions`. `bias` (B, 1, 1, L) hides from each row what is not its own."""
 
     def __init__(self, size: CacheSize, *, device: torch.device, dtype: torch.dtype) -> None:
         self.rows = size.rows
         self.lengths = [0] * size.rows
-        self._positions = _whole_blocks(size.positions)
-        shape = (size.layers, size.rows, 2, size.heads, self._positions, size.head_dim)
+        self.positions = _whole_blocks(size.positions)
+        shape = (size.layers, size.rows, 2, size.heads, self.positions, size.head_dim)
         self._store = torch.empty(shape, device=device, dtype=dtype)
         self._clean = 0  # positions before this one hold numbers, never uninitialised memory
-        self._hidden = torch.full((size.rows, 1, 1, self._positions), float("-inf"), device=device, dtype=dtype)
+        self._hidden = torch.full((size.rows, 1, 1, self.positions), float("-inf"), device=device, dtype=dtype)
         self._next = torch.zeros(size.rows, dtype=torch.long, device=device)
         self._refresh()
 
@@ -90,7 +90,7 @@ class KVCache:
     def _refresh(self) -> None:
         """Renew the views after rows or the extent changed."""
         extent = self._extent = _whole_blocks(max(self.lengths, default=0))
-        assert extent <= self._positions, "the cache is full"
+        assert extent <= self.positions, "the cache is full"
         if extent > self._clean:
             self._store[:, :, :, :, self._clean : extent] = 0
             self._clean = extent

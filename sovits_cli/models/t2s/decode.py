@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sovits_cli.models.t2s.cache import holes_filled
+from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.models.t2s.request import T2SRequest, check
 from sovits_cli.models.t2s.sampling import RowNoise, Sampling, drawn, narrowed, penalised
@@ -55,6 +56,7 @@ def decode(
     max_tokens: int = MAX_TOKENS,
     min_tokens: int = MIN_TOKENS,
     max_rows: int = MAX_ROWS,
+    guided: bool = False,
     on_step: Callable[[int, int], None] | None = None,
 ) -> list[T2SResult]:
     """Speak all requests; results come in the order of requests. See `decode_each`."""
@@ -66,6 +68,7 @@ def decode(
             max_tokens=max_tokens,
             min_tokens=min_tokens,
             max_rows=max_rows,
+            guided=guided,
             on_step=on_step,
         )
     )
@@ -80,6 +83,7 @@ def decode_each(
     max_tokens: int = MAX_TOKENS,
     min_tokens: int = MIN_TOKENS,
     max_rows: int = MAX_ROWS,
+    guided: bool = False,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[int, T2SResult]]:
     """Speak requests side by side, giving each with its index as soon as it ends; a free row takes the next one.
@@ -93,6 +97,7 @@ def decode_each(
         max_tokens: stop each row after so many, 1 or more.
         min_tokens: EOS cannot come before so many.
         max_rows: at most so many side by side, 1 or more.
+        guided: keep each row at its place in the text; for networks that were taught it, and requests without a prompt.
         on_step: called after each step with the steps done and the rows going.
 
     Raises:
@@ -104,7 +109,13 @@ def decode_each(
         check(request, model.config)
     if not requests:
         return
-    rows = _Rows(model, requests, sampling, max_tokens=max_tokens, min_tokens=min_tokens, max_rows=max_rows)
+    session = Session(
+        model,
+        rows=min(max_rows, len(requests)),
+        positions=max(len(request.phones) + len(request.prompt) for request in requests) + max_tokens,
+        guided=guided,
+    )
+    rows = _Rows(session, requests, sampling, model.config, max_tokens=max_tokens, min_tokens=min_tokens)
     steps = 0
     while rows.going:
         rows.choose()
@@ -121,29 +132,27 @@ class _Rows:
 
     def __init__(
         self,
-        model: Text2Semantic,
+        session: Session,
         requests: Sequence[T2SRequest],
         sampling: Sampling,
+        config: T2SConfig,
         *,
         max_tokens: int,
         min_tokens: int,
-        max_rows: int,
     ) -> None:
-        count = min(max_rows, len(requests))
-        longest = max(len(request.phones) + len(request.prompt) for request in requests)
-        device = model.ar_predict_layer.weight.device
+        count, device = len(session.logits), session.logits.device
+        self._session = session
         self._requests = requests
         self._waiting = iter(range(count, len(requests)))
         self._sampling = sampling
         self._min_tokens, self._max_tokens = min_tokens, max_tokens
-        self._eos = model.config.eos
-        self._session = Session(model, rows=count, positions=longest + max_tokens)
-        self._noise = RowNoise(count, model.config.vocab, device)
+        self._eos = config.eos
+        self._noise = RowNoise(count, config.vocab, device)
         self._until_check = self._check_steps = 1 if device.type == "cpu" else ACCELERATOR_CHECK_STEPS
         self._who = list(range(count))  # the request that each row speaks
         self._new: dict[int, int] = {}  # rows to be read anew, and their requests
         self._said = torch.zeros(count, max_tokens, dtype=torch.long, device=device)
-        self._seen = torch.zeros(count, model.config.vocab, dtype=torch.bool, device=device)
+        self._seen = torch.zeros(count, config.vocab, dtype=torch.bool, device=device)
         self._counts = [0] * count  # tokens said, also after an end not noticed yet
         self._count = torch.zeros(count, dtype=torch.long, device=device)  # the same on the device
         self._ends = torch.zeros(count, dtype=torch.long, device=device)  # tokens before EOS, once it came

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sovits_cli.models.t2s.cache import KVCache
+from sovits_cli.models.t2s.guide import Guide
 from sovits_cli.models.t2s.layers import NORM_EPS, Block
 from sovits_cli.models.t2s.linear import Product, product
 
@@ -71,15 +72,18 @@ class CachedStack:
             x = layer.finish(x, mixed[0].transpose(0, 1).reshape(-1, width))
         return x[-1]
 
-    def step(self, x: Tensor, cache: KVCache) -> Tensor:
+    def step(self, x: Tensor, cache: KVCache, guide: Guide | None = None) -> Tensor:
         """Move every row on by one position: vectors (B, D) of the new position in, after all blocks out."""
         rows, width = x.shape
         cache.advance()
+        bias = cache.bias
         for index, layer in enumerate(self._stepping):
             joined = layer.joined(x).view(rows, 3, self._heads, -1)
             cache.append(index, joined[:, 1:])
             keys, values = cache.read(index)
-            mixed = F.scaled_dot_product_attention(joined[:, 0, :, None], keys, values, attn_mask=cache.bias)
+            if guide is not None:
+                bias = guide.look(index, joined[:, 0], keys, bias)
+            mixed = F.scaled_dot_product_attention(joined[:, 0, :, None], keys, values, attn_mask=bias)
             x = layer.finish(x, mixed.reshape(rows, width))
         return x
 
