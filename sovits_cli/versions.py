@@ -282,7 +282,7 @@ VERSIONS: dict[str, ModelVersion] = {
             content=ContentKind.PHONETIC,
             weights_suffix="_mini",
             official=False,
-            drawing=Drawing(top_k=5, temperature=0.8, repetition_penalty=1.0),  # its tokens last for several steps
+            drawing=Drawing(top_k=5, temperature=0.6, repetition_penalty=1.0),  # its tokens last for several steps
             noise_scale=0.0,
             prompted=False,
             learning=Learning(alignment=0.3, discriminator=0.0, c_stft=4.0, posterior=False),  # within a CPU's hours

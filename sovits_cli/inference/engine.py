@@ -134,7 +134,7 @@ class Speaker:
             self._manner.sampling,
             max_tokens=max(most_tokens(line) for line in lines),
             max_rows=self._manner.batch_size,
-            guided=self._voice.knows_its_place,
+            guided=self._voice.knows_its_place and not len(self._prompt.tokens),
         )
         for index, result in ended:
             yield lines[index], self._take(lines[index], result, requests[index])

@@ -23,6 +23,7 @@ class FakeVoice:
 
     rate = RATE
     gpt = None
+    knows_its_place = False
 
     class bundle:
         sovits = "s.pth"
