@@ -31,6 +31,7 @@ from sovits_cli.events import Chose, Reporter
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.terms import SEMANTIC_RATE_HZ
+from sovits_cli.training import resident
 from sovits_cli.training.engine import Engine
 from sovits_cli.training.stages import Batch, TrainingStage
 
@@ -45,9 +46,9 @@ TRIALS = ((1, 6.0), (1, 12.0), (2, 6.0), (2, 12.0))
 FIRST = (1, 2.0)
 """Of a step before them, which fills the optimisers."""
 
-HEAP = {"cpu": 1.12}
-"""What a step takes of the memory of a device, over the tensors that live at once: the C library keeps some of what is
-freed. Measured with `tests.benchmarks.train_memory`, 1.09 to 1.14 from 10 to 80 seconds."""
+HOLES = {"cpu": 1.05}
+"""What the tensors of a step take of the memory of a device, over what they hold: long ones leave holes in the heap.
+Measured with `tests.benchmarks.train_memory`."""
 
 SPARE = 0.9
 """Share of the free memory that a plan fills."""
@@ -120,7 +121,7 @@ class Prober(Generic[Item]):
         with torch.random.fork_rng(devices):
             stage = self._stage()
             stage.train()
-            self._step(stage, *FIRST)
+            unseen = self._unseen(stage)
             trials = [self._step(stage, *trial, hold=True) for trial in TRIALS]
             spared = _gradients(stage.players[-1].parameters)
             for player in stage.players:
@@ -129,10 +130,10 @@ class Prober(Generic[Item]):
         self._engine.free_cache()
         rows = np.array([_terms(clips, self.places(clips, seconds)) for clips, seconds in TRIALS])
         peaks, step_peaks, times_s, steps_s = np.array(trials).T
-        heap = HEAP.get(self._engine.device.type, 1.0)
+        holes = HOLES.get(self._engine.device.type, 1.0)
         return Cost(
-            bytes=heap * np.linalg.solve(rows, peaks - spared),
-            step_bytes=heap * float(step_peaks.max()),
+            bytes=holes * np.linalg.solve(rows, peaks - spared) + [unseen, 0, 0, 0],
+            step_bytes=holes * float(step_peaks.max()) + unseen,
             step_s=float(np.median(steps_s)),
             place_s=float(np.median((times_s - steps_s) / rows[:, 2])),  # other work may disturb one of them
         )
@@ -140,6 +141,20 @@ class Prober(Generic[Item]):
     def places(self, clips: int, seconds: float) -> int:
         """Of such a batch."""
         return self._batch(1, seconds).places * clips
+
+    def _unseen(self, stage: TrainingStage[Item]) -> float:
+        """Bytes of a step that no tensor holds: workspaces of kernels, the heap's own. Fills the optimisers.
+
+        Zero where the allocator of a device counts them, or nobody does.
+        """
+        held = _held(stage)
+        before = resident.begin() if self._engine.device.type == "cpu" else None
+        self._step(stage, *FIRST)
+        living = max(self._step(stage, *TRIALS[1])[:2])
+        most = resident.peak()
+        if before is None or most is None:
+            return 0.0
+        return max(0.0, most - before - (living - held))
 
     def _step(
         self, stage: TrainingStage[Item], clips: int, seconds: float, *, hold: bool = False

@@ -9,16 +9,15 @@ is made, its optimiser included; on a GPU it is that of the allocator. `predict`
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import json
-import re
 import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
+
+from sovits_cli.training import resident
 
 DEFAULTS = {
     "stage": "gpt,sovits",
@@ -64,14 +63,14 @@ def cell(said: dict[str, str]) -> dict[str, Any]:
     device = torch.device(said["device"])
     engine = Engine(device, Precision(said["precision"]))
     torch.randn(64, 64, requires_grad=True).matmul(torch.randn(64, 64)).sum().backward()
-    before = _resident("VmRSS")
+    before = _resident()
     prober = MAKERS[said["stage"]](engine, said["size"], said["checkpointing"] == "1")
     clips, seconds = int(said["clips"]), float(said["seconds"])
     report: dict[str, Any] = {}
     if said["predict"] == "1":
         report["predicted_gib"] = round(prober.cost.memory(clips, prober.places(clips, seconds)) / GIB, 3)
         report["predicted_s"] = round(prober.cost.time_s(prober.places(clips, seconds)), 2)
-        _forget()
+        _resident()
     stage = prober._stage()
     stage.train()
     batch = prober._batch(clips, seconds).to(device)
@@ -81,7 +80,7 @@ def cell(said: dict[str, str]) -> dict[str, Any]:
     if device.type == "cuda":
         report["peak_gib"] = round(torch.cuda.max_memory_allocated(device) / GIB, 3)
     else:
-        report["peak_gib"] = round((_resident("VmHWM") - before) / GIB, 3)
+        report["peak_gib"] = round(((resident.peak() or 0) - before) / GIB, 3)
     clock_s, busy_s = took[-1]
     return {**report, "first_step_s": round(took[0][0], 2), "step_s": round(clock_s, 2), "cpu_s": round(busy_s, 2)}
 
@@ -141,17 +140,12 @@ def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
 MAKERS = {"gpt": _gpt, "sovits": _sovits}
 
 
-def _resident(kind: str) -> int:
-    """Bytes of this process, as Linux counts them: VmRSS now, VmHWM at most so far."""
-    match = re.search(rf"{kind}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert match is not None
-    return int(match[1]) * 1024
-
-
-def _forget() -> None:
-    """Begin the count of the peak anew, with freed memory given back."""
-    ctypes.CDLL("libc.so.6").malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
+def _resident() -> int:
+    """Bytes of this process, with the count of its peak begun anew."""
+    found = resident.begin()
+    if found is None:
+        raise SystemExit("resident memory is counted on Linux only")
+    return found
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def stub(monkeypatch, answers, order=lambda indices: indices):
     """Let decode_each answer from `answers`: seed -> result, else a good one; it keeps what it was asked."""
     calls = []
 
-    def decode_each(model, requests, sampling, *, max_tokens, max_rows):
+    def decode_each(model, requests, sampling, *, max_tokens, max_rows, guided):
         calls.append([request.seed for request in requests])
         for index in order(list(range(len(requests)))):
             yield index, answers.get(requests[index].seed, good())
@@ -131,6 +131,29 @@ def test_the_best_of_bad_tries_is_kept(monkeypatch):
         (said,) = speaker().say([line(0)])
         assert len(said.wave) == len(better.codes) * SAMPLES_PER_TOKEN
         assert said.tries == 3
+
+
+def test_only_what_is_judged_by_its_sound_or_kept_is_rendered(monkeypatch):
+    stub(monkeypatch, {seed(0): good(ADRIFT), seed(0, 1): good(ADRIFT)})
+    voice = FakeVoice()
+    list(speaker(voice).say([line(0)]))
+    assert [tokens for tokens, _, _ in voice.asked] == [50]
+
+
+def test_a_voice_that_knows_its_place_is_guided_unless_it_goes_on_from_a_prompt(monkeypatch):
+    asked = []
+
+    def decode_each(model, requests, sampling, *, guided, **rest):
+        asked.append(guided)
+        yield 0, good()
+
+    monkeypatch.setattr(engine, "decode_each", decode_each)
+    prompt = Prompt(torch.tensor([700]), None, torch.tensor([5]))
+    for knows, before in ((True, NO_PROMPT), (True, prompt), (False, NO_PROMPT)):
+        voice = FakeVoice()
+        voice.knows_its_place = knows
+        list(speaker(voice, prompt=before).say([line(0)]))
+    assert asked == [True, False, False]
 
 
 def test_a_good_last_try_wins(monkeypatch):
