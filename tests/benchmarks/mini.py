@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -34,11 +35,11 @@ from sovits_cli.checkpoints import catalogue
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Silent
 from sovits_cli.inference import reference
-from sovits_cli.inference.engine import Said, Speaker
+from sovits_cli.inference.engine import Speaker
 from sovits_cli.inference.longform import manner
 from sovits_cli.inference.script import lines
 from sovits_cli.inference.voice import NO_PROMPT, Voice
-from sovits_cli.text.split import Sentence
+from sovits_cli.text.split import sentences
 from tests.tools.recogniser import errors, hear_samples
 from tests.tools.teacher_speech import RATE_HZ, VOICES, Take, record
 
@@ -154,10 +155,30 @@ def padded(wave: np.ndarray) -> np.ndarray:
     return np.concatenate([edge, wave, edge])
 
 
-def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: InferenceSettings) -> list[Said]:
-    """Each text by itself, as `sovits infer` says it."""
+@dataclass(frozen=True)
+class Spoken:
+    """A text as the model said it."""
+
+    text: str
+    wave: np.ndarray
+    doubt: str
+
+
+def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: InferenceSettings) -> list[Spoken]:
+    """Each text by itself, cut and joined as `sovits infer` does."""
     speaker = Speaker(voice, style, NO_PROMPT, manner(settings, settings.seed or 0, voice.bundle.version))
-    return list(speaker.say(lines([Sentence(text, 0.0) for text in texts], "en", voice.spoken, Silent())))
+    cuts = [sentences(text, "en") for text in texts]
+    whole = [piece for cut in cuts for piece in cut]
+    said = iter(list(speaker.say(lines(whole, "en", voice.spoken, Silent()))))
+    found = []
+    for text, cut in zip(texts, cuts, strict=True):
+        parts = list(islice(said, len(cut)))
+        assert parts[0].line.text in text
+        pauses = [np.zeros(round(part.line.pause_s * voice.rate), np.float32) for part in parts[:-1]]
+        waves = [piece for pair in zip_longest((part.wave for part in parts), pauses) for piece in pair]
+        wave = np.concatenate([piece for piece in waves if piece is not None])
+        found.append(Spoken(text, wave, "; ".join(part.doubt for part in parts if part.doubt)))
+    return found
 
 
 def misheard(text: str, wave: np.ndarray) -> tuple[int, int]:
@@ -165,9 +186,9 @@ def misheard(text: str, wave: np.ndarray) -> tuple[int, int]:
     return errors(text, hear_samples(padded(wave), RATE_HZ))
 
 
-def listen(said: Sequence[Said], teacher: Teacher, name: str, pitch: float, pool: Executor) -> list[Heard]:
+def listen(said: Sequence[Spoken], teacher: Teacher, name: str, pitch: float, pool: Executor) -> list[Heard]:
     """What the recogniser makes of the model and of the teacher."""
-    texts = [one.line.text for one in said]
+    texts = [one.text for one in said]
     owns = [teacher.wave(name, text, pitch) for text in texts]
     ours = pool.map(misheard, texts, [one.wave for one in said])
     theirs = pool.map(misheard, texts, owns)
@@ -191,14 +212,14 @@ def figures(
 ) -> Any:
     """Everything, by reference and in all."""
     ear = Ear(teacher)
-    sentences = random.Random(1).sample(HELD_OUT, min(count, len(HELD_OUT)))
+    chosen = random.Random(1).sample(HELD_OUT, min(count, len(HELD_OUT)))
     every: dict[str, list[Heard]] = {"sentences": [], "single words": [], "long sentences": []}
     report: dict[str, Any] = {}
     same = total = 0
     for name, kind in REFERENCES:
         source = teacher.say(name, REFERENCE_TEXT, PITCHES[kind])
         style = voice.timbre(reference.find(source))
-        parts = {"sentences": sentences, "single words": WORDS, "long sentences": LONG}
+        parts = {"sentences": chosen, "single words": WORDS, "long sentences": LONG}
         heard = {
             part: listen(speak(voice, style, texts, settings), teacher, name, PITCHES[kind], pool)
             for part, texts in parts.items()
