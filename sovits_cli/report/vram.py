@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,10 @@ def _peak_rss_bytes(used: object) -> int:
     """The most so far. Linux and Windows count it exactly; elsewhere getrusage, which a parent process can raise."""
     if (peak := getattr(used, "peak_wset", None)) is not None:
         return int(peak)
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(
-            line for line in status.read_text(encoding="ascii", errors="replace").splitlines() if "VmHWM" in line
-        )
-        return int(line.split()[1]) * 1024
+    from sovits_cli.training import resident
+
+    if (peak := resident.peak()) is not None:
+        return peak
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -14,6 +14,16 @@ def inputs():
     return [torch.randn(2, 3, length, 8, requires_grad=True) for length in (QUERIES, KEYS, KEYS)]
 
 
+def assert_same(found, expected, ours, plain):
+    """Values, and the gradients of what they were made from."""
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    weight = torch.randn_like(found)
+    (found * weight).sum().backward()
+    (expected * weight).sum().backward()
+    for one, other in zip(ours, plain, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+
+
 def whole(query, key, value, keep=None, causal=False, lost=None, dropout=0.0):
     scores = query @ key.transpose(-2, -1) * 8**-0.5
     if causal:
@@ -46,12 +56,7 @@ def test_equals_attention_in_one_piece(monkeypatch, rule, drop):
     lost = drawn.clone()
     assert bool(lost.any()) is drop
     expected = whole(*plain, **rule, lost=lost, dropout=0.25 if drop else 0.0)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    weight = torch.randn_like(found)
-    (found * weight).sum().backward()
-    (expected * weight).sum().backward()
-    for one, other in zip(ours, plain, strict=True):
-        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+    assert_same(found, expected, ours, plain)
 
 
 @pytest.mark.parametrize("drop", [False, True])
@@ -68,12 +73,7 @@ def test_a_prefix_sees_itself_and_what_follows_sees_all_before(monkeypatch, drop
     first = attend(*(one[..., :prefix, :] for one in plain), dropout=dropout)
     rest = attend(plain[0][..., prefix:, :], *plain[1:], causal=True, dropout=dropout)
     expected = torch.cat((first, rest), -2)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    weight = torch.randn_like(found)
-    (found * weight).sum().backward()
-    (expected * weight).sum().backward()
-    for one, other in zip(ours, plain, strict=True):
-        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+    assert_same(found, expected, ours, plain)
 
 
 def test_bfloat16_is_float32_rounded():

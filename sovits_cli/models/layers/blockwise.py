@@ -53,8 +53,8 @@ def attend(
         return query
     if query.device.type == "cpu" and drops(dropout):
         scale = query.shape[-1] ** -0.5 if scale is None else scale
-        seed = int(torch.randint(2**62, ()))
-        out: Tensor = _Dropped.apply(query, key, value, keep, causal, prefix, dropout, scale, seed)  # type: ignore[no-untyped-call]
+        rule = _Rule(causal, prefix, dropout, scale, seed=int(torch.randint(2**62, ())))
+        out: Tensor = _Dropped.apply(query, key, value, keep, rule)  # type: ignore[no-untyped-call]
         return out
     if prefix:
         first = attend(*(part[..., :prefix, :] for part in (query, key, value)), dropout=dropout, scale=scale)
@@ -112,6 +112,17 @@ def _earlier(start: int, stop: int, before: int, device: torch.device) -> Tensor
     return torch.ones(stop - start, before + stop, dtype=torch.bool, device=device).tril(before + start)
 
 
+@dataclass(frozen=True)
+class _Rule:
+    """What `attend` was asked for, and the seed of what is dropped."""
+
+    causal: bool
+    prefix: int
+    dropout: float
+    scale: float
+    seed: int
+
+
 class _Dropped(torch.autograd.Function):
     """Attention with dropout, in float32, that remembers its inputs and a seed, and neither scores nor weights.
 
@@ -125,35 +136,31 @@ class _Dropped(torch.autograd.Function):
         key: Tensor,
         value: Tensor,
         keep: Tensor | None,
-        causal: bool,
-        prefix: int,
-        dropout: float,
-        scale: float,
-        seed: int,
+        rule: _Rule,
     ) -> Tensor:
         ctx.save_for_backward(query, key, value, keep)
-        ctx.rest = causal, prefix, dropout, scale, seed
+        ctx.rule = rule
         kind, (batch, heads, queries, width) = query.dtype, query.shape
         query, key, value = query.float(), key.float(), value.float()
         out = query.new_empty(batch, queries, heads, width).transpose(1, 2)
-        scores = _Scores(query, key, keep, causal, prefix, dropout, scale, seed)
+        scores = _Scores(query, key, keep, rule)
         for place in scores.places():
             weights, kept = scores.weights(place)
             seen = value[place.row, place.heads, : place.seen]
             out[place.row, place.heads, place.queries].baddbmm_(weights.mul_(kept), seen, beta=0)
-        return out.div_(share_kept(dropout)).to(kind)
+        return out.div_(share_kept(rule.dropout)).to(kind)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, keep = ctx.saved_tensors
-        causal, prefix, dropout, scale, seed = ctx.rest
+        rule: _Rule = ctx.rule
         kind = query.dtype
         query, key, value = query.float(), key.float(), value.float()
-        gradient = gradient.float() / share_kept(dropout)
+        gradient = gradient.float() / share_kept(rule.dropout)
         d_query, d_key, d_value = (
             torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (query, key, value)
         )
-        scores = _Scores(query, key, keep, causal, prefix, dropout, scale, seed)
+        scores = _Scores(query, key, keep, rule)
         for place in scores.places():
             asking, asked = (place.row, place.heads, place.queries), (place.row, place.heads, slice(0, place.seen))
             weights, dropped = scores.weights(place)
@@ -163,9 +170,9 @@ class _Dropped(torch.autograd.Function):
             d_scores = torch.bmm(above, value[asked].transpose(1, 2), out=ROOM.take("gradients", dropped.shape))
             d_scores.mul_(dropped)
             d_scores.addcmul_(weights, d_scores.sum(-1, keepdim=True), value=-1)
-            d_query[asking].baddbmm_(d_scores, key[asked], beta=0, alpha=scale)
-            d_key[asked].baddbmm_(d_scores.transpose(1, 2), query[asking], alpha=scale)
-        return d_query.to(kind), d_key.to(kind), d_value.to(kind), None, None, None, None, None, None
+            d_query[asking].baddbmm_(d_scores, key[asked], beta=0, alpha=rule.scale)
+            d_key[asked].baddbmm_(d_scores.transpose(1, 2), query[asking], alpha=rule.scale)
+        return d_query.to(kind), d_key.to(kind), d_value.to(kind), None, None
 
 
 @dataclass(frozen=True)
@@ -188,27 +195,16 @@ class _Scores:
     The same seed gives the same draws, place by place.
     """
 
-    def __init__(
-        self,
-        query: Tensor,
-        key: Tensor,
-        keep: Tensor | None,
-        causal: bool,
-        prefix: int,
-        dropout: float,
-        scale: float,
-        seed: int,
-    ) -> None:
-        self._query, self._key, self._keep = query, key, keep
-        self._causal, self._prefix, self._scale, self._dropout = causal, prefix, scale, dropout
-        self._draw = Draw(seed)
+    def __init__(self, query: Tensor, key: Tensor, keep: Tensor | None, rule: _Rule) -> None:
+        self._query, self._key, self._keep, self._rule = query, key, keep, rule
+        self._draw = Draw(rule.seed)
 
     def places(self) -> Iterator[_Place]:
         """All of them, in order."""
         batch, heads, queries, _ = self._query.shape
         parts = [
-            (False, _blocks(0, self._prefix, self._prefix, causal=False)),
-            (self._causal, _blocks(self._prefix, queries, self._key.shape[2], causal=self._causal)),
+            (False, _blocks(0, self._rule.prefix, self._rule.prefix, causal=False)),
+            (self._rule.causal, _blocks(self._rule.prefix, queries, self._key.shape[2], causal=self._rule.causal)),
         ]
         blocks = [(causal, *block) for causal, part in parts for block in part]
         for row, (causal, start, stop, seen) in itertools.product(range(batch), blocks):
@@ -221,11 +217,11 @@ class _Scores:
         key = self._key[place.row, place.heads, : place.seen].transpose(1, 2)
         shape = (query.shape[0], query.shape[1], place.seen)
         scores = ROOM.take("scores", shape)
-        torch.baddbmm(scores, query, key, beta=0, alpha=self._scale, out=scores)
+        torch.baddbmm(scores, query, key, beta=0, alpha=self._rule.scale, out=scores)
         if place.causal:
             later = torch.ones(shape[1], shape[1], dtype=torch.bool, device=query.device).triu(1)
             scores[..., -shape[1] :].masked_fill_(later, float("-inf"))
         if self._keep is not None:
             scores.masked_fill_(~self._keep[place.row], torch.finfo(scores.dtype).min)
         weights = torch.softmax(scores, -1, out=ROOM.take("weights", shape))
-        return weights, kept(scores, self._dropout, self._draw)
+        return weights, kept(scores, self._rule.dropout, self._draw)
