@@ -1,6 +1,7 @@
 """Every failure a user can act on.
 
-    SovitsError                 1  our own bug, or anything not below
+    SovitsError                 1  anything not below
+    ├── UnforeseenError         1  our own bug
     ├── UsageError              2  a flag or a combination of flags
     │   └── SettingsError       2  a key or value in a settings file, variable or flag
     ├── InputError              3  input data
@@ -17,6 +18,10 @@ Other exit codes: 0 done, 7 finished but some items failed, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 EXIT_OK = 0
 EXIT_BUG = 1
 EXIT_SOME_FAILED = 7
@@ -32,6 +37,16 @@ class SovitsError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class UnforeseenError(SovitsError):
+    """An exception that no code expected: a bug of ours. Its `__cause__` is that exception."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(
+            f"internal error: {type(cause).__name__}: {cause}", hint="run again with --debug and report what it shows"
+        )
+        self.__cause__ = cause
 
 
 class UsageError(SovitsError):
@@ -78,3 +93,41 @@ class NetworkError(SovitsError):
     """A download that failed or did not match its checksum."""
 
     exit_code = 6
+
+
+@contextmanager
+def contained(failed: Callable[[SovitsError], None]) -> Iterator[None]:
+    """Keep the failure of one item of a batch from stopping the others.
+
+    What the item is to blame for goes to `failed`: its InputError as it is, and any exception that nobody expected as
+    an UnforeseenError. What would strike every other item as well is raised again: a lack of memory or disk, and every
+    other SovitsError (the model, a flag). Ctrl-C passes through.
+
+        for clip in clips:
+            with contained(lambda error: leave_out(clip.name, error)):
+                process(clip)
+    """
+    try:
+        yield
+    except InputError as error:
+        failed(error)
+    except SovitsError:
+        raise
+    except Exception as error:
+        if out_of_memory(error) or disk_full(error):
+            raise
+        failed(UnforeseenError(error))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory is used up: Python's, a GPU's (told by its name, without torch), a CPU tensor's."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    )
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether a write failed because there is no room: on the disk, in the user's quota, or for a file of this size."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

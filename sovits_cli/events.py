@@ -50,10 +50,14 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class Skipped(Event):
-    """An item that was left out, and why. The exit code of the command becomes 7."""
+    """An item that was left out, and why. The exit code of the command becomes 7.
+
+    `cause` is the exception behind a failure that nobody expected; `--debug` shows its traceback.
+    """
 
     item: str
     reason: str
+    cause: BaseException | None = field(default=None, compare=False, metadata={"json": False})
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,12 @@ Knows nothing of what is written.
 
 from __future__ import annotations
 
-import errno
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sovits_cli.errors import ResourceError, UsageError
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+from sovits_cli.errors import ResourceError, UsageError, disk_full
 
 
 @contextmanager
@@ -33,11 +30,12 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.replace(target)
     except OSError as error:
-        if error.errno in _FULL or error.filename == str(temporary):
+        if disk_full(error) or error.filename == str(temporary):
             raise write_error(path, error) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that cannot be written says so again; what the body raised is the news
+            temporary.unlink(missing_ok=True)
 
 
 def _target(path: Path) -> Path:
@@ -54,7 +52,7 @@ def _target(path: Path) -> Path:
 
 def write_error(path: Path, error: Exception) -> ResourceError:
     """Turn a failed write of `path` into the one line the user sees."""
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if disk_full(error):
         return ResourceError(f"cannot write {path}: the disk is full", hint=f"free some space: df -h {path.parent}")
     reason = getattr(error, "strerror", None) or str(error)
     return ResourceError(f"cannot write {path}: {reason}", hint="choose a place that you may write to")

@@ -70,3 +70,15 @@ def test_link_is_followed(tmp_path):
     _write(tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "new"
+
+
+def test_on_a_read_only_disk_the_clean_up_does_not_hide_the_reason(tmp_path, monkeypatch):
+    """There, removing a file that does not exist fails as well."""
+
+    def refuse(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(ResourceError, match=r"cannot write .*a\.txt: Read-only file system"):
+        _write(tmp_path / "a.txt")

@@ -6,7 +6,6 @@ Imports neither torch nor the settings schema, so that `sovits --help` is quick.
 from __future__ import annotations
 
 import difflib
-import errno
 import importlib
 import os
 import sys
@@ -21,7 +20,17 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from sovits_cli import __version__
-from sovits_cli.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, ResourceError, SovitsError, UsageError
+from sovits_cli.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    ResourceError,
+    SovitsError,
+    UnforeseenError,
+    UsageError,
+    disk_full,
+    out_of_memory,
+)
 from sovits_cli.report.console import Console
 
 EXIT_PIPE_CLOSED = 141
@@ -134,26 +143,15 @@ def explain(error: BaseException) -> SovitsError:
     """Turn any exception into an error with one line and a hint."""
     if isinstance(error, SovitsError):
         return error
-    if _out_of_memory(error):
+    if out_of_memory(error):
         return ResourceError("out of memory", hint="use shorter clips or a smaller --batch-size")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and disk_full(error):
         return ResourceError(f"no space left on the disk ({error.filename or 'while writing'})", hint="free some space")
     if isinstance(error, typer.Abort):
         return Interrupted("interrupted")
     if hasattr(error, "format_message"):
         return usage_error(error)
-    return SovitsError(
-        f"internal error: {type(error).__name__}: {error}", hint="run again with --debug and report what it shows"
-    )
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Python's own, torch on a GPU (its class is not imported here), torch on a CPU (a RuntimeError with this text)."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
-    )
+    return UnforeseenError(error)
 
 
 def usage_error(error: Any) -> UsageError:

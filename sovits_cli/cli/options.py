@@ -95,7 +95,7 @@ def command(
 
 
 def _run(body: Callable[[Run], None], load: Callable[[], layers.Resolved], common: Mapping[str, Any]) -> None:
-    console = Console(quiet=common["quiet"], json=common["as_json"])
+    console = Console(quiet=common["quiet"], json=common["as_json"], debug=common["debug"])
     try:
         resolved = load()
         for note in resolved.notes:

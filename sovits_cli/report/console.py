@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
@@ -42,12 +43,14 @@ class Console:
     Args:
         quiet: show warnings and errors only.
         json: results and errors go to stdout as JSON.
+        debug: show the traceback of an item that failed unexpectedly.
         device: where the work runs; says which memory is shown.
         clock: seconds, replaceable in tests.
     """
 
     quiet: bool = False
     json: bool = False
+    debug: bool = False
     device: str = "cpu"
     clock: Callable[[], float] = time.monotonic
     skipped: list[Skipped] = field(default_factory=list)
@@ -65,6 +68,8 @@ class Console:
                 self._line("warning", text, hint)
             case Skipped(item, reason):
                 self.skipped.append(event)
+                if self.debug and event.cause is not None:
+                    self._write("".join(traceback.format_exception(event.cause)).rstrip())
                 self._line("warning", f"left out: {item}: {reason}")
             case Surveyed():
                 from sovits_cli.report.plots import survey

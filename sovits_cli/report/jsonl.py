@@ -14,6 +14,8 @@ from sovits_cli.errors import SovitsError
 def plain(value: object) -> object:
     """Reduce a result (dataclasses, paths, enums, arrays, sets) to what JSON knows.
 
+    A field of a dataclass with the metadata `json=False` stays out.
+
     Errors: TypeError for anything else, a bug of the caller.
     """
     if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
@@ -25,7 +27,8 @@ def plain(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        shown = [item.name for item in dataclasses.fields(value) if item.metadata.get("json", True)]
+        return {name: plain(getattr(value, name)) for name in shown}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):

@@ -124,13 +124,6 @@ class Engine:
             self._format.load_state_dict(state)
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, of the GPU or of this machine, is used up."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # as the CPU allocator says it
-
-
 def runnable(precision: Precision, device: torch.device) -> Precision:
     """The precision this device can train in: float16 with a loss scale exists on CUDA only, bf16 replaces it.
 

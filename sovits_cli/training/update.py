@@ -13,9 +13,9 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from sovits_cli.errors import ResourceError
+from sovits_cli.errors import ResourceError, out_of_memory
 from sovits_cli.events import Reporter, Warned
-from sovits_cli.training.engine import Engine, out_of_memory
+from sovits_cli.training.engine import Engine
 from sovits_cli.training.ranks import Ranks
 from sovits_cli.training.stages import Batch, TrainingStage
 

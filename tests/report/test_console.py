@@ -9,6 +9,7 @@ import pytest
 
 from sovits_cli.errors import AudioError
 from sovits_cli.events import Chose, Metrics, Note, Progress, Skipped, Warned
+from sovits_cli.report import jsonl
 from sovits_cli.report.console import Console, duration, progress_text
 
 
@@ -163,3 +164,23 @@ def test_an_error_is_one_line_and_its_hint(capsys: pytest.CaptureFixture[str]) -
     assert (out, err) == ("", "error: a.wav: is broken\nhint: convert it\n")
     Console(json=True).error(AudioError("a.wav: is broken", hint="convert it"))
     assert json.loads(capsys.readouterr().out)["error"]["message"] == "a.wav: is broken"
+
+
+def unexpected() -> Skipped:
+    try:
+        raise KeyError("three")
+    except KeyError as error:
+        return Skipped("b.wav", "internal error: KeyError: 'three'", error)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_the_traceback_of_an_item_is_shown_on_demand(capsys: pytest.CaptureFixture[str], debug: bool) -> None:
+    console = Console(debug=debug)
+    console.emit(unexpected())
+    _, err = capsys.readouterr()
+    assert err.endswith("warning: left out: b.wav: internal error: KeyError: 'three'\n")
+    assert ("Traceback (most recent call last)" in err and 'raise KeyError("three")' in err) == debug
+
+
+def test_an_exception_stays_out_of_the_document() -> None:
+    assert jsonl.plain(unexpected()) == {"item": "b.wav", "reason": "internal error: KeyError: 'three'"}
