@@ -5,6 +5,7 @@ Knows nothing of what is written.
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,6 +53,11 @@ def _target(path: Path) -> Path:
 
 def write_error(path: Path, error: Exception) -> ResourceError:
     """Turn a failed write of `path` into the one line the user sees."""
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return ResourceError(
+            f"cannot write {path}: it is larger than a file may be here",
+            hint="ulimit -f says how large a file may be; choose a place on another disk",
+        )
     if disk_full(error):
         return ResourceError(f"cannot write {path}: the disk is full", hint=f"free some space: df -h {path.parent}")
     reason = getattr(error, "strerror", None) or str(error)

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sovits_cli.checkpoints import torch_io
 from sovits_cli.checkpoints.lora import own_keys
 from sovits_cli.checkpoints.plain import plain
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError
-from sovits_cli.files import atomic
 from sovits_cli.versions import ModelVersion, version
 
 GPT_PREFIX = "model."
@@ -27,7 +27,6 @@ GPT_PREFIX = "model."
 POSTERIOR_MARK = "enc_q"
 """Exported SoVITS files leave out every key that contains this: only training needs the posterior encoder."""
 
-_ZIP_START = b"PK"
 _GPT_DEFAULTS: dict[str, dict[str, object]] = {
     "data": {"max_eval_sample": 8, "max_sec": 54, "num_workers": 4, "pad_val": 1024},
     "inference": {"top_k": 15},
@@ -122,7 +121,7 @@ def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any
         info: see `gpt_info`.
     """
     stored = {f"{GPT_PREFIX}{key}": half(tensor) for key, tensor in weight.items()}
-    _write(path, {"weight": stored, "config": _completed(config, _GPT_DEFAULTS), "info": info}, _ZIP_START)
+    torch_io.save(path, {"weight": stored, "config": _completed(config, _GPT_DEFAULTS), "info": info})
 
 
 def write_sovits(
@@ -149,10 +148,10 @@ def write_sovits(
     complete["version"] = version.name
     whole = {"weight": stored, "config": complete, "info": info}
     if lora_rank is None:
-        _write(path, whole, version.code or _ZIP_START)
+        torch_io.save(path, whole, start=version.code or torch_io.ZIP_START)
     else:
         assert version.flow is not None
-        _write(path, {**whole, "lora_rank": lora_rank}, version.flow.lora_code)
+        torch_io.save(path, {**whole, "lora_rank": lora_rank}, start=version.flow.lora_code)
 
 
 def with_version(config: Mapping[str, Any], row: ModelVersion) -> dict[str, Any]:
@@ -185,12 +184,3 @@ def _completed(config: Mapping[str, Any], defaults: Mapping[str, Mapping[str, ob
     for name, values in defaults.items():
         sections[name] = {**values, **(sections.get(name) or {})}
     return sections
-
-
-def _write(path: Path, whole: dict[str, Any], start: bytes) -> None:
-    with atomic(path) as temporary:
-        with temporary.open("wb") as file:
-            torch.save(whole, file)
-        if start != _ZIP_START:
-            with temporary.open("r+b") as file:
-                file.write(start)

@@ -5,23 +5,18 @@ Knows nothing of what the numbers mean. Loading never runs code (`checkpoints/sa
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from sovits_cli.checkpoints import torch_io
 from sovits_cli.checkpoints.safe import load_pickle
 from sovits_cli.errors import DatasetError, ModelError
-from sovits_cli.files import atomic
 
 
 def save(path: Path, tensor: Tensor) -> None:
     """Store a tensor on its own. The same tensor gives the same bytes."""
-    buffer = io.BytesIO()
-    torch.save(tensor.detach().cpu().contiguous(), buffer)
-    with atomic(path) as place:
-        place.write_bytes(buffer.getvalue())
+    torch_io.save(path, tensor.detach().cpu().contiguous())
 
 
 def load(path: Path) -> Tensor:

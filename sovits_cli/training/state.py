@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from sovits_cli.checkpoints import torch_io
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Reporter, Warned
-from sovits_cli.files import atomic, write_error
 from sovits_cli.terms import Stage
 
 STATES = "state"
@@ -116,11 +116,7 @@ class StateFolder:
         path = self._folder / f"{self._stage.value}-{state.position.step:08d}.pt"
         content = {item.name: getattr(state, item.name) for item in fields(state)}
         content["position"] = asdict(state.position)
-        try:
-            with atomic(path) as temporary:
-                torch.save(content, temporary)
-        except RuntimeError as error:  # how torch tells that it could not write
-            raise write_error(path, error) from error
+        torch_io.save(path, content)
         for old in [] if self._keep_all else self._paths()[KEPT:]:
             old.unlink(missing_ok=True)
         return path

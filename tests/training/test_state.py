@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -129,9 +131,9 @@ def test_a_failed_write_keeps_the_last_good_state(
 ) -> None:
     folder.save(state(1))
 
-    def fail(content: object, path: Path) -> None:
-        path.write_bytes(b"half")
-        raise RuntimeError("PytorchStreamWriter failed writing file")
+    def fail(content: object, file: BinaryIO) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", fail)
     with pytest.raises(ResourceError):
