@@ -129,7 +129,10 @@ def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bu
     found = {} if state is None else state.modules
     if model is not None:
         weight = {key: value for key, value in found.get("generator", {}).items() if key.startswith(POSTERIOR_PREFIX)}
-        if weight:
+        own = model.state_dict()
+        if any(key not in own or own[key].shape != value.shape for key, value in weight.items()):
+            reporter.emit(Note(f"sovits: the posterior encoder in {place} is of another size: it starts fresh"))
+        elif weight:
             model.load_state_dict(weight, strict=False)
             reporter.emit(Note(f"sovits: posterior encoder from {place}"))
         else:

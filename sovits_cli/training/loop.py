@@ -26,6 +26,7 @@ from sovits_cli.training.journal import Averages, Journal, memory_gib
 from sovits_cli.training.ranks import Ranks
 from sovits_cli.training.stages import Batch, Mark, TrainingStage
 from sovits_cli.training.state import Position, StateFolder, TrainingState, capture_rng, restore_rng
+from sovits_cli.training.state_checks import check_fit
 from sovits_cli.training.stop import StopRequest
 from sovits_cli.training.update import Update, parts
 
@@ -348,6 +349,7 @@ class Run(Generic[Item]):
     def _save_state(self, *, must: bool = False) -> None:
         """Write the state. A full disk costs this state only, unless it is the last one (`must`)."""
         self._journal.rest()
+        self._refuse_nan("no state was saved")
         self._at.elapsed_s = self._elapsed()
         generators = self._ranks.gather(capture_rng())
         try:
@@ -377,17 +379,21 @@ class Run(Generic[Item]):
         if not self._ranks.first:
             return
         self._journal.rest()
-        for name, module in self._stage.modules().items():
-            for key, tensor in module.state_dict().items():
-                if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-                    raise ModelError(
-                        f"{self._name}: {name}.{key} holds values that are no numbers; nothing was exported",
-                        hint="lower the learning rate and train again with --restart",
-                    )
+        self._refuse_nan("nothing was exported")
         at = self._at
         mark = Mark(epoch=at.epoch + bool(at.batch), step=at.step, epoch_done=not at.batch)
         self._exported = self._stage.export(self._exports, mark)
         self._journal.resume()
+
+    def _refuse_nan(self, consequence: str) -> None:
+        """Raise ModelError if a weight is NaN or infinite: from here on there is nothing to keep."""
+        for name, module in self._stage.modules().items():
+            for key, tensor in module.state_dict().items():
+                if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                    raise ModelError(
+                        f"{self._name}: {name}.{key} holds values that are no numbers; {consequence}",
+                        hint="lower the learning rate; the same command goes on from the last good state",
+                    )
 
     def _validate(self) -> bool:
         """Publish the numbers of the held-out batches; gives whether they are the best so far."""
@@ -406,7 +412,9 @@ class Run(Generic[Item]):
         self._journal.publish(self._at.step, {f"held_out/{name}": value for name, value in numbers.items()})
         self._journal.resume()
         self._judged = numbers.get("loss")
-        if self._judged is None or (self._at.best is not None and self._judged >= self._at.best):
+        if self._judged is None or not math.isfinite(self._judged):
+            return False
+        if self._at.best is not None and self._judged >= self._at.best:
             return False
         self._at.best, self._at.best_step = self._judged, self._at.step
         return True
@@ -415,7 +423,7 @@ class Run(Generic[Item]):
 
     def _resume(self) -> None:
         """Take up the newest state, if there is one."""
-        state = self._states.newest(self._reporter)
+        state = self._states.newest(self._reporter, self._fit)
         if state is None:
             return
         if state.model != self._fingerprints.model:
@@ -439,6 +447,12 @@ class Run(Generic[Item]):
         if not self._at.finished:
             at = self._at
             self._reporter.emit(Note(f"{self._name}: going on from step {at.step} (epoch {at.epoch + 1})"))
+
+    def _fit(self, state: TrainingState) -> None:
+        """Raise WrongStateError for a state that says it is of this network and is not."""
+        if state.model == self._fingerprints.model:
+            optimizers = {player.name: player.optimizer for player in self._stage.players}
+            check_fit(self._stage.modules(), optimizers, state.modules, state.optimizers)
 
     def _elapsed(self) -> float:
         return self._elapsed_before + time.monotonic() - self._sat_down

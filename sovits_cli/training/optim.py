@@ -69,6 +69,25 @@ class ScaledAdam(Optimizer):
             self._step_group(group)
         return loss
 
+    def state_shapes(self) -> dict[int, dict[str, tuple[int, ...]]]:
+        """The shapes of what is kept for each parameter, by its number in `state_dict`."""
+        shapes: dict[int, dict[str, tuple[int, ...]]] = {}
+        for group in self.param_groups:
+            tensors = sum(p.numel() > 1 for p in group["params"])
+            first = len(shapes)
+            for p in group["params"]:
+                shapes[len(shapes)] = {"delta": tuple(p.shape), "square": tuple(p.shape)}
+            if group["params"]:
+                shapes[first] |= {
+                    "step": (),
+                    "rms": (tensors,),
+                    "size_square": (tensors,),
+                    "size_grads": (SIZE_PERIOD, tensors),
+                    "norms": (group["clipping_period"],),
+                    "threshold": (),
+                }
+        return shapes
+
     def _step_group(self, group: dict[str, Any]) -> None:
         params: list[Tensor] = group["params"]
         if not params:

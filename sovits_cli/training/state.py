@@ -1,29 +1,33 @@
 """Everything an exact resume needs, as one dataclass, and the folder that keeps the last two of them.
 
-A state is written whole or not at all, is checked when read, and is data: reading one runs no code in it.
+A state is written whole or not at all, is checked when read (`state_checks.py`), and is data: it is read as a foreign
+checkpoint is, and no code in it runs.
 """
 
 from __future__ import annotations
 
-import pickle
 import random
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from sovits_cli.checkpoints import torch_io
+from sovits_cli.checkpoints.safe import load_pickle
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Reporter, Warned
 from sovits_cli.terms import Stage
+from sovits_cli.training.state_checks import WrongStateError, checked
 
 STATES = "state"
 """Folder of the states, inside that of the run."""
+
+Checked = TypeVar("Checked")
 
 KEPT = 2
 """The newest state, and the one before it in case the newest turns out to be damaged."""
@@ -121,18 +125,24 @@ class StateFolder:
             old.unlink(missing_ok=True)
         return path
 
-    def newest(self, reporter: Reporter) -> TrainingState | None:
-        """The newest state that can be read; damaged ones are named. None when there is none at all.
+    def newest(self, reporter: Reporter, fit: Callable[[TrainingState], None] = lambda _: None) -> TrainingState | None:
+        """The newest state that can be used; damaged ones are named. None when there is none at all.
+
+        Args:
+            fit: raises WrongStateError for a state of other networks.
 
         Raises:
-            ModelError: there are states, and none of them can be read.
+            ModelError: there are states, and none of them can be used.
         """
         paths = self._paths()
         for path in paths:
             try:
-                return self._read(path)
+                state = self._read(path)
+                _named(path, fit, state)
             except ModelError as error:
                 reporter.emit(Warned(error.message, "the state before it is used, if there is one"))
+            else:
+                return state
         if paths:
             raise ModelError(
                 f"{self._folder}: no saved state of the {self._stage.value} stage can be read",
@@ -152,21 +162,26 @@ class StateFolder:
         return [path for _, path in sorted(found, reverse=True)]
 
     def _read(self, path: Path) -> TrainingState:
+        content = load_pickle(path)
         try:
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()
-            content = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
-            raise ModelError(f"{path}: not a readable training state ({_first_line(error)})") from error
+        except (OSError, RuntimeError, ValueError, zipfile.BadZipFile) as error:
+            raise ModelError(f"{path}: not a readable training state ({error})") from error
+        if damaged:
+            raise ModelError(f"{path}: not a readable training state ({damaged} is damaged)")
         if not isinstance(content, dict) or content.get("stage") != self._stage.value:
             raise ModelError(f"{path}: not a complete training state of the {self._stage.value} stage")
-        if isinstance(content.get("rng"), dict):  # before several processes could train
-            content["rng"] = [content["rng"]]
+        found = _named(path, checked, content)
         try:
-            return TrainingState(**{**content, "position": Position(**content["position"])})
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{path}: a training state of another version of sovits ({_first_line(error)})") from error
+            return TrainingState(**{**found, "position": Position(**found["position"])})
+        except TypeError as error:
+            raise ModelError(f"{path}: a training state of another version of sovits ({error})") from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _named(path: Path, check: Callable[[Any], Checked], value: object) -> Checked:
+    """Do a check of what stands in a file; a problem is told with the file's name."""
+    try:
+        return check(value)
+    except WrongStateError as error:
+        raise ModelError(f"{path}: this training state {error}") from error

@@ -333,3 +333,55 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path: Path) -> None:
     run(resumed, tmp_path / "b", reporter=events, save_every_steps=2).go()
     assert "going on from step 4" in events.texts()
     assert same(trained(tmp_path / "a"), resumed.tensors())
+
+
+def spoil(folder: Path, step: int, place: str, value: object) -> None:
+    """Change one place of a saved state: "modules.a.0.weight" is `modules`, `a`, `0.weight`."""
+    path = folder / "state" / f"gpt-{step:08}.pt"
+    content = torch.load(path, weights_only=True)
+    section, name, rest = place.split(".", 2) if place.count(".") > 1 else (*place.split("."), None)
+    if rest is None:
+        content[section].pop(name) if value is None else content[section].update({name: value})
+    elif value is None:
+        content[section][name].pop(rest)
+    else:
+        content[section][name][rest] = value
+    torch.save(content, path)
+
+
+ENTRY = {"step": torch.tensor(9.0), "exp_avg": torch.zeros(16, 4), "exp_avg_sq": torch.zeros(16, 4)}
+UNFIT = [
+    ("modules.a.0.weight", torch.zeros(2, 4), "a.0.weight is (2, 4), the network has (16, 4)"),
+    ("modules.a.0.weight", torch.zeros(16, 4, dtype=torch.int64), "a.0.weight is torch.int64"),
+    ("modules.a.0.weight", None, "it has no tensor of a 0.weight"),
+    ("modules.a.extra", torch.zeros(1), "it has a tensor of a extra, the network none"),
+    ("modules.b", None, "it has no module b"),
+    ("optimizers.b", None, "it has no optimizer b"),
+    ("optimizers.a.state", {0: {**ENTRY, "exp_avg": torch.zeros(3)}}, "no fitting exp_avg in the optimizer a"),
+    ("optimizers.a.state", {0: {"step": torch.tensor(1.0)}}, "no fitting exp_avg in the optimizer a"),
+    ("optimizers.a.state", {77: ENTRY}, "for parameter 77, which is none"),
+    ("optimizers.a.param_groups", [], "its optimizer a is for other parameters"),
+    ("optimizers.a.param_groups", [{"params": [0, 1, 2, 3], "betas": "none"}], "betas 'none' in the optimizer a"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "said"), UNFIT, ids=[said for _, _, said in UNFIT])
+def test_a_state_of_other_networks_is_named_and_the_one_before_it_taken(
+    tmp_path: Path, place: str, value: object, said: str
+) -> None:
+    run(ToyStage(), tmp_path).go()
+    spoil(tmp_path, 9, place, value)
+    stage, events = ToyStage(), Events()
+    run(stage, tmp_path, reporter=events).go()
+    warned = next(event.text for event in events.heard if isinstance(event, Warned))
+    assert said in warned
+    assert "gpt-00000009.pt: this training state " in warned
+    assert "going on from step 6" in events.texts()
+    assert same(stage.tensors(), trained(tmp_path / "undisturbed"))
+
+
+def test_weights_that_are_nan_never_replace_a_good_state(tmp_path: Path) -> None:
+    run(ToyStage(), tmp_path, epochs=1).go()
+    with pytest.raises(ModelError, match="holds values that are no numbers; no state was saved"):
+        run(ToyStage(schedule=Schedule(peak=float("inf"))), tmp_path, held_out=False).go()
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["gpt-00000003.pt"]
