@@ -18,6 +18,21 @@ settings.register_profile("sovits", deadline=None, derandomize=True, max_example
 settings.load_profile("sovits")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`pytest -m gpu` stays in one process: the tests are few, and each further process would start CUDA anew."""
+    return 0 if config.option.markexpr == "gpu" else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests of a GPU are skipped where there is none, however they were chosen."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a GPU, and torch sees none here")
+
+
 class Heard:
     """A reporter that keeps what it was told."""
 

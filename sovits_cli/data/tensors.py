@@ -20,8 +20,19 @@ def save(path: Path, tensor: Tensor) -> None:
 
 
 def load(path: Path) -> Tensor:
-    """Read a tensor, without gradient. Raises DatasetError: missing, broken, or something else than a tensor."""
-    return _mapped(path).clone()
+    """Read a tensor, without gradient.
+
+    Raises:
+        DatasetError: missing, broken, something else than a tensor, or with values that are no numbers, which would
+            spoil a training step without saying whose they are.
+    """
+    found = _mapped(path).clone()
+    if found.is_floating_point() and not bool(found.isfinite().all()):
+        raise DatasetError(
+            f"{path.parent.name}/{path.name} holds values that are no numbers (NaN, infinity)",
+            hint=f"delete {path} and run prep again",
+        )
+    return found
 
 
 def shape(path: Path) -> tuple[int, ...]:

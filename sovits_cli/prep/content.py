@@ -78,7 +78,11 @@ class ContentStep(Step[np.ndarray]):
     def _offered(self, clip: Clip) -> Tensor | None:
         if self._source is None or not self._source.content_path(clip.name).is_file():
             return None
-        return tensors.load(self._source.content_path(clip.name))
+        try:
+            return tensors.load(self._source.content_path(clip.name))
+        except DatasetError as error:
+            self._reporter.emit(Note(f"{error.message}: making it anew"))
+            return None
 
     def _agrees(self, offered: Tensor, features: Tensor) -> bool:
         if offered.shape == features.shape:

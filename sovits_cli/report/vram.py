@@ -33,8 +33,10 @@ def size(count: float) -> str:
 def _vram(device: str) -> MemoryUse:
     import torch
 
+    from sovits_cli.training import resident
+
     free, _total = torch.cuda.mem_get_info(device)
-    return MemoryUse("VRAM", torch.cuda.memory_reserved(device), torch.cuda.max_memory_reserved(device), free)
+    return MemoryUse("VRAM", torch.cuda.memory_reserved(device), resident.most_reserved(device), free)
 
 
 def _rss() -> MemoryUse:
@@ -50,7 +52,7 @@ def _peak_rss_bytes(used: object) -> int:
         return int(peak)
     from sovits_cli.training import resident
 
-    if (peak := resident.peak()) is not None:
+    if (peak := resident.most()) is not None:
         return peak
     import resource
 

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 Batch = TypeVar("Batch")
 
@@ -50,5 +51,11 @@ class Feed(Generic[Batch]):
 
 
 def _one_thread_each() -> None:
-    """A reader that computes a spectrogram takes one core, not all of them from the training."""
-    torch.set_num_threads(1)
+    """A reader that computes a spectrogram takes one core, not all of them from the training.
+
+    `torch.set_num_threads` would do this to every thread that begins later, in the whole process; OpenMP, which does
+    the work, keeps a number for each thread. Asking torch first makes it set this thread up, once and for all: it
+    would write its own number over ours otherwise.
+    """
+    torch.get_num_threads()
+    ThreadpoolController().select(user_api="openmp").limit(limits=1)

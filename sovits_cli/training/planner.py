@@ -217,7 +217,7 @@ class Watch:
             return self._held + peak
         torch.cuda.synchronize(self._gpu)
         peak = torch.cuda.max_memory_allocated(self._gpu)
-        torch.cuda.reset_peak_memory_stats(self._gpu)
+        resident.begin_gpu(self._gpu)
         return peak
 
 

@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sovits_cli.data import tensors
 from tests.training.worlds import make_dataset, make_family
 
 Told = Callable[..., tuple[int, list[str]]]
@@ -106,6 +107,17 @@ def test_broken_clips_make_exit_code_seven(told: Told, dataset: Path) -> None:
     assert any(line.startswith("warning: left out: clip001.wav: ") for line in lines)
 
 
+def test_features_that_are_no_numbers_are_named_and_left_out(told: Told, dataset: Path) -> None:
+    path = dataset / "4-cnhubert" / "clip001.wav.pt"
+    tensors.save(path, tensors.load(path) * float("nan"))
+    code, lines = told("train", "--stage", "sovits", *QUICK)
+    assert code == 7
+    named = [line for line in lines if line.startswith("warning: left out: clip001.wav: ")]
+    assert len(named) == 1
+    assert "4-cnhubert/clip001.wav.pt holds values that are no numbers (NaN, infinity)" in named[0]
+    assert not any("its gradients are no numbers" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
@@ -124,6 +136,11 @@ def test_bad_calls(told: Told, dataset: Path, flags: list[str], code: int, said:
     assert not list(Path("runs").rglob("*.ckpt"))
 
 
+def _until(lines: Iterable[str], word: str) -> bool:
+    """Read lines up to the first with a word; False if they end before."""
+    return any(word in line for line in lines)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminate"])
 def test_stopped_from_outside_saves_and_goes_on(told: Told, dataset: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "sovits_cli", "train", "--stage", "gpt", "--name", "me"]
@@ -132,10 +149,13 @@ def test_stopped_from_outside_saves_and_goes_on(told: Told, dataset: Path, numbe
     said = ["--set", "train.save_every_n_epoch=1000000"]
     with subprocess.Popen([*endless, *said], stderr=subprocess.PIPE, env=environment, text=True) as running:
         assert running.stderr is not None
-        while " steps" not in running.stderr.readline():
-            pass
-        running.send_signal(number)
-        rest = running.stderr.read()
+        try:
+            told_first = _until(running.stderr, " steps")
+            running.send_signal(number)
+            rest = running.stderr.read()
+        finally:
+            running.kill()
+    assert told_first, rest
     assert running.returncode == 130, rest
     assert "stopping after this step" in rest
     assert "Traceback" not in rest

@@ -61,3 +61,15 @@ def test_a_cut_file_is_refused(tmp_path):
 def test_missing(tmp_path):
     with pytest.raises(DatasetError, match="is missing"):
         tensors.load(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16])
+def test_values_that_are_no_numbers_are_refused_by_name(tmp_path, value, kind):
+    features = torch.zeros(1, 3, 5, dtype=kind)
+    tensors.save(tmp_path / "4-cnhubert" / "a.wav.pt", features)
+    assert tensors.load(tmp_path / "4-cnhubert" / "a.wav.pt").shape == (1, 3, 5)
+    features[0, 1, 4] = value
+    tensors.save(tmp_path / "4-cnhubert" / "a.wav.pt", features)
+    with pytest.raises(DatasetError, match=r"4-cnhubert/a\.wav\.pt holds values that are no numbers"):
+        tensors.load(tmp_path / "4-cnhubert" / "a.wav.pt")

@@ -213,7 +213,6 @@ def test_decoding_between_training_steps():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_gpu_says_what_the_cpu_says():
     on_cpu = decode(small(), MIXED, Sampling(top_k=1), max_tokens=40, max_rows=4)
     model = small().cuda()

@@ -81,6 +81,21 @@ def test_features_that_are_no_numbers_are_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_features_of_others_that_are_no_numbers_are_made_anew(tmp_path):
+    theirs, mine, models, heard = Experiment(tmp_path / "theirs"), Experiment(tmp_path / "mine"), FakeModels(), Heard()
+    step = ContentStep(mine, models, theirs, heard)
+    samples = torch.linspace(-1, 1, 3200).numpy()
+    good = models.encode(torch.from_numpy(samples))
+    for name in ("a.wav", "b.wav", "c.wav", "d.wav", "e.wav"):
+        tensors.save(theirs.content_path(name), good * torch.nan if name in ("a.wav", "d.wav") else good)
+        step.finish(clip(name=name), samples)
+        assert torch.equal(tensors.load(mine.content_path(name)), good)
+    told = [event.text for event in heard.events]
+    assert len(told) == 2
+    assert "a.wav.pt holds values that are no numbers (NaN, infinity): making it anew" in told[0]
+    assert "d.wav.pt holds values that are no numbers" in told[1]
+
+
 class TestDigests:
     def test_of_values(self):
         assert digests.of_values("a", 1, None, ["x"]) == digests.of_values("a", 1, None, ["x"])

@@ -8,14 +8,15 @@ import psutil
 import pytest
 
 from sovits_cli.report import vram
+from sovits_cli.training import resident
 
 
 def test_resident_memory_of_this_process() -> None:
     use = vram.memory("cpu")
-    resident = psutil.Process(os.getpid()).memory_info().rss
+    now = psutil.Process(os.getpid()).memory_info().rss
     assert use.kind == "RSS"
-    assert use.used_bytes == pytest.approx(resident, rel=0.2)
-    assert use.used_bytes <= use.peak_bytes < 100 * resident
+    assert use.used_bytes == pytest.approx(now, rel=0.2)
+    assert use.used_bytes <= use.peak_bytes < 100 * now
     assert 0 < use.free_bytes < psutil.virtual_memory().total
 
 
@@ -31,6 +32,43 @@ assert during.used_bytes > before.used_bytes + 90_000_000, (before, during)
 assert after.peak_bytes >= during.used_bytes * 0.98, (during, after)
 assert after.used_bytes < during.used_bytes, (during, after)
 """
+
+
+ANEW = """
+import os
+from sovits_cli.report import vram
+from sovits_cli.training import resident
+block = bytearray(os.urandom(1)) * 100_000_000
+during = vram.memory()
+del block
+if resident.begin() is not None:
+    assert resident.peak() < during.used_bytes - 90_000_000
+after = vram.memory()
+assert after.peak_bytes >= during.used_bytes * 0.98, (during, after)
+"""
+
+
+def test_the_peak_of_the_run_outlives_a_count_that_is_begun_anew() -> None:
+    """As the planner begins one, to see what a step takes."""
+    subprocess.run([sys.executable, "-c", ANEW], check=True)
+
+
+def test_so_does_the_peak_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    peak = {0: 5_000, 1: 70}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (900, 1_000))
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 40)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda of: peak[torch.device(of).index or 0])
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda of: peak.update({of.index or 0: 40}))
+    monkeypatch.setattr(resident, "_most_reserved", {})
+    for device in (torch.device("cuda"), torch.device("cuda", 1)):
+        resident.begin_gpu(device)
+    assert peak == {0: 40, 1: 40}
+    assert [vram.memory(of).peak_bytes for of in ("cuda", "cuda:0", "cuda:1")] == [5_000, 5_000, 70]
+    peak[1] = 80
+    assert vram.memory("cuda:1").peak_bytes == 80
 
 
 def test_the_peak_stays_when_memory_is_given_back() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -46,11 +47,34 @@ def test_reads_ahead_but_not_everything() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("feed")]
 
 
-def test_readers_leave_the_threads_of_the_training_alone() -> None:
+def threads_of_a_new_thread() -> int:
+    """What torch computes with in a thread that has just begun, as one of a program around us would."""
+    seen: list[int] = []
+    thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return seen[0]
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
     before = torch.get_num_threads()
-    seen = list(Feed(lambda _: torch.get_num_threads(), 2).run(PLAN))
-    assert set(seen) == {1}
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_readers_take_one_thread_and_leave_those_of_all_others_alone() -> None:
+    def load(_: list[int]) -> int:
+        torch.ones(100_000).add(1)  # sets the thread up, if it is not
+        return torch.get_num_threads()
+
+    with closing(Feed(load, 2).run(PLAN)) as batches:
+        assert next(batches) == 1
+        assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
+        assert set(batches) == {1}
+    assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
 
 
 def test_without_workers_nothing_runs_in_the_background() -> None:
