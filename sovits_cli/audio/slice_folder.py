@@ -18,7 +18,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ _LONGEST_NAME: Final = 200
 
 
 class SliceFolder:
-    """A folder of slices, opened for adding sources; made when the first one is added.
+    """A folder of slices, opened for adding sources by whoever holds its lock (`locks.held`).
 
     Sources are absolute paths. The manifest is written by `save`, and by `exchange` from time to time.
     """
@@ -52,9 +52,8 @@ class SliceFolder:
         self._names = {_SLICE_NAME.sub(r"\1", rows[0]["file"]): source for source, rows in self._slices.items()}
         self._unsaved = False
         self._saved_s = time.monotonic()
-        self._was_there = path.is_dir()
         try:
-            self._unlisted = self._look_around() if self._was_there else {}
+            self._unlisted = self._look_around() if path.is_dir() else {}
         except OSError as error:
             raise write_error(path, error) from error
 
@@ -82,9 +81,6 @@ class SliceFolder:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            if not self._was_there:
-                with suppress(OSError):  # not empty: something was added
-                    self.path.rmdir()
 
     def exchange(self, source: Path, staging: Path, slices: Sequence[Row], gaps: Sequence[Row]) -> int:
         """Put the staged slices of a source in the place of its earlier ones; give how many of those there were."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from sovits_cli.audio.slicer import Slicer, SlicerParams
 from sovits_cli.audio.source import Source, as_mono
 from sovits_cli.errors import AudioError, InputError, UsageError
 from sovits_cli.events import Note, Progress, Reporter, Silent, Skipped, Warned
+from sovits_cli.locks import held
 from sovits_cli.terms import Span
 
 _EXACT = ClipForm()
@@ -75,10 +76,16 @@ def slice_files(
     Raises:
         InputError: none of the inputs could be sliced.
         UsageError: parameters that contradict each other, or `out_dir` among the inputs.
-        ResourceError: the disk.
+        ResourceError: the disk, or another process works in `out_dir`.
     """
     recordings = _recordings(inputs, out_dir, reporter)
-    folder = SliceFolder(out_dir)
+    with held(out_dir):
+        return _slice_all(recordings, SliceFolder(out_dir), params, form, reporter)
+
+
+def _slice_all(
+    recordings: Mapping[Path, Path], folder: SliceFolder, params: SlicerParams, form: ClipForm, reporter: Reporter
+) -> SliceReport:
     done: list[SlicedSource] = []
     failed: list[InputError] = []
     try:
@@ -96,7 +103,7 @@ def slice_files(
         folder.save()
     if not done:
         raise _nothing_done(failed)
-    return SliceReport(out_dir, tuple(done))
+    return SliceReport(folder.path, tuple(done))
 
 
 def _slice_one(

@@ -23,6 +23,7 @@ from sovits_cli.checkpoints.registry import Part, Pullable, pullable
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Note, Progress, Reporter
 from sovits_cli.files import atomic
+from sovits_cli.locks import held
 from sovits_cli.paths import models_dir
 
 FILES_FOLDER = "files"
@@ -65,8 +66,14 @@ def pull(name: str, reporter: Reporter) -> Pulled:
     Raises:
         ModelError: there is no such model to pull.
         NetworkError: a file cannot be fetched, or is not what it should be; what is here is kept.
+        ResourceError: another process pulls or removes models.
     """
     row = pullable(name)
+    with held(models_dir()):
+        return _pull(row, reporter)
+
+
+def _pull(row: Pullable, reporter: Reporter) -> Pulled:
     fetched: list[str] = []
     kept: list[str] = []
     titles = _titles(row)
@@ -101,6 +108,7 @@ def remove(name: str) -> Removed:
 
     Raises:
         ModelError: no such model is installed.
+        ResourceError: another process pulls or removes models.
     """
     folder = models_dir() / name
     if name != folder.name or not (folder / MODEL_FILE).is_file():
@@ -108,6 +116,11 @@ def remove(name: str) -> Removed:
         raise ModelError(
             f"no installed model is called {name}: there are {', '.join(known) or 'none'}", hint="sovits models list"
         )
+    with held(models_dir()):
+        return _remove(name, folder)
+
+
+def _remove(name: str, folder: Path) -> Removed:
     freed = sorted(file for file in folder.rglob("*") if file.is_file())
     size = sum(file.stat().st_size for file in freed)
     shutil.rmtree(folder)

@@ -19,6 +19,7 @@ from sovits_cli.data.manifest import Manifest, TextFiles, Utterance
 from sovits_cli.errors import DatasetError, InputError, TextError
 from sovits_cli.events import Note, Progress, Reporter
 from sovits_cli.files import atomic, write_error
+from sovits_cli.locks import held
 from sovits_cli.prep.whisper import RATE_HZ, Heard, Phrase, Recogniser
 from sovits_cli.text import segment
 
@@ -59,8 +60,15 @@ def transcribed(source: Path, lang: str, place: Path, listen: Callable[[], Recog
 
     Raises:
         DatasetError: nothing can be used.
-        ResourceError: the list cannot be written. What was heard before is kept.
+        ResourceError: the list cannot be written, or another process writes it. What was heard before is kept.
     """
+    with held(place.parent):
+        return _transcribed(source, lang, place, listen, reporter)
+
+
+def _transcribed(
+    source: Path, lang: str, place: Path, listen: Callable[[], Recogniser], reporter: Reporter
+) -> Manifest:
     texts = TextFiles(lang)
     told, untold = sources.recordings(source, lang, texts)
     _as_utf8(place, texts)

@@ -17,6 +17,7 @@ from sovits_cli.data.manifest import Manifest
 from sovits_cli.errors import DatasetError, UsageError
 from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.files import write_error
+from sovits_cli.locks import held
 from sovits_cli.prep.alignment import AlignmentStep
 from sovits_cli.prep.audio import AudioStep
 from sovits_cli.prep.bert import BertStep
@@ -77,9 +78,19 @@ def prepare(manifest: Manifest, out: Path, models: Models, options: PrepOptions,
 
     Raises:
         DatasetError: no clip is left.
-        ResourceError: the folder cannot be written, or the disk is full. What was done is kept.
+        ResourceError: the folder cannot be written, another process works in it, or the disk is full. What was done
+            is kept.
     """
-    experiment = Experiment(out)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"cannot write {out}: it is no folder", hint="name another with --out")
+    with held(out):
+        return _prepare(manifest, Experiment(out), models, options, reporter)
+
+
+def _prepare(
+    manifest: Manifest, experiment: Experiment, models: Models, options: PrepOptions, reporter: Reporter
+) -> PrepReport:
+    out = experiment.root
     _open_folder(experiment, manifest, models, reporter)
     with Journal(out / JOURNAL_FILE) as journal:
         runner = Runner(journal, options.workers, reporter)
@@ -146,15 +157,12 @@ def _steps(
 
 
 def _open_folder(experiment: Experiment, manifest: Manifest, models: Models, reporter: Reporter) -> None:
-    """Make the folder, clear away what a killed run was writing, and tell what an earlier run left."""
+    """Clear away what a killed run was writing, and tell what an earlier run left."""
     root = experiment.root
     try:
-        root.mkdir(parents=True, exist_ok=True)
         for folder in (root, *(entry for entry in root.iterdir() if entry.is_dir())):
             for leftover in folder.glob(LEFTOVERS):
                 leftover.unlink()
-    except FileExistsError as error:
-        raise UsageError(f"cannot write {root}: it is no folder", hint="name another with --out") from error
     except OSError as error:
         raise write_error(root, error) from error
     before = experiment.read_info()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sovits_cli.config.schema import Settings
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, UsageError
 from sovits_cli.events import Chose, Note, Reporter, Saved, Silent
+from sovits_cli.locks import held
 from sovits_cli.terms import Stage
 from sovits_cli.training import material, ranks
 from sovits_cli.training.content import train_content
@@ -68,6 +69,7 @@ def train(
 
     Raises:
         KeyboardInterrupt: it was asked to stop; the state is saved.
+        ResourceError: another process trains in this run's folder.
     """
     if settings.train.stage == Stage.CONTENT.value:
         return _train_content(settings, dataset, settings.train.exp_name or _name_of(dataset), reporter)
@@ -133,7 +135,9 @@ def _job(
         heard = reporter if together.first else Silent()
         with StopRequest(heard) as stop:
             job = _new_job(settings, dataset, init, given, heard, together, stop)
-            yield replace(job, restart=restart, budget_bytes=budget_bytes, writes=writes and together.first)
+            job = replace(job, restart=restart, budget_bytes=budget_bytes, writes=writes and together.first)
+            with held(job.folder) if job.writes else nullcontext():
+                yield job
 
 
 def _new_job(
@@ -177,7 +181,8 @@ def _train_content(settings: Settings, recordings: Path, name: str, reporter: Re
     folder = settings.train.out / name
     reporter.emit(Chose("recordings", str(recordings), "with timed phones"))
     reporter.emit(Chose("family", str(folder), f"for {settings.content.family}"))
-    found = train_content(recordings, folder, settings.content, seed=settings.train.seed, reporter=reporter)
+    with held(folder):
+        found = train_content(recordings, folder, settings.content, seed=settings.train.seed, reporter=reporter)
     outcome = Outcome(
         step=found.steps,
         epoch=0,

@@ -197,3 +197,65 @@ def test_needs_no_torch(long_wav):
     code = "import sys; from sovits_cli.cli.app import app; sys.argv = ['sovits', 'slice', 'long.wav', '-q']\n"
     code += "try: app()\nexcept SystemExit as end: assert not end.code\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-B", "-c", code], check=True, capture_output=True)
+
+
+BLOCKED = """
+import sys
+from sovits_cli.audio import slicing
+from sovits_cli.cli.app import app
+
+feed = slicing.Slicer.feed
+
+def slow(self, block):
+    print("slicing", flush=True)
+    sys.stdin.read()
+    return feed(self, block)
+
+slicing.Slicer.feed = slow
+app()
+"""
+
+
+@pytest.fixture
+def slicing(long_wav, empty_folder):
+    """Another `sovits slice other.wav`, which stands still until its stdin is closed."""
+    signals.write(empty_folder / "other.wav", signals.speech(TALK, 22_050), 22_050)
+    command = [sys.executable, "-B", "-c", BLOCKED, "slice", "other.wav"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "slicing\n"
+        yield running
+        running.kill()
+
+
+def whole(folder):
+    """The manifest lists what is there, and nothing hidden is."""
+    assert sorted([row["file"] for row in rows(folder)] + ["slices.jsonl", "gaps.jsonl"]) == names(folder)
+    return {row["source"] for row in rows(folder)}
+
+
+def test_a_second_slice_into_one_folder(long_wav, empty_folder, slicing):
+    one_line(slice_("long.wav"), 5, f"slices: another sovits (pid {slicing.pid}, since ")
+    assert slice_("long.wav", "-o", "elsewhere").exit_code == 0
+    slicing.communicate("")
+    assert slicing.returncode == 0
+    assert slice_("long.wav").exit_code == 0
+    assert whole(empty_folder / "slices") == {str(empty_folder / name) for name in ("long.wav", "other.wav")}
+
+
+def test_a_killed_slice_locks_nobody_out(long_wav, empty_folder, slicing):
+    slicing.kill()
+    slicing.wait()
+    assert len(list((empty_folder / "slices").glob(".slicing-*"))) == 1
+    assert slice_("long.wav").exit_code == 0
+    assert whole(empty_folder / "slices") == {str(long_wav)}
+
+
+def test_slices_at_once_into_one_folder(long_wav, empty_folder):
+    sources = [signals.write(empty_folder / f"{number}.wav", signals.speech(TALK, 22_050), 22_050) for number in "abcd"]
+    command = [sys.executable, "-B", "-m", "sovits_cli", "slice"]
+    running = [subprocess.Popen([*command, str(source)], stderr=subprocess.PIPE, text=True) for source in sources]
+    told = [process.communicate()[1] for process in running]
+    codes = {source: process.returncode for source, process in zip(sources, running, strict=True)}
+    assert set(codes.values()) <= {0, 5}, told
+    assert whole(empty_folder / "slices") == {str(source) for source, code in codes.items() if not code}
+    assert all("another sovits (pid " in text for text, code in zip(told, codes.values(), strict=True) if code)

@@ -166,3 +166,19 @@ def test_stopped_from_outside_saves_and_goes_on(told: Told, dataset: Path, numbe
     assert code == 0
     assert any(line.startswith(f"gpt: going on from step {step} ") for line in lines)
     assert json.loads(Path("runs/me/voice.json").read_text())["gpt"].startswith("me-e")
+
+
+def test_a_second_training_of_one_run(told: Told, dataset: Path) -> None:
+    command = [sys.executable, "-m", "sovits_cli", "train", "--stage", "gpt", "--name", "me"]
+    endless = [*command, "--max-steps", "1000000", "--set", "train.epochs=1"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(endless, stderr=subprocess.PIPE, env=environment, text=True) as running:
+        assert running.stderr is not None
+        assert any(" steps" in line for line in running.stderr)
+        code, lines = told("train", "--stage", "gpt", "--name", "me", *QUICK)
+        assert told("train", "--dry-run", "--stage", "gpt", "--name", "me", *QUICK)[0] == 0
+        running.kill()
+        running.stderr.read()
+    assert code == 5
+    assert any(f"runs/me: another sovits (pid {running.pid}, since " in line for line in lines)
+    assert told("train", "--stage", "gpt", "--name", "me", "--restart", *QUICK)[0] == 0
