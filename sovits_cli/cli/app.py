@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -31,7 +32,7 @@ from sovits_cli.errors import (
     disk_full,
     out_of_memory,
 )
-from sovits_cli.report.console import Console
+from sovits_cli.report.console import Console, shown
 
 EXIT_PIPE_CLOSED = 141
 """The reader of our output went away (128 + SIGPIPE, as the shell counts)."""
@@ -134,7 +135,7 @@ def _tell(error: BaseException, args: Sequence[str]) -> int:
         return EXIT_OK
     told = explain(error)
     if "--debug" in before_end and not isinstance(error, Interrupted):
-        traceback.print_exception(error)
+        sys.stderr.write(shown("".join(traceback.format_exception(error))))
     Console(json="--json" in before_end).error(told)
     return told.exit_code
 
@@ -170,6 +171,18 @@ def usage_error(error: Any) -> UsageError:
     return UsageError(message[:1].lower() + message[1:], hint=hint)
 
 
+_HELP = """GPT-SoVITS as one command line: voice cloning and few-shot training.
+
+\b
+sovits infer --ref r.wav -t text.txt -o out.wav   speak, with the voice of r.wav
+
+\b
+sovits slice long.wav --max-sec 54                a voice of your own: recordings,
+sovits prep slices/ --lang en                     a dataset,
+sovits train --precision 16-mixed                 a trained model
+"""
+"""A backspace on a line of its own keeps the lines after it as they are."""
+
 app = typer.Typer(
     cls=Root,
     rich_markup_mode=None,
@@ -184,29 +197,22 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, help=_HELP)
 def root(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback answers
         bool, typer.Option("--version", help="show the version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    r"""GPT-SoVITS as one command line: voice cloning and few-shot training.
-
-    \b
-    sovits infer --ref r.wav -t text.txt -o out.wav   speak, with the voice of r.wav
-
-    \b
-    sovits slice long.wav --max-sec 54                a voice of your own: recordings,
-    sovits prep slices/ --lang en                     a dataset,
-    sovits train --precision 16-mixed                 a trained model
-    """
+    """Show the help where no command is named."""
     if context.invoked_subcommand is None:
         Console().out(context.get_help())
 
 
 def main() -> None:
     """Entry point of the `sovits` script and of `python -m sovits_cli`."""
+    _open_standard_streams()
+    _stop_as_by_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -216,6 +222,30 @@ def main() -> None:
         app()
     finally:
         _close_stdout()
+
+
+def _open_standard_streams() -> None:
+    """Let the null device take the place of a standard stream that was closed (`1>&-`): what goes there is not wanted.
+
+    Python leaves None in its place, and the next file opened would get its number and what C code writes to it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def _stop_as_by_ctrl_c() -> None:
+    """End as after Ctrl-C, with what was done kept, when asked by `kill` or when the terminal goes away.
+
+    Signals that whoever started us wants ignored (nohup) stay so.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _close_stdout() -> None:

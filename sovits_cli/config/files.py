@@ -20,6 +20,9 @@ MAX_NODES = 20_000
 MAX_BYTES = 1 << 20
 """A larger file is not a settings file."""
 
+MAX_BRACKETS = 20
+"""Brackets within brackets. PyYAML looks at every open one again for each token: thousands would take hours."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -32,7 +35,14 @@ class Entry:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with the scalars of YAML 1.2."""
+    """SafeLoader with the scalars of YAML 1.2 and a limit to how deep brackets are nested."""
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        """Take an opening bracket or brace. Raises ScannerError beyond `MAX_BRACKETS`."""
+        if self.flow_level >= MAX_BRACKETS:
+            problem = f"more than {MAX_BRACKETS} brackets within each other"
+            raise yaml.scanner.ScannerError(None, None, problem, self.get_mark())
+        super().fetch_flow_collection_start(token)
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -108,7 +118,7 @@ def scalar(text: str) -> object:
     try:
         node = yaml.compose(text, Loader=_Loader)
         return _value(node, "value", _Budget()) if node is not None else text
-    except (yaml.YAMLError, SettingsError):
+    except (yaml.YAMLError, RecursionError, SettingsError):
         return text
 
 

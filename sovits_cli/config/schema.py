@@ -6,12 +6,14 @@ Official GPT-SoVITS keys keep their names. Knows nothing of files, flags or mode
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from sovits_cli.terms import Precision
+from sovits_cli.versions import VERSIONS, ModelVersion
 
 
 def _precision_name(value: object) -> object:
@@ -36,6 +38,27 @@ BatchSize = Annotated[int, Field(ge=1)] | Literal["auto"]
 
 PrecisionName = Annotated[Precision, Field(strict=False), BeforeValidator(_precision_name)]
 """A Lightning precision; the old short names are taken too."""
+
+
+def _null(value: Callable[[ModelVersion], float | None]) -> str:
+    """What null stands for in each version, by the table: "null: 15, mini 5"; versions without a value are left out."""
+    versions: dict[float, list[str]] = {}
+    for row in VERSIONS.values():
+        if (found := value(row)) is not None:
+            versions.setdefault(found, []).append(row.name)
+    (usual, names), *others = sorted(versions.items(), key=lambda item: -len(item[1]))
+    is_rule = len(names) > sum(len(names) for _, names in others)
+    first = _said(usual) if is_rule else f"{' and '.join(names)} {_said(usual)}"
+    return "null: " + ", ".join([first, *(f"{' and '.join(names)} {_said(found)}" for found, names in others)])
+
+
+def _said(value: float) -> str:
+    """A number or a truth value, as a settings file has it."""
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
+
+
+_FLOW_ONLY = f"{' and '.join(row.name for row in VERSIONS.values() if row.flow is not None)} only"
+"""The versions that speak through a flow."""
 
 
 class Section(BaseModel):
@@ -172,7 +195,8 @@ class TrainSettings(Section):
     alignment: float | None = Field(
         default=None,
         ge=0,
-        description="weight of the loss that teaches a head of the GPT its place in the text; null: as the model wants",
+        description="weight of the loss that teaches a head of the GPT its place in the text; "
+        + _null(lambda row: row.learning.alignment),
     )
     token_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of the tokens read by the GPT that are replaced at random"
@@ -240,16 +264,22 @@ class InferenceSettings(Section):
     )
     text_compat: bool = Field(default=False, description="read the text as the official program does, defects included")
     top_k: int | None = Field(
-        default=None, ge=0, description="sample among the k likeliest tokens; 0: among all; null: 15, mini 5"
+        default=None,
+        ge=0,
+        description=f"sample among the k likeliest tokens; 0: among all; {_null(lambda row: row.drawing.top_k)}",
     )
     top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
     temperature: float | None = Field(
         default=None,
         ge=0,
-        description="randomness of sampling; 0: always the likeliest token; null: 1, mini 0.8",
+        description="randomness of sampling; 0: always the likeliest token; "
+        + _null(lambda row: row.drawing.temperature),
     )
     repetition_penalty: float | None = Field(
-        default=None, gt=0, description="how much repeated tokens are held back; 1: not at all; null: 1.35, mini 1"
+        default=None,
+        gt=0,
+        description="how much repeated tokens are held back; 1: not at all; "
+        + _null(lambda row: row.drawing.repetition_penalty),
     )
     speed: float = Field(default=1.0, ge=0.25, le=4, description="speaking speed, as a factor")
     seed: int | None = Field(
@@ -257,13 +287,16 @@ class InferenceSettings(Section):
     )
     batch_size: int = Field(default=8, ge=1, description="sentences decoded together")
     steps: int | None = Field(
-        default=None, ge=1, le=1000, description="steps of the flow, v3 and v4 only; null: 32 for v3, 8 for v4"
+        default=None,
+        ge=1,
+        le=1000,
+        description=f"steps of the flow, {_FLOW_ONLY}; " + _null(lambda row: row.flow and row.flow.steps),
     )
     guidance: float = Field(
-        default=0.0, ge=0, le=10, description="how much the flow is pushed towards the text, v3 and v4 only; 0: not"
+        default=0.0, ge=0, le=10, description=f"how much the flow is pushed towards the text, {_FLOW_ONLY}; 0: not"
     )
     parallel: bool = Field(
-        default=False, description="make the parts of a long sentence side by side, v3 and v4 only; faster on a GPU"
+        default=False, description=f"make the parts of a long sentence side by side, {_FLOW_ONLY}; faster on a GPU"
     )
     pause: float = Field(
         default=0.3, ge=0, le=60, description="silence between sentences, in seconds; twice that between paragraphs"
@@ -307,18 +340,21 @@ class SovitsTrainSettings(Section):
     c_mel: float = Field(default=45.0, ge=0, description="weight of the mel loss")
     c_kl: float = Field(default=1.0, ge=0, description="weight of the KL loss")
     c_stft: float | None = Field(
-        default=None, ge=0, description="weight of the multi-resolution STFT loss; null: as the model wants"
+        default=None,
+        ge=0,
+        description=f"weight of the multi-resolution STFT loss; {_null(lambda row: row.learning.c_stft)}",
     )
     posterior: bool | None = Field(
         default=None,
         description="learn from what a posterior encoder hears in the recording (VITS); false: from the tokens alone; "
-        "null: as the model wants",
+        + _null(lambda row: row.learning.posterior),
     )
     discriminator: DiscriminatorWidth | None = Field(
         default=None,
         ge=0,
         le=2,
-        description="width of the discriminators, 1 being the official one; 0: train without; null: as the model wants",
+        description="width of the discriminators, 1 being the official one; 0: train without; "
+        + _null(lambda row: row.learning.discriminator),
     )
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
     lora_rank: LoraRank = Field(

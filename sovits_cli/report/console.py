@@ -6,11 +6,12 @@ Bars with time left and memory on a terminal, plain lines elsewhere, no more tha
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TextIO
 
 from sovits_cli.errors import SovitsError
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 5.0
 """Shortest time between two plain lines of one task."""
+
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but tab and line feed: colours, cursor, window title, other terminals' codes
+    "\u2028\u2029"  # line separators
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # the direction of writing: a name could look like another
+)
+"""What a terminal would obey instead of showing it."""
 
 _COLOURS = {"error": "31;1", "warning": "33;1", "hint": "36", "dim": "2"}
 
@@ -69,7 +77,7 @@ class Console:
             case Skipped(item, reason):
                 self.skipped.append(event)
                 if self.debug and event.cause is not None:
-                    self._write("".join(traceback.format_exception(event.cause)).rstrip())
+                    self._write(shown("".join(traceback.format_exception(event.cause)).rstrip()))
                 self._line("warning", f"left out: {item}: {reason}")
             case Surveyed():
                 from sovits_cli.report.plots import survey
@@ -86,7 +94,7 @@ class Console:
     def say(self, text: str) -> None:
         """Write one line to stderr, unless quiet."""
         if not self.quiet:
-            self._write(text)
+            self._write(shown(text))
 
     def error(self, error: SovitsError) -> None:
         """Tell a failure: one line and the hint on stderr, and a JSON object on stdout for machines."""
@@ -105,7 +113,7 @@ class Console:
 
     def out(self, text: str) -> None:
         """Write one line, or several, to stdout."""
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(shown(text) + "\n")
         sys.stdout.flush()
 
     def close(self) -> None:
@@ -122,6 +130,7 @@ class Console:
     def _progress(self, event: Progress, *, keep_total: bool = False) -> None:
         if self.quiet:
             return
+        event = replace(event, task=shown(event.task), detail=shown(event.detail))
         if _is_terminal(sys.stderr):
             if self._bars is None:
                 from sovits_cli.report.bars import Bars
@@ -187,4 +196,9 @@ def _paint(text: str, kind: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split("\n")).strip()
+    return shown(" ".join(text.split("\n")).strip())
+
+
+def shown(text: str) -> str:
+    """Write the control characters of a text out, as JSON does: file and tensor names may hold any."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

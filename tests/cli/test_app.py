@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,3 +175,79 @@ def test_an_output_that_knows_ascii_only_gets_escapes() -> None:
     )
     done = run_main(code, env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert (done.returncode, done.stdout) == (0, "\\u4f60\n")
+
+
+def test_the_examples_of_the_help_stay_as_they_are(sovits: Sovits) -> None:
+    lines = sovits("--help").stdout.splitlines()
+    assert "  sovits infer --ref r.wav -t text.txt -o out.wav   speak, with the voice of r.wav" in lines
+    assert "  sovits train --precision 16-mixed                 a trained model" in lines
+    assert not any("\\b" in line or "\b" in line for line in lines)
+
+
+def run_shell(line: str, **extra: Any) -> subprocess.CompletedProcess[str]:
+    return run_main(f"import os; os.execv('/bin/sh', ['sh', '-c', {line!r}])", **extra)
+
+
+SOVITS = f"{sys.executable} -m sovits_cli"
+HERE = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+
+
+@pytest.mark.parametrize(
+    ("closed", "command", "code", "out", "err"),
+    [
+        ("1>&-", "config get data.max_sec", 0, "", ""),
+        ("1>&-", "config get nothing.such", 2, "", "error: unknown setting nothing.such"),
+        ("2>&-", "config get data.max_sec", 0, "54.0", ""),
+        ("2>&-", "config get nothing.such", 2, "", ""),
+        ("0<&- 1>&- 2>&-", "config init", 0, "", ""),
+    ],
+)
+def test_a_closed_stream_takes_what_is_not_wanted(
+    closed: str, command: str, code: int, out: str, err: str, tmp_path: Path
+) -> None:
+    done = run_shell(f"{SOVITS} {command} {closed}", cwd=tmp_path, env=HERE)
+    assert done.returncode == code
+    assert (done.stdout.strip(), done.stderr.strip().split("\n")[0]) == (out, err)
+    if command == "config init":
+        assert "max_sec" in (tmp_path / "sovits.yaml").read_text()
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+    """What C code writes to stderr must not end up in the audio."""
+    code = (
+        "import sys; sys.argv = ['sovits', '--version']; from sovits_cli.cli import app\n"
+        "app.app = lambda: print(open('a.bin', 'wb').fileno(), file=open('number', 'w')); app.main()"
+    )
+    run_shell(f'{sys.executable} -c "{code}" 1>&- 2>&-', cwd=tmp_path, env=HERE)
+    assert int((tmp_path / "number").read_text()) > 2
+
+
+WAITING = """
+import sys, time
+from sovits_cli.cli import app
+def wait():
+    print("ready", flush=True)
+    time.sleep(60)
+root = app.app
+app.app = lambda: wait()
+try:
+    app.main()
+except KeyboardInterrupt:
+    print("as by Ctrl-C", flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_wish_to_end_is_heard_as_ctrl_c_unless_it_is_to_be_ignored(name: str, ignored: bool) -> None:
+    number = getattr(signal, name)
+    before = f"import signal; signal.signal({int(number)}, signal.SIG_IGN)\n" if ignored else ""
+    with subprocess.Popen([sys.executable, "-c", before + WAITING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        if ignored:
+            time.sleep(0.3)
+            assert process.poll() is None
+            process.kill()
+        assert process.stdout.read() == ("" if ignored else "as by Ctrl-C\n")

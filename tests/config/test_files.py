@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -85,7 +87,7 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: &x\n  b: *x\n", "an alias holds itself"),
         (ALIASES, "more than 20000 values"),
         ("a: " + "1" * 5000, "f.yaml:1: not a number that fits"),
-        ("[" * 3000, "f.yaml: not valid YAML"),
+        ("[" * 3000, "f.yaml:1: not valid YAML"),
         ("a: \x00", "f.yaml: not valid YAML"),
     ],
 )
@@ -126,3 +128,33 @@ def test_unreadable_files_are_named(tmp_path: Path, content: bytes | str | None,
     with pytest.raises(SettingsError, match=words) as caught:
         files.read(path)
     assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("opening", ["[", "{", "[{a: "])
+def test_brackets_without_end_are_refused_at_once(opening: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each token of PyYAML costs as much as there are open brackets, so none may be looked at past the limit."""
+    fetched = 0
+    fetch = files._Loader.fetch_more_tokens
+
+    def counted(loader: Any) -> Any:
+        nonlocal fetched
+        fetched += 1
+        return fetch(loader)
+
+    monkeypatch.setattr(files._Loader, "fetch_more_tokens", counted)
+    with pytest.raises(SettingsError, match=r"f\.yaml:1: not valid YAML: more than 20 brackets within each other"):
+        files.entries("a: " + opening * 100_000, "f.yaml")
+    assert files.scalar(opening * 100_000) == opening * 100_000
+    assert fetched < 300
+
+
+def test_brackets_within_reason_are_read() -> None:
+    deep = "[" * 19 + "1" + "]" * 19
+    assert values(f"a: {deep}") == {"a": json.loads(deep)}
+
+
+def test_a_list_in_a_list_a_thousand_times_is_text_where_a_value_is_typed() -> None:
+    text = "- " * 5000
+    assert files.scalar(text) == text
+    with pytest.raises(SettingsError, match="not valid YAML"):
+        files.entries("a:\n  " + text, "f.yaml")

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from sovits_cli.config import checks, fields, layers, official
 from sovits_cli.config.schema import Settings
 from sovits_cli.errors import SettingsError
+from sovits_cli.versions import VERSIONS
 
 KEYS = list(fields.table())
 
@@ -128,3 +129,11 @@ def test_relations_name_both_keys_and_where_they_were_said(sets: list[str], name
 
 def test_the_defaults_hold_every_relation() -> None:
     checks.check_relations(Settings(), {})
+
+
+def test_what_null_stands_for_is_made_from_the_table_of_versions() -> None:
+    table = fields.table()
+    assert table["inference.temperature"].help.endswith(f"null: 1, mini {VERSIONS['mini'].drawing.temperature:g}")
+    assert table["inference.steps"].help.endswith("null: v3 32, v4 8")
+    assert table["sovits.train.posterior"].help.endswith("null: true, mini false")
+    assert "v3 and v4 only" in table["inference.guidance"].help

@@ -184,3 +184,36 @@ def test_the_traceback_of_an_item_is_shown_on_demand(capsys: pytest.CaptureFixtu
 
 def test_an_exception_stays_out_of_the_document() -> None:
     assert jsonl.plain(unexpected()) == {"item": "b.wav", "reason": "internal error: KeyError: 'three'"}
+
+
+EVIL = "a\x1b[31m\x9b2J\rb\u202egnp.wav"
+HARMLESS = "a\\u001b[31m\\u009b2J\\u000db\\u202egnp.wav"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_control_characters_of_names_never_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    console = Console()
+    if terminal:
+        stream = on_terminal(monkeypatch)
+        monkeypatch.setenv("NO_COLOR", "1")
+    for event in (Chose("model", EVIL, EVIL), Note(EVIL), Warned(EVIL, EVIL), Skipped(EVIL, EVIL)):
+        console.emit(event)
+    console.emit(Progress(EVIL, 1, 1, detail=EVIL))
+    console.result(None, f"{EVIL}\nsecond line")
+    console.error(AudioError(EVIL, hint=EVIL))
+    out, err = capsys.readouterr()
+    err = stream.getvalue() if terminal else err
+    assert out == f"{HARMLESS}\nsecond line\n"
+    assert err.count(HARMLESS) >= 9
+    bare = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err)  # what the bars themselves draw
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x80-\x9f\u202e]", bare)
+    assert "[31m" not in re.sub(r"\\u001b\[31m", "", bare)
+
+
+def test_a_document_with_control_characters_is_still_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(json=True).result({"name": EVIL}, "")
+    out, _ = capsys.readouterr()
+    assert json.loads(out) == {"name": EVIL}
+    assert "\x9b" not in out
