@@ -10,7 +10,6 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from sovits_cli.errors import (
     disk_full,
     out_of_memory,
 )
-from sovits_cli.report.console import Console, shown
+from sovits_cli.report.console import Console
 
 EXIT_PIPE_CLOSED = 141
 """The reader of our output went away (128 + SIGPIPE, as the shell counts)."""
@@ -134,9 +133,10 @@ def _tell(error: BaseException, args: Sequence[str]) -> int:
         Console().out(str(error))
         return EXIT_OK
     told = explain(error)
+    console = Console(json="--json" in before_end)
     if "--debug" in before_end and not isinstance(error, Interrupted):
-        sys.stderr.write(shown("".join(traceback.format_exception(error))))
-    Console(json="--json" in before_end).error(told)
+        console.trace(error)
+    console.error(told)
     return told.exit_code
 
 

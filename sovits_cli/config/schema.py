@@ -290,7 +290,8 @@ class InferenceSettings(Section):
         default=None,
         ge=1,
         le=1000,
-        description=f"steps of the flow, {_FLOW_ONLY}; " + _null(lambda row: row.flow and row.flow.steps),
+        description=f"steps of the flow, {_FLOW_ONLY}; "
+        + _null(lambda row: None if row.flow is None else row.flow.steps),
     )
     guidance: float = Field(
         default=0.0, ge=0, le=10, description=f"how much the flow is pushed towards the text, {_FLOW_ONLY}; 0: not"

@@ -77,7 +77,7 @@ class Console:
             case Skipped(item, reason):
                 self.skipped.append(event)
                 if self.debug and event.cause is not None:
-                    self._write(shown("".join(traceback.format_exception(event.cause)).rstrip()))
+                    self.trace(event.cause)
                 self._line("warning", f"left out: {item}: {reason}")
             case Surveyed():
                 from sovits_cli.report.plots import survey
@@ -102,6 +102,10 @@ class Console:
         self._line("error", error.message, error.hint or "")
         if self.json:
             self.out(jsonl.dumps(jsonl.error_object(error)))
+
+    def trace(self, error: BaseException) -> None:
+        """Write the traceback of an error to stderr, for `--debug`."""
+        self._write(shown("".join(traceback.format_exception(error)).rstrip()))
 
     def result(self, value: object, text: str) -> None:
         """Write the result of a command to stdout: `text` for people, `value` as JSON for machines."""
