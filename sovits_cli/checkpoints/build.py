@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.report import LoadReport, check, load_into
 from sovits_cli.errors import ModelError
 
@@ -46,11 +47,12 @@ def build(
     Raises:
         ModelError: weights and dimensions contradict each other.
     """
-    network = unfilled(make, weight, layers=layers, source=source)
-    report = check(network, weight, optional=optional, source=source)
-    if report.missing:  # their fresh values are wanted
-        network = make()
-    load_into(network, weight, optional=optional, source=source, replace=not report.missing)
+    with named_if_pulled(source):
+        network = unfilled(make, weight, layers=layers, source=source)
+        report = check(network, weight, optional=optional, source=source)
+        if report.missing:  # their fresh values are wanted
+            network = make()
+        load_into(network, weight, optional=optional, source=source, replace=not report.missing)
     return network.eval(), report
 
 

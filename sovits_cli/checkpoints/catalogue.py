@@ -14,15 +14,14 @@ from typing import Any
 
 from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.installed import MODEL_FILE as MODEL_FILE
+from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.errors import ModelError
 from sovits_cli.paths import models_dir, package_dir
 from sovits_cli.versions import version
 
 VOICE_FILE = "voice.json"
 """In `runs/<name>/`: a voice trained here."""
-
-MODEL_FILE = "model.json"
-"""In `<models dir>/<name>/`: an installed model."""
 
 BUNDLED_LICENCE = "MIT"
 """Of the models in the package, as of the package itself."""
@@ -190,5 +189,6 @@ def _text(said: dict[str, Any], key: str, place: Path) -> str:
 def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
     found = Path(os.path.normpath(folder / _text(said, key, place)))
     if not found.exists():
-        raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
+        with named_if_pulled(found):
+            raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
     return found

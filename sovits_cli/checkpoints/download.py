@@ -1,81 +1,88 @@
 """One file from the hub: fetched, resumed where it broke off, checked, and only then given its name.
 
-The hub's addresses, metadata and transfer are huggingface_hub's, so mirrors (HF_ENDPOINT) and proxies work as there.
-No token is sent. Knows nothing of models.
+Knows nothing of models: who asks for a file says how it is recognised.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
-import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BufferedRandom, FileIO
+from io import BufferedRandom
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from sovits_cli import __version__
-from sovits_cli.errors import NetworkError, ResourceError
+from sovits_cli.checkpoints.hub_client import RETRY, BrokenOffError, Described, HubClient, Remote
+from sovits_cli.errors import ModelError, NetworkError, ResourceError
 from sovits_cli.files import write_error
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfFileMetadata
 
 Heard = Callable[[int, int | None], None]
 """Told of the bytes that are here, and of all, where that is known."""
 
+Recognise = Callable[[Path], str]
+"""Says what a file is. Raises ModelError: it is not what it should be."""
+
 PARTIAL = ".partial"
 _BLOCK = 1 << 20
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_GIT_BLOB = re.compile(r"[0-9a-f]{40}")
 _REPORT_EVERY_BYTES = 1 << 22
+_TRIES = 5
+_PAUSE_S = 1.0
+_WORTH_BYTES = 1 << 20
+"""A try that brings so much begins the count of tries anew."""
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A file on the hub: repository, and path in it."""
+class Fetched:
+    """A file that is here now.
 
-    repo: str
-    path: str
+    Args:
+        sha256: of its content.
+        revision: commit of the repository that it came from, where the hub says it.
+        what: what it was recognised as.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.repo}/{self.path}"
+    sha256: str
+    revision: str | None
+    what: str
 
 
-def fetch(remote: Remote, target: Path, *, sha256: str | None = None, heard: Heard | None = None) -> str:
+def fetch(
+    remote: Remote,
+    target: Path,
+    *,
+    sha256: str | None = None,
+    recognise: Recognise | None = None,
+    heard: Heard | None = None,
+    told: Callable[[str], None] | None = None,
+) -> Fetched:
     """Fetch a file to `target`, going on with what an earlier try left.
 
     Args:
-        sha256: what its digest has to be, where that is known; what the hub announces is checked in any case.
+        sha256: what its digest has to be, where that is known; what the hub says of it is checked in any case.
+        recognise: says what it is, before it gets its name.
         heard: of the progress.
-
-    Returns:
-        Its SHA-256.
+        told: of what the user should know.
 
     Raises:
         NetworkError: it cannot be reached, broke off too often, or is not the file it should be.
         ResourceError: the disk is full or the folder cannot be written.
     """
-    said = _said(remote)
-    announced = said.etag or ""
-    if sha256 is not None and _SHA256.fullmatch(announced) and announced != sha256:
-        raise _altered(remote, sha256, announced)
-    partial = target.with_name(f".{target.name}.{hashlib.sha256(announced.encode()).hexdigest()[:12]}{PARTIAL}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _transfer(remote, said, partial, heard)
-        found = digest(partial)
-        wanted = sha256 or (announced if _SHA256.fullmatch(announced) else found)
-        if found != wanted or (_GIT_BLOB.fullmatch(announced) and _git_blob(partial) != announced):
-            partial.unlink()
-            raise _altered(remote, wanted, found)
-        partial.replace(target)
-    except OSError as error:
-        raise write_error(target, error) from error
-    return found
+    with HubClient() as hub:
+        said = hub.describe(remote)
+        if sha256 is not None and said.sha256 not in (None, sha256):
+            raise _altered(remote, sha256, said.checksum)
+        partial = target.with_name(f".{target.name}.{hashlib.sha256(said.checksum.encode()).hexdigest()[:12]}{PARTIAL}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _transfer(_Source(hub, remote, said, told or _nobody), partial, heard or _nobody)
+            found = _checked(remote, said, partial, sha256)
+            what = _recognised(remote, partial, recognise)
+            partial.replace(target)
+            _clean(target)
+        except OSError as error:
+            raise write_error(target, error) from error
+    return Fetched(found, said.revision, what)
 
 
 def digest(path: Path) -> str:
@@ -84,78 +91,85 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _said(remote: Remote) -> HfFileMetadata:
-    """What the hub says of the file: where it lies, its size and its tag."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+@dataclass(frozen=True)
+class _Source:
+    """Where a file comes from."""
 
-    url = hf_hub_url(remote.repo, remote.path, endpoint=os.environ.get("HF_ENDPOINT") or None)
-    with _translated(remote):
-        return get_hf_file_metadata(url, token=False, library_name="sovits", library_version=__version__)
-
-
-def _transfer(remote: Remote, said: HfFileMetadata, partial: Path, heard: Heard | None) -> None:
-    """Fetch what is missing of the file."""
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers, disable_progress_bars  # type: ignore[attr-defined]
-
-    disable_progress_bars()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what fails is told by us
-    here = partial.stat().st_size if partial.is_file() else 0
-    if said.size is not None and here > said.size:
-        here = 0
-    _check_room(partial, said.size, here)
-    headers = build_hf_headers(token=False, library_name="sovits", library_version=__version__)
-    with BufferedRandom(_Watched(partial, here, said.size, heard)) as file, _translated(remote):
-        http_get(said.location, file, resume_size=here, headers=headers, expected_size=said.size)
+    hub: HubClient
+    remote: Remote
+    said: Described
+    told: Callable[[str], None]
 
 
-class _Watched(FileIO):
-    """A file that is written from `start` on, and tells how much there is."""
-
-    def __init__(self, path: Path, start: int, total: int | None, heard: Heard | None) -> None:
-        super().__init__(path, "r+b" if start else "w+b")
-        self.seek(start)
-        self._total, self._heard, self._told = total, heard, start
-
-    def write(self, block: Any) -> int:
-        """Write, and tell."""
-        written = super().write(block)
-        here = self.tell()
-        if self._heard is not None and (abs(here - self._told) >= _REPORT_EVERY_BYTES or here == self._total):
-            self._told = here
-            self._heard(here, self._total)
-        return written
-
-
-class _translated:  # noqa: N801 - reads as a verb where it is used
-    """Turns the errors of the hub library, and of the HTTP library below it, into ours."""
-
-    def __init__(self, remote: Remote) -> None:
-        self._remote = remote
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
-
-        http_error = HfHubHTTPError.__bases__[0]  # of whichever library the hub's own builds on
-        if isinstance(error, EntryNotFoundError):
-            raise NetworkError(
-                f"{self._remote} is not on the hub any more", hint="pip install --upgrade sovits"
-            ) from error
-        if isinstance(error, http_error) or _is_transport(error):
-            raise NetworkError(
-                f"{self._remote} cannot be fetched: {_reason(error)}",
-                hint="try again: what is here already is kept; HF_ENDPOINT=https://… names a mirror",
-            ) from error
+def _transfer(source: _Source, partial: Path, heard: Heard) -> None:
+    """Fetch what is missing of the file, with as many tries as are worth it."""
+    size = source.said.size
+    here = partial.stat().st_size if partial.is_file() and size is not None else 0
+    here = here if here <= (size or 0) else 0
+    _check_room(partial, size, here)
+    tries = 0
+    with partial.open("r+b" if here else "w+b") as file:
+        file.seek(here)
+        while file.tell() != size:
+            before = file.tell()
+            try:
+                _receive(source, file, heard)
+                if size is None:
+                    return
+            except BrokenOffError:
+                tries = 1 if file.tell() - before >= _WORTH_BYTES else tries + 1
+                if tries >= _TRIES:
+                    raise
+                time.sleep(_PAUSE_S)
 
 
-def _is_transport(error: BaseException | None) -> bool:
-    """Sockets, and sizes that do not fit; not our own disk, whose errors carry a file name or a full disk."""
-    if not isinstance(error, OSError):
-        return False
-    return isinstance(error, ConnectionError | TimeoutError) or error.errno is None
+def _receive(source: _Source, file: BufferedRandom, heard: Heard) -> None:
+    """Take what comes in one answer, never more than was announced."""
+    size, last = source.said.size, file.tell()
+    limit = source.remote.most_bytes if size is None else size
+    with source.hub.blocks(source.said, source.remote, start=last, told=source.told) as (start, blocks):
+        file.seek(start)
+        file.truncate()
+        for block in blocks:
+            if file.tell() + len(block) > limit:
+                raise NetworkError(
+                    f"{source.remote} cannot be fetched: more than {limit} bytes come", hint="name another mirror"
+                )
+            file.write(block)
+            here = file.tell()
+            if abs(here - last) >= _REPORT_EVERY_BYTES or here == size:
+                last = here
+                heard(here, size)
+    if size is not None and file.tell() < size:
+        raise BrokenOffError(f"{source.remote} cannot be fetched: {file.tell()} of {size} bytes came", hint=RETRY)
+
+
+def _checked(remote: Remote, said: Described, partial: Path, sha256: str | None) -> str:
+    """The SHA-256 of what came, if it is what was known beforehand and what the hub says."""
+    found = digest(partial)
+    wanted = sha256 or said.sha256 or found
+    if found != wanted or (said.sha256 is None and _git_blob(partial) != said.checksum):
+        partial.unlink()
+        raise _altered(remote, wanted, found)
+    return found
+
+
+def _recognised(remote: Remote, partial: Path, recognise: Recognise | None) -> str:
+    """What came, in words; it is removed if it is something else than it should be."""
+    try:
+        return recognise(partial) if recognise else ""
+    except ModelError as error:
+        partial.unlink()
+        raise NetworkError(
+            f"{remote} is not the file it should be: {error.message.removeprefix(f'{partial} ')}",
+            hint="try again; if it stays so, the mirror (HF_ENDPOINT) is not to be trusted",
+        ) from error
+
+
+def _clean(target: Path) -> None:
+    """Remove what was begun of other contents of this file."""
+    for other in target.parent.glob(f".{'[[]'.join(target.name.split('['))}.*{PARTIAL}"):
+        other.unlink(missing_ok=True)
 
 
 def _check_room(partial: Path, size: int | None, here: int) -> None:
@@ -183,6 +197,5 @@ def _altered(remote: Remote, wanted: str, found: str) -> NetworkError:
     )
 
 
-def _reason(error: BaseException | None) -> str:
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:200]
+def _nobody(*_: object) -> None:
+    """Told, and keeps it to itself."""

@@ -17,6 +17,7 @@ from sovits_cli.checkpoints import published
 from sovits_cli.checkpoints.build import build, usable_config
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.catalogue import everything
+from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.lora import merged
 from sovits_cli.checkpoints.official import SovitsFile, read_gpt, read_sovits
 from sovits_cli.checkpoints.recognise import ModelKind, expect, read
@@ -68,10 +69,11 @@ def sovits_file(source: Bundle | Path) -> SovitsFile:
     path, under = (source.sovits, source.under) if isinstance(source, Bundle) else (source, ())
     file = read_sovits(path, said=source.version if isinstance(source, Bundle) else None)
     if isinstance(source, Bundle) and file.version.name != source.version.name:
-        raise ModelError(
-            f"{path} is a {file.version.name} file, but {source.name} is said to be a {source.version.name} model",
-            hint=f"name the file itself, --sovits {path}, or mend the model's JSON file",
-        )
+        with named_if_pulled(path):
+            raise ModelError(
+                f"{path} is a {file.version.name} file, but {source.name} is said to be a {source.version.name} model",
+                hint=f"name the file itself, --sovits {path}, or mend the model's JSON file",
+            )
     if not file.is_lora:
         return file
     is_whole = CODEBOOK in file.weight and "ssl_proj.weight" in file.weight  # a training state holds its base

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError
 
@@ -54,15 +55,17 @@ def weight_file(folder: Path) -> Path:
 
 def json_object(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"{path} cannot be read: {error}", hint="expected a published model folder: config.json and its weights"
-        ) from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} is no JSON object", hint="fetch the model folder again")
-    return found
+    with named_if_pulled(path):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(
+                f"{path} cannot be read: {error}",
+                hint="expected a published model folder: config.json and its weights",
+            ) from error
+        if not isinstance(found, dict):
+            raise ModelError(f"{path} is no JSON object", hint="fetch the model folder again")
+        return found
 
 
 def spelled(key: str, prefix: str) -> str:

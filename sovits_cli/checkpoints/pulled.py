@@ -1,7 +1,7 @@
 """Models from the hub: pulled, checked against what was first pulled, and removed.
 
     models/files/…              every pulled file once, laid out as the official `pretrained_models/`
-    models/files/pulled.json    where each came from and its SHA-256 when it was first pulled
+    models/files/pulled.json    where each came from, its SHA-256 when it was first pulled, what it was recognised as
     models/<name>/model.json    a model: which of the files it is made of
 
 Models share files, so that the second version one pulls is small. Knows no networks.
@@ -13,12 +13,15 @@ import json
 import os
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sovits_cli.checkpoints.catalogue import MODEL_FILE, VOICE_FILE
-from sovits_cli.checkpoints.download import Remote, digest, fetch
+from sovits_cli.checkpoints.arrival import recognised
+from sovits_cli.checkpoints.catalogue import VOICE_FILE
+from sovits_cli.checkpoints.download import digest, fetch
+from sovits_cli.checkpoints.hub_client import Remote
+from sovits_cli.checkpoints.installed import MODEL_FILE, BrokenModelError, pulled_files, users
 from sovits_cli.checkpoints.registry import Part, Pullable, pullable
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Note, Progress, Reporter
@@ -26,7 +29,6 @@ from sovits_cli.files import atomic
 from sovits_cli.locks import held
 from sovits_cli.paths import models_dir
 
-FILES_FOLDER = "files"
 RECORD_FILE = "pulled.json"
 
 
@@ -77,11 +79,12 @@ def _pull(row: Pullable, reporter: Reporter) -> Pulled:
     fetched: list[str] = []
     kept: list[str] = []
     titles = _titles(row)
-    for part in row.parts.values():
-        for file in part.files:
-            (fetched if _ensure(part, file, titles[file], reporter) else kept).append(file)
+    for part, said in row.parts.items():
+        for file in said.files:
+            wanted = _Wanted(row, part, file, titles[file])
+            (fetched if _ensure(wanted, reporter) else kept).append(file)
     folder = _write_model(row)
-    size = sum((_files_dir() / file).stat().st_size for file in (*fetched, *kept))
+    size = sum((pulled_files() / file).stat().st_size for file in (*fetched, *kept))
     return Pulled(row.name, folder, tuple(fetched), tuple(kept), size)
 
 
@@ -92,13 +95,13 @@ def check(path: Path) -> None:
         ModelError: it was altered.
     """
     for file, said in _record().items():
-        place = _files_dir() / file
+        place = pulled_files() / file
         if place.is_file() and (_same(place, path) or path.resolve() in place.resolve().parents):
             found = digest(place)
-            if found != said["sha256"]:
+            if found != said.sha256:
                 raise ModelError(
                     f"{place} is not the file that was pulled: its SHA-256 begins with {found[:12]}, "
-                    f"{said['sha256'][:12]} when it came from {said['from']}",
+                    f"{said.sha256[:12]} when it came from {said.source}",
                     hint="sovits models pull NAME fetches it again",
                 )
 
@@ -124,11 +127,9 @@ def _remove(name: str, folder: Path) -> Removed:
     freed = sorted(file for file in folder.rglob("*") if file.is_file())
     size = sum(file.stat().st_size for file in freed)
     shutil.rmtree(folder)
-    unused = [
-        file for file in _record() if not any(_uses(place, file) for place in models_dir().glob(f"*/{MODEL_FILE}"))
-    ]
+    unused = [file for file in _record() if not users(pulled_files() / file)]
     for file in unused:
-        place = _files_dir() / file
+        place = pulled_files() / file
         if place.is_file():
             size += place.stat().st_size
             freed.append(place)
@@ -161,67 +162,123 @@ def _titles(row: Pullable) -> dict[str, str]:
     }
 
 
-def _ensure(part: Part, file: str, title: str, reporter: Reporter) -> bool:
+@dataclass(frozen=True)
+class _Wanted:
+    """A file that a model needs: the model, the part, its published path, and what to call it while it comes."""
+
+    row: Pullable
+    part: str
+    file: str
+    title: str
+
+    @property
+    def published(self) -> Part:
+        """Its row in the table."""
+        return self.row.parts[self.part]
+
+    def recognise(self, path: Path) -> str:
+        """Say what came. Raises ModelError: something else."""
+        return recognised(path, self.row, self.part, self.file)
+
+
+def _ensure(wanted: _Wanted, reporter: Reporter) -> bool:
     """Have one file; True if it had to be fetched."""
-    place, said = _files_dir() / file, _record().get(file)
-    wanted = dict(part.sha256).get(file) or (said["sha256"] if said else None)
-    if wanted is not None and place.is_file():
-        if digest(place) == wanted:
+    place, said = pulled_files() / wanted.file, _record().get(wanted.file)
+    pin = wanted.published.pin(wanted.file)
+    sha256 = pin.sha256 or (said.sha256 if said is not None and said.what else None)
+    if place.is_file():
+        problem = _problem(place, wanted, sha256 or (said.sha256 if said else None))
+        if problem is None and said is not None:
+            if not said.what:  # an earlier version noted what it was told, and did not look
+                _note(wanted.file, replace(said, what=wanted.recognise(place)))
             return False
-        reporter.emit(Note(f"{place} is not the file that was pulled first: fetching it again"))
-    remote = Remote(part.repo, file)
+        reporter.emit(Note(f"{place} {problem or 'is not known'}: fetching it again"))
+    remote = Remote(wanted.published.repo, wanted.file, pin.size_bytes)
 
     def heard(here: int, total: int | None) -> None:
         unit, size = ("kB", 1e3) if total is not None and total < 1e6 else ("MB", 1e6)
         whole = None if total is None else round(total / size, 1)
-        reporter.emit(Progress(title, round(here / size, 1), whole, unit))
+        reporter.emit(Progress(wanted.title, round(here / size, 1), whole, unit))
 
-    found = fetch(remote, place, sha256=wanted, heard=heard)
-    _write_record({**_record(), file: {"from": str(remote), "sha256": found}})
+    def told(text: str) -> None:
+        reporter.emit(Note(text))
+
+    found = fetch(remote, place, sha256=sha256, recognise=wanted.recognise, heard=heard, told=told)
+    _note(wanted.file, _Record(str(remote), found.sha256, found.what, found.revision or ""))
     return True
+
+
+def _problem(place: Path, wanted: _Wanted, sha256: str | None) -> str | None:
+    """What is wrong with a file that is here, in words that follow its name."""
+    if sha256 is not None and digest(place) != sha256:
+        return "is not the file that was pulled first"
+    try:
+        wanted.recognise(place)
+    except ModelError as error:
+        why = error.why if isinstance(error, BrokenModelError) else error.message
+        return why.removeprefix(f"{place} ")
+    return None
 
 
 def _write_model(row: Pullable) -> Path:
     """Say which files a model is made of."""
     folder = models_dir() / row.name
-    parts = {part: os.path.relpath(_files_dir() / said.place, folder) for part, said in row.parts.items()}
+    parts = {part: os.path.relpath(pulled_files() / said.place, folder) for part, said in row.parts.items()}
     whole = {"name": row.name, "version": row.version, "licence": row.licence, **parts}
     with atomic(folder / MODEL_FILE) as temporary:
         temporary.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return folder
 
 
-def _uses(model: Path, file: str) -> bool:
-    """Whether a model is made of a pulled file; one that cannot be read may be."""
-    try:
-        said = json.loads(model.read_text(encoding="utf-8"))
-        places = [(model.parent / value).resolve() for value in said.values() if isinstance(value, str)]
-    except (OSError, ValueError, AttributeError):
-        return True
-    wanted = (_files_dir() / file).resolve()
-    return any(wanted == place or place in wanted.parents for place in places if place != model.parent.resolve())
+@dataclass(frozen=True)
+class _Record:
+    """What is noted of a pulled file.
+
+    Args:
+        source: repository and path.
+        sha256: when it was first pulled.
+        what: what it was recognised as; empty where a version of ours pulled it that did not look.
+        revision: commit of the repository, where the hub said it.
+    """
+
+    source: str
+    sha256: str
+    what: str = ""
+    revision: str = ""
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> _Record:
+        """As it is read; earlier versions of ours wrote less."""
+        return cls(str(said["from"]), str(said["sha256"]), str(said.get("is", "")), str(said.get("revision", "")))
+
+    def to_json(self) -> dict[str, str]:
+        """As it is written."""
+        said = {"from": self.source, "sha256": self.sha256, "is": self.what, "revision": self.revision}
+        return {key: value for key, value in said.items() if value}
 
 
-def _files_dir() -> Path:
-    return models_dir() / FILES_FOLDER
-
-
-def _record() -> dict[str, dict[str, str]]:
+def _record() -> dict[str, _Record]:
     """What was pulled, by path."""
-    place = _files_dir() / RECORD_FILE
+    place = pulled_files() / RECORD_FILE
     if not place.is_file():
         return {}
     try:
         found: Any = json.loads(place.read_text(encoding="utf-8"))
-        return {str(file): {"from": str(said["from"]), "sha256": str(said["sha256"])} for file, said in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return {str(file): _Record.from_json(said) for file, said in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{place} cannot be read: {error!r}", hint=f"remove {place} and pull again") from error
 
 
-def _write_record(record: dict[str, dict[str, str]]) -> None:
-    if record or (_files_dir() / RECORD_FILE).is_file():
-        with atomic(_files_dir() / RECORD_FILE) as temporary:
-            temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+def _note(file: str, said: _Record) -> None:
+    _write_record({**_record(), file: said})
+
+
+def _write_record(record: dict[str, _Record]) -> None:
+    place = pulled_files() / RECORD_FILE
+    if record or place.is_file():
+        with atomic(place) as temporary:
+            whole = {file: said.to_json() for file, said in record.items()}
+            temporary.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 
 def _remove_empty(folder: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from torch import Tensor
 
 from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.machine import printable
 from sovits_cli.checkpoints.plain import plain
 from sovits_cli.checkpoints.safe import header, load_pickle
@@ -103,24 +104,8 @@ def read(path: Path) -> Contents:
     Raises:
         ModelError: the file cannot be read safely, or holds no tensors.
     """
-    if _is_safetensors(path):
-        return _read_ours(path)
-    whole = load_pickle(path)
-    weight = _tensors(path, whole)
-    top: Mapping[object, object] = whole if isinstance(whole, dict) else {}
-    config = _config(path, top)
-    kind, code, rank = kind_of(weight), header(path), top.get("lora_rank")
-    return Contents(
-        path=path,
-        kind=kind,
-        versions=versions_of(kind, weight, config, code, lambda: _head(path)),
-        weight=weight,
-        config=config,
-        info=_info(top),
-        training="optimizer" in top or "optimizer_states" in top,
-        code=code,
-        lora_rank=rank if isinstance(rank, int) else None,
-    )
+    with named_if_pulled(path):
+        return _read_ours(path) if _is_safetensors(path) else _read_torch(path)
 
 
 def expect(contents: Contents, kind: ModelKind) -> Contents:
@@ -130,9 +115,10 @@ def expect(contents: Contents, kind: ModelKind) -> Contents:
         ModelError: explains what the file is and what was expected.
     """
     if contents.kind is not kind:
-        raise ModelError(
-            f"{contents.path} is {contents}: expected {kind}", hint=_HINTS.get(contents.kind, "sovits models list")
-        )
+        with named_if_pulled(contents.path):
+            raise ModelError(
+                f"{contents.path} is {contents}: expected {kind}", hint=_HINTS.get(contents.kind, "sovits models list")
+            )
     if contents.version is not None and contents.version not in VERSIONS:
         raise ModelError(
             f"{contents.path} is {contents}: this version is not known, only {', '.join(VERSIONS)}",
@@ -156,6 +142,25 @@ def _is_safetensors(path: Path) -> bool:
             return file.read(9)[8:] == b"{"
     except OSError:
         return False  # the torch reader says why it cannot be opened
+
+
+def _read_torch(path: Path) -> Contents:
+    whole = load_pickle(path)
+    weight = _tensors(path, whole)
+    top: Mapping[object, object] = whole if isinstance(whole, dict) else {}
+    config = _config(path, top)
+    kind, code, rank = kind_of(weight), header(path), top.get("lora_rank")
+    return Contents(
+        path=path,
+        kind=kind,
+        versions=versions_of(kind, weight, config, code, lambda: _head(path)),
+        weight=weight,
+        config=config,
+        info=_info(top),
+        training="optimizer" in top or "optimizer_states" in top,
+        code=code,
+        lora_rank=rank if isinstance(rank, int) else None,
+    )
 
 
 def _read_ours(path: Path) -> Contents:

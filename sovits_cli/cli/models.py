@@ -58,7 +58,9 @@ def pull_command(
 ) -> None:
     """Fetch an official model, with all it needs to speak and to be tuned.
 
-    Goes on where an earlier try broke off, fetches nothing twice, and checks every file. HF_ENDPOINT names a mirror.
+    Goes on where an earlier try broke off, fetches nothing twice, and recognises every file before it is believed.
+    HF_ENDPOINT names a mirror; HF_TOKEN, if it is set, goes to the hub alone. A request says which file and "sovits",
+    nothing of you or this machine.
     """
     from sovits_cli.checkpoints.pulled import pull
 

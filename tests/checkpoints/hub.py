@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from urllib.parse import unquote
 LARGE_BYTES = 4000
 """From this size on, the tag of a file is its SHA-256; below it is the name that git has for it."""
 
+PORTAL = b"<html><body>Please log in.</body></html>\r\n"
+"""What the network of a hotel answers to everything."""
+
 
 @dataclass
 class Hub:
@@ -24,20 +28,37 @@ class Hub:
     Args:
         files: contents.
         cut_after: bytes after which the connection for a file is cut, once for each number in the list.
-        tags: announced in place of the true tag.
-        sizes: announced in place of the true size.
+        tags: announced in place of the true tag; "": none is.
+        sizes: announced in place of the true size; None: none is.
         broken: answered with this status.
+        portal: answers everything with this page, as a page of the web and with this tag.
+        leads: redirects a file to another address: once the checksum is said, or, with `bare`, without saying it.
+        bare: see `leads`.
+        drip_s: seconds between the bytes of a body.
+        head_drip_s: seconds between the bytes of the head of every answer.
+        endless: bytes that are sent again and again, whatever was announced.
+        whole_only: always answers from the beginning.
         sent: bytes of content sent for each file.
         asked: requests, `METHOD path`.
+        told: the headers of each request.
     """
 
     files: dict[str, bytes]
     cut_after: dict[str, list[int]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, int | None] = field(default_factory=dict)
     broken: dict[str, int] = field(default_factory=dict)
+    portal: bytes | None = None
+    portal_tag: str = ""
+    leads: dict[str, str] = field(default_factory=dict)
+    bare: bool = False
+    drip_s: dict[str, float] = field(default_factory=dict)
+    head_drip_s: float = 0.0
+    endless: dict[str, int] = field(default_factory=dict)
+    whole_only: bool = False
     sent: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    told: list[dict[str, str]] = field(default_factory=list)
 
     def tag(self, name: str) -> str:
         """As the hub says it of a file."""
@@ -47,6 +68,10 @@ class Hub:
         if len(body) >= LARGE_BYTES:
             return hashlib.sha256(body).hexdigest()
         return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+
+    def size(self, name: str) -> int | None:
+        """As the hub says it of a file."""
+        return self.sizes.get(name, len(self.files[name]))
 
 
 @contextmanager
@@ -67,23 +92,63 @@ def serving(hub: Hub) -> Iterator[str]:
 
         def _answer(self, *, with_body: bool) -> None:
             hub.asked.append(f"{self.command} {self.path}")
+            hub.told.append({key.lower(): value for key, value in self.headers.items()})
+            if hub.head_drip_s:
+                self._drip(b"HTTP/1.1 200 OK\r\n" + b"X-Waiting: yes\r\n" * 100, hub.head_drip_s)
+                return
+            if hub.portal is not None:
+                self._page(hub.portal, hub.portal_tag, with_body=with_body)
+                return
             name = unquote(self.path).lstrip("/").replace("/resolve/main/", "/", 1)
             status = hub.broken.get(name, 200 if name in hub.files else 404)
             if status >= 400:
-                self.send_response(status)
-                if status == 404:
-                    self.send_header("X-Error-Code", "EntryNotFound")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            body = hub.files[name]
-            start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+                self._refuse(status)
+            elif name in hub.leads:
+                self._lead(name)
+            else:
+                self._file(name, with_body=with_body)
+
+        def _refuse(self, status: int) -> None:
+            self.send_response(status)
+            if status == 404:
+                self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def _page(self, body: bytes, tag: str, *, with_body: bool) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            if tag:
+                self.send_header("ETag", tag)
+            self.end_headers()
+            if with_body:
+                self.wfile.write(body)
+
+        def _lead(self, name: str) -> None:
+            self.send_response(302)
+            self.send_header("Location", hub.leads[name])
+            if not hub.bare:
+                self.send_header("X-Linked-ETag", f'"{hub.tag(name)}"')
+                self.send_header("X-Linked-Size", str(hub.size(name)))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def _file(self, name: str, *, with_body: bool) -> None:
+            body, size = hub.files[name], hub.size(name)
+            asked = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0]
+            start = 0 if hub.whole_only else int(asked)
             self.send_response(206 if start else 200)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-            self.send_header("ETag", f'"{hub.tag(name)}"')
+            if hub.tag(name):
+                self.send_header("ETag", f'"{hub.tag(name)}"')
             self.send_header("X-Repo-Commit", "0" * 40)
-            self.send_header("Content-Length", str(hub.sizes.get(name, len(body)) - start))
+            if size is None:
+                self.send_header("Connection", "close")
+                self.close_connection = True
+            elif name not in hub.endless or not with_body:
+                self.send_header("Content-Length", str(size - start))
             self.end_headers()
             if with_body:
                 self._send(name, body[start:])
@@ -93,10 +158,28 @@ def serving(hub: Hub) -> Iterator[str]:
             if cuts:
                 body = body[: cuts.pop(0)]
                 self.close_connection = True
+            if name in hub.endless:
+                self.close_connection = True
+                while True:  # until the client goes away
+                    hub.sent[name] = hub.sent.get(name, 0) + hub.endless[name]
+                    self.wfile.write(b"x" * hub.endless[name])
+            if name in hub.drip_s:
+                self._drip(body, hub.drip_s[name])
+                return
             hub.sent[name] = hub.sent.get(name, 0) + len(body)  # before: whoever has it all may ask at once
             self.wfile.write(body)
 
+        def _drip(self, body: bytes, pause_s: float) -> None:
+            self.close_connection = True
+            for letter in body:
+                self.wfile.write(bytes([letter]))
+                self.wfile.flush()
+                time.sleep(pause_s)
+
     class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
         def handle_error(self, *_: Any) -> None:
             pass  # clients that go away are part of the play
 
@@ -109,11 +192,6 @@ def serving(hub: Hub) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def published(repo: str, paths: dict[str, Path]) -> dict[str, bytes]:
-    """Files of this machine as those of a repository."""
-    return {f"{repo}/{name}": path.read_bytes() for name, path in paths.items()}
 
 
 def record(models: Path) -> dict[str, dict[str, str]]:

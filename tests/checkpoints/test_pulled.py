@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from sovits_cli import paths
-from sovits_cli.checkpoints import catalogue, networks, pulled
+from sovits_cli.checkpoints import catalogue, download, installed, networks
 from sovits_cli.checkpoints.pulled import check, pull, remove, voices_on
-from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY
+from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY, Part, Pin
 from sovits_cli.errors import ModelError, NetworkError
 from sovits_cli.events import Note, Progress
+from sovits_cli.features import content
 from sovits_cli.versions import VERSIONS, AcousticKind
-from tests.checkpoints import synthetic
-from tests.checkpoints.hub import Hub, record, serving
+from tests.checkpoints import hub_models, synthetic
+from tests.checkpoints.hub import PORTAL, Hub, record, serving
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """The published files of v1 and v2, at tiny size; the others are only names."""
-    folder = tmp_path_factory.mktemp("published")
-    synthetic.write_gpt(folder / "gpt.ckpt", synthetic.TINY_GPT)
-    synthetic.write_sovits(folder / "sovits.pth", synthetic.TINY_SOVITS)
-    synthetic.write_hubert(folder / "hubert")
-    synthetic.write_bert(folder / "bert")
-    sources = {"gpt": "gpt.ckpt", "sovits": "sovits.pth", "content": "hubert", "bert": "bert"}
-    found = {}
-    for row in REGISTRY.values():
-        for name, part in row.parts.items():
-            for file in part.files:
-                place = folder / sources.get(name, "none") / file.rpartition("/")[2]
-                place = place if place.is_file() else folder / sources.get(name, "none")
-                found[f"{part.repo}/{file}"] = place.read_bytes() if place.is_file() else file.encode() * 1000
-    return found
+    """Every published file, at tiny size."""
+    return hub_models.published(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture
 def hub(files, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    monkeypatch.setattr(download, "_PAUSE_S", 0.0)
+    for name, row in hub_models.without_pins().items():
+        monkeypatch.setitem(REGISTRY, name, row)
     made = Hub(dict(files))
     with serving(made) as address:
         monkeypatch.setenv("HF_ENDPOINT", address)
@@ -106,9 +98,12 @@ def test_what_was_pulled_first_is_what_it_stays(hub, heard, models):
     with pytest.raises(NetworkError, match="is not the file it should be"):
         pull("v2", heard)
     assert not place.exists()
-    assert record(models)["gsv-v2final-pretrained/s2G2333k.pth"]["from"] == (
-        f"{HUB_REPO}/gsv-v2final-pretrained/s2G2333k.pth"
-    )
+    assert record(models)["gsv-v2final-pretrained/s2G2333k.pth"] == {
+        "from": f"{HUB_REPO}/gsv-v2final-pretrained/s2G2333k.pth",
+        "sha256": hashlib.sha256(good).hexdigest(),
+        "is": "a SoVITS model (v2)",
+        "revision": "0" * 40,
+    }
 
 
 @pytest.mark.usefixtures("hub")
@@ -183,4 +178,134 @@ def test_every_row_is_pulled(name, heard, models):
     said = json.loads((done.folder / "model.json").read_text())
     assert said["version"] == name
     found = catalogue.find(name)
-    assert all(part.is_relative_to(models / pulled.FILES_FOLDER) for part in found.parts)
+    assert all(part.is_relative_to(models / installed.FILES_FOLDER) for part in found.parts)
+    assert {said["is"] for said in record(models).values()} >= {"a GPT model", "config.json of a BERT text encoder"}
+
+
+SOVITS, GPT = "s2G488k.pth", "s1bert25hz-2kh-longer-epoch=68e-step=50232.ckpt"
+
+
+class TestWhatIsBelieved:
+    """A file is recognised before it gets its name, whatever the hub says of it."""
+
+    @pytest.mark.parametrize("page", [PORTAL, b"{}", b"PK", b""])
+    def test_a_page_in_place_of_every_file(self, hub, heard, models, page):
+        """With the right checksum of the wrong content."""
+        hub.files = dict.fromkeys(hub.files, page)
+        with pytest.raises(NetworkError, match="is not the file it should be"):
+            pull("v1", heard)
+        assert not (models / "v1").exists()
+        assert not [path for path in models.rglob("*") if path.is_file()]
+
+    @pytest.mark.parametrize(
+        ("file", "other", "said"),
+        [
+            (SOVITS, GPT, "is a GPT model: expected a SoVITS model"),
+            (SOVITS, "gsv-v2final-pretrained/s2G2333k.pth", r"is a SoVITS model \(v2\): expected v1"),
+            (GPT, SOVITS, r"is a SoVITS model \(v1\): expected a GPT model"),
+            ("chinese-hubert-base/config.json", "chinese-roberta-wwm-ext-large/tokenizer.json", "hidden_size is miss"),
+            ("chinese-roberta-wwm-ext-large/tokenizer.json", "chinese-hubert-base/config.json", "model is missing"),
+            ("chinese-roberta-wwm-ext-large/config.json", GPT, "cannot be read"),
+        ],
+    )
+    def test_another_file_of_the_family(self, hub, heard, models, file, other, said):
+        hub.files[f"{HUB_REPO}/{file}"] = hub.files[f"{HUB_REPO}/{other}"]
+        with pytest.raises(NetworkError, match=f"{file.rpartition('/')[2]} is not the file it should be: .*{said}"):
+            pull("v1", heard)
+        assert not (models / "v1").exists()
+        assert file not in (record(models) if (models / "files" / "pulled.json").is_file() else {})
+
+    def test_the_vocoder_of_another_version(self, hub, heard):
+        hub.files[f"{HUB_REPO}/gsv-v4-pretrained/vocoder.pth"] = hub.files[
+            f"{HUB_REPO}/models--nvidia--bigvgan_v2_24khz_100band_256x/bigvgan_generator.pt"
+        ]
+        with pytest.raises(NetworkError, match="is another vocoder: expected that of v4"):
+            pull("v4", heard)
+
+    def test_what_is_known_beforehand(self, hub, heard, monkeypatch):
+        body = hub.files[f"{HUB_REPO}/{SOVITS}"]
+        head = hashlib.md5(body[:8192], usedforsecurity=False).hexdigest()
+        good = Pin(hashlib.sha256(body).hexdigest(), len(body), head)
+        for wrong, said in (
+            (replace(good, sha256="0" * 64), "expected 000000000000"),
+            (replace(good, size_bytes=5), "expected 5"),
+            (replace(good, head_md5="0" * 32), "but not the published one"),
+        ):
+            pinned(monkeypatch, wrong)
+            with pytest.raises(NetworkError, match=said):
+                pull("v1", heard)
+        pinned(monkeypatch, good)
+        assert SOVITS in pull("v1", heard).fetched
+
+    def test_an_odd_port_is_a_note(self, hub, heard):
+        store = Hub({"blob": hub.files[f"{HUB_REPO}/{SOVITS}"]})
+        with serving(store) as address:
+            hub.leads[f"{HUB_REPO}/{SOVITS}"] = address.replace("127.0.0.1", "localhost") + "/blob"
+            pull("v1", heard)
+        assert [event.text for event in heard.of(Note)] == [
+            f"{HUB_REPO}/{SOVITS} comes from {address.replace('127.0.0.1', 'localhost')}, an unusual port"
+        ]
+
+
+def pinned(monkeypatch, pin):
+    """The SoVITS file of v1 is known beforehand."""
+    row = REGISTRY["v1"]
+    part = replace(row.parts["sovits"], pins={SOVITS: pin})
+    monkeypatch.setitem(REGISTRY, "v1", replace(row, parts={**row.parts, "sovits": part}))
+
+
+def test_the_published_beginnings_are_known():
+    """Of every SoVITS model: the table of the official program."""
+    pins = {name: row.parts["sovits"].pin(row.parts["sovits"].place).head_md5 for name, row in REGISTRY.items()}
+    assert all(pin is not None and len(pin) == 32 for pin in pins.values()), pins
+    assert len(set(pins.values())) == len(pins)
+    assert Part(("a",)).pin("a") == Pin()
+
+
+class TestAfterABelievingVersion:
+    """An earlier version took what the network answered for a model, and noted its checksum."""
+
+    @pytest.fixture
+    def believed(self, hub, heard, models):
+        """v1, with a login page in place of its GPT and of the config of its content encoder."""
+        pull("v1", heard)
+        heard.events.clear()
+        place, whole = models / "files" / "pulled.json", record(models)
+        for file in (GPT, "chinese-hubert-base/config.json"):
+            (models / "files" / file).write_bytes(PORTAL)
+            whole[file]["sha256"] = hashlib.sha256(PORTAL).hexdigest()
+        old = {file: {"from": said["from"], "sha256": said["sha256"]} for file, said in whole.items()}
+        place.write_text(json.dumps(old))
+        hub.sent.clear()
+
+    @pytest.mark.usefixtures("believed")
+    def test_speaking_names_the_model_and_what_to_type(self):
+        found = catalogue.find(None)
+        for load in (networks.gpt_model, lambda model: content.load(model)):
+            with pytest.raises(ModelError, match="the pulled model v1 is broken: ") as caught:
+                load(found)
+            assert caught.value.hint == "sovits models pull v1 fetches the file again"
+
+    @pytest.mark.usefixtures("believed")
+    def test_pulling_again_mends_it(self, hub, heard, models):
+        done = pull("v1", heard)
+        assert sorted(done.fetched) == ["chinese-hubert-base/config.json", GPT]
+        assert f"{GPT} is a web page: expected a checkpoint: fetching it again" in heard.of(Note)[0].text
+        assert networks.gpt_model(catalogue.find("v1"))
+        assert all(said["is"] for said in record(models).values()), "what was kept was looked at"
+        assert pull("v1", heard).fetched == ()
+
+    @pytest.mark.usefixtures("believed")
+    def test_and_so_it_does_where_the_user_removed_the_page(self, heard, models):
+        (models / "files" / GPT).unlink()
+        with pytest.raises(ModelError, match=r"the pulled model v1 is broken: .* does not exist"):
+            catalogue.find("v1")
+        assert GPT in pull("v1", heard).fetched
+
+    @pytest.mark.usefixtures("hub")
+    def test_a_model_of_ones_own_is_named_as_before(self, models):
+        folder = synthetic.install("mine")
+        (folder / "gpt.ckpt").write_bytes(PORTAL)
+        with pytest.raises(ModelError, match=r"gpt\.ckpt is a web page") as caught:
+            networks.gpt_model(catalogue.find("mine"))
+        assert "pull" not in caught.value.hint

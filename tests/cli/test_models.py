@@ -12,8 +12,8 @@ from sovits_cli import paths
 from sovits_cli.checkpoints import catalogue
 from sovits_cli.checkpoints.registry import REGISTRY
 from sovits_cli.cli.app import app
-from tests.checkpoints import synthetic
-from tests.checkpoints.hub import Hub, serving
+from tests.checkpoints import hub_models, synthetic
+from tests.checkpoints.hub import PORTAL, Hub, serving
 
 
 @pytest.fixture(autouse=True)
@@ -164,8 +164,9 @@ def test_verify_of_nothing():
 
 
 def test_pull_and_rm(tmp_path, monkeypatch, empty_folder):
-    files = {f"{part.repo}/{file}": file.encode() for part in REGISTRY["v1"].parts.values() for file in part.files}
-    with serving(Hub(files)) as address:
+    for name, row in hub_models.without_pins().items():
+        monkeypatch.setitem(REGISTRY, name, row)
+    with serving(Hub(hub_models.published(tmp_path / "hub"))) as address:
         monkeypatch.setenv("HF_ENDPOINT", address)
         done = call("pull", "v1")
         assert done.exit_code == 0, done.stderr
@@ -190,6 +191,18 @@ def test_pull_that_fails(monkeypatch):
     assert "cannot be fetched" in one_line(done)
     assert call("pull", "v9").exit_code == 4
     assert call("rm", "v9").exit_code == 4
+
+
+def test_pull_through_a_login_page(monkeypatch):
+    """Of a hotel, say: 42 bytes of it were a model once."""
+    with serving(Hub({}, portal=PORTAL)) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        done = call("pull", "v1")
+    assert done.exit_code == 6
+    assert "what answers is no hub" in one_line(done)
+    assert "login page" in done.stderr
+    assert not list(paths.models_dir().glob("*"))
+    assert "v1" not in [row["name"] for row in json.loads(call("list", "--json").stdout)["models"]]
 
 
 def test_convert(tmp_path):
