@@ -7,11 +7,13 @@ Knows nothing of pickles or tensors. Layout: PKWARE APPNOTE 6.3, sections 4.3 an
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sovits_cli.checkpoints.opening import open_plain, unreadable
 from sovits_cli.errors import ModelError
 
 MAX_ENTRIES = 1 << 16
@@ -50,17 +52,13 @@ def map_file(path: Path) -> mmap.mmap:
     Raises:
         ModelError: the file is missing, empty, no plain file, or may not be read.
     """
-    try:
-        if path.is_dir():
-            raise ModelError(f"{path} is a folder: expected one checkpoint file", hint=f"ls {path}")
-        with path.open("rb") as file:
-            if path.stat().st_size == 0:
-                raise ModelError(f"{path} is empty: expected a checkpoint", hint="fetch or copy the file again")
+    with open_plain(path) as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise ModelError(f"{path} is empty: expected a checkpoint", hint="fetch or copy the file again")
+        try:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    except FileNotFoundError:
-        raise ModelError(f"{path} does not exist: expected a checkpoint", hint="sovits models list") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}", hint="name a readable checkpoint file") from error
+        except (OSError, ValueError) as error:
+            raise unreadable(path, error) from error
 
 
 def entries(data: mmap.mmap, path: Path) -> dict[str, Entry]:

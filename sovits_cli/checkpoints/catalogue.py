@@ -16,6 +16,7 @@ from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.installed import MODEL_FILE as MODEL_FILE
 from sovits_cli.checkpoints.installed import named_if_pulled
+from sovits_cli.checkpoints.opening import read_text
 from sovits_cli.errors import ModelError
 from sovits_cli.paths import models_dir, package_dir
 from sovits_cli.versions import version
@@ -26,6 +27,7 @@ VOICE_FILE = "voice.json"
 BUNDLED_LICENCE = "MIT"
 """Of the models in the package, as of the package itself."""
 
+_MAX_JSON_BYTES = 1 << 20
 _MAX_BASES = 16
 """A voice tuned from a voice tuned from a voice …"""
 
@@ -171,8 +173,8 @@ def _bundled_folders() -> list[Path]:
 
 def _json(place: Path) -> dict[str, Any]:
     try:
-        said = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        said = json.loads(read_text(place, "a JSON file", most_bytes=_MAX_JSON_BYTES))
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{place} cannot be read: {error}", hint=f"mend or remove {place.parent}") from error
     if not isinstance(said, dict):
         raise ModelError(f"{place} is no JSON object", hint=f"mend or remove {place.parent}")

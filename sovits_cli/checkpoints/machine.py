@@ -11,10 +11,19 @@ import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-MAX_OPERATIONS = 1_000_000
-"""A training state of 3000 tensors takes about 200 000."""
+MAX_STEPS = 1_000_000
+"""Operations, and values copied by them, of one pickle. A training state of 3000 tensors takes about 200 000."""
+
+_STEPS_PER_BYTE, _FREE_STEPS = 4, 1000
+_MADE_PER_BYTE, _FREE_BYTES = 16, 1 << 20
+"""What a pickle may cost for each of its bytes, and beside that. Every operation takes a byte or more, so an honest
+pickle needs no more steps than bytes; what copies a value it has already read, again and again, needs more."""
+
+SLOT_BYTES = 100
+"""What an entry of a dictionary takes, about."""
 
 _MAX_INT_BITS = 64
+_SHOWN_CHARACTERS = 80
 
 Maker = Callable[..., object]
 
@@ -42,16 +51,51 @@ class Refused(Exception):  # noqa: N818  a verdict, turned into a ModelError by 
 
 
 @dataclass
+class Budget:
+    """What reading a pickle may still cost.
+
+    A few bytes can ask for a copy of everything before them ("that text again, as bytes"), and so for any amount of
+    time or memory:
+
+        file      | text of 1 MB | recall, encode | recall, encode | recall, encode | …   3 bytes each
+        memory    | 1 MB         | + 1 MB         | + 1 MB         | + 1 MB         | …
+
+    So whatever walks or copies what is there pays for it here, by its size, before it does.
+    """
+
+    steps: int
+    made_bytes: int
+
+    @classmethod
+    def of(cls, pickle_bytes: int) -> Budget:
+        """The budget of a pickle of this size."""
+        steps = min(MAX_STEPS, _FREE_STEPS + _STEPS_PER_BYTE * pickle_bytes)
+        return cls(steps, _FREE_BYTES + _MADE_PER_BYTE * pickle_bytes)
+
+    def spend(self, *, steps: int = 0, made_bytes: int = 0) -> None:
+        """Pay, or raise Refused."""
+        self.steps -= steps
+        self.made_bytes -= made_bytes
+        if self.steps < 0:
+            raise Refused("holds a pickle of too many operations, or one that copies its parts again and again")
+        if self.made_bytes < 0:
+            raise Refused("holds a pickle that asks for far more memory than its size")
+
+
+@dataclass
 class Machine:
     """Runs one pickle.
 
     Args:
-        makers: what each allowed name makes when called; None for names that are only looked at.
+        makers: what each allowed name makes when called; None for names that are only looked at. They pay from the
+            same budget.
         persistent: turns a persistent id into its object.
+        budget: what it may cost.
     """
 
     makers: Mapping[str, Maker | None]
     persistent: Callable[[object], object]
+    budget: Budget
     _stack: list[object] = field(default_factory=list)
     _memo: dict[int, object] = field(default_factory=dict)
 
@@ -63,9 +107,8 @@ class Machine:
         """
         self._stack, self._memo = [], {}
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(pickle)):
-                if count > MAX_OPERATIONS:
-                    raise Refused(f"is a pickle of more than {MAX_OPERATIONS} operations")
+            for opcode, argument, _ in pickletools.genops(pickle):
+                self.budget.spend(steps=1)
                 if opcode.name == "STOP":
                     return self._pop()
                 self._step(opcode.name, argument)
@@ -107,6 +150,7 @@ class Machine:
         at = next(i for i in range(len(self._stack) - 1, -2, -1) if i < 0 or self._stack[i] is _MARK)
         if at < 0:
             raise ValueError("a mark is missing")
+        self.budget.spend(steps=len(self._stack) - at)
         values = self._stack[at + 1 :]
         del self._stack[at:]
         return values
@@ -117,10 +161,13 @@ class Machine:
 
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
-        self._named(str(module), str(name))
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError("a global whose name is no text")
+        self._named(module, name)
 
     def _named(self, module: str, name: str) -> None:
         full = f"{module}.{name}"
+        self.budget.spend(made_bytes=len(full))
         if full not in self.makers:
             raise Refused(f"asks to run {printable(full)}; a checkpoint is data")
         self._push(Name(full))
@@ -132,12 +179,14 @@ class Machine:
         if maker is None or not isinstance(arguments, tuple):
             shown = name.name if isinstance(name, Name) else f"a {type(name).__name__}"
             raise Refused(f"asks to call {shown}; a checkpoint is data")
+        self.budget.spend(steps=len(arguments))
         self._push(maker(*arguments))
 
     def _build(self) -> None:
         """Set the state of an object. Ours take it as data; ordered dictionaries and tensors need none."""
         state, target = self._pop(), self._top()
         if isinstance(target, Attributes) and isinstance(state, dict):
+            self.budget.spend(steps=len(state), made_bytes=SLOT_BYTES * len(state))
             target.update((key, value) for key, value in state.items() if isinstance(key, str))
 
     def _persistent_id(self) -> None:
@@ -206,8 +255,8 @@ def _is_small_int(value: object) -> bool:
 
 
 def printable(name: str) -> str:
-    """Make a name fit to stand in one line of a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in name)[:80]
+    """Make a name fit to stand in one line of a terminal: its beginning, without control characters."""
+    return "".join(c if c.isprintable() else "?" for c in name[:_SHOWN_CHARACTERS])
 
 
 def _short(error: Exception) -> str:

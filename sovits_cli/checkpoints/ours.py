@@ -6,25 +6,39 @@ Knows nothing of what the tensors are for.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from safetensors.torch import save as serialised
 from torch import Tensor
 
+from sovits_cli.checkpoints.archive import MAX_ENTRIES
+from sovits_cli.checkpoints.machine import printable
+from sovits_cli.checkpoints.opening import open_plain
 from sovits_cli.errors import ModelError
 from sovits_cli.files import atomic
 
 METADATA_KEY = "sovits"
 """Safetensors metadata maps text to text; ours is JSON under this key."""
 
+MAX_HEADER_BYTES = 16 << 20
+"""The header says names, types and shapes; that of a model with 3000 tensors takes 0.3 MB."""
+
+MAX_METADATA_CHARACTERS = 1 << 20
+
+_LENGTH_BYTES = 8
+"""The file begins with the length of its header."""
+
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors (as they are, on the CPU) and plain metadata; the file appears whole or not at all."""
-    held = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    """Write tensors (as they are, on the CPU) and plain metadata; the file appears whole or not at all.
+
+    The format knows no shared memory: tied weights are written under each of their names.
+    """
+    held = _apart({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
     body = serialised(held, {METADATA_KEY: json.dumps(dict(metadata), ensure_ascii=False)})
     with atomic(path) as temporary:
         temporary.write_bytes(body)
@@ -36,14 +50,36 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ModelError: missing, damaged, or metadata that is no JSON object.
     """
-    with _translated(path):
-        return load_file(path), metadata(path)
+    with _opened(path) as file:
+        names = file.keys()
+        if len(names) > MAX_ENTRIES:
+            raise ModelError(
+                f"{path} holds {len(names)} tensors: expected at most {MAX_ENTRIES}", hint="name a model file"
+            )
+        return {name: file.get_tensor(name) for name in names}, _metadata(path, file)
 
 
 def metadata(path: Path) -> dict[str, Any]:
     """Read only the metadata of a safetensors file."""
-    with _translated(path), safe_open(path, framework="pt") as file:
-        raw = (file.metadata() or {}).get(METADATA_KEY, "{}")
+    with _opened(path) as file:
+        return _metadata(path, file)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy the tensors that lie in the memory of one before them."""
+    taken: set[int] = set()
+    own: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        own[key] = tensor.clone() if memory in taken else tensor
+        taken.add(memory)
+    return own
+
+
+def _metadata(path: Path, file: Any) -> dict[str, Any]:
+    raw = (file.metadata() or {}).get(METADATA_KEY, "{}")
+    if len(raw) > MAX_METADATA_CHARACTERS:
+        raise ModelError(f"{path} is broken: its metadata has {len(raw)} characters", hint="name a model file")
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -53,18 +89,17 @@ def metadata(path: Path) -> dict[str, Any]:
     return found
 
 
-class _translated:  # noqa: N801  reads as a verb where it is used
-    """Turns the errors of the safetensors library into ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        if not self._path.is_file():
-            raise ModelError(f"{self._path} does not exist: expected a model file", hint="sovits models list")
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, SafetensorError | OSError):
-            raise ModelError(
-                f"{self._path} is no readable safetensors file: {error}", hint="fetch or copy the file again"
-            ) from error
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file with the safetensors library, whose errors become ours, after a look at what its header claims."""
+    with open_plain(path, "a model file") as file:
+        claimed = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+    try:
+        if claimed > MAX_HEADER_BYTES:
+            raise SafetensorError(f"its header claims {claimed} bytes")
+        with safe_open(path, framework="pt") as opened:
+            yield opened
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path} is no readable safetensors file: {printable(str(error))}", hint="fetch or copy the file again"
+        ) from error

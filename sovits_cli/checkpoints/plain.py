@@ -12,6 +12,7 @@ from sovits_cli.errors import ModelError
 
 MAX_VALUES = 10_000
 MAX_DEPTH = 16
+MAX_CHARACTERS = 1 << 20
 
 
 def plain(config: object, path: Path) -> dict[str, object]:
@@ -32,23 +33,37 @@ class _Copier:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._left = MAX_VALUES
+        self._characters = MAX_CHARACTERS
 
     def copy(self, value: object, *, depth: int) -> object:
         self._left -= 1
         if self._left < 0 or depth > MAX_DEPTH:
-            raise ModelError(
-                f"{self._path}: its config is larger than any model needs", hint="use a file from a source you trust"
-            )
+            raise self._too_large()
         if isinstance(value, dict):
-            return {str(key): self.copy(item, depth=depth + 1) for key, item in value.items()}
+            return {self._text(str(key)): self.copy(item, depth=depth + 1) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.copy(item, depth=depth + 1) for item in value]
         if isinstance(value, Name):
             return value.name
-        if value is None or isinstance(value, bool | float | str) or self._is_number(value):
+        if isinstance(value, str):
+            return self._text(value)
+        if value is None or isinstance(value, bool | float) or whole_number(value) is not None:
             return value
         raise ModelError(f"{self._path}: its config holds a {type(value).__name__}, expected plain values")
 
-    @staticmethod
-    def _is_number(value: object) -> bool:
-        return isinstance(value, int) and value.bit_length() <= 64
+    def _text(self, text: str) -> str:
+        """Pass a text on; one that is named many times counts each time, as it would be written."""
+        self._characters -= len(text)
+        if self._characters < 0:
+            raise self._too_large()
+        return text
+
+    def _too_large(self) -> ModelError:
+        return ModelError(
+            f"{self._path}: its config is larger than any model needs", hint="use a file from a source you trust"
+        )
+
+
+def whole_number(value: object) -> int | None:
+    """A whole number out of a file, or None for anything else, also for one of more than 64 bits."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 64 else None

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from sovits_cli.checkpoints.installed import named_if_pulled
+from sovits_cli.checkpoints.opening import read_text
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "bigvgan_generator.pt", "vocoder.pth")
 """The first that exists is read."""
+
+MAX_JSON_BYTES = 16 << 20
+"""A configuration takes 1 kB, the vocabulary of 21 000 words 0.4 MB."""
 
 _OLD_SPELLING = {
     "parametrizations.weight.original0": "weight_g",
@@ -57,8 +61,8 @@ def json_object(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object."""
     with named_if_pulled(path):
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            found = json.loads(read_text(path, "a file of a published model folder", most_bytes=MAX_JSON_BYTES))
+        except (ValueError, RecursionError) as error:
             raise ModelError(
                 f"{path} cannot be read: {error}",
                 hint="expected a published model folder: config.json and its weights",

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.machine import printable
-from sovits_cli.checkpoints.plain import plain
+from sovits_cli.checkpoints.opening import open_plain
+from sovits_cli.checkpoints.plain import plain, whole_number
 from sovits_cli.checkpoints.safe import header, load_pickle
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
@@ -137,11 +139,8 @@ _HINTS = {
 
 def _is_safetensors(path: Path) -> bool:
     """Safetensors begin with the length of a JSON header."""
-    try:
-        with path.open("rb") as file:
-            return file.read(9)[8:] == b"{"
-    except OSError:
-        return False  # the torch reader says why it cannot be opened
+    with open_plain(path) as file:
+        return file.read(9)[8:] == b"{"
 
 
 def _read_torch(path: Path) -> Contents:
@@ -149,7 +148,7 @@ def _read_torch(path: Path) -> Contents:
     weight = _tensors(path, whole)
     top: Mapping[object, object] = whole if isinstance(whole, dict) else {}
     config = _config(path, top)
-    kind, code, rank = kind_of(weight), header(path), top.get("lora_rank")
+    kind, code, rank = kind_of(weight), header(path), whole_number(top.get("lora_rank"))
     return Contents(
         path=path,
         kind=kind,
@@ -159,7 +158,7 @@ def _read_torch(path: Path) -> Contents:
         info=_info(top),
         training="optimizer" in top or "optimizer_states" in top,
         code=code,
-        lora_rank=rank if isinstance(rank, int) else None,
+        lora_rank=rank,
     )
 
 
@@ -175,7 +174,7 @@ def _read_ours(path: Path) -> Contents:
         versions=told,
         weight=weight,
         config=config,
-        info=printable(str(metadata.get("info", ""))),
+        info=_info(metadata),
         container="safetensors",
     )
 
@@ -206,12 +205,12 @@ def _config(path: Path, top: Mapping[object, object]) -> dict[str, object]:
     return plain(found, path) if isinstance(found, dict) else {}
 
 
-def _info(top: Mapping[object, object]) -> str:
+def _info(top: Mapping[Any, object]) -> str:
     info = top.get("info")
     if isinstance(info, str):
         return printable(info)
-    epoch = top.get("epoch", top.get("iteration"))  # s2 states call the epoch `iteration`
-    return f"epoch {epoch}" if isinstance(epoch, int) else ""
+    epoch = whole_number(top.get("epoch", top.get("iteration")))  # s2 states call the epoch `iteration`
+    return "" if epoch is None else f"epoch {epoch}"
 
 
 def kind_of(weight: Mapping[str, Tensor]) -> ModelKind:
@@ -254,7 +253,7 @@ def versions_of(
 
 def _head(path: Path) -> str:
     """MD5 of the beginning of a file."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.md5(file.read(BASE_HEAD_BYTES), usedforsecurity=False).hexdigest()
 
 

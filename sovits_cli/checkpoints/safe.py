@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from sovits_cli.checkpoints.archive import Entry, entries, map_file
-from sovits_cli.checkpoints.machine import Machine, Refused
+from sovits_cli.checkpoints.machine import Budget, Machine, Refused, printable
+from sovits_cli.checkpoints.opening import open_plain
 from sovits_cli.checkpoints.storages import Rebuilder, StorageId, storage_id, view
 from sovits_cli.errors import ModelError
 
@@ -54,11 +55,8 @@ def load_pickle(path: Path) -> object:
 
 def header(path: Path) -> bytes:
     """Read the first two bytes: `PK`, or the version code that official exports put in their place."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEADER_BYTES)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error}", hint="name a readable checkpoint file") from error
+    with open_plain(path) as file:
+        return file.read(_HEADER_BYTES)
 
 
 def is_zip(data: mmap.mmap | bytes) -> bool:
@@ -82,11 +80,11 @@ def _load_zip(data: mmap.mmap, path: Path) -> object:
         if wanted.key not in made:
             made[wanted.key] = _zip_storage(data, found.get(f"data/{wanted.key}"), wanted)
         if made[wanted.key].dtype != wanted.dtype:
-            raise Refused(f"describes storage {wanted.key} with two types")
+            raise Refused(f"describes storage {printable(wanted.key)} with two types")
         return made[wanted.key]
 
     body = io.BytesIO(data[pickle.offset : pickle.offset + pickle.size])
-    return _machine(len(data), storage).run(body)
+    return _machine(len(data), pickle.size, storage).run(body)
 
 
 def _zip_storage(data: mmap.mmap, entry: Entry | None, wanted: StorageId) -> Tensor:
@@ -100,7 +98,8 @@ def _zip_storage(data: mmap.mmap, entry: Entry | None, wanted: StorageId) -> Ten
 def _load_stream(data: mmap.mmap, path: Path) -> object:
     """Read the format before torch 1.6: magic, protocol, system, the object, its storage keys, their bytes."""
     start = io.BytesIO(data[:MAX_PICKLE_BYTES])
-    plain = _machine(len(data), _no_storage)
+    size = min(len(data), MAX_PICKLE_BYTES)
+    plain = _machine(len(data), size, _no_storage)
     if plain.run(start) != _LEGACY_MAGIC:
         raise _no_torch_file(data, path)
     if plain.run(start) != _LEGACY_PROTOCOL:
@@ -110,29 +109,32 @@ def _load_stream(data: mmap.mmap, path: Path) -> object:
 
     wanted: dict[str, StorageId] = {}
 
+    claimed: dict[str, Tensor] = {}
+
     def note(saved: object) -> Tensor:
         found = storage_id(saved)
-        wanted[found.key] = found
-        return _placeholder(found, len(data))
+        if wanted.get(found.key) != found:
+            wanted[found.key], claimed[found.key] = found, _placeholder(found, len(data))
+        return claimed[found.key]
 
     # Where the storages lie is said after the object, so it is read twice: once for their sizes, once for them.
-    _machine(len(data), note).run(start)
+    _machine(len(data), size, note).run(start)
     keys = plain.run(start)
     placed = _place(data, start.tell(), keys, wanted)
     start.seek(body_at)
-    return _machine(len(data), lambda saved: placed[storage_id(saved).key]).run(start)
+    return _machine(len(data), size, lambda saved: placed[storage_id(saved).key]).run(start)
 
 
 def _place(data: mmap.mmap, at: int, keys: object, wanted: dict[str, StorageId]) -> dict[str, Tensor]:
     """Find the storages of a stream: each an element count, then its bytes, in the order of `keys`."""
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(wanted):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(wanted):
         raise Refused("lists other tensor storages than it uses")
     placed: dict[str, Tensor] = {}
     for key in keys:
-        storage = wanted[str(key)]
+        storage = wanted[key]
         end = at + _COUNT.size + storage.size_bytes
         if end > len(data) or _COUNT.unpack_from(data, at)[0] != storage.count:
-            raise Refused(f"is cut short: storage {key} claims {storage.size_bytes} bytes")
+            raise Refused(f"is cut short: storage {printable(key)} claims {storage.size_bytes} bytes")
         placed[storage.key] = view(data, at + _COUNT.size, storage)
         at = end
     return placed
@@ -149,8 +151,9 @@ def _no_storage(_saved: object) -> Tensor:
     raise Refused("holds a tensor storage where none belongs")
 
 
-def _machine(file_bytes: int, storage: Callable[[object], Tensor]) -> Machine:
-    return Machine(Rebuilder(file_bytes).makers(), storage)
+def _machine(file_bytes: int, pickle_bytes: int, storage: Callable[[object], Tensor]) -> Machine:
+    budget = Budget.of(pickle_bytes)
+    return Machine(Rebuilder(file_bytes, budget).makers(), storage, budget)
 
 
 def _no_torch_file(data: mmap.mmap, path: Path) -> ModelError:

@@ -13,7 +13,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints.machine import Attributes, Maker, Name, Refused
+from sovits_cli.checkpoints.machine import SLOT_BYTES, Attributes, Budget, Maker, Name, Refused
 
 DTYPES: dict[str, torch.dtype] = {
     "torch.FloatStorage": torch.float32,
@@ -29,6 +29,10 @@ DTYPES: dict[str, torch.dtype] = {
 }
 
 _MAX_AXES = 16
+_MAX_PATH_CHARACTERS = 1 << 16
+_TENSOR_BYTES = 600
+"""What a tensor takes besides its elements, about."""
+
 _MAX_REUSE = 4
 """Tied weights name a storage twice; tensors of more than this many times the file are a trick."""
 
@@ -71,15 +75,23 @@ def view(data: mmap.mmap, offset: int, storage: StorageId) -> Tensor:
 
 
 class Rebuilder:
-    """The makers a checkpoint may call, with a budget: tensors may cover a few times the file and no more."""
+    """The makers a checkpoint may call. They pay from a budget; tensors may cover a few times the file and no more."""
 
-    def __init__(self, file_bytes: int) -> None:
-        self._budget_bytes = file_bytes * _MAX_REUSE
+    def __init__(self, file_bytes: int, budget: Budget) -> None:
+        self._cover_bytes = file_bytes * _MAX_REUSE
+        self._budget = budget
 
     def makers(self) -> dict[str, Maker | None]:
         """Every name that a checkpoint may use; None where it may be looked at but not called."""
         looked_at = dict.fromkeys([*DTYPES, *_DTYPE_NAMES])
-        return {**looked_at, **_PLAIN_MAKERS, **dict.fromkeys(_TENSOR_NAMES, self.tensor)}
+        own: dict[str, Maker] = {
+            "collections.OrderedDict": self._ordered,
+            "_codecs.encode": self._encoded,
+            **dict.fromkeys(_TENSOR_NAMES, self.tensor),
+            **dict.fromkeys(_HPARAMS_NAMES, self._attributes),
+            **dict.fromkeys(_PATH_NAMES, self._path),
+        }
+        return {**looked_at, **_PLAIN_MAKERS, **own}
 
     def tensor(
         self,
@@ -92,7 +104,7 @@ class Rebuilder:
         """Rebuild a tensor as torch does: a view with every index inside its storage. Gradient flags are ignored."""
         if not isinstance(storage, Tensor) or not _is_index(offset):
             raise Refused("rebuilds a tensor from something that is no storage")
-        if not _is_indices(shape) or not _is_indices(stride) or len(shape) != len(stride) or len(shape) > _MAX_AXES:
+        if not _is_indices(shape) or not _is_indices(stride) or len(shape) != len(stride):
             raise Refused("rebuilds a tensor of an impossible shape")
         count = 1
         for length in shape:
@@ -100,10 +112,44 @@ class Rebuilder:
         last = offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if count else -1
         if last >= storage.numel() or count > storage.numel():
             raise Refused(f"holds a tensor of {count} elements over a storage of {storage.numel()}")
-        self._budget_bytes -= count * storage.element_size()
-        if self._budget_bytes < 0:
+        self._cover_bytes -= count * storage.element_size()
+        if self._cover_bytes < 0:
             raise Refused(f"holds tensors of more than {_MAX_REUSE} times its size")
+        self._budget.spend(made_bytes=_TENSOR_BYTES)
         return storage.as_strided(shape, stride, offset if count else 0)
+
+    def _attributes(self) -> Attributes:
+        """Make an object of `utils.HParams`; what is in it comes as its state."""
+        self._budget.spend(made_bytes=SLOT_BYTES)
+        return Attributes()
+
+    def _encoded(self, text: object, encoding: object) -> bytes:
+        """Undo how Python 3 writes bytes into the old pickle protocol that torch uses."""
+        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+            raise Refused("encodes bytes in an unknown way")
+        self._budget.spend(made_bytes=len(text))
+        return text.encode("latin-1")
+
+    def _ordered(self, pairs: object = ()) -> dict[str, object]:
+        """Make an ordered dictionary. Its items mostly follow one by one; Python 2 gave them as a list of pairs."""
+        if not isinstance(pairs, tuple | list):
+            raise Refused("fills an ordered dictionary in an unknown way")
+        self._budget.spend(steps=len(pairs), made_bytes=SLOT_BYTES * len(pairs))
+        filled: dict[str, object] = {}
+        for pair in pairs:
+            if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
+                raise Refused("fills an ordered dictionary in an unknown way")
+            filled[pair[0]] = pair[1]
+        return filled
+
+    def _path(self, *parts: object) -> str:
+        """Take a path of a Lightning state as text."""
+        texts = [part for part in parts if isinstance(part, str)]
+        length = sum(map(len, texts))
+        if length > _MAX_PATH_CHARACTERS:
+            raise Refused(f"holds a path of {length} characters")
+        self._budget.spend(steps=length, made_bytes=SLOT_BYTES * len(texts) + length)
+        return str(PurePosixPath(*texts))
 
 
 def _parameter(tensor: object, *_flags: object) -> object:
@@ -111,30 +157,6 @@ def _parameter(tensor: object, *_flags: object) -> object:
     if not isinstance(tensor, Tensor):
         raise Refused("holds a parameter that is no tensor")
     return tensor
-
-
-def _path(*parts: object) -> str:
-    """Take a path of a Lightning state as text."""
-    return str(PurePosixPath(*(part for part in parts if isinstance(part, str))))
-
-
-def _encoded(text: object, encoding: object) -> bytes:
-    """Undo how Python 3 writes bytes into the old pickle protocol that torch uses."""
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise Refused("encodes bytes in an unknown way")
-    return text.encode("latin-1")
-
-
-def _ordered(pairs: object = ()) -> dict[str, object]:
-    """Make an ordered dictionary. Its items mostly follow one by one; Python 2 gave them as a list of pairs."""
-    if not isinstance(pairs, tuple | list):
-        raise Refused("fills an ordered dictionary in an unknown way")
-    filled: dict[str, object] = {}
-    for pair in pairs:
-        if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
-            raise Refused("fills an ordered dictionary in an unknown way")
-        filled[pair[0]] = pair[1]
-    return filled
 
 
 def _size(values: object = ()) -> tuple[int, ...]:
@@ -149,7 +171,7 @@ def _is_index(value: object) -> TypeGuard[int]:
 
 
 def _is_indices(values: object) -> TypeGuard[tuple[int, ...]]:
-    return isinstance(values, tuple) and all(_is_index(value) for value in values)
+    return isinstance(values, tuple) and len(values) <= _MAX_AXES and all(_is_index(value) for value in values)
 
 
 _DTYPE_NAMES = tuple(str(dtype) for dtype in DTYPES.values())
@@ -162,10 +184,6 @@ _PATH_NAMES = tuple(
     for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
 )
 _PLAIN_MAKERS: dict[str, Maker | None] = {
-    "collections.OrderedDict": _ordered,
     "torch.Size": _size,
-    "_codecs.encode": _encoded,
     **dict.fromkeys(_PARAMETER_NAMES, _parameter),
-    **dict.fromkeys(_HPARAMS_NAMES, Attributes),
-    **dict.fromkeys(_PATH_NAMES, _path),
 }

@@ -61,3 +61,21 @@ def test_names_that_say_no_container(tmp_path):
     with pytest.raises(UsageError, match="over itself"):
         convert(path, tmp_path / "." / "a.ckpt")
     assert not (tmp_path / "a.bin").exists()
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])
+def test_tied_weights_are_written_under_each_of_their_names(tmp_path, zipped):
+    old, new, back = tmp_path / "a.ckpt", tmp_path / "a.safetensors", tmp_path / "b.ckpt"
+    weight = synthetic.write_gpt(old, synthetic.TINY_GPT)
+    tied = weight["model.ar_audio_embedding.word_embeddings.weight"]
+    weight["model.ar_predict_layer.weight"] = tied
+    rows = torch.cat([weight["model.h.layers.0.norm1.weight"], weight["model.h.layers.0.norm1.bias"]])
+    weight["model.h.layers.0.norm1.weight"], weight["model.h.layers.0.norm1.bias"] = rows.chunk(2)
+    whole = {"weight": weight, "config": synthetic.TINY_GPT.to_official(), "info": "tied"}
+    torch.save(whole, old, _use_new_zipfile_serialization=zipped)
+    convert(old, new)
+    convert(new, back)
+    plain = {key.removeprefix("model."): value for key, value in weight.items()}
+    same(plain, ours.load(new)[0])
+    same(plain, official.read_gpt(back).weight)
+    assert back.stat().st_size < 2 * old.stat().st_size

@@ -49,6 +49,10 @@ def huge_header(path):
     path.write_bytes(struct.pack("<Q", 2**50) + b"{}")
 
 
+def header_of_any_size(path):
+    path.write_bytes(struct.pack("<Q", 1 << 25) + b"{" + b" " * (1 << 25))
+
+
 def huge_tensor(path):
     header = b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}'
     path.write_bytes(struct.pack("<Q", len(header)) + header)
@@ -63,7 +67,7 @@ def absent(path):
 
 
 @pytest.mark.parametrize(
-    "maker", [truncated, huge_header, huge_tensor, empty, absent], ids=lambda maker: maker.__name__
+    "maker", [truncated, huge_header, header_of_any_size, huge_tensor, empty, absent], ids=lambda maker: maker.__name__
 )
 def test_broken_files(tmp_path, maker):
     path = tmp_path / "a.safetensors"
@@ -71,3 +75,19 @@ def test_broken_files(tmp_path, maker):
     with pytest.raises(ModelError, match=r"a\.safetensors (is no readable safetensors file|does not exist)") as caught:
         ours.load(path)
     assert caught.value.message.isprintable()
+
+
+def test_metadata_larger_than_any_is_refused_unread(tmp_path):
+    path = tmp_path / "a.safetensors"
+    ours.save(path, {"a": torch.ones(1)}, {"config": [[]] * (1 << 19)})
+    with pytest.raises(ModelError, match=r"its metadata has \d+ characters"):
+        ours.load(path)
+
+
+def test_more_tensors_than_any_model_has(tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    ours.save(path, {str(number): torch.ones(1) for number in range(5)}, {})
+    assert len(ours.load(path)[0]) == 5
+    monkeypatch.setattr(ours, "MAX_ENTRIES", 4)
+    with pytest.raises(ModelError, match="holds 5 tensors: expected at most 4"):
+        ours.load(path)

@@ -33,8 +33,9 @@ def nested(depth):
         ({"a": 10**30}, "holds a int"),
         (nested(MAX_DEPTH + 1), "larger than any model needs"),
         ({"a": [0] * MAX_VALUES}, "larger than any model needs"),
+        ({"a": ["x" * 1000] * 2000}, "larger than any model needs"),
     ],
-    ids=["list", "object", "number", "deep", "wide"],
+    ids=["list", "object", "number", "deep", "wide", "one text many times"],
 )
 def test_everything_else_is_refused(config, said):
     with pytest.raises(ModelError, match=said):

@@ -142,3 +142,12 @@ def test_a_config_that_never_ends_is_refused(tmp_path):
     torch.save({"weight": {"a": torch.ones(1)}, "config": {"model": torch.ones(2)}}, path)
     with pytest.raises(ModelError, match="its config holds a Tensor"):
         read(path)
+
+
+@pytest.mark.parametrize("number", [10**5000, True, "3", None, 2.5], ids=["endless", "yes", "text", "none", "half"])
+def test_an_epoch_or_a_rank_that_is_no_number_is_not_told(tmp_path, number):
+    path = tmp_path / "a.pth"
+    torch.save({"weight": {"a": torch.ones(1)}, "epoch": number, "lora_rank": number}, path)
+    assert (read(path).info, read(path).lora_rank) == ("", None)
+    torch.save({"weight": {"a": torch.ones(1)}, "epoch": 3, "lora_rank": 8}, path)
+    assert (read(path).info, read(path).lora_rank) == ("epoch 3", 8)

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import pickle
+import socket
 import struct
 import subprocess
 import sys
@@ -18,7 +19,11 @@ from collections import OrderedDict
 import pytest
 import torch
 
+from sovits_cli.checkpoints import ours, published
+from sovits_cli.checkpoints.machine import MAX_STEPS, Budget, Machine
+from sovits_cli.checkpoints.recognise import read
 from sovits_cli.checkpoints.safe import header, load_pickle
+from sovits_cli.checkpoints.summary import verify
 from sovits_cli.errors import ModelError
 from tests.checkpoints import synthetic
 
@@ -325,6 +330,62 @@ def many_objects(path, sentinel):
     in_zip(path, b"(" + b"}" * 1_100_000 + b"l.")
 
 
+def text(body):
+    """The opcode of a text, which is remembered (`MEMOIZE`) and taken off the stack."""
+    return b"\x8d" + struct.pack("<Q", len(body)) + body + b"\x940"
+
+
+def one_text_encoded_again_and_again(path, sentinel):
+    """Each six bytes ask for another copy of the text before them: 100 kB for 2 GB."""
+    names = b"c_codecs\nencode\n\x940" + text(b"x" * 20_000) + text(b"latin1") + b"h\x01h\x02\x86\x940"
+    in_zip(path, b"\x80\x04" + names + b"(" + b"h\x00h\x03R" * 16_000 + b"l.")
+
+
+def pairs_copied_again_and_again(path, sentinel):
+    """A list of pairs becomes a dictionary as often as five bytes say so: 100 kB for 200 million items."""
+    pairs = b"(" + b"".join(b"\x8c\x08" + f"{i:08}".encode() + b"N\x86" for i in range(4000)) + b"l\x85\x940"
+    in_zip(path, b"\x80\x04ccollections\nOrderedDict\n\x940" + pairs + b"h\x00h\x01R0" * 50_000 + b"N.")
+
+
+def state_copied_again_and_again(path, sentinel):
+    pairs = b"".join(b"\x8c\x08" + f"{i:08}".encode() + b"N" for i in range(4000))
+    state = b"}\x94(" + pairs + b"u0"
+    in_zip(path, b"\x80\x04cutils\nHParams\n)\x81" + state + b"h\x00b" * 50_000 + b".")
+
+
+def paths_joined_again_and_again(path, sentinel):
+    made = b"cpathlib\nPath\n\x940" + text(b"a/" * 10_000) + b"h\x01\x85\x940"
+    in_zip(path, b"\x80\x04" + made + b"(" + b"h\x00h\x02R" * 20_000 + b"l.")
+
+
+def path_of_many_parts(path, sentinel):
+    in_zip(path, b"\x80\x04cpathlib\nPath\n" + text(b"a/" * 100_000)[:-1] + b"\x85R.")
+
+
+def tensors_without_end(path, sentinel):
+    """One tensor's description, used over and over."""
+    name, arguments = b"h\x02", b"h\x0b"  # where `tensor_pickle` remembers them
+    body = tensor_pickle(count=16, shape=(2,))[:-1] + b"(" + (name + arguments + b"R") * 30_000 + b"l."
+    in_zip(path, body, storages=[("a/data/0", bytes(64))])
+
+
+def doubled_lists(times):
+    """A list of twice the list before, and so on: small to write so, endless to write out."""
+    doubled = (b"0(h" + bytes([level]) + b"h" + bytes([level]) + b"l\x94" for level in range(times))
+    return b"]\x94" + b"".join(doubled)
+
+
+def name_of_endless_text(path, sentinel):
+    in_zip(path, b"\x80\x04" + doubled_lists(60) + b"\x8c\x01a\x93.")
+
+
+def storage_keys_of_endless_text(path, sentinel):
+    torch.save({"a": torch.ones(3)}, path, _use_new_zipfile_serialization=False)
+    body = path.read_bytes()
+    at = body.rindex(b"\x80\x02]q\x00")
+    path.write_bytes(body[:at] + b"\x80\x04(" + doubled_lists(60) + b"l.")
+
+
 def no_end(path, sentinel):
     in_zip(path, b"}}}")
 
@@ -417,7 +478,15 @@ HOSTILE = {
     huge_text: "damaged pickle",
     endless_number: "damaged pickle",
     deep_key: "a tuple as a key",
-    many_objects: "more than 1000000 operations",
+    many_objects: "too many operations",
+    one_text_encoded_again_and_again: "far more memory than its size",
+    pairs_copied_again_and_again: "far more memory than its size",
+    state_copied_again_and_again: "far more memory than its size",
+    paths_joined_again_and_again: "copies its parts again and again",
+    path_of_many_parts: "a path of 200000 characters",
+    tensors_without_end: "far more memory than its size",
+    name_of_endless_text: "a global whose name is no text",
+    storage_keys_of_endless_text: "other tensor storages than it uses",
     no_end: "damaged pickle",
     empty_stack: "damaged pickle",
     other_zip: "no torch checkpoint",
@@ -480,6 +549,73 @@ def test_poisoned_state_of_an_ordered_dictionary_is_ignored(tmp_path):
     path = tmp_path / "a.pth"
     in_zip(path, b"\x80\x02ccollections\nOrderedDict\n)R}X\x06\x00\x00\x00updateK\x01sb.")
     assert load_pickle(path) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [(b"\x80\x04(" + b"}" * 9000 + b"l.", 20_000), (b"\x80\x04N.", 1_010)],
+    ids=["many-values", "one-value"],
+)
+def test_a_pickle_has_steps_by_its_size(body, limit):
+    budget = Budget.of(len(body))
+    before = budget.steps
+    Machine({}, lambda saved: saved, budget).run(io.BytesIO(body))
+    assert before - budget.steps < limit
+    assert Budget.of(len(body)).steps == before <= 4 * len(body) + 1000
+    assert Budget.of(1 << 40).steps == MAX_STEPS
+
+
+def test_an_honest_training_state_needs_a_fraction_of_the_steps(tmp_path, monkeypatch):
+    """3000 tensors, as of the largest network with the moments of its optimiser."""
+    spent = []
+    of = Budget.of
+    monkeypatch.setattr(Budget, "of", lambda size: spent.append((size, of(size))) or spent[-1][1])
+    path = tmp_path / "a.pt"
+    torch.save({f"layer.{number}.weight": torch.ones(1) for number in range(3000)}, path)
+    assert len(load_pickle(path)) == 3000
+    (size, budget) = spent[0]
+    assert budget.steps > of(size).steps // 2
+    assert budget.steps > MAX_STEPS // 2
+    assert budget.made_bytes > of(size).made_bytes // 2
+
+
+def fifo(path):
+    os.mkfifo(path)
+
+
+def device(path):
+    path.symlink_to("/dev/zero")
+
+
+def listening(path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path.name)  # in the working directory: the system allows 107 bytes
+
+
+def looped(path):
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (fifo, "is a named pipe"),
+        (device, "is a device"),
+        (listening, "is a socket"),
+        (looped, "cannot be read"),
+        (pathlib.Path.mkdir, "is a folder"),
+    ],
+)
+@pytest.mark.parametrize("reader", [load_pickle, header, ours.load, ours.metadata, read, published.json_object, verify])
+@pytest.mark.timeout(20)
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path, monkeypatch, make, said, reader):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "a.pth"
+    make(path)
+    with pytest.raises(ModelError, match=said if reader is not verify else said + "|has no weights") as caught:
+        reader(path)
+    assert str(path) in caught.value.message
+    assert caught.value.hint
 
 
 def test_memory_stays_bounded(tmp_path):

@@ -85,7 +85,7 @@ def test_too_short(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda folder: (folder / "config.json").unlink(), r"config\.json cannot be read"),
+        (lambda folder: (folder / "config.json").unlink(), r"config\.json does not exist"),
         (lambda folder: (folder / "pytorch_model.bin").unlink(), "has no weights"),
         (lambda folder: (folder / "config.json").write_text("[]"), "is no JSON object"),
         (lambda folder: set_key(folder, "do_stable_layer_norm", True), "expected False, the base form"),
