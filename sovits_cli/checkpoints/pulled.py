@@ -102,7 +102,7 @@ def check(path: Path) -> None:
                 raise ModelError(
                     f"{place} is not the file that was pulled: its SHA-256 begins with {found[:12]}, "
                     f"{said.sha256[:12]} when it came from {said.source}",
-                    hint="sovits models pull NAME fetches it again",
+                    hint=f"sovits models pull {next(iter(users(place)), 'NAME')} fetches it again",
                 )
 
 

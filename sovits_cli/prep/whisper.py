@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 RATE_HZ = 16_000
 MODEL_FILE = "model.bin"
+TOKENIZER_FILE = "tokenizer.json"
+"""Where it is missing, the library would fetch one from the hub."""
+
 _FOLDER = "whisper-{}"
 _MIN_SILENCE_MS = 700
 """Silence longer than this is not shown to the model (official)."""
@@ -69,7 +72,8 @@ class Whisper:
     def __init__(self, name: str, device: str) -> None:
         if find_spec("faster_whisper") is None:
             raise UsageError(
-                "--asr whisper needs faster_whisper, which is not installed", hint='pip install "sovits[asr]"'
+                "--asr whisper needs faster_whisper, which is not installed",
+                hint='pip install "sovits[asr]" (it brings GPL codecs, x264 and x265, in the package av)',
             )
         self._model = _load(_folder(name), device)
 
@@ -109,10 +113,11 @@ def _folder(name: str) -> Path:
     """The folder of a model: `name` itself, or an installed one. Raises ModelError."""
     installed = models_dir() / _FOLDER.format(name)
     for place in (Path(name), installed):
-        if (place / MODEL_FILE).is_file():
+        if (place / MODEL_FILE).is_file() and (place / TOKENIZER_FILE).is_file():
             return place
     raise ModelError(
-        f"no whisper model {name!r}: expected a faster-whisper folder with {MODEL_FILE}, at {installed} or by its path",
+        f"no whisper model {name!r}: expected a faster-whisper folder with {MODEL_FILE} and {TOKENIZER_FILE}, "
+        f"at {installed} or by its path",
         hint=f"hf download Systran/faster-whisper-{name} --local-dir {installed}",
     )
 

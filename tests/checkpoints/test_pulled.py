@@ -12,9 +12,10 @@ from sovits_cli import paths
 from sovits_cli.checkpoints import catalogue, download, installed, networks
 from sovits_cli.checkpoints.pulled import check, pull, remove, voices_on
 from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY, Part, Pin
-from sovits_cli.errors import ModelError, NetworkError
+from sovits_cli.errors import ModelError, NetworkError, ResourceError
 from sovits_cli.events import Note, Progress
 from sovits_cli.features import content
+from sovits_cli.locks import held
 from sovits_cli.versions import VERSIONS, AcousticKind
 from tests.checkpoints import hub_models, synthetic
 from tests.checkpoints.hub import PORTAL, Hub, record, serving
@@ -134,6 +135,18 @@ def test_a_model_put_there_by_hand_is_removed(models):
     synthetic.install("mine")
     assert remove("mine").size_bytes > 1000
     assert not (models / "mine").exists()
+
+
+def test_one_at_a_time(hub, heard, models):
+    """Whoever pulls or removes is alone."""
+    pull("v1", heard)
+    with held(models):
+        for other in (lambda: pull("v2", heard), lambda: remove("v1")):
+            with pytest.raises(ResourceError, match="another sovits"):
+                other()
+    assert not any("s2G2333k" in asked for asked in hub.asked)
+    assert (models / "v1" / "model.json").is_file()
+    assert pull("v2", heard).fetched
 
 
 def test_voices_that_need_a_model(empty_folder):

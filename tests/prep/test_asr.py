@@ -207,6 +207,7 @@ def installed(name):
     folder = models_dir() / name
     folder.mkdir(parents=True)
     (folder / "model.bin").write_bytes(b"x")
+    (folder / "tokenizer.json").write_bytes(b"{}")
     return folder
 
 
@@ -233,7 +234,15 @@ def test_models_that_are_not_there(library, monkeypatch):
     monkeypatch.setattr(whisper, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="needs faster_whisper, which is not installed") as missing:
         Whisper("small", "cpu")
-    assert missing.value.hint == 'pip install "sovits[asr]"'
+    assert missing.value.hint.startswith('pip install "sovits[asr]" (it brings GPL codecs')
+
+
+def test_no_tokenizer_is_fetched(library):
+    """The library would ask the hub for one."""
+    (installed("whisper-small") / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"with model\.bin and tokenizer\.json"):
+        Whisper("small", "cpu")
+    assert not library
 
 
 @pytest.mark.skipif(find_spec("faster_whisper") is None, reason="sovits[asr] is not installed")
