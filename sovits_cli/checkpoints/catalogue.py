@@ -25,7 +25,7 @@ VOICE_FILE = "voice.json"
 """In `runs/<name>/`: a voice trained here."""
 
 BUNDLED_LICENCE = "MIT"
-"""Of the models in the package, as of the package itself."""
+"""Of the models in the package: ours, trained on speech of flite (`LICENSES/PROVENANCE.txt`)."""
 
 _MAX_JSON_BYTES = 1 << 20
 _MAX_BASES = 16

@@ -105,7 +105,8 @@ class PrepSettings(Section):
     )
     text_compat: bool = Field(default=False, description="read texts as the official program does, defects included")
     asr: Literal["whisper"] | None = Field(
-        default=None, description="who hears recordings that have no transcript; null: nobody"
+        default=None,
+        description="who hears recordings that have no transcript; null: nobody; sovits[asr] brings GPL codecs",
     )
     asr_model: str = Field(
         default="small", min_length=1, description="whisper model: the size of an installed one, or a folder"

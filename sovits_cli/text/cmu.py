@@ -1,7 +1,7 @@
 """The CMU pronouncing dictionary, compiled: one reading a word, stress marked.
 
-Made by `tests/tools/compile_cmudict.py`; licence in `tables/cmudict-LICENSE.txt`. Loaded on first use, in about 0.1 s.
-Knows nothing of sentences, spelling rules or guesses.
+Made by `tests/tools/compile_cmudict.py`; licence in `LICENSES/CMUdict-BSD-2-Clause.txt`. Loaded on first use, in about
+0.1 s. Knows nothing of sentences, spelling rules or guesses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Cantonese: text normalised as Chinese, read by ToJyutping, written with the symbols that begin with Y."""
+"""Cantonese: text normalised as Chinese, read by ToJyutping, written with the symbols that begin with Y.
+
+Onsets and signs are those of GPT-SoVITS `text/cantonese.py` (facts).
+"""
 
 from __future__ import annotations
 
