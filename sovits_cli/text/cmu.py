@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from functools import cache
 
+from sovits_cli.text.once import once
 from sovits_cli.text.wordlists import TABLES
 
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
@@ -41,7 +41,7 @@ LEFT_OUT = frozenset({"ae", "ai", "ar", "hud", "ios", "os"})
 """Words that the official program takes out of the dictionary, so that they are spelled."""
 
 
-@cache
+@once
 def dictionary() -> Mapping[str, str]:
     """Word in lower case -> its phones as code letters. Use `phones_of` to read them."""
     words = zlib.decompress((TABLES / _FILE).read_bytes()).decode("ascii").split("\n")
@@ -66,6 +66,6 @@ def decode(code: str) -> list[str]:
     return [PHONES[ord(letter) - _FIRST] for letter in code]
 
 
-@cache
+@once
 def _letters() -> dict[str, str]:
     return {phone: chr(_FIRST + position) for position, phone in enumerate(PHONES)}

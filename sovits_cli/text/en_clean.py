@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import lru_cache
 
 from sovits_cli.text.wordlists import pairs
 
@@ -85,7 +85,7 @@ class _Table(dict[int, str]):
         return _cleaned(chr(code))
 
 
-@cache
+@lru_cache(maxsize=32768)
 def _cleaned(character: str) -> str:
     if character in _KEPT or (" " <= character <= "~" and character != "`"):
         return character

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from sovits_cli.text import cmu
+from sovits_cli.text.once import once
 from sovits_cli.text.wordlists import lines, words
 
 _LONGEST_PIECE = 24
@@ -18,7 +19,7 @@ _LETTER_COST, _PAIR_COST = 9.5, 13.5
 _UNKNOWN_COST, _UNKNOWN_COST_PER_LETTER = 10.0, 2.4
 
 
-@cache
+@once
 def everyday() -> frozenset[str]:
     """Everyday words in lower case."""
     return words(" ".join(lines("en_common.txt")))

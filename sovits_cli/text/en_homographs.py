@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 
 from sovits_cli.text import en_letters
 from sovits_cli.text.en_tags import tag
+from sovits_cli.text.once import once
 from sovits_cli.text.wordlists import lines, words
 
 
@@ -128,7 +128,7 @@ def choose(
     return list(row.first if first else row.second)
 
 
-@cache
+@once
 def homographs() -> dict[str, Homograph]:
     """Word -> its two readings, forms in -s included."""
     rows: dict[str, Homograph] = {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from sovits_cli.text import cmu, en_compounds, en_letters
+from sovits_cli.text.once import once
 from sovits_cli.text.wordlists import lines
 
 _CONTRACTIONS = {"'re": "ER0", "'ve": "AH0 V", "'ll": "AH0 L", "'d": "D", "'m": "M", "n't": "AH0 N T"}
@@ -69,7 +70,7 @@ def is_guess(word: str) -> bool:
     return not is_spelled and len(en_compounds.pieces(plain)) == 1
 
 
-@cache
+@once
 def _additions() -> dict[str, list[str]]:
     return {word: readings.split() for word, _, readings in (line.partition(" ") for line in lines("en_words.txt"))}
 

@@ -7,12 +7,13 @@ directions, a second one gives each letter the phones it makes. Loaded on first 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sovits_cli.text.once import once
 from sovits_cli.text.wordlists import TABLES
 
 Array = NDArray[np.float32]
@@ -116,7 +117,7 @@ def _read(network: _Network, letters: list[int]) -> Array:
     return np.concatenate(halves, -1)
 
 
-@cache
+@once
 def _network() -> _Network:
     with np.load(TABLES / "letters.npz") as file:
         arrays = dict(file)

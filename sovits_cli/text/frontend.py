@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import symbols
+from sovits_cli.text.once import once
 from sovits_cli.versions import SymbolTable
 
 
@@ -170,7 +170,7 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
     )
 
 
-@cache
+@once
 def frontend(lang: str) -> Frontend:
     """The front end of a language, loaded on first use.
 

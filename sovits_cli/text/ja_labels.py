@@ -12,11 +12,12 @@ import os
 import re
 import threading
 from collections.abc import Sequence
-from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from sovits_cli.errors import TextError
+from sovits_cli.text.once import once
 
 RISE, FALL, BORDER = "[", "]", "#"
 PAUSE = "_"
@@ -83,10 +84,11 @@ def _accent(label: str) -> tuple[int, int, int]:
     return (int(found[1]), int(found[2]), int(found[3])) if found else (_NONE, _NONE, _NONE)
 
 
-@cache
+@once
 def _package() -> Any:
     """Load pyopenjtalk. Raises TextError where it would have to download its dictionary."""
-    with contextlib.redirect_stdout(io.StringIO()):  # pyopenjtalk-plus prints where onnxruntime is missing
+    prints = find_spec("onnxruntime") is None  # pyopenjtalk-plus does; else leave the stream to other threads
+    with contextlib.redirect_stdout(io.StringIO()) if prints else contextlib.nullcontext():
         import pyopenjtalk
     place = Path(os.fsdecode(pyopenjtalk.OPEN_JTALK_DICT_DIR))
     if not (place / "sys.dic").is_file():

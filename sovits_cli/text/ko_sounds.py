@@ -12,10 +12,11 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+
+from sovits_cli.text.once import once
 
 _NO_WORDS = SimpleNamespace(dict=dict)
 """What stands in for the English dictionary of nltk."""
@@ -25,34 +26,28 @@ _lock = threading.Lock()
 
 def pronounced(text: str) -> str:
     """Syllables as they sound; digits in words. Takes no Latin letters."""
+    converter = _converter()
     with _lock:
-        return _converter()(text)
+        return converter(text)
 
 
-@cache
+@once
 def _converter() -> Callable[[str], str]:
     with _no_english_words(), warnings.catch_warnings(action="ignore"):  # its patterns are written carelessly
         from g2pk2 import g2pk2
     from mecab import MeCab
 
-    g2pk2.cmudict = _NO_WORDS  # where somebody else imported it before
-
     class Converter(g2pk2.G2p):  # type: ignore[misc]
-        """Without the check that prints or installs, and without compiling hundreds of patterns for each sentence."""
+        """Without what its maker prints or installs, and without compiling hundreds of patterns for each sentence."""
 
         def __init__(self) -> None:
-            super().__init__()
+            self.mecab = MeCab()
+            self.cmu: dict[str, Any] = {}
             self.table: list[Any] = [
                 (re.compile(written), sound, rules) for written, sound, rules in g2pk2.parse_table()
             ]
-            self._idioms = _idioms(Path(self.idioms_path))
-
-        def check_mecab(self) -> None:
-            """Do nothing: the front end checked before."""
-
-        def get_mecab(self) -> Any:
-            """The tagger, on every system."""
-            return MeCab()
+            self.rule2text = g2pk2.get_rule_id2text()
+            self._idioms = _idioms(Path(g2pk2.__file__).with_name("idioms.txt"))
 
         def idioms(self, string: str, *_: object) -> str:
             """Replace words that follow no rule."""

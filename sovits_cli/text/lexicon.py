@@ -1,16 +1,15 @@
 """A lexicon: words and how they are read, one `language|word|phones or respelling` a line; "#" begins a comment.
 
 An entry holds for text of its language: whole words where the language puts spaces between them, else anywhere. Of
-several that fit, the longest is taken.
+several that fit, the longest is taken. What it costs to look words up grows with the text, not with the entries.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sovits_cli.errors import TextError
@@ -18,15 +17,28 @@ from sovits_cli.text import pronunciation, segment
 from sovits_cli.text.frontend import language
 
 _FIELDS = 3
-_LETTER = "[^\\W\\d_\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+_LETTER = re.compile("[^\\W\\d_\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 """A letter of a script with spaces between its words."""
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Entries by language: word as written -> what stands for it in a text."""
+    """Entries by language: word as written -> what stands for it in a text.
+
+    Args:
+        entries: of each language.
+        key: digest of all entries.
+    """
 
     entries: Mapping[str, Mapping[str, str]]
+    key: str = field(init=False)
+    _indices: Mapping[str, _Index] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        written = repr(sorted((lang, sorted(words.items())) for lang, words in self.entries.items()))
+        digest = hashlib.blake2b(written.encode("utf-8", "surrogatepass"), digest_size=16)
+        object.__setattr__(self, "key", digest.hexdigest())
+        object.__setattr__(self, "_indices", {lang: _Index.of(words) for lang, words in self.entries.items()})
 
     def applied(self, text: str, how: segment.Mode) -> str:
         """A text whose words carry the phones of their entries, or are respelled."""
@@ -34,27 +46,64 @@ class Lexicon:
             return text
         return "".join(self._applied(run) for run in segment.runs(text, how))
 
-    @cached_property
-    def key(self) -> str:
-        """Digest of all entries."""
-        written = repr(sorted((lang, sorted(words.items())) for lang, words in self.entries.items()))
-        return hashlib.blake2b(written.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
     def _applied(self, run: segment.Run) -> str:
-        pattern = self._patterns.get(run.lang)
-        if pattern is None:
+        index = self._indices.get(run.lang)
+        if index is None:
             return run.text
-        words = self.entries[run.lang]
-        by_key = {word.casefold(): value for word, value in words.items()}
-        parts = (
-            pattern.sub(lambda found: by_key.get(found[0].casefold(), found[0]), part) if is_free else part
-            for part, is_free in pronunciation.outside(run.text)
-        )
+        parts = (index.replaced(part) if is_free else part for part, is_free in pronunciation.outside(run.text))
         return "".join(parts)
 
-    @cached_property
-    def _patterns(self) -> dict[str, re.Pattern[str]]:
-        return {lang: _pattern(words) for lang, words in self.entries.items()}
+
+@dataclass(frozen=True)
+class _Index:
+    """The words of one language, found by their first letters: of "New York" and "new" it holds n -> (8, 3).
+
+    Args:
+        values: word in small letters -> what stands for it.
+        lengths: first letter of a word in small letters -> how long the words are that begin so, the longest first.
+    """
+
+    values: Mapping[str, str]
+    lengths: Mapping[str, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, words: Mapping[str, str]) -> _Index:
+        """Make it, in time proportional to the words."""
+        lengths: dict[str, set[int]] = {}
+        for word in words:
+            lengths.setdefault(word[0].casefold(), set()).add(len(word))
+        return cls(
+            {word.casefold(): value for word, value in words.items()},
+            {first: tuple(sorted(found, reverse=True)) for first, found in lengths.items()},
+        )
+
+    def replaced(self, text: str) -> str:
+        """A text with what stands for its words."""
+        return "".join(self._pieces(text))
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        start = place = 0
+        while place < len(text):
+            end = self._end(text, place)
+            if end:
+                yield text[start:place]
+                yield self.values[text[place:end].casefold()]
+                start = end
+            place = end or place + 1
+        yield text[start:]
+
+    def _end(self, text: str, place: int) -> int:
+        """Where the longest word ends that begins at `place`; 0 where none does."""
+        lengths = self.lengths.get(text[place].casefold(), ())
+        if not lengths or _goes_on(text, place):
+            return 0
+        ends = (place + length for length in lengths if place + length <= len(text))
+        return next((end for end in ends if not _goes_on(text, end) and text[place:end].casefold() in self.values), 0)
+
+
+def _goes_on(text: str, place: int) -> bool:
+    """Whether `place` is within a word of a script with spaces between its words."""
+    return 0 < place < len(text) and all(map(_LETTER.match, text[place - 1 : place + 1]))
 
 
 EMPTY = Lexicon({})
@@ -93,13 +142,3 @@ def parsed(text: str, source: str) -> Lexicon:
         except TextError as error:
             raise TextError(f"{source} line {number}: {error.message}", hint=error.hint) from error
     return Lexicon(entries)
-
-
-def _pattern(words: Mapping[str, str]) -> re.Pattern[str]:
-    """Any of the words; one that begins or ends with a letter of a spaced script does not go on there."""
-    options = []
-    for word in sorted(words, key=len, reverse=True):
-        before = rf"(?<!{_LETTER})" if re.match(_LETTER, word) else ""
-        after = rf"(?!{_LETTER})" if re.search(rf"{_LETTER}\Z", word) else ""
-        options.append(f"{before}{re.escape(word)}{after}")
-    return re.compile("|".join(options), re.IGNORECASE)

@@ -6,9 +6,9 @@ Knows nothing of languages beyond the lists. Source: GPT-SoVITS `text/symbols.py
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from sovits_cli.errors import TextError
+from sovits_cli.text.once import once
 from sovits_cli.versions import SymbolTable
 
 PAD = "_"
@@ -35,7 +35,7 @@ _CANTONESE_TONED = (
 )
 
 
-@cache
+@once
 def table(which: SymbolTable) -> tuple[str, ...]:
     """All symbols of a table in id order: 322 of them for v1, 732 for v2."""
     first = tuple(sorted({PAD, *_mandarin(), *_JAPANESE.split(), *PUNCTUATION, *SPECIAL, *_english()}))
@@ -44,13 +44,13 @@ def table(which: SymbolTable) -> tuple[str, ...]:
     return (*first, *_JAPANESE_PITCH.split(), *sorted(_KOREAN.split()), *sorted(_cantonese()))
 
 
-@cache
+@once
 def known(which: SymbolTable) -> frozenset[str]:
     """The symbols of a table as a set."""
     return frozenset(table(which))
 
 
-@cache
+@once
 def spoken_in(lang: str) -> frozenset[str]:
     """The phones of one language, marks of pitch among them; none for an unknown code."""
     sets = {
@@ -75,7 +75,7 @@ def ids(phones: Sequence[str], which: SymbolTable) -> list[int]:
         ) from None
 
 
-@cache
+@once
 def _positions(which: SymbolTable) -> dict[str, int]:
     return {symbol: position for position, symbol in enumerate(table(which))}
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import warnings
-from functools import cache
 from typing import Any
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import symbols, zh_normal, zh_official
+from sovits_cli.text.once import once
 from sovits_cli.text.zh import Chinese
 from sovits_cli.versions import SymbolTable
 
@@ -116,7 +116,7 @@ def _readings(text: str) -> list[tuple[str, str | None]]:
     return [(str(character), None if jyutping is None else str(jyutping)) for character, jyutping in _read()(text)]
 
 
-@cache
+@once
 def _read() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,72 +1,60 @@
 """jieba with its dictionary read once: kept in our cache folder in a form that loads in a third of the time.
 
 The cache lies in our own folder, not in the shared temporary one, where others could put theirs. Words are cut and
-tagged exactly as jieba does by itself.
+tagged exactly as jieba does by itself. Nothing of jieba is changed: its global tokenizer is another one.
 """
 
 from __future__ import annotations
 
 import io
-import logging
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sovits_cli import paths
 from sovits_cli.errors import SovitsError
 from sovits_cli.files import atomic
+from sovits_cli.text.once import once
 
 _FIELDS = "\0"
 
 
-@dataclass(frozen=True)
-class _Dictionary:
-    """Words: how often each is met (0: only the beginning of one), and the kinds of those that are met."""
-
-    counts: dict[str, int]
-    kinds: dict[str, str]
-
-
-@cache
+@once
 def tokenizer() -> Any:
     """What cuts text into words."""
-    jieba = _jieba()
-    made = jieba.Tokenizer()
-    made.FREQ = _dictionary().counts
+    made = _jieba().Tokenizer()
+    made.FREQ = _counts()
     made.total = sum(made.FREQ.values())
     made.initialized = True
-    made.get_dict_file = io.BytesIO  # the tagger would read it again
+    made.get_dict_file = io.BytesIO  # the tagger, which would read the kinds of all words again, finds nothing
     return made
 
 
-@cache
+@once
 def tagger() -> Any:
-    """What cuts text into words with their kinds."""
-    jieba = _jieba()
-    jieba.dt.get_dict_file = io.BytesIO  # posseg reads the dictionary for a tagger of its own when it is imported
+    """What cuts text into words with their kinds; those it shares with jieba's own, which reads them on import."""
     from jieba import posseg
 
-    del jieba.dt.get_dict_file
     made = posseg.POSTokenizer(tokenizer())
-    made.word_tag_tab = posseg.dt.word_tag_tab = _dictionary().kinds
+    made.word_tag_tab = posseg.dt.word_tag_tab
     return made
 
 
-@cache
+@once
 def _jieba() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old escapes in its source
         import jieba
-    jieba.setLogLevel(logging.CRITICAL)
     return jieba
 
 
-@cache
-def _dictionary() -> _Dictionary:
-    """The dictionary from our cache, or else from the package; then it is cached, where that can be written."""
+@once
+def _counts() -> dict[str, int]:
+    """How often each word is met (0: only the beginning of one), from our cache or else from the package.
+
+    What was read from the package is cached, where that can be written.
+    """
     place = paths.cache_dir() / f"jieba-{_jieba().__version__}.txt"
     with suppress(OSError, ValueError):
         return _cached(place)
@@ -76,26 +64,20 @@ def _dictionary() -> _Dictionary:
     return found
 
 
-def _read() -> _Dictionary:
-    """The dictionary as the package brings it: a word, its count and its kind a line."""
-    counts, _ = _jieba().Tokenizer.gen_pfdict(_jieba().dt.get_dict_file())
-    with _jieba().dt.get_dict_file() as file:
-        lines = (line.decode("utf-8").split() for line in file)
-        return _Dictionary(counts, {line[0]: line[2] for line in lines if line})
+def _read() -> dict[str, int]:
+    """The dictionary as the package brings it."""
+    counts: dict[str, int] = _jieba().Tokenizer.gen_pfdict(_jieba().dt.get_dict_file())[0]
+    return counts
 
 
-def _cached(place: Path) -> _Dictionary:
+def _cached(place: Path) -> dict[str, int]:
     """Raises OSError or ValueError: there is no such file, or it is not whole."""
-    *fields, end = place.read_bytes().decode("utf-8").split(_FIELDS)
-    words, counts, kinds = (field.split("\n") for field in fields)
+    words, counts, end = place.read_bytes().decode("utf-8").split(_FIELDS)
     if end:
         raise ValueError(f"{place} has no end")
-    return _Dictionary(
-        dict(zip(words, map(int, counts), strict=True)), dict(zip(words[: len(kinds)], kinds, strict=True))
-    )
+    return dict(zip(words.split("\n"), map(int, counts.split("\n")), strict=True))
 
 
-def _written(found: _Dictionary) -> bytes:
-    words = [*found.kinds, *(word for word in found.counts if word not in found.kinds)]
-    counts = (str(found.counts[word]) for word in words)
-    return "".join("\n".join(part) + _FIELDS for part in (words, counts, found.kinds.values())).encode("utf-8")
+def _written(found: dict[str, int]) -> bytes:
+    counts = map(str, found.values())
+    return "".join("\n".join(part) + _FIELDS for part in (found, counts)).encode("utf-8")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import json
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sovits_cli import paths
 from sovits_cli.errors import TextError
+from sovits_cli.text.once import once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ def folder() -> Path:
     return paths.models_dir() / FOLDER
 
 
-@cache
+@once
 def installed() -> G2pw | None:
     """The model, if its weights are there. Raises TextError: a file or a package that it needs is missing."""
     weights = [folder() / name for name in ("g2pW.onnx", "g2pw.onnx")]

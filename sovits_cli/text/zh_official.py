@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 
 from sovits_cli.text import wordlists
+from sovits_cli.text.once import once
 from sovits_cli.text.zh_numbers import cardinal, number, plain, spelled
 
 Step = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
@@ -70,7 +70,7 @@ def sentences(text: str) -> list[str]:
     return [_sentence(part.strip()) for part in broken.strip().split("\n")]
 
 
-@cache
+@once
 def simplified() -> dict[int, str]:
     """Traditional to simplified characters, for `str.translate`."""
     pairs = " ".join(wordlists.lines("zh_simplified.txt")).split()

@@ -6,11 +6,11 @@ Facts of GPT-SoVITS `text/g2pw/polyphonic.rep`. Its long companion is read where
 from __future__ import annotations
 
 import ast
-from functools import cache
 from pathlib import Path
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import zh_g2pw
+from sovits_cli.text.once import once
 
 FILES = ("polyphonic.rep", "polyphonic-fix.rep")
 
@@ -33,7 +33,7 @@ def reading(word: str) -> list[str] | None:
     return _table().get(word)
 
 
-@cache
+@once
 def _table() -> dict[str, list[str]]:
     items = (item.split() for item in _WORDS.replace("\n", " ").split(", "))
     found = {word: list(pinyin) for word, *pinyin in items}

@@ -6,7 +6,9 @@ Source: GPT-SoVITS `text/opencpop-strict.txt` (facts: which syllables there are,
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
+
+from sovits_cli.text.once import once
 
 _ONSETS = """
 AA: a ai an ang ao
@@ -56,7 +58,7 @@ _SYLLABIC = {"m": "mu", "n": "en", "ng": "en", "hm": "hen", "hng": "heng", "ê":
 _PINYIN = re.compile(r"([a-zêü]+)([1-5])")
 
 
-@cache
+@lru_cache(maxsize=4096)
 def phones(onset: str, rime: str) -> tuple[str, str] | None:
     """Two symbols of a syllable split in the strict manner ("", "uei4"); None if there is no such syllable."""
     final, tone = rime[:-1], rime[-1:]
@@ -66,7 +68,7 @@ def phones(onset: str, rime: str) -> tuple[str, str] | None:
     return (found[0], found[1] + tone) if found else None
 
 
-@cache
+@lru_cache(maxsize=4096)
 def nearest(pinyin: str) -> tuple[str, str] | None:
     """Two symbols of a syllable as it is spelt with its tone ("hng5"), or of the nearest there is; None if none is."""
     parts = _PINYIN.fullmatch(pinyin)
@@ -86,7 +88,7 @@ def _spelt(onset: str, final: str) -> str:
     return _GLIDES.get(final[:1], final[:1]) + final[1:]
 
 
-@cache
+@once
 def _table() -> dict[str, tuple[str, str]]:
     """Spelling -> initial symbol, final symbol without its tone."""
     found = {}

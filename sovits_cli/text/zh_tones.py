@@ -7,9 +7,9 @@ digit at the end ("iou3"); rimes are changed in copies.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 
 from sovits_cli.text import wordlists
+from sovits_cli.text.once import once
 from sovits_cli.text.zh_words import Word, halves
 
 _TONED = wordlists.words(
@@ -243,6 +243,6 @@ def _set_tone(rimes: list[str], place: int, tone: int) -> None:
     rimes[place] = f"{rimes[place][:-1]}{tone}"
 
 
-@cache
+@once
 def _neutral() -> frozenset[str]:
     return wordlists.words(" ".join(wordlists.lines("zh_neutral.txt")))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import lexicon, pronunciation, reading, split
+from sovits_cli.text import lexicon, pronunciation, reading, segment, split
 from sovits_cli.text.lexicon import parsed
 from sovits_cli.versions import SymbolTable
 
@@ -173,3 +173,44 @@ def test_files(tmp_path):
         lexicon.read(path)
     with pytest.raises(TextError, match=r"cannot read the lexicon .*none.lex: No such file"):
         lexicon.read(tmp_path / "none.lex")
+
+
+class Counted(dict):
+    """A dict that counts how often it is asked."""
+
+    asked = 0
+
+    def __contains__(self, key):
+        type(self).asked += 1
+        return super().__contains__(key)
+
+    def get(self, key, default=None):
+        type(self).asked += 1
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_cost_of_a_text_does_not_grow_with_the_entries(monkeypatch, lang):
+    text = "the zoraab of Zorbaab and zor " * 20 + "重庆重重庆" * 20
+    found = []
+    for entries in (30, 10_000):
+        names = [f"zor{number:05}" for number in range(entries)] + [f"重庆{number:04}" for number in range(entries)]
+        words = lexicon._Index.of(dict.fromkeys([*names, "zorbaab", "重庆"], "Z IY0"))
+        monkeypatch.setattr(Counted, "asked", 0)
+        counted = lexicon._Index(Counted(words.values), Counted(words.lengths))
+        assert counted.replaced(text) == words.replaced(text)
+        assert words.replaced("a Zorbaab: 重庆") == "a Z IY0: Z IY0"
+        found.append(Counted.asked)
+    assert found[0] == found[1] < 2 * len(text)
+
+
+def test_the_longest_word_wins_and_words_are_whole():
+    words = parsed("en|new|N Y UW1\nen|New York|Z\nen|3D|D IY1\nen|C++|S IY1\nen|york|Y AO1 R K", "x.lex")
+    mode = segment.mode("en")
+
+    def shown(text):
+        return pronunciation._CARRIED.sub(lambda found: f"<{found[1]}>", words.applied(text, mode))
+
+    assert shown("NEW York, new yorks; newer New-York") == "<NewYork>, <new> yorks; newer <new>-<york>"
+    assert shown("x3D 3Ds 3d C++ C++x") == "x<3D> 3Ds <3D> <C++> <C++>x"
+    assert shown("") == ""

@@ -6,9 +6,9 @@ import pytest
 
 from sovits_cli import paths
 from sovits_cli.text import zh_dictionary
-from sovits_cli.text.zh_dictionary import _cached, _Dictionary, _dictionary, _written
+from sovits_cli.text.zh_dictionary import _cached, _counts, _written
 
-SMALL = _Dictionary({"北": 0, "北京": 34488, "京": 583}, {"北京": "ns", "京": "j"})
+SMALL = {"北": 0, "北京": 34488, "京": 583}
 
 
 @pytest.fixture
@@ -18,13 +18,11 @@ def small(monkeypatch):
 
 
 def test_words_are_those_of_the_package():
-    found, jieba = _dictionary(), zh_dictionary._jieba()
+    found, jieba = _counts(), zh_dictionary._jieba()
     with jieba.dt.get_dict_file() as file:
         lines = [line.decode("utf-8").split() for line in islice(file, 0, None, 500)]
     assert len(lines) > 600
-    assert {word: (found.counts[word], found.kinds[word]) for word, _, _ in lines} == {
-        word: (int(count), kind) for word, count, kind in lines
-    }
+    assert {word: found[word] for word, _, _ in lines} == {word: int(count) for word, count, _ in lines}
 
 
 @pytest.mark.parametrize("lost", [1, 2, 5, 20])
@@ -37,10 +35,10 @@ def test_cut_short(tmp_path, lost):
 
 @pytest.mark.usefixtures("small")
 def test_a_broken_one_is_made_anew():
-    assert _dictionary.__wrapped__() == SMALL
+    assert _counts.__wrapped__() == SMALL
     (kept,) = paths.cache_dir().iterdir()
     kept.write_text("broken", encoding="utf-8")
-    assert _dictionary.__wrapped__() == SMALL
+    assert _counts.__wrapped__() == SMALL
     assert _cached(kept) == SMALL
 
 
@@ -48,13 +46,17 @@ def test_a_broken_one_is_made_anew():
 def test_a_home_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("SOVITS_HOME", str(tmp_path / "file"))
-    assert _dictionary.__wrapped__() == SMALL
+    assert _counts.__wrapped__() == SMALL
 
 
-def test_other_users_of_jieba_lose_nothing():
+def test_jieba_of_others_is_left_as_it_is():
     tagger = zh_dictionary.tagger()
     from jieba import posseg
 
-    assert posseg.dt.word_tag_tab is tagger.word_tag_tab
-    assert "get_dict_file" not in vars(posseg.dt.tokenizer)
+    untouched = set(vars(zh_dictionary._jieba().Tokenizer()))
+    assert set(vars(posseg.dt.tokenizer)) == untouched
+    assert vars(posseg.dt).keys() == {"tokenizer", "word_tag_tab"}
+    assert len(posseg.dt.word_tag_tab) > 300_000
+    assert tagger is not posseg.dt
+    assert tagger.tokenizer is not posseg.dt.tokenizer
     assert [(pair.word, pair.flag) for pair in tagger.lcut("我爱北京")] == [("我", "r"), ("爱", "v"), ("北京", "ns")]
