@@ -75,8 +75,7 @@ def fetch(
         partial = target.with_name(f".{target.name}.{hashlib.sha256(said.checksum.encode()).hexdigest()[:12]}{PARTIAL}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _transfer(_Source(hub, remote, said, told or _nobody), partial, heard or _nobody)
-            found = _checked(remote, said, partial, sha256)
+            found = _brought(_Source(hub, remote, said, told or _nobody), partial, sha256, heard or _nobody)
             what = _recognised(remote, partial, recognise)
             partial.replace(target)
             _clean(target)
@@ -99,6 +98,19 @@ class _Source:
     remote: Remote
     said: Described
     told: Callable[[str], None]
+
+
+def _brought(source: _Source, partial: Path, sha256: str | None, heard: Heard) -> str:
+    """The SHA-256 of the file, which is here now; begun anew if what an earlier try left turns out to be another."""
+    was_begun = partial.is_file()
+    _transfer(source, partial, heard)
+    try:
+        return _checked(source.remote, source.said, partial, sha256)
+    except NetworkError:
+        if not was_begun:
+            raise
+    _transfer(source, partial, heard)
+    return _checked(source.remote, source.said, partial, sha256)
 
 
 def _transfer(source: _Source, partial: Path, heard: Heard) -> None:

@@ -145,7 +145,7 @@ class HubClient:
         for _ in range(_MOST_REDIRECTS):
             with self._answer("GET", url, remote, start=start) as answer:
                 if not answer.is_redirect:
-                    yield _first(answer, start, remote), self._steadily(answer, remote)
+                    yield _first(answer, described, start, remote), self._steadily(answer, remote)
                     return
                 url = self._elsewhere(url, answer, remote, told)
         raise NetworkError(f"{remote} cannot be fetched: it is redirected without end", hint=RETRY)
@@ -263,15 +263,17 @@ def _described(url: str, answer: httpx2.Response, remote: Remote) -> Described:
     return Described(url, checksum, size, commit if _GIT_BLOB.fullmatch(commit) else None)
 
 
-def _first(answer: httpx2.Response, start: int, remote: Remote) -> int:
-    """Where the body begins in the file."""
+def _first(answer: httpx2.Response, described: Described, start: int, remote: Remote) -> int:
+    """Where the body begins in the file; a body of another length is not that of the file."""
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise NetworkError(f"{remote} cannot be fetched: it comes packed, though that was not asked for", hint=RETRY)
-    if answer.status_code != httpx2.codes.PARTIAL_CONTENT:
-        return 0
-    if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+    begins = start if answer.status_code == httpx2.codes.PARTIAL_CONTENT else 0
+    if begins != 0 and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         raise NetworkError(f"{remote} cannot be fetched: another part of it comes than was asked for", hint=RETRY)
-    return start
+    length = answer.headers.get("Content-Length")
+    if described.size is not None and length not in (None, str(described.size - begins)):
+        raise _no_hub(remote, f"it sends {length} bytes, expected {described.size - begins}")
+    return begins
 
 
 def _check_status(answer: httpx2.Response, remote: Remote) -> None:

@@ -31,7 +31,7 @@ class Hub:
         tags: announced in place of the true tag; "": none is.
         sizes: announced in place of the true size; None: none is.
         broken: answered with this status.
-        portal: answers everything with this page, as a page of the web and with this tag.
+        portal: answers everything with this page, as a page of the web and with this tag; `portal_to` says what to.
         leads: redirects a file to another address: once the checksum is said, or, with `bare`, without saying it.
         bare: see `leads`.
         drip_s: seconds between the bytes of a body.
@@ -50,6 +50,7 @@ class Hub:
     broken: dict[str, int] = field(default_factory=dict)
     portal: bytes | None = None
     portal_tag: str = ""
+    portal_to: tuple[str, ...] = ("HEAD", "GET")
     leads: dict[str, str] = field(default_factory=dict)
     bare: bool = False
     drip_s: dict[str, float] = field(default_factory=dict)
@@ -96,7 +97,7 @@ def serving(hub: Hub) -> Iterator[str]:
             if hub.head_drip_s:
                 self._drip(b"HTTP/1.1 200 OK\r\n" + b"X-Waiting: yes\r\n" * 100, hub.head_drip_s)
                 return
-            if hub.portal is not None:
+            if hub.portal is not None and self.command in hub.portal_to:
                 self._page(hub.portal, hub.portal_tag, with_body=with_body)
                 return
             name = unquote(self.path).lstrip("/").replace("/resolve/main/", "/", 1)

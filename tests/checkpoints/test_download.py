@@ -148,6 +148,23 @@ class TestWhoAnswers:
                 fetch(REMOTE, tmp_path / "a.pth", sha256=known)
         assert not hub.sent
 
+    def test_a_login_page_in_place_of_the_bytes(self, hub, tmp_path):
+        hub.portal, hub.portal_to = PORTAL, ("GET",)
+        with pytest.raises(NetworkError, match=rf"no hub \(it sends {len(PORTAL)} bytes, expected {len(BODY)}\)"):
+            fetch(REMOTE, tmp_path / "a.pth")
+        hub.portal = None
+        assert fetch(REMOTE, tmp_path / "a.pth").sha256 == SHA
+
+    def test_what_was_begun_is_not_believed_either(self, hub, tmp_path):
+        hub.cut_after[str(REMOTE)] = [200_000] + [0] * 20
+        with pytest.raises(NetworkError):
+            fetch(REMOTE, tmp_path / "a.pth")
+        hub.cut_after.clear()
+        (begun,) = tmp_path.iterdir()
+        begun.write_bytes(PORTAL + begun.read_bytes()[len(PORTAL) :])
+        assert fetch(REMOTE, tmp_path / "a.pth").sha256 == SHA
+        assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
     def test_a_login_page_elsewhere(self, hub, tmp_path):
         hub.leads[str(REMOTE)], hub.bare = "http://portal.invalid/login?back=1", True
         with pytest.raises(NetworkError, match=r"no hub \(it leads to http://portal\.invalid\)"):
