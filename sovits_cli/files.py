@@ -6,6 +6,7 @@ Knows nothing of what is written.
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -39,14 +40,22 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def real_path(path: Path) -> Path:
+    """The absolute path with its links followed as far as they lead.
+
+    Unlike for `Path.resolve`, a loop of links is no error: whoever opens such a path is told by the system.
+    """
+    return Path(os.path.realpath(path))
+
+
 def _target(path: Path) -> Path:
     """Follow links to the file meant, and make its folder."""
     try:
-        target = path.resolve()
+        target = real_path(path)
         if target.exists() and not target.is_file():
             raise UsageError(f"cannot write {path}: it exists and is no plain file", hint="name another output file")
         target.parent.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+    except OSError as error:
         raise write_error(path, error) from error
     return target
 

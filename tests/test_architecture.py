@@ -92,6 +92,13 @@ def test_only_the_report_writes_and_only_the_command_line_exits(path: Path) -> N
         assert not called & {"exit", "quit", "sys.exit", "os._exit", "SystemExit", "typer.Exit", "typer.Abort"}
 
 
+@pytest.mark.parametrize("path", [path for path in FILES if name(path) != "paths.py"], ids=name)
+def test_links_are_followed_without_fear_of_loops(path: Path) -> None:
+    """`Path.resolve` raises RuntimeError for a loop of links; `files.real_path` does not."""
+    resolved = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute) and node.attr == "resolve"]
+    assert [ast.unparse(node.value) for node in resolved if ast.unparse(node.value) not in {"examples"}] == []
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if name(path) != "versions.py"], ids=name)
 def test_nobody_asks_for_a_version_by_name(path: Path) -> None:
     """Rooms go by traits: no comparison, no match and no table key is the name of a model version."""

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from sovits_cli.audio.resample import Resampler, soxr_resample
-from sovits_cli.audio.source import BLOCK_FRAMES, AudioInfo, Source, as_float, as_int16, as_mono
+from sovits_cli.audio.source import BLOCK_FRAMES, AudioInfo, Source, as_float, as_int16, as_mono, native_name
 from sovits_cli.errors import AudioError, ResourceError, UsageError
 from sovits_cli.files import atomic
 from sovits_cli.terms import Span
@@ -128,7 +128,7 @@ class Writer:
             temporary = stack.enter_context(atomic(self._path))
             temporary.touch()  # Python says why a folder cannot be written; libsndfile does not
             handle = self._guarded(
-                soundfile.SoundFile, str(temporary), "w", self._rate, self._channels, self._subtype,
+                soundfile.SoundFile, native_name(temporary), "w", self._rate, self._channels, self._subtype,
                 format=self._encoding.format,
             )  # fmt: skip
             handle.flush = _no_sync
@@ -187,7 +187,7 @@ class Writer:
         if self._encoding.format == "WAV":  # which holds nothing back
             return
         try:
-            found = soundfile.info(str(self._temporary)).frames
+            found = soundfile.info(native_name(self._temporary)).frames
         except soundfile.LibsndfileError as error:
             raise self._disk_error() from error
         if self.frames and abs(found - self.frames) > self._rate:

@@ -21,6 +21,7 @@ from sovits_cli.audio.slicer import Slicer, SlicerParams
 from sovits_cli.audio.source import Source, as_mono
 from sovits_cli.errors import AudioError, InputError, UsageError
 from sovits_cli.events import Note, Progress, Reporter, Silent, Skipped, Warned
+from sovits_cli.files import real_path
 from sovits_cli.locks import held
 from sovits_cli.terms import Span
 
@@ -207,12 +208,12 @@ def _recordings(inputs: Iterable[Path], out_dir: Path, reporter: Reporter) -> di
     """List what to slice, once each: absolute path -> path as given. Folders are not descended into."""
     found: dict[Path, Path] = {}
     for given in inputs:
-        if out_dir.resolve() in {given.resolve(), given.resolve().parent}:
+        if real_path(out_dir) in {real_path(given), real_path(given).parent}:
             raise UsageError(
                 f"{given} lies where the slices go: slices are not sliced again", hint="name another folder with --out"
             )
         for path in _children(given, reporter) if given.is_dir() else [given]:
-            found.setdefault(path.parent.resolve() / path.name, path)
+            found.setdefault(real_path(path.parent) / path.name, path)
     return found
 
 

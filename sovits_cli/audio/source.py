@@ -220,6 +220,11 @@ def _may_read(path: Path) -> None:
     path.open("rb").close()
 
 
+def native_name(path: Path) -> str | bytes:
+    """A file name for soundfile, which takes the bytes of one that is no UTF-8, but not Python's text for them."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
+
+
 def _open(path: Path) -> Any:
     """Open for reading; `.raw` has no header, and soundfile would ask for one."""
     if path.suffix.lower() == ".raw":
@@ -228,7 +233,7 @@ def _open(path: Path) -> Any:
     hushed = _native_stderr_hushed() if path.suffix.lower() == ".mp3" else contextlib.nullcontext()
     try:
         with hushed:
-            handle = soundfile.SoundFile(str(path))
+            handle = soundfile.SoundFile(native_name(path))
     except soundfile.LibsndfileError as error:
         why = "" if error.code in _NO_AUDIO else f" ({error.error_string.strip(' .')})"
         message = f"cannot read {path} as audio{why}: wav, flac, mp3, ogg, opus can be read"

@@ -15,6 +15,7 @@ from sovits_cli.checkpoints import official, ours
 from sovits_cli.checkpoints.networks import sovits_file
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError, UsageError
+from sovits_cli.files import real_path
 
 SAFETENSORS = ".safetensors"
 OFFICIAL = {ModelKind.GPT: ".ckpt", ModelKind.SOVITS: ".pth", ModelKind.LORA: ".pth"}
@@ -34,7 +35,7 @@ def convert(source: Path, target: Path) -> str:
         ModelError: the source cannot be read, or has no official form.
         UsageError: the target is the source, or its suffix says no container.
     """
-    if target.exists() and target.resolve() == source.resolve():
+    if target.exists() and real_path(target) == real_path(source):
         raise UsageError(f"{target} would be written over itself", hint="name another file")
     contents = read(source)
     if target.suffix == SAFETENSORS:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sovits_cli.errors import ModelError
+from sovits_cli.files import real_path
 from sovits_cli.paths import models_dir
 
 MODEL_FILE = "model.json"
@@ -63,8 +64,8 @@ def users(path: Path) -> list[str]:
 def _uses(model: Path, path: Path) -> bool:
     try:
         said = json.loads(model.read_text(encoding="utf-8"))
-        places = [(model.parent / value).resolve() for value in said.values() if isinstance(value, str)]
+        places = [real_path(model.parent / value) for value in said.values() if isinstance(value, str)]
     except (OSError, ValueError, AttributeError, RecursionError):
         return True
-    wanted = path.resolve()
-    return any(wanted == place or place in wanted.parents for place in places if place != model.parent.resolve())
+    wanted = real_path(path)
+    return any(wanted == place or place in wanted.parents for place in places if place != real_path(model.parent))

@@ -25,7 +25,7 @@ from sovits_cli.checkpoints.installed import MODEL_FILE, BrokenModelError, pulle
 from sovits_cli.checkpoints.registry import Part, Pullable, pullable
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Note, Progress, Reporter
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, real_path
 from sovits_cli.locks import held
 from sovits_cli.paths import models_dir
 
@@ -96,7 +96,7 @@ def check(path: Path) -> None:
     """
     for file, said in _record().items():
         place = pulled_files() / file
-        if place.is_file() and (_same(place, path) or path.resolve() in place.resolve().parents):
+        if place.is_file() and (_same(place, path) or real_path(path) in real_path(place).parents):
             found = digest(place)
             if found != said.sha256:
                 raise ModelError(
@@ -289,4 +289,4 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
+    return real_path(one) == real_path(other)

@@ -13,7 +13,7 @@ from sovits_cli.cli.options import command, group
 from sovits_cli.config import edit, fields, files, layers, official, template
 from sovits_cli.errors import SettingsError, UsageError
 from sovits_cli.events import Note, Warned
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, real_path
 from sovits_cli.report.tables import aligned
 
 app = group("Show, change and check settings.")
@@ -130,7 +130,7 @@ def path_command(run: Run) -> None:
     """Show the files and folders in use."""
     places = {
         "user file": layers.user_file(),
-        "project file": layers.PROJECT_FILE.resolve(),
+        "project file": real_path(layers.PROJECT_FILE),
         "recipes": paths.configs_dir(),
         "models": paths.models_dir(),
         "cache": paths.cache_dir(),

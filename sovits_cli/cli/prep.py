@@ -14,6 +14,7 @@ from sovits_cli.cli.options import command, option
 from sovits_cli.config.schema import PrepSettings
 from sovits_cli.errors import UsageError
 from sovits_cli.events import Chose, Warned
+from sovits_cli.files import real_path
 from sovits_cli.report.plots import draw, total
 from sovits_cli.report.tables import aligned
 
@@ -115,7 +116,7 @@ def _reference(asked: str | None, name: str) -> str:
 
     place = Path(asked) if asked else None
     is_folder = place is not None and any((place / file).is_file() for file in (MODEL_FILE, VOICE_FILE))
-    return str(place.resolve()) if place is not None and is_folder else name
+    return str(real_path(place)) if place is not None and is_folder else name
 
 
 def _planned(plan: PrepPlan, out: Path) -> str:

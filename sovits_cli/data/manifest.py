@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sovits_cli.data.layout import Experiment, LeftOut, TextRow
 from sovits_cli.errors import DatasetError, TextError
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, real_path
 from sovits_cli.text import encoding, segment
 
 LIST_FIELDS = 4
@@ -202,7 +202,7 @@ def _told_apart(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
     """
     owners: dict[str, dict[Path, Utterance]] = {}
     for item in utterances:
-        key, place = unicodedata.normalize("NFC", item.name).casefold(), item.path.resolve()
+        key, place = unicodedata.normalize("NFC", item.name).casefold(), real_path(item.path)
         earlier = owners.setdefault(key, {}).setdefault(place, item)
         if earlier is not item:
             raise DatasetError(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sovits_cli.audio.files import check_suffix
 from sovits_cli.errors import TextError, UsageError
+from sovits_cli.files import real_path
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.reference import Reference
 from sovits_cli.inference.tongues import ALL, Tongues, understood
@@ -160,7 +161,7 @@ def _transcript(asked: Asked, found: Reference) -> tuple[str | None, str]:
     text = asked.prompt_text
     if text is None:
         beside = found.path.with_suffix(TRANSCRIPT_SUFFIX)
-        is_the_text = asked.text is not None and Path(asked.text).resolve() == beside.resolve()
+        is_the_text = asked.text is not None and real_path(Path(asked.text)) == real_path(beside)
         text = texts.read(str(beside)).text if beside.is_file() and not is_the_text else ""
     if not text.strip():
         return None, "a transcript would make it a prompt too"
@@ -174,15 +175,15 @@ def _refuse_collisions(asked: Asked, ref: Path) -> None:
     inputs = {"--ref": ref}
     if asked.text is not None and asked.text != texts.STDIN:
         inputs["-t"] = examples.resolve(asked.text, examples.TEXT_SUFFIX)
-    taken = {path.resolve(): flag for flag, path in inputs.items()}
+    taken = {real_path(path): flag for flag, path in inputs.items()}
     for flag, path in (("-o", asked.out), ("--srt", asked.srt)):
         if path is None:
             continue
-        if path.resolve() in taken:
+        if real_path(path) in taken:
             raise UsageError(
-                f"{flag} {path} is the file of {taken[path.resolve()]} too", hint=f"name another file after {flag}"
+                f"{flag} {path} is the file of {taken[real_path(path)]} too", hint=f"name another file after {flag}"
             )
-        taken[path.resolve()] = flag
+        taken[real_path(path)] = flag
 
 
 def _example_voices() -> str:

@@ -18,7 +18,7 @@ from sovits_cli.data.layout import LeftOut
 from sovits_cli.data.manifest import Manifest, TextFiles, Utterance
 from sovits_cli.errors import DatasetError, InputError, TextError
 from sovits_cli.events import Note, Progress, Reporter
-from sovits_cli.files import atomic, write_error
+from sovits_cli.files import atomic, real_path, write_error
 from sovits_cli.locks import held
 from sovits_cli.prep.whisper import RATE_HZ, Heard, Phrase, Recogniser
 from sovits_cli.text import segment
@@ -73,12 +73,12 @@ def _transcribed(
     told, untold = sources.recordings(source, lang, texts)
     _as_utf8(place, texts)
     known = _rows(place, lang)
-    waiting = [path for path in untold if path.resolve() not in known]
+    waiting = [path for path in untold if real_path(path) not in known]
     left_out: list[LeftOut] = []
     if waiting:
         reporter.emit(Note(f"transcripts go to {place}: correct them there and run the same command again"))
     for said in told:
-        if said.path.resolve() not in known:
+        if real_path(said.path) not in known:
             _append(place, said)
     recogniser = listen() if waiting else None
     for done, path in enumerate(waiting, start=1):
@@ -88,8 +88,8 @@ def _transcribed(
         left_out += [LeftOut(path.name, reason)] if reason else []
         reporter.emit(Progress("transcribing", done, len(waiting), "recordings"))
     found = manifest.read_list(place, lang)
-    here = {path.resolve() for path in (*untold, *(said.path for said in told))}
-    utterances = tuple(said for said in found.utterances if said.path.resolve() in here)
+    here = {real_path(path) for path in (*untold, *(said.path for said in told))}
+    utterances = tuple(said for said in found.utterances if real_path(said.path) in here)
     heard_nothing = {item.name for item in left_out}
     others = _without_text(place, here, heard_nothing)
     found = Manifest(source, "recordings, transcribed", utterances, (*left_out, *others), notes=texts.notes)
@@ -116,7 +116,7 @@ def _hear(path: Path, lang: str, recogniser: Recogniser) -> tuple[Utterance, str
         reason = f"spoken in {heard.language}, which no front end reads"
     except InputError as error:
         reason = error.message
-    return Utterance(path.resolve(), path.parent.name, code, "" if reason else text, str(path)), reason
+    return Utterance(real_path(path), path.parent.name, code, "" if reason else text, str(path)), reason
 
 
 def _usable(heard: Heard, wave: np.ndarray) -> tuple[str, str]:
@@ -167,12 +167,12 @@ def _rows(place: Path, lang: str) -> set[Path]:
     """Recordings that the list has a row for, with or without a text."""
     if not place.is_file():
         return set()
-    return {said.path.resolve() for said in manifest.read_list(place, lang).utterances} | _empty_rows(place)
+    return {real_path(said.path) for said in manifest.read_list(place, lang).utterances} | _empty_rows(place)
 
 
 def _empty_rows(place: Path) -> set[Path]:
     cells = (line.split("|") for line in place.read_text(encoding="utf-8").split("\n"))
-    return {Path(row[0]).resolve() for row in cells if len(row) >= manifest.LIST_FIELDS and not row[3].strip()}
+    return {real_path(Path(row[0])) for row in cells if len(row) >= manifest.LIST_FIELDS and not row[3].strip()}
 
 
 def _without_text(place: Path, here: set[Path], named: set[str]) -> Sequence[LeftOut]:
@@ -183,7 +183,7 @@ def _without_text(place: Path, here: set[Path], named: set[str]) -> Sequence[Lef
 
 def _append(place: Path, said: Utterance) -> None:
     """Add a row; it is on disk when this returns."""
-    row = f"{said.path.resolve()}|{said.speaker}|{said.language.upper()}|{' '.join(said.text.split())}\n"
+    row = f"{real_path(said.path)}|{said.speaker}|{said.language.upper()}|{' '.join(said.text.split())}\n"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("ab", buffering=0) as handle:

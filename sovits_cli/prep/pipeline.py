@@ -16,7 +16,7 @@ from sovits_cli.data.lengths import Bucket, histogram, too_few_long
 from sovits_cli.data.manifest import Manifest
 from sovits_cli.errors import DatasetError, UsageError
 from sovits_cli.events import Note, Reporter, Warned
-from sovits_cli.files import write_error
+from sovits_cli.files import real_path, write_error
 from sovits_cli.locks import held
 from sovits_cli.prep.alignment import AlignmentStep
 from sovits_cli.prep.audio import AudioStep
@@ -232,7 +232,7 @@ def _is_other(manifest: Manifest, experiment: Experiment) -> bool:
 
 
 def _sources(manifest: Manifest) -> tuple[str, ...]:
-    return (str(manifest.source.resolve()),)
+    return (str(real_path(manifest.source)),)
 
 
 def _languages(clips: Sequence[Clip]) -> tuple[str, ...]:

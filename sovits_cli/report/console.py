@@ -27,7 +27,8 @@ LINE_EVERY_S = 5.0
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # all but tab and line feed: colours, cursor, window title, other terminals' codes
     "\u2028\u2029"  # line separators
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # the direction of writing: a name could look like another
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # the direction of writing: a name could look like another
+    "\ud800-\udfff]"  # bytes of a file name that are no UTF-8, which cannot be written as text
 )
 """What a terminal would obey instead of showing it."""
 

@@ -20,6 +20,7 @@ from sovits_cli.config.schema import Settings
 from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, UsageError
 from sovits_cli.events import Chose, Note, Reporter, Saved, Silent
+from sovits_cli.files import real_path
 from sovits_cli.locks import held
 from sovits_cli.terms import Stage
 from sovits_cli.training import material, ranks
@@ -273,11 +274,11 @@ def _findable(model: str) -> str:
     """A name as it is; the folder of a model so that it is found from anywhere."""
     folder = Path(model)
     marked = any((folder / file).is_file() for file in (catalogue.VOICE_FILE, catalogue.MODEL_FILE))
-    return str(folder.resolve()) if marked else model
+    return str(real_path(folder)) if marked else model
 
 
 def _name_of(dataset: Path) -> str:
     """The folder's own name, or that of the folder it is in when it is just called `dataset`."""
-    place = dataset.resolve()
+    place = real_path(dataset)
     name = place.parent.name if place.name == "dataset" else place.name
     return name or "voice"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from sovits_cli import __version__
 from sovits_cli.cli import app as root
 from sovits_cli.errors import ModelError, ResourceError, SovitsError
+from sovits_cli.paths import package_dir
 from tests.cli.conftest import Sovits
 
 Told = Callable[..., tuple[int, list[str]]]
@@ -251,3 +253,53 @@ def test_a_wish_to_end_is_heard_as_ctrl_c_unless_it_is_to_be_ignored(name: str, 
             assert process.poll() is None
             process.kill()
         assert process.stdout.read() == ("" if ignored else "as by Ctrl-C\n")
+
+
+LOOP = "loop"
+NO_UTF8 = "caf\udce9.wav"
+"""As a zip file from another system leaves it: bytes that are no UTF-8."""
+
+
+@pytest.mark.parametrize("name", [LOOP, NO_UTF8])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["slice", "{}"],
+        ["slice", ".", "--out", "{}"],
+        ["prep", "{}"],
+        ["prep", ".", "--out", "{}"],
+        ["train", "{}"],
+        ["train", "--out", "{}"],
+        ["infer", "--ref", "{}", "--say", "a"],
+        ["infer", "--ref", "builtin:slt", "-t", "{}"],
+        ["infer", "--ref", "builtin:slt", "--gpt", "{}", "--say", "a"],
+        ["infer", "--ref", "builtin:slt", "--lexicon", "{}", "--say", "a"],
+        ["infer", "--ref", "builtin:slt", "--say", "a", "-o", "{}/out.wav"],
+        ["models", "inspect", "{}"],
+        ["models", "verify", "{}"],
+        ["models", "convert", "{}", "a.safetensors"],
+        ["config", "show", "--config", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_a_loop_of_links_and_a_name_that_is_no_utf8_are_told(
+    sovits: Sovits, tmp_path: Path, args: list[str], name: str
+) -> None:
+    (tmp_path / LOOP).symlink_to(LOOP)
+    result = sovits(*(arg.format(name) for arg in args), "--json")
+    document = json.loads(result.stdout)
+    assert "internal error" not in result.stderr
+    if "out" in document:  # a folder may be called so
+        assert (tmp_path / document["out"]).is_file()
+    else:
+        assert result.exit_code == document["error"]["exit_code"] in (2, 3, 4, 5)
+
+
+def test_a_recording_whose_name_is_no_utf8_is_used(sovits: Sovits, tmp_path: Path) -> None:
+    """From a zip file of a Chinese or Japanese Windows, say."""
+    (tmp_path / NO_UTF8).write_bytes((package_dir() / "examples" / "slt.flac").read_bytes())
+    assert sovits("slice", NO_UTF8).exit_code == 0
+    (name,) = [path.name for path in (tmp_path / "slices").glob("*.wav")]
+    assert name.startswith("caf\udce9")
+    assert sovits("infer", "--ref", f"slices/{name}", "--say", "Good morning.", "-o", "caf\udce8.wav").exit_code == 0
+    assert (tmp_path / "caf\udce8.wav").is_file()
