@@ -61,6 +61,19 @@ class Skipped(Event):
 
 
 @dataclass(frozen=True)
+class Doubtful(Event):
+    """An item that was made and may be wrong: why, and what to do about it. The exit code of the command becomes 7.
+
+    `cause` is as in `Skipped`.
+    """
+
+    item: str
+    reason: str
+    hint: str = ""
+    cause: BaseException | None = field(default=None, compare=False, metadata={"json": False})
+
+
+@dataclass(frozen=True)
 class Metrics(Event):
     """Numbers of one training step."""
 

@@ -87,12 +87,13 @@ def infer_command(
     asked = Asked(ref, text, say, prompt_text, out, srt)
     words = lexicon.EMPTY if run.settings.lexicon is None else lexicon.read(run.settings.lexicon)
     bundle = _bundle(run, gpt, sovits)
-    speaks = tongues.of(bundle)
+    speaks, joins = tongues.of(bundle), bundle.version.several_sentences
     if dry_run:
         any_language = replace(speaks, is_sure=False)
-        _preview(run, check_text(asked, settings.lang, cut=settings.cut, tongues=any_language), words, bundle)
+        script = check_text(asked, settings.lang, cut=settings.cut, tongues=any_language, joins=joins)
+        _preview(run, script, words, bundle)
         return
-    order = check(asked, settings.lang, cut=settings.cut, words=words, tongues=speaks)
+    order = check(asked, settings.lang, cut=settings.cut, words=words, tongues=speaks, joins=joins)
     for note in order.notes:
         run.reporter.emit(Warned(note))
     run.reporter.emit(Chose("model", bundle.name, bundle.why))

@@ -15,7 +15,8 @@
         run.result(report, text=f"{report.count} slices in {report.folder}")
 
 `run` (cli/context.py) holds settings, reporter, device and result; never print or exit, raise errors of errors.py.
-A Skipped event makes the exit code 7. Every command has --json --quiet --debug --device --config --set besides its own.
+A Skipped or Doubtful event makes the exit code 7. Every command has --json --quiet --debug --device --config --set
+besides its own.
 In tests: `typer.testing.CliRunner().invoke(sovits_cli.cli.app.app, ["slice", ...])`.
 """
 
@@ -103,7 +104,7 @@ def _run(body: Callable[[Run], None], load: Callable[[], layers.Resolved], commo
         body(Run(resolved, console, debug=common["debug"]))
     finally:
         console.close()
-    if console.skipped:
+    if console.skipped or console.doubtful:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

@@ -18,7 +18,7 @@ from sovits_cli.audio.files import Writer
 from sovits_cli.audio.merge import Joiner
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import InferenceSettings
-from sovits_cli.events import Chose, Progress, Reporter, Warned
+from sovits_cli.events import Chose, Doubtful, Progress, Reporter, Warned
 from sovits_cli.inference.acoustic import FlowSettings
 from sovits_cli.inference.engine import Manner, Said, Speaker
 from sovits_cli.inference.order import Order
@@ -37,6 +37,24 @@ SMALL_PARAMETERS = 20_000_000
 
 
 @dataclass(frozen=True)
+class DoubtfulSentence:
+    """A sentence, or a part of one, that still failed a check the last time.
+
+    Args:
+        sentence: its number, from 1.
+        text: as it stands in the source.
+        start_s, end_s: where it is in the audio.
+        reason: what is wrong with it.
+    """
+
+    sentence: int
+    text: str
+    start_s: float
+    end_s: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class InferReport:
     """What was spoken.
 
@@ -50,7 +68,7 @@ class InferReport:
         real_time_factor: elapsed seconds per second of audio.
         sentences: how many were spoken.
         retries: how often one was said again because a check failed.
-        doubtful: sentences that still failed a check the last time.
+        doubtful: what may be wrong; empty if nothing is.
         seed: gives the same audio again.
     """
 
@@ -63,7 +81,7 @@ class InferReport:
     real_time_factor: float
     sentences: int
     retries: int
-    doubtful: tuple[str, ...]
+    doubtful: tuple[DoubtfulSentence, ...]
     seed: int
 
 
@@ -141,7 +159,7 @@ class _Track:
         self._total = total
         self._reporter = reporter
         self.count = self.retries = 0
-        self.doubtful: list[str] = []
+        self.doubtful: list[DoubtfulSentence] = []
 
     @property
     def seconds(self) -> float:
@@ -149,30 +167,31 @@ class _Track:
         return self._joiner.position_s
 
     def add(self, said: Said) -> None:
-        """Write one sentence and the pause after it."""
-        if said.doubt:
-            self._warn(said)
+        """Write one sentence, or a part of one, and the pause after it."""
         start_s = self.seconds
         for block in self._joiner.clip(said.wave):
             self._writer.write(block)
+        if said.doubt:
+            self._warn(said, start_s)
         if self._subtitles is not None:
             self._subtitles.cue(start_s, self.seconds, said.line.text)
         factor = 1.0 if said.line.is_exact else self._pause_factor
         for block in self._joiner.pause(said.line.pause_s * factor):
             self._writer.write(block)
-        self.count += 1
+        self.count = said.line.index + 1
         self.retries += said.tries - 1
         total = max(self._total, self.count)
         self._reporter.emit(
             Progress("speaking", self.count, total, "sentences", detail=f"{self.seconds:.0f} s of audio")
         )
 
-    def _warn(self, said: Said) -> None:
+    def _warn(self, said: Said, start_s: float) -> None:
         """Name a sentence that may be wrong; what to do about it is said once."""
         hint = "" if self.doubtful else "listen to it; another --seed, or shorter sentences, may help"
-        self.doubtful.append(said.line.text)
-        what = f"sentence {said.line.index + 1} at {self.seconds:.0f} s may be wrong after {said.tries} tries"
-        self._reporter.emit(Warned(f"{what}: {said.doubt}: {excerpt(said.line.text)}", hint=hint))
+        number = said.line.index + 1
+        self.doubtful.append(DoubtfulSentence(number, said.line.text, start_s, self.seconds, said.doubt))
+        item = f"sentence {number} at {start_s:.1f} s, {excerpt(said.line.text)},"
+        self._reporter.emit(Doubtful(item, f"{said.doubt} (after {said.tries} tries)", hint, said.cause))
 
 
 def _flow_settings(settings: InferenceSettings, bundle: Bundle, reporter: Reporter) -> FlowSettings:

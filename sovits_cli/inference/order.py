@@ -15,7 +15,7 @@ from sovits_cli.inference.tongues import ALL, Tongues, understood
 from sovits_cli.text import cuts, encoding, lexicon, pauses, pronunciation, reading, segment
 from sovits_cli.text.encoding import UTF8, Decoded
 from sovits_cli.text.lexicon import Lexicon
-from sovits_cli.text.split import PAUSES_S, End, Sentence, sentences
+from sovits_cli.text.split import MIN_CHARS, PAUSES_S, End, Sentence, sentences
 
 TRANSCRIPT_SUFFIX = ".txt"
 
@@ -71,6 +71,7 @@ def check(
     cut: str = OUR_CUT,
     words: Lexicon = lexicon.EMPTY,
     tongues: Tongues = ALL,
+    joins: bool = True,
 ) -> Order:
     """Read and check everything but the model.
 
@@ -80,6 +81,7 @@ def check(
         cut: `OUR_CUT`, or an official method of `text.cuts`.
         words: how some words are read.
         tongues: what the model speaks.
+        joins: short sentences may share a line, see `ModelVersion.several_sentences`.
 
     Raises:
         UsageError: something is missing, said twice, or would overwrite an input.
@@ -91,7 +93,7 @@ def check(
     ref = examples.resolve(asked.ref, examples.VOICE_SUFFIX)
     check_suffix(asked.out)
     _refuse_collisions(asked, ref)
-    script = check_text(asked, lang, cut=cut, tongues=tongues)
+    script = check_text(asked, lang, cut=cut, tongues=tongues, joins=joins)
     found = reference.find(ref)
     transcript, why_none = _transcript(asked, found)
     return Order(
@@ -117,21 +119,21 @@ class Script:
     notes: tuple[str, ...]
 
 
-def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT, tongues: Tongues = ALL) -> Script:
+def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT, tongues: Tongues = ALL, joins: bool = True) -> Script:
     """Read and check the text alone. Raises TextError or UsageError, as `check` does."""
     segment.mode(lang)
     source = _text(asked, lang)
     resolved = segment.resolved(lang, source.text)
     found = understood(pauses.without(pronunciation.plain(source.text)), resolved, tongues)
     text = pronunciation.with_inline(source.text, found.lang)
-    pieces = pauses.sentences(text, lambda stretch: _cut(stretch, found.lang, cut))
+    pieces = pauses.sentences(text, lambda stretch: _cut(stretch, found.lang, cut, joins=joins))
     return Script(pieces, found.lang, (*_notes(source, resolved), *found.notes))
 
 
-def _cut(text: str, how: str, method: str) -> list[Sentence]:
+def _cut(text: str, how: str, method: str, *, joins: bool) -> list[Sentence]:
     """Sentences, by our way of cutting or an official one, whose pieces are all followed by the same pause."""
     if method == OUR_CUT:
-        return sentences(text, how)
+        return sentences(text, how, min_chars=MIN_CHARS if joins else 0)
     is_english = segment.mode(how).is_whole
     found = cuts.pieces(cuts.once_only(text), method, is_english=is_english)
     return [Sentence(piece, PAUSES_S[End.SENTENCE]) for piece in found if piece]

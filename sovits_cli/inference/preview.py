@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sovits_cli.errors import TextError
-from sovits_cli.events import Reporter, Skipped
+from sovits_cli.events import Reporter
 from sovits_cli.inference.order import Script
-from sovits_cli.inference.script import fitting
+from sovits_cli.inference.script import readings
 from sovits_cli.text import pronunciation, reading
-from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.guesses import guessed
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.reading import Reading
@@ -58,24 +56,17 @@ def preview(script: Script, table: SymbolTable, words: Lexicon, reporter: Report
     """Read a text as it would be spoken; what cannot be read is reported as Skipped.
 
     Raises:
-        TextError: none of it can be read.
+        SovitsError: none of it can be read.
     """
 
     def read(text: str, lang: str) -> Reading:
         return reading.speakable(text, lang, table, compat=compat, words=words)
 
-    found: list[PreviewedSentence] = []
-    unreadable: TextError | None = None
-    for sentence in script.sentences:
-        try:
-            for said, piece in fitting(sentence, script.lang, read, lambda one: len(one.phones)):
-                text = pronunciation.shown(piece.text).strip()
-                found.append(PreviewedSentence(text, piece.pause_s, tuple(_segments(said))))
-        except TextError as error:
-            unreadable = error
-            reporter.emit(Skipped(excerpt(pronunciation.shown(sentence.text).strip()), error.message))
-    if not found and unreadable is not None:
-        raise unreadable
+    said = readings(script.sentences, script.lang, read, lambda one: len(one.phones), reporter)
+    found = [
+        PreviewedSentence(pronunciation.shown(piece.text).strip(), piece.pause_s, tuple(_segments(one)))
+        for one, piece in said
+    ]
     return Preview(table, script.lang, tuple(found))
 
 

@@ -5,26 +5,32 @@ A sentence whose phones are more than can be said in one go is cut further. Know
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from sovits_cli.errors import TextError
+from sovits_cli.errors import SovitsError, contained
 from sovits_cli.events import Reporter, Skipped
 from sovits_cli.text import pronunciation
 from sovits_cli.text.frontend import excerpt
-from sovits_cli.text.split import Sentence, sentences
+from sovits_cli.text.split import Sentence, halves, sentences
 
 if TYPE_CHECKING:
     from sovits_cli.inference.voice import Spoken
 
 Read = TypeVar("Read")
+Pronounce = Callable[[str, str], "Spoken"]
+"""Reads a text in a language."""
 
 MOST_PHONES = 250
 """About 20 s of speech: official clips in training were seldom longer, and errors grow with length."""
 
 FEWEST_CHARS = 20
 """A piece this short is said in one go, however many phones it has."""
+
+MOST_HALVINGS = 2
+"""A line that fails is cut into at most 2 ** this many parts."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,9 @@ class Line:
         spoken: its phones.
         pause_s: silence after it, in seconds.
         is_exact: the text asks for just this pause.
+        part: which part of the line at `index` it is, after cutting that: 0 and 1, (0, 1) the second part of the first;
+            empty is the whole.
+        cut: gives the parts to say where the whole fails; none if it cannot be cut.
     """
 
     index: int
@@ -44,29 +53,83 @@ class Line:
     spoken: Spoken
     pause_s: float
     is_exact: bool = False
+    part: tuple[int, ...] = ()
+    cut: Callable[[], Sequence[Line]] = field(default=tuple, compare=False, repr=False)
+
+    @property
+    def place(self) -> tuple[int, ...]:
+        """What tells it from all other lines and parts, in the order of the text."""
+        return (self.index, *self.part)
 
 
-def lines(
-    found: Iterable[Sentence], lang: str, pronounce: Callable[[str, str], Spoken], reporter: Reporter
-) -> Iterator[Line]:
+def lines(found: Iterable[Sentence], lang: str, pronounce: Pronounce, reporter: Reporter) -> Iterator[Line]:
+    """Read sentences one by one, as they are asked for. See `readings`."""
+    read = readings(found, lang, pronounce, lambda spoken: len(spoken.phones), reporter)
+    for index, (spoken, piece) in enumerate(read):
+        yield _line((index,), spoken, piece, lang, pronounce)
+
+
+def readings(
+    found: Iterable[Sentence],
+    lang: str,
+    pronounce: Callable[[str, str], Read],
+    phones: Callable[[Read], int],
+    reporter: Reporter,
+) -> Iterator[tuple[Read, Sentence]]:
     """Read sentences one by one, as they are asked for; what cannot be read is reported as Skipped.
 
+    Args:
+        found: the text, cut.
+        lang: mode of `text.segment`.
+        pronounce: reads a text.
+        phones: counts those of a reading: sentences with too many to say in one go are given in pieces.
+        reporter: hears what is left out.
+
     Raises:
-        TextError: none of them can be read.
+        SovitsError: none of them can be read.
     """
-    index = 0
-    unreadable: TextError | None = None
+    any_read = False
+    unreadable: SovitsError | None = None
     for sentence in found:
-        try:
-            for spoken, piece in fitting(sentence, lang, pronounce, lambda said: len(said.phones)):
-                text = pronunciation.shown(piece.text).strip()
-                yield Line(index, text, spoken, piece.pause_s, piece.is_exact)
-                index += 1
-        except TextError as error:
+        failed: list[SovitsError] = []
+        read: list[tuple[Read, Sentence]] = []
+        with contained(failed.append):
+            read.extend(fitting(sentence, lang, pronounce, phones))  # pieces before the one that fails are kept
+        for error in failed:
             unreadable = error
-            reporter.emit(Skipped(excerpt(pronunciation.shown(sentence.text).strip()), error.message))
-    if not index and unreadable is not None:
+            reporter.emit(Skipped(excerpt(pronunciation.shown(sentence.text).strip()), error.message, error.__cause__))
+        any_read = any_read or bool(read)
+        yield from read
+    if unreadable is not None and not any_read:
         raise unreadable
+
+
+def _line(place: tuple[int, ...], spoken: Spoken, piece: Sentence, lang: str, pronounce: Pronounce) -> Line:
+    index, *part = place
+    return Line(
+        index=index,
+        text=pronunciation.shown(piece.text).strip(),
+        spoken=spoken,
+        pause_s=piece.pause_s,
+        is_exact=piece.is_exact,
+        part=tuple(part),
+        cut=partial(_parts, place, piece, lang, pronounce),
+    )
+
+
+def _parts(place: tuple[int, ...], piece: Sentence, lang: str, pronounce: Pronounce) -> list[Line]:
+    """The halves of a line, each a line; none where it cannot be cut, or was cut often enough."""
+    pieces = halves(piece.text, lang) if len(place) <= MOST_HALVINGS else [piece]
+    if len(pieces) == 1:
+        return []
+    pieces[-1] = replace(pieces[-1], pause_s=piece.pause_s, is_exact=piece.is_exact)
+    read: list[Spoken] = []
+    with contained(lambda _: read.clear()):  # then the whole is all there is, and stays as doubtful as it was
+        read += [pronounce(half.text.strip(), lang) for half in pieces]
+    return [
+        _line((*place, number), spoken, half, lang, pronounce)
+        for number, (spoken, half) in enumerate(zip(read, pieces, strict=False))
+    ]
 
 
 def fitting(

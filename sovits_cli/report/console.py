@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TextIO
 
 from sovits_cli.errors import SovitsError
-from sovits_cli.events import Chose, Event, Metrics, Note, Progress, Saved, Skipped, Surveyed, Warned
+from sovits_cli.events import Chose, Doubtful, Event, Metrics, Note, Progress, Saved, Skipped, Surveyed, Warned
 from sovits_cli.report import jsonl, vram
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Console:
     device: str = "cpu"
     clock: Callable[[], float] = time.monotonic
     skipped: list[Skipped] = field(default_factory=list)
+    doubtful: int = 0
     _tasks: dict[str, _Task] = field(default_factory=dict)
     _bars: Bars | None = None
 
@@ -77,9 +78,12 @@ class Console:
                 self._line("warning", text, hint)
             case Skipped(item, reason):
                 self.skipped.append(event)
-                if self.debug and event.cause is not None:
-                    self.trace(event.cause)
+                self._traceback(event.cause)
                 self._line("warning", f"left out: {item}: {reason}")
+            case Doubtful(item, reason, hint):
+                self.doubtful += 1
+                self._traceback(event.cause)
+                self._line("warning", f"{item} may be wrong: {reason}", hint)
             case Surveyed():
                 from sovits_cli.report.plots import survey
 
@@ -155,6 +159,10 @@ class Console:
         if due or finished:
             task.line_s, task.finished = now_s, finished
             self._write(progress_text(event, now_s - task.began_s, self.memory_text(), began_done=task.began_done))
+
+    def _traceback(self, cause: BaseException | None) -> None:
+        if self.debug and cause is not None:
+            self.trace(cause)
 
     def _line(self, kind: str, text: str, hint: str = "") -> None:
         self._write(f"{_paint(kind + ':', kind)} {_one_line(text)}")

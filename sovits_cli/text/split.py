@@ -73,6 +73,7 @@ _LONG_QUOTE = 400
 
 _KANA_OR_HAN = "々〇぀-ヿ㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U0003ffff"
 _SENTENCE = re.compile(rf"[。！？][{re.escape(_CLOSERS)}]*")
+_CALL = re.compile(rf"[!?…][{re.escape(_CLOSERS)}]*\s+")
 _STRONG_CLAUSE = re.compile(
     rf"[;:—–)\]][\"'”’]?\s+|\s(?=[(\[—–])|[；：][{re.escape(_CLOSERS)}]*|(?:——|……|(?<=[{_KANA_OR_HAN}])…)"
 )
@@ -95,7 +96,7 @@ _HEAVY_SCRIPTS = (
 """First and last character of a script, and how many Latin letters one of them takes to say."""
 
 
-def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sentence]:
+def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_chars: int = MIN_CHARS) -> list[Sentence]:
     """Cut `text` into sentences.
 
     Args:
@@ -103,6 +104,7 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sente
         lang: its language, or another mode of `segment`.
         max_chars: the most that one sentence may hold, in Latin letters; digits, signs and the characters of other
             scripts count for as many as they take to say.
+        min_chars: a sentence of fewer joins a neighbour; 0: none does.
 
     Returns:
         Pieces in order, each with something to read; their texts joined are `text`.
@@ -114,7 +116,7 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sente
         raise ValueError(f"max_chars is {max_chars}: expected at least 1")
     speaker = reading.script(lang)
     pieces = [part for piece in _cut(text, speaker) for part in _fitting(text, piece, max_chars)]
-    joined = _with_neighbours(text, pieces, speaker, max_chars)
+    joined = _with_neighbours(text, pieces, speaker, min_chars, max_chars)
     if not joined:
         raise TextError(
             f"nothing to read in {excerpt(pronunciation.shown(text))}: "
@@ -123,6 +125,30 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS) -> list[Sente
         )
     pauses = [PAUSES_S[piece.after] for piece in joined[:-1]]
     return [Sentence(text[piece.start : piece.end], pause) for piece, pause in zip(joined, [*pauses, 0.0], strict=True)]
+
+
+def halves(text: str, lang: str) -> list[Sentence]:
+    """Cut a sentence in two at a mark, for a model that does not say it whole.
+
+    Of its strongest marks (the end of a sentence within, a question or a call, a semicolon, a comma) the one nearest
+    to the middle is taken. Joined, the halves are `text`.
+
+    Returns:
+        Two pieces, each with something to read; or the whole, where no mark stands between words.
+    """
+    speaker = reading.script(lang)
+    middle = len(text.strip()) / 2
+    ends: _Joints = lambda stretch: _sentence_ends(stretch, speaker)  # noqa: E731 - typed
+    for joints, after in ((ends, End.SENTENCE), *_MARKS_WITHIN):
+        for place in sorted(joints(text), key=lambda place: abs(place - middle)):
+            if _readable(text[:place], speaker) and _readable(text[place:], speaker):
+                return [Sentence(text[:place], PAUSES_S[after]), Sentence(text[place:], 0.0)]
+    return [Sentence(text, 0.0)]
+
+
+def _sentence_ends(text: str, speaker: Script) -> Iterator[int]:
+    """Where sentences end within a text, also within its quotations."""
+    return (gap.end() for gap in _GAP.finditer(text) if _end_at(text, 0, 0, gap, speaker) is not None)
 
 
 def _cut(text: str, speaker: Script) -> Iterator[_Piece]:
@@ -246,7 +272,16 @@ def _unspaced_words(window: str) -> Iterable[int]:
     return (end for end in zh_words.ends(window) if window[end - 1].isalnum() and _UNSPACED.match(window, end))
 
 
-_JOINTS: tuple[tuple[Callable[[str], Iterable[int]], End], ...] = (
+_Joints = Callable[[str], Iterable[int]]
+"""Where a stretch can be cut: positions in it."""
+
+_MARKS_WITHIN: tuple[tuple[_Joints, End], ...] = (
+    (_ends(_CALL), End.CLAUSE),
+    (_ends(_STRONG_CLAUSE), End.CLAUSE),
+    (_ends(_COMMA), End.CLAUSE),
+)
+
+_JOINTS: tuple[tuple[_Joints, End], ...] = (
     (_ends(_SENTENCE), End.SENTENCE),
     (_ends(_STRONG_CLAUSE), End.CLAUSE),
     (_ends(_COMMA), End.CLAUSE),
@@ -256,7 +291,7 @@ _JOINTS: tuple[tuple[Callable[[str], Iterable[int]], End], ...] = (
 )
 
 
-def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, max_chars: int) -> list[_Piece]:
+def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, min_chars: int, max_chars: int) -> list[_Piece]:
     """Short sentences joined to the next, and pieces without anything to read to the one before."""
     joined: list[_Piece] = []
     silent: _Piece | None = None
@@ -264,7 +299,7 @@ def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, max_chars
         whole = piece if silent is None else _Piece(silent.start, piece.end, piece.after)
         if _readable(text[piece.start : piece.end], speaker):
             silent = None
-            if joined and _join(text, joined[-1], whole, max_chars):
+            if joined and _join(text, joined[-1], whole, min_chars, max_chars):
                 whole = _Piece(joined.pop().start, whole.end, whole.after)
             joined.append(whole)
         else:
@@ -289,8 +324,8 @@ def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Script) 
     return silent
 
 
-def _join(text: str, first: _Piece, second: _Piece, max_chars: int) -> bool:
+def _join(text: str, first: _Piece, second: _Piece, min_chars: int, max_chars: int) -> bool:
     if first.after is not End.SENTENCE:
         return False
     heard = [sum(_weights(text[piece.start : piece.end].strip())) for piece in (first, second)]
-    return min(heard) < MIN_CHARS and sum(heard) < max_chars
+    return min(heard) < min_chars and sum(heard) < max_chars

@@ -17,10 +17,11 @@ import multiprocessing
 import random
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,7 +40,7 @@ from sovits_cli.inference.engine import Speaker
 from sovits_cli.inference.longform import manner
 from sovits_cli.inference.script import lines
 from sovits_cli.inference.voice import NO_PROMPT, Voice
-from sovits_cli.text.split import sentences
+from sovits_cli.text.split import MIN_CHARS, sentences
 from tests.tools.recogniser import errors, hear_samples
 from tests.tools.teacher_speech import RATE_HZ, VOICES, Take, record
 
@@ -167,12 +168,16 @@ class Spoken:
 def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: InferenceSettings) -> list[Spoken]:
     """Each text by itself, cut and joined as `sovits infer` does."""
     speaker = Speaker(voice, style, NO_PROMPT, manner(settings, settings.seed or 0, voice.bundle.version))
-    cuts = [sentences(text, "en") for text in texts]
+    least = MIN_CHARS if voice.bundle.version.several_sentences else 0
+    cuts = [sentences(text, "en", min_chars=least) for text in texts]
     whole = [piece for cut in cuts for piece in cut]
-    said = iter(list(speaker.say(lines(whole, "en", voice.spoken, Silent()))))
-    found = []
+    said = deque(speaker.say(lines(whole, "en", voice.spoken, Silent())))
+    found, end = [], 0
     for text, cut in zip(texts, cuts, strict=True):
-        parts = list(islice(said, len(cut)))
+        end += len(cut)
+        parts = []
+        while said and said[0].line.index < end:
+            parts.append(said.popleft())
         assert parts[0].line.text in text
         pauses = [np.zeros(round(part.line.pause_s * voice.rate), np.float32) for part in parts[:-1]]
         waves = [piece for pair in zip_longest((part.wave for part in parts), pauses) for piece in pair]

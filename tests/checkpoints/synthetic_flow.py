@@ -22,7 +22,7 @@ from sovits_cli.models.hubert import HubertConfig
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.vocoders.kinds import VOCODERS
-from sovits_cli.versions import VERSIONS, VocoderKind
+from sovits_cli.versions import VERSIONS, VocoderKind, version
 from tests.checkpoints import synthetic
 from tests.inference import toys
 
@@ -98,7 +98,8 @@ def install(name: str, *, full: bool = False, tokens: float = 45.0) -> Path:
     assert row.flow is not None
     folder = paths.models_dir() / name
     gpt = replace(TINY_GPT, vocab=1025) if full else TINY_GPT
-    ours.save(folder / "gpt.safetensors", toys.speaking(gpt, tokens), {"version": name, "config": gpt.to_official()})
+    spoken = toys.speaking(gpt, tokens, version(name).drawing)
+    ours.save(folder / "gpt.safetensors", spoken, {"version": name, "config": gpt.to_official()})
     write_flow(folder / "sovits.pth", name, full=full)
     synthetic.write_hubert(folder / "hubert", HubertConfig() if full else synthetic.TINY_HUBERT)
     write_vocoder(folder / "vocoder", row.flow.vocoder, {} if full else None)

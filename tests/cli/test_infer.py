@@ -22,9 +22,10 @@ LITERAL = ["--ref", "r.wav", "-t", "text.txt", "-o", "out.wav"]
 
 
 @pytest.fixture
-def place(empty_folder):
-    """An empty folder with a recording and a text, and an installed toy."""
+def place(empty_folder, monkeypatch):
+    """An empty folder with a recording and a text, and an installed toy that is believed."""
     toys.install(tokens=45)
+    toys.believe(monkeypatch)
     voice_recording(empty_folder / "r.wav", 4.0)
     (empty_folder / "text.txt").write_text("Hello there, my old friend.\n\nHow are you on this day?\n")
     return empty_folder
@@ -114,6 +115,25 @@ def test_unreadable_sentences_are_exit_code_7(place, monkeypatch):
     assert (place / "out.wav").exists()
 
 
+def test_doubtful_sentences_are_exit_code_7_named_and_counted(place, monkeypatch):
+    monkeypatch.setattr("sovits_cli.inference.engine.MOST_ADRIFT", -1.0)
+    result = infer(*LITERAL, "--seed", 1)
+    assert result.exit_code == 7
+    assert "warning: sentence 2 at " in result.stderr
+    assert " 'How are you on this day?', may be wrong: words may be missing or said twice" in result.stderr
+    assert "2 sentences may be wrong" in result.stdout
+    told = infer(*LITERAL, "--seed", 1, "--json", "-q")
+    assert told.exit_code == 7
+    report = json.loads(told.stdout)
+    assert [(one["sentence"], one["text"]) for one in report["doubtful"]] == [
+        (1, "Hello there, my old friend."),
+        (2, "How are you on this day?"),
+    ]
+    assert report["doubtful"][0]["start_s"] == 0
+    assert report["doubtful"][1]["end_s"] == pytest.approx(report["seconds"])
+    assert "words may be missing" in report["doubtful"][1]["reason"]
+
+
 def test_official_files_without_an_installed_model(empty_folder, monkeypatch):
     """Their content encoder is needed for a prompt only."""
     synthetic.write_gpt(empty_folder / "x.ckpt", synthetic.TINY_GPT)
@@ -121,7 +141,7 @@ def test_official_files_without_an_installed_model(empty_folder, monkeypatch):
     monkeypatch.setattr("sovits_cli.inference.engine.BREATH_S", 0.0)
     weights = ["--gpt", "x.ckpt", "--sovits", "y.pth", "--ref", "builtin:slt", "--say", "Hello you."]
     result = infer(*weights)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 7, "random weights end by chance"
     assert "model: y (without a content encoder: none is installed)" in result.stderr
     assert "no prompt, for no content encoder is installed" in result.stderr
     assert soundfile.info("out.wav").samplerate == 32_000
@@ -133,7 +153,7 @@ def test_official_files_with_an_installed_model(empty_folder, monkeypatch):
     monkeypatch.setattr("sovits_cli.inference.engine.BREATH_S", 0.0)
     weights = ["--gpt", folder / "gpt.ckpt", "--sovits", folder / "sovits.pth"]
     result = infer(*weights, "--ref", "builtin:slt", "--say", "Hello you.", "-o", "a.wav")
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 7, "random weights end by chance"
     assert "model: sovits (with the encoders of v2)" in result.stderr
     assert "5.0 s: timbre and prompt)" in result.stderr
     assert soundfile.info("a.wav").samplerate == 32_000
@@ -240,7 +260,7 @@ def test_nothing_is_loaded_that_is_not_needed(place):
         "import json, sys; from sovits_cli.cli.app import main\n"
         f"sys.argv = ['sovits', 'infer', *{LITERAL!r}, '-q']\n"
         "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
+        "except SystemExit as end: assert end.code in (0, 7), end.code\n"
         "print(); print(json.dumps(sorted(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)

@@ -26,7 +26,7 @@ class FakeVoice:
     knows_its_place = False
 
     class bundle:
-        sovits = "s.pth"
+        gpt, sovits = "g.ckpt", "s.pth"
 
     def __init__(self):
         self.asked = []
@@ -40,8 +40,17 @@ class FakeVoice:
         return (0.3 * loudness * np.sin(np.arange(len(loudness)))).astype(np.float32)
 
 
-def line(index, phones=25):
-    return Line(index, f"Line {index}.", Spoken(torch.arange(phones), None, phones), 0.3)
+def line(index, phones=25, part=(), parts=lambda place: []):
+    """A line whose parts have the numbers that `parts` gives for its place."""
+    place = (index, *part)
+    return Line(
+        index,
+        f"Line {'.'.join(map(str, place))}.",
+        Spoken(torch.arange(phones), None, phones),
+        0.3,
+        part=part,
+        cut=lambda: [line(index, phones, (*part, number), parts) for number in parts(place)],
+    )
 
 
 def good(tokens=50):
@@ -65,8 +74,13 @@ def speaker(voice=None, *, batch_size=4, speed=1.0, prompt=NO_PROMPT):
     return Speaker(voice or FakeVoice(), Timbre(torch.zeros(1)), prompt, Manner(Sampling(), 7, speed, batch_size))
 
 
-def seed(index, attempt=0):
-    return derived_seed(7, index, attempt)
+def seed(index, attempt=0, part=()):
+    return derived_seed(7, index, attempt, part)
+
+
+def seeds(index, part=()):
+    """Those of all tries."""
+    return [seed(index, attempt, part) for attempt in range(engine.TRIES)]
 
 
 def test_lines_come_in_order_whatever_ends_first(monkeypatch):
@@ -122,6 +136,68 @@ def test_a_bad_try_is_said_again_with_another_seed(monkeypatch, bad, doubt):
     stub(monkeypatch, {seed(1, attempt): bad for attempt in range(3)})
     told = list(speaker().say(map(line, range(3))))[1]
     assert (told.tries, told.doubt) == (3, doubt)
+
+
+def test_a_try_that_left_its_text_is_judged_by_its_length_too(monkeypatch):
+    """Of two sentences only one was said: words are missing, and too little is heard."""
+    voice = FakeVoice()
+    voice.adrift = lambda request, codes: 0.3
+    stub(monkeypatch, {one: good(12) for one in seeds(0)})
+    (said,) = speaker(voice).say([line(0)])
+    assert said.doubt == "words may be missing or said twice; only 0.5 s are heard of about 1.7 s"
+    stub(monkeypatch, {seed(0): good(12), seed(0, 1): good(30), seed(0, 2): good(12)})
+    (said,) = speaker(voice).say([line(0)])
+    assert (said.doubt, len(said.wave)) == ("words may be missing or said twice", 30 * SAMPLES_PER_TOKEN)
+    voice.wave = lambda codes, phones, timbre, **rest: np.zeros(len(codes) * SAMPLES_PER_TOKEN, np.float32)
+    (said,) = speaker(voice).say([line(0)])
+    assert said.doubt == "words may be missing or said twice; only 0.0 s are heard of about 1.7 s"
+
+
+def test_a_line_that_fails_is_cut_and_its_parts_are_said(monkeypatch):
+    bad = dict.fromkeys(seeds(1), good(ADRIFT))
+    calls = stub(monkeypatch, bad)
+    halves = lambda place: [0, 1] if len(place) < 3 else []  # noqa: E731
+    said = list(speaker().say(line(index, parts=halves) for index in range(3)))
+    assert [(one.line.place, one.tries, one.doubt) for one in said] == [
+        ((0,), 1, ""), ((1, 0), 4, ""), ((1, 1), 1, ""), ((2,), 1, ""),
+    ]  # fmt: skip
+    assert calls[-1] == [seed(1, part=(0,)), seed(1, part=(1,))]
+
+    stub(monkeypatch, bad | dict.fromkeys(seeds(1, (1,)), good(ADRIFT)))
+    said = list(speaker().say([line(1, parts=halves)]))
+    assert [one.line.place for one in said] == [(1, 0), (1, 1, 0), (1, 1, 1)]
+    assert not any(one.doubt for one in said)
+
+
+def test_the_whole_is_kept_where_its_parts_are_no_better(monkeypatch):
+    stub(monkeypatch, dict.fromkeys([*seeds(1), *seeds(1, (1,))], good(ADRIFT)))
+    halves = lambda place: [0, 1] if len(place) == 1 else []  # noqa: E731
+    (said,) = speaker().say([line(1, parts=halves)])
+    assert (said.line.place, said.tries, said.doubt) == ((1,), 3, "words may be missing or said twice")
+
+
+def test_a_line_that_raises_is_doubted_and_the_others_are_said(monkeypatch):
+    def decode_each(model, requests, sampling, **rest):
+        for index, request in enumerate(requests):
+            if request.seed in seeds(1):
+                raise RuntimeError("odd shapes")
+            yield index, good()
+
+    monkeypatch.setattr(engine, "decode_each", decode_each)
+    said = list(speaker().say(map(line, range(4))))
+    assert [one.line.index for one in said if not one.doubt] == [0, 2, 3]
+    assert said[1].doubt == ("it could not be spoken: internal error: RuntimeError: odd shapes")
+    assert (len(said[1].wave), str(said[1].cause)) == (0, "odd shapes")
+
+
+def test_what_strikes_every_line_stops_them(monkeypatch):
+    def decode_each(model, requests, sampling, **rest):
+        raise MemoryError
+        yield
+
+    monkeypatch.setattr(engine, "decode_each", decode_each)
+    with pytest.raises(MemoryError):
+        list(speaker().say([line(0)]))
 
 
 def test_the_best_of_bad_tries_is_kept(monkeypatch):
@@ -182,8 +258,19 @@ def test_no_numbers_are_an_error_of_the_model(monkeypatch):
     stub(monkeypatch, {})
     voice = FakeVoice()
     voice.wave = lambda *args, **rest: np.full(100, np.nan, np.float32)
-    with pytest.raises(ModelError, match=r"s.pth gives samples that are no numbers"):
+    with pytest.raises(ModelError, match=r"s.pth gives samples that are NaN or infinite"):
         list(speaker(voice).say([line(0)]))
+
+
+def test_logits_that_are_no_numbers_are_an_error_of_the_gpt(monkeypatch):
+    def decode_each(model, requests, sampling, **rest):
+        raise FloatingPointError("NaN")
+        yield
+
+    monkeypatch.setattr(engine, "decode_each", decode_each)
+    with pytest.raises(ModelError, match=r"g.ckpt gives logits that are NaN or infinite") as error:
+        list(speaker().say([line(0)]))
+    assert error.value.hint == "sovits models verify g.ckpt"
 
 
 def test_the_prompt_goes_before_each_line(monkeypatch):
@@ -202,9 +289,15 @@ def test_the_prompt_goes_before_each_line(monkeypatch):
 
 
 def test_seeds_differ_and_stay():
-    seeds = {derived_seed(seed, index, attempt) for seed in (0, 1) for index in range(50) for attempt in range(3)}
-    assert len(seeds) == 300
-    assert all(0 <= one < 2**63 for one in seeds)
+    places = [(index, part) for index in range(50) for part in ((), (0,), (1,), (1, 0))]
+    found = {
+        derived_seed(seed, *place[:1], attempt, *place[1:])
+        for seed in (0, 1)
+        for place in places
+        for attempt in range(3)
+    }
+    assert len(found) == 1200
+    assert all(0 <= one < 2**63 for one in found)
     assert derived_seed(1, 2, 0) == 3277339946959602301
 
 
@@ -223,11 +316,13 @@ def toy(tmp_path_factory):
 TEXT = " ".join(f"This is sentence number {index}, {'and it is longer ' * (index % 3)}." for index in range(5))
 
 
-def waves(voice, heard, batch_size):
+def waves(voice, heard, batch_size, text=TEXT):
     width = toys.TOY_SOVITS.gin_channels
     timbre = Timbre(torch.randn(1, width, 1, generator=torch.Generator().manual_seed(0)))
-    talk = Speaker(voice, timbre, NO_PROMPT, Manner(Sampling(), 3, batch_size=batch_size))
-    return list(talk.say(lines(sentences(TEXT, "en"), "en", voice.spoken, heard)))
+    usual = toys.ROW.drawing
+    sampling = Sampling(usual.top_k, 1.0, usual.temperature, usual.repetition_penalty)
+    talk = Speaker(voice, timbre, NO_PROMPT, Manner(sampling, 3, batch_size=batch_size))
+    return list(talk.say(lines(sentences(text, "en"), "en", voice.spoken, heard)))
 
 
 def test_the_batch_size_changes_nothing(toy, heard):
@@ -235,4 +330,13 @@ def test_the_batch_size_changes_nothing(toy, heard):
     assert sum(said.tries for said in first) > len(first), "the toy should need some second tries"
     for other in others:
         assert [said.tries for said in other] == [said.tries for said in first]
+        assert all(np.array_equal(a.wave, b.wave) for a, b in zip(first, other, strict=True))
+
+
+def test_the_batch_size_changes_nothing_where_lines_are_cut(toy, heard, monkeypatch):
+    monkeypatch.setattr(engine, "FASTEST_PHONES_PER_S", 13.0)
+    first, *others = (waves(toy, heard, batch_size) for batch_size in (1, 3, 8))
+    assert any(said.line.part for said in first), "the toy should need some cuts"
+    for other in others:
+        assert [(said.line.place, said.tries) for said in other] == [(said.line.place, said.tries) for said in first]
         assert all(np.array_equal(a.wave, b.wave) for a, b in zip(first, other, strict=True))

@@ -8,11 +8,11 @@ import torch
 
 from sovits_cli.audio import files as audio_files
 from sovits_cli.config.schema import InferenceSettings
-from sovits_cli.errors import ModelError, ResourceError
-from sovits_cli.events import Chose, Progress, Skipped, Warned
+from sovits_cli.errors import ModelError, ResourceError, UnforeseenError
+from sovits_cli.events import Chose, Doubtful, Progress, Skipped
 from sovits_cli.inference import engine, longform
 from sovits_cli.inference.acoustic import Timbre
-from sovits_cli.inference.longform import infer
+from sovits_cli.inference.longform import DoubtfulSentence, infer
 from sovits_cli.inference.order import Asked, check
 from sovits_cli.models.t2s.decode import T2SResult
 from sovits_cli.versions import Drawing
@@ -79,7 +79,8 @@ def speak(order, heard, settings=SEEDED, bundle=Named):
     return infer(order, settings, bundle, device="cpu", reporter=heard)
 
 
-def test_the_real_thing_with_a_toy(order, heard):
+def test_the_real_thing_with_a_toy(order, heard, monkeypatch):
+    toys.believe(monkeypatch)
     bundle = toys.install(tokens=45)
     report = speak(order(srt=order().out.with_suffix(".srt")), heard, bundle=bundle)
     info = soundfile.info(report.out)
@@ -175,18 +176,33 @@ def test_progress(order, heard, fake):
     assert [(event.done, event.total) for event in heard.of(Progress)] == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_a_doubtful_sentence_is_named(order, heard, fake, monkeypatch):
+@pytest.mark.parametrize("cut_fails", [True, False])
+def test_a_doubtful_sentence_is_named(order, heard, fake, monkeypatch, cut_fails):
+    """Unless it can be said when it is cut at its comma."""
+
     def decode_each(model, requests, sampling, **rest):
         for index, request in enumerate(requests):
-            yield index, T2SResult(torch.ones(60, dtype=torch.long), ended=len(request.phones) != 13)
+            is_first = len(request.phones) == 13 or (cut_fails and len(request.phones) in {6, 7})
+            yield index, T2SResult(torch.ones(60, dtype=torch.long), ended=not is_first)
 
     monkeypatch.setattr(engine, "decode_each", decode_each)
-    report = speak(order(), heard)
-    assert report.doubtful == ("Hello there, my old friend.",)
-    assert report.retries == 2
-    (warning,) = heard.of(Warned)
-    assert warning.text.startswith("sentence 1 at 0 s may be wrong after 3 tries: it did not end within 2 s: 'Hello")
-    assert "--seed" in warning.hint
+    report = speak(order(srt=order().out.with_suffix(".srt")), heard)
+    assert report.sentences == 3
+    if not cut_fails:
+        assert (report.doubtful, report.retries, heard.of(Doubtful)) == ((), 3, [])
+        assert [line for line in report.srt.read_text().splitlines() if line[:1].isalpha()] == [
+            "Hello there,", "my old friend.", "How are you on this fine day?", "I am well, thank you very much.",
+        ]  # fmt: skip
+        return
+    (doubtful,) = report.doubtful
+    assert doubtful == DoubtfulSentence(
+        1, "Hello there, my old friend.", 0.0, doubtful.end_s, "it did not end within 2 s"
+    )
+    assert doubtful.end_s == pytest.approx(2.4)
+    (told,) = heard.of(Doubtful)
+    assert told.item == "sentence 1 at 0.0 s, 'Hello there, my old friend.',"
+    assert told.reason == "it did not end within 2 s (after 3 tries)"
+    assert "--seed" in told.hint
 
 
 def test_what_cannot_be_read_is_left_out(order, heard, fake, monkeypatch):
@@ -231,7 +247,7 @@ def test_what_fails_in_the_middle_leaves_nothing(order, heard, fake, monkeypatch
 def test_what_was_there_stays_when_it_fails(order, heard, fake, monkeypatch, empty_folder):
     (empty_folder / "out.wav").write_text("before")
     monkeypatch.setattr(longform.Voice, "spoken", lambda self, text, lang: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(UnforeseenError, match="ZeroDivisionError"):
         speak(order(), heard)
     assert (empty_folder / "out.wav").read_text() == "before"
 

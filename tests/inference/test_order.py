@@ -115,6 +115,13 @@ def test_an_official_cut(asked):
     assert "".join(piece.text for piece in check(said, "zh").sentences) == said.say
 
 
+def test_short_sentences_share_a_line_where_the_model_can_say_both(asked):
+    said = replace(asked, text=None, say="Hi. How are you today, my friend?")
+    assert [piece.text for piece in check(said, "en").sentences] == ["Hi. How are you today, my friend?"]
+    apart = check(said, "en", joins=False).sentences
+    assert [piece.text.strip() for piece in apart] == ["Hi.", "How are you today, my friend?"]
+
+
 def test_what_is_lost_is_told(asked, tmp_path):
     assert check(replace(asked, text=None, say="你好 Привет"), "zh").notes == (
         "6 characters cannot be read and are left out: П (cyrillic capital letter pe) at 4,"

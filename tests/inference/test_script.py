@@ -5,7 +5,7 @@ from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
 from sovits_cli.inference.script import FEWEST_CHARS, MOST_PHONES, lines
 from sovits_cli.inference.voice import Spoken
-from sovits_cli.text.split import Sentence, sentences
+from sovits_cli.text.split import PAUSES_S, End, Sentence, sentences
 
 
 def spell(text, lang):
@@ -45,6 +45,43 @@ def test_what_cannot_be_read_is_named_and_left_out(heard):
     found = told([Sentence("One.", 0.1), Sentence("☃☃☃", 0.2), Sentence("Two.", 0.0)], heard)
     assert [(line.index, line.text) for line in found] == [(0, "One."), (1, "Two.")]
     assert heard.events == [Skipped("'☃☃☃'", "nothing to read in '☃☃☃'")]
+
+
+def test_a_sentence_whose_reading_breaks_is_named_and_the_others_are_read(heard):
+    def pronounce(text, lang):
+        if "Two" in text:
+            raise KeyError("٣")
+        return spell(text, lang)
+
+    found = told([Sentence("One.", 0.1), Sentence("Two.", 0.2), Sentence("Three.", 0.0)], heard, pronounce)
+    assert [(line.index, line.text) for line in found] == [(0, "One."), (1, "Three.")]
+    (skipped,) = heard.of(Skipped)
+    assert (skipped.item, skipped.reason) == ("'Two.'", "internal error: KeyError: '٣'")
+    assert isinstance(skipped.cause, KeyError)
+
+
+def test_a_line_can_be_cut_at_its_marks(heard):
+    (whole,) = told([Sentence("One, two. Three, four, five.", 0.7, is_exact=True)], heard)
+    assert whole.place == (0,)
+    parts = whole.cut()
+    assert [(part.place, part.text, part.pause_s, part.is_exact) for part in parts] == [
+        ((0, 0), "One, two.", PAUSES_S[End.SENTENCE], False),
+        ((0, 1), "Three, four, five.", 0.7, True),
+    ]
+    smallest = parts[1].cut()
+    assert [part.text for part in smallest] == ["Three,", "four, five."]
+    assert smallest[0].cut() == [], "cut often enough"
+    assert [part.text for part in parts[0].cut()] == ["One,", "two."]
+
+
+def test_a_line_with_a_part_that_cannot_be_read_is_not_cut(heard):
+    def pronounce(text, lang):
+        if text == "two.":
+            raise TextError("nothing to read")
+        return spell(text, lang)
+
+    (whole,) = told([Sentence("One, two.", 0.0)], heard, pronounce)
+    assert whole.cut() == []
 
 
 def test_nothing_readable_at_all(heard):

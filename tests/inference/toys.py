@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 
@@ -13,12 +15,13 @@ from sovits_cli import paths
 from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.inference import engine
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.versions import version
+from sovits_cli.versions import Drawing, version
 from tests.checkpoints.synthetic import filled
 
 ROW = version("mini")
@@ -51,10 +54,8 @@ TOY_SOVITS = SovitsConfig(
 )
 TOY_CONTENT = PhoneticConfig(width=16, layers=1, phones=tuple("abcdefghijklmnopqrstuvwx"))
 
-POPULAR, POPULAR_LOGIT = 8, 6.0
-"""Tokens that a toy says nearly always: the end must never be the likeliest, and yet among the likeliest 15."""
-
-REPETITION_PENALTY = 1.35
+MOST_POPULAR, POPULAR_LOGIT = 8, 6.0
+"""Tokens that a toy says nearly always: the end must never be the likeliest, and yet among those that are drawn."""
 
 MINI_GPT = T2SConfig(width=256, heads=4, layers=4, vocab=513, bert_dim=0)
 MINI_SOVITS = SovitsConfig(
@@ -105,17 +106,24 @@ def install(
     return find(name)
 
 
-def speaking(config: T2SConfig, tokens: float) -> dict[str, torch.Tensor]:
-    """Weights of a GPT that ends with a chance of one in `tokens` at each step, whatever it has said."""
+def believe(patch: pytest.MonkeyPatch) -> None:
+    """Let no toy be doubted for leaving its text, which it never reads."""
+    patch.setattr(engine, "MOST_ADRIFT", math.inf)
+
+
+def speaking(config: T2SConfig, tokens: float, drawing: Drawing = ROW.drawing) -> dict[str, torch.Tensor]:
+    """Weights of a GPT that ends with a chance of one in `tokens` at each step drawn so, whatever it has said."""
     weight = filled(Text2Semantic(config))
     last = f"h.layers.{config.layers - 1}.norm2"
     weight[f"{last}.weight"][0], weight[f"{last}.bias"][0] = 0.0, 1.0  # the first value of each vector is 1
     predict = torch.randn(weight["ar_predict_layer.weight"].shape, generator=torch.Generator().manual_seed(1))
     predict *= 0.3 / config.width**0.5
     predict[:, 0] = -1.0
-    predict[:POPULAR, 0] = POPULAR_LOGIT
+    popular = min(MOST_POPULAR, drawing.top_k - 1)
+    predict[:popular, 0] = POPULAR_LOGIT
     predict[config.eos] = 0.0
-    predict[config.eos, 0] = POPULAR_LOGIT / REPETITION_PENALTY + float(np.log(POPULAR / (tokens - 1)))
+    rarer = drawing.temperature * float(np.log(popular / (tokens - 1)))
+    predict[config.eos, 0] = POPULAR_LOGIT / drawing.repetition_penalty + rarer
     weight["ar_predict_layer.weight"] = predict
     return weight
 

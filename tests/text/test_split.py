@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
 from sovits_cli.text.frontend import pronounce
-from sovits_cli.text.split import MAX_CHARS, PAUSES_S, End, sentences
+from sovits_cli.text.split import MAX_CHARS, PAUSES_S, End, halves, sentences
 from sovits_cli.versions import SymbolTable
 
 
@@ -45,6 +45,31 @@ def test_sentences(text, parts):
 def test_short_sentences_join_a_neighbour_of_their_paragraph():
     assert cut("Hi. How are you today, my friend?") == ["Hi. How are you today, my friend?"]
     assert cut("Hi.\n\nHow are you today, my friend?") == ["Hi.", "How are you today, my friend?"]
+    assert cut("Hi. How are you today, my friend?", min_chars=0) == ["Hi.", "How are you today, my friend?"]
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "parts"),
+    [
+        ("Hello there. This is a test, of the wheel.", "en", ["Hello there.", "This is a test, of the wheel."]),
+        ("It is late. Go home now. Your mother waits.", "en", ["It is late. Go home now.", "Your mother waits."]),
+        ('"Why do you do it?" asked a girl, one night.', "en", ['"Why do you do it?"', "asked a girl, one night."]),
+        ('"I do not know. That is why I light it."', "en", ['"I do not know.', 'That is why I light it."']),
+        ("Mr. Smith came; he saw, and he left.", "en", ["Mr. Smith came;", "he saw, and he left."]),
+        ("Two, three, four, and five, six.", "en", ["Two, three, four,", "and five, six."]),
+        ("It costs 1,234.50 at 10:30.", "en", ["It costs 1,234.50 at 10:30."]),
+        ("No mark at all", "en", ["No mark at all"]),
+        ("今天天气很好。我们去公园，散步吧。", "zh", ["今天天气很好。", "我们去公园，散步吧。"]),
+        ("我们去公园，散步吧。", "zh", ["我们去公园，", "散步吧。"]),
+        ("「だめだ！」と言った。", "ja", ["「だめだ！」と言った。"]),
+    ],
+)
+def test_halves(text, lang, parts):
+    found = halves(text, lang)
+    assert "".join(half.text for half in found) == text
+    assert [half.text.strip() for half in found] == parts
+    assert found[-1].pause_s == 0.0
+    assert all(PAUSES_S[End.CLAUSE] <= half.pause_s <= PAUSES_S[End.SENTENCE] for half in found[:-1])
 
 
 def test_what_cannot_be_read_stays_with_a_neighbour():

@@ -34,6 +34,9 @@ MAX_ROWS = 8
 ACCELERATOR_CHECK_STEPS = 16
 """How often the host asks an accelerator which rows have ended; asking makes it wait. A CPU is asked every step."""
 
+_NOT_NUMBERS = -1
+"""In place of where a row ends: its logits are NaN or infinite."""
+
 
 @dataclass(frozen=True)
 class T2SResult:
@@ -102,6 +105,7 @@ def decode_each(
 
     Raises:
         SovitsError: a request that this model cannot read, before anything is decoded.
+        FloatingPointError: the network gives logits that are no numbers.
     """
     assert max_tokens >= 1, "max_tokens must be 1 or more"
     assert max_rows >= 1, "max_rows must be 1 or more"
@@ -174,6 +178,7 @@ class _Rows:
         token = drawn(narrowed(logits, self._sampling), self._noise.next())
         ends = (token == self._eos) | (logits.argmax(-1) == self._eos)
         self._ends = torch.where(ends, torch.minimum(self._ends, self._count), self._ends)
+        self._ends.masked_fill_(~logits.amax(-1).isfinite(), _NOT_NUMBERS)
         self._said.scatter_(1, self._count[:, None], token[:, None])
         self._seen.scatter_(1, token[:, None], True)
         self._newest = token
@@ -189,6 +194,8 @@ class _Rows:
         self._until_check = self._check_steps
         found, alive = [], [True] * self.going
         for row, (end, count) in enumerate(zip(self._ends.tolist(), self._counts, strict=True)):
+            if end == _NOT_NUMBERS:
+                raise FloatingPointError("the logits of the next token are NaN or infinite")
             if end >= count and count < self._max_tokens:
                 continue
             found.append((self._who[row], self._said[row, : min(end, count)].tolist(), end < count))
