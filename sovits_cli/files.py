@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under a temporary name beside the target, then renamed.
+"""Files that appear whole or not at all, and what others have written taken with care: paths and JSON.
 
 Knows nothing of what is written.
 """
@@ -6,27 +6,36 @@ Knows nothing of what is written.
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Final
 
 from sovits_cli.errors import ResourceError, UsageError, disk_full
 
+_DEEPEST_JSON: Final = 64
+"""Levels of lists and objects in each other; what we write has four."""
+
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
     """Give a temporary path to write; afterwards it is renamed to `path`, or removed if the body raised.
 
     The folder of `path` is made when it is missing. The temporary name is hidden and keeps the suffix, so that
     writers that go by suffix work.
 
+    Args:
+        follow_links: write the file that a link at `path` leads to, as somebody who names an output wants it. In
+            folders that others may have made a link is replaced instead: nothing is written where it leads.
+
     Raises:
         ResourceError: the disk is full, or the folder cannot be written.
         UsageError: `path` is something that is no plain file.
     """
-    target = _target(path)
+    target = _target(path, follow_links=follow_links)
     temporary = target.with_name(f".{secrets.token_hex(6)}.partial{target.suffix}")
     try:
         yield temporary
@@ -48,9 +57,11 @@ def real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _target(path: Path) -> Path:
-    """Follow links to the file meant, and make its folder."""
+def _target(path: Path, *, follow_links: bool) -> Path:
+    """Find the file meant, and make its folder."""
     try:
+        if not follow_links and path.is_symlink():
+            return real_path(path.parent) / path.name
         target = real_path(path)
         if target.exists() and not target.is_file():
             raise UsageError(f"cannot write {path}: it exists and is no plain file", hint="name another output file")
@@ -71,3 +82,60 @@ def write_error(path: Path, error: Exception) -> ResourceError:
         return ResourceError(f"cannot write {path}: the disk is full", hint=f"free some space: df -h {path.parent}")
     reason = getattr(error, "strerror", None) or str(error)
     return ResourceError(f"cannot write {path}: {reason}", hint="choose a place that you may write to")
+
+
+def inside(folder: Path, written: str, *, within: Path | None = None) -> Path:
+    """The file that a path means which somebody else has written down: it must not lead out of its folder.
+
+    Every path in a manifest, a table or a record goes through here, and every name through `plain_name`, before
+    anything is opened, made or removed.
+
+    Args:
+        folder: where relative paths start.
+        written: the path.
+        within: the folder it has to stay in, if that is not `folder` itself.
+
+    Raises:
+        ValueError: it leads out, or is no path.
+    """
+    root, place = (Path(os.path.normpath(path.absolute())) for path in (within or folder, folder / written))
+    if not written or "\0" in written or root not in place.parents:
+        raise ValueError(f"{written[:80]!r} is no file in {within or folder}")
+    return Path(os.path.normpath(folder / written))
+
+
+def plain_name(written: str) -> str:
+    """A file's name that somebody else has written down, and no path. Raises ValueError: it is none."""
+    if written in {"", ".", ".."} or "\0" in written or Path(written).name != written:
+        raise ValueError(f"{written[:80]!r} is no file name")
+    return written
+
+
+def refuse_link(path: Path) -> None:
+    """Say that a link is in the place of a file that is about to be added to.
+
+    Raises:
+        ResourceError: it is a link, through which something else would be written.
+    """
+    if path.is_symlink():
+        raise ResourceError(
+            f"cannot add to {path}: it is a link", hint="put the file itself in its place, or remove it"
+        )
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that somebody else may have written. Raises ValueError: it is none, or nested out of all reason."""
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    level = [found]
+    for _ in range(_DEEPEST_JSON):
+        level = [item for value in level if isinstance(value, list | dict) for item in _items(value)]
+        if not level:
+            return found
+    raise ValueError("nested too deep")
+
+
+def _items(value: list[Any] | dict[str, Any]) -> Iterator[Any]:
+    return (item for item in (value.values() if isinstance(value, dict) else value) if isinstance(item, list | dict))

@@ -31,7 +31,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from sovits_cli.errors import ResourceError
-from sovits_cli.files import write_error
+from sovits_cli.files import parse_json, write_error
 
 LOCK_FILE: Final = ".sovits.lock"
 HOLDER_FILE: Final = ".sovits.lock.json"
@@ -112,10 +112,10 @@ def _looks(place: Path) -> Iterator[str]:
 def _holder(place: Path) -> str:
     """Read who holds the lock: "pid 4711, since 2026-11-27 08:30:00"; empty where that is not said."""
     try:
-        said = json.loads(place.read_text(encoding="utf-8"))
+        said = parse_json(place.read_text(encoding="utf-8"))
         pid, host = int(said["pid"]), str(said["host"])
         since = datetime.fromisoformat(said["since"]).astimezone()
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return ""
     where = "" if host == socket.gethostname() else f" on {host[:_MOST_HOST]}"
     return f"pid {pid}{where}, since {since:%Y-%m-%d %H:%M:%S}"

@@ -1,9 +1,11 @@
 import errno
+import os
+from pathlib import Path
 
 import pytest
 
 from sovits_cli.errors import ResourceError, UsageError
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, inside, parse_json, plain_name, refuse_link
 
 
 def _names(folder):
@@ -82,3 +84,71 @@ def test_on_a_read_only_disk_the_clean_up_does_not_hide_the_reason(tmp_path, mon
     monkeypatch.setattr("pathlib.Path.unlink", refuse)
     with pytest.raises(ResourceError, match=r"cannot write .*a\.txt: Read-only file system"):
         _write(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("target", ["real", "gone"])
+def test_a_link_is_replaced_where_others_may_have_made_it(tmp_path, target):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(target)
+    with atomic(tmp_path / "link", follow_links=False) as temporary:
+        temporary.write_text("new")
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link").read_text() == "new"
+    assert (tmp_path / "real").read_text() == "old"
+    assert sorted(_names(tmp_path)) == ["link", "real"]
+
+
+def test_a_link_is_not_added_to(tmp_path):
+    (tmp_path / "link").symlink_to("real")
+    refuse_link(tmp_path / "nothing")
+    with pytest.raises(ResourceError, match="link: it is a link"):
+        refuse_link(tmp_path / "link")
+
+
+@pytest.mark.parametrize("written", ["a.wav", "sub/a.wav", "sub/../a.wav", "..a.wav", "a\\b.wav", "日本.wav", " "])
+def test_a_path_that_stays_inside(tmp_path, monkeypatch, written):
+    monkeypatch.chdir(tmp_path)
+    assert inside(Path("in"), written) == Path(os.path.normpath(f"in/{written}"))
+    assert inside(tmp_path, written).is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("written", ["", ".", "..", "../a.wav", "sub/../../a.wav", "/etc/passwd", "a\0b", "../input"])
+@pytest.mark.parametrize("folder", ["in", "."])
+def test_a_path_that_leads_out(tmp_path, monkeypatch, folder, written):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="is no file in"):
+        inside(Path(folder), written)
+
+
+def test_a_larger_folder_to_stay_in(tmp_path):
+    assert inside(tmp_path / "models" / "v2", "../files/a", within=tmp_path / "models") == tmp_path / "models/files/a"
+    with pytest.raises(ValueError, match="is no file in"):
+        inside(tmp_path / "models" / "v2", "../../a", within=tmp_path / "models")
+
+
+@pytest.mark.parametrize("deep", [0, 10, 60])
+def test_json(deep):
+    found = parse_json("[" * deep + '{"a": [1, "[[["]}' + "]" * deep)
+    for _ in range(deep):
+        (found,) = found
+    assert found == {"a": [1, "[[["]}
+
+
+@pytest.mark.parametrize("deep", [100, 900, 200_000])
+@pytest.mark.parametrize("kind", ["[]", ('{"a":', "}")])
+def test_json_nested_out_of_all_reason(deep, kind):
+    opened, closed = kind
+    with pytest.raises(ValueError, match="nested too deep"):
+        parse_json(opened * deep + "1" + closed * deep)
+
+
+def test_no_json():
+    with pytest.raises(ValueError, match="Expecting"):
+        parse_json("{")
+
+
+@pytest.mark.parametrize("written", ["", ".", "..", "a/b", "/a", "a/", "./a", "a\0"])
+def test_a_path_is_no_plain_name(written):
+    assert plain_name("a.wav") == "a.wav"
+    with pytest.raises(ValueError, match="is no file"):
+        plain_name(written)

@@ -17,7 +17,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -25,17 +25,17 @@ from typing import Any, Final
 import psutil
 
 from sovits_cli.errors import DatasetError, ResourceError
-from sovits_cli.files import atomic, write_error
+from sovits_cli.files import atomic, parse_json, plain_name, write_error
 from sovits_cli.terms import Span
 
 SLICES_FILE: Final = "slices.jsonl"
 GAPS_FILE: Final = "gaps.jsonl"
 Row = dict[str, Any]
 
-_SLICE_NAME: Final = re.compile(r"(.+)_\d{10,}_\d{10,}\.wav")
+_SLICE_NAME: Final = re.compile(r"(.+)_\d{10,}_\d{10,}\.wav", re.DOTALL)
 _STAGING: Final = ".slicing-"
 _SAVE_EVERY_S: Final = 2.0
-_ERRORS: Final = "surrogateescape"  # file names may be any bytes
+_ERRORS: Final = "surrogateescape"  # file names may be any bytes; JSON has escapes for what is not UTF-8
 _LONGEST_NAME: Final = 200
 
 
@@ -47,7 +47,7 @@ class SliceFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._slices = _read_rows(path / SLICES_FILE, ("source", "file"))
+        self._slices = _read_rows(path / SLICES_FILE, ("source", "file"), _slice_file)
         self._gaps = _read_rows(path / GAPS_FILE, ("source",))
         self._names = {_SLICE_NAME.sub(r"\1", rows[0]["file"]): source for source, rows in self._slices.items()}
         self._unsaved = False
@@ -110,7 +110,10 @@ class SliceFolder:
         if not self._unsaved:
             return
         for name, groups in ((SLICES_FILE, self._slices), (GAPS_FILE, self._gaps)):
-            with atomic(self.path / name) as temporary, temporary.open("w", encoding="utf-8", errors=_ERRORS) as out:
+            with (
+                atomic(self.path / name, follow_links=False) as temporary,
+                temporary.open("w", encoding="utf-8", errors="backslashreplace") as out,
+            ):
                 for rows in groups.values():
                     out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         self._unsaved, self._saved_s = False, time.monotonic()
@@ -144,7 +147,18 @@ def _clear(staging: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _read_rows(path: Path, keys: Sequence[str]) -> dict[str, list[Row]]:
+def _slice_file(row: Row) -> None:
+    """Check the file of a row, which is replaced or removed when its source is sliced again. Raises ValueError."""
+    file = row["file"]
+    if not isinstance(file, str) or not _SLICE_NAME.fullmatch(plain_name(file)):
+        raise ValueError(f"its file is {str(file)[:80]!r}, expected the name of a slice in this folder")
+
+
+def _anything(row: Row) -> None:
+    """A row that names no file of the folder."""
+
+
+def _read_rows(path: Path, keys: Sequence[str], check: Callable[[Row], None] = _anything) -> dict[str, list[Row]]:
     """Read a manifest: source -> its rows. Raises DatasetError for what is none."""
     groups: dict[str, list[Row]] = {}
     if not path.exists():
@@ -157,12 +171,20 @@ def _read_rows(path: Path, keys: Sequence[str]) -> dict[str, list[Row]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             source, *_ = [str(row[key]) for key in keys]
         except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(
-                f"{path} line {number} is no row of `sovits slice`: expected JSON with {' and '.join(keys)}",
-                hint="name another folder with --out, or move that one away",
-            ) from error
+            raise _no_row(path, number, f"expected JSON with {' and '.join(keys)}") from error
+        try:
+            check(row)
+        except ValueError as error:
+            raise _no_row(path, number, str(error)) from error
         groups.setdefault(source, []).append(row)
     return groups
+
+
+def _no_row(path: Path, number: int, why: str) -> DatasetError:
+    return DatasetError(
+        f"{path} line {number} is no row of `sovits slice`: {why}",
+        hint="name another folder with --out, or move that one away",
+    )

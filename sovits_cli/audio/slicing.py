@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from sovits_cli.audio.clips import ClipCutter, ClipForm, block_frames
@@ -19,7 +20,7 @@ from sovits_cli.audio.neighbours import Neighbours
 from sovits_cli.audio.slice_folder import SliceFolder, gap_row, slice_row
 from sovits_cli.audio.slicer import Slicer, SlicerParams
 from sovits_cli.audio.source import Source, as_mono
-from sovits_cli.errors import AudioError, InputError, UsageError
+from sovits_cli.errors import AudioError, SovitsError, UnforeseenError, UsageError, contained
 from sovits_cli.events import Note, Progress, Reporter, Silent, Skipped, Warned
 from sovits_cli.files import real_path
 from sovits_cli.locks import held
@@ -88,17 +89,19 @@ def _slice_all(
     recordings: Mapping[Path, Path], folder: SliceFolder, params: SlicerParams, form: ClipForm, reporter: Reporter
 ) -> SliceReport:
     done: list[SlicedSource] = []
-    failed: list[InputError] = []
+    failed: list[SovitsError] = []
+
+    def fail(path: Path, error: SovitsError) -> None:
+        failed.append(error)
+        if len(recordings) > 1:
+            cause = error.__cause__ if isinstance(error, UnforeseenError) else None
+            reporter.emit(Skipped(str(path), error.message.replace(str(path), "it"), cause))
+
     try:
         for number, (source, path) in enumerate(recordings.items()):
             ticker = _Ticker(reporter, path.name, number, len(recordings))
-            try:
+            with contained(partial(fail, path)):
                 done.append(_slice_one(source, path, folder, params, form, ticker))
-            except InputError as error:
-                failed.append(error)
-                if len(recordings) > 1:
-                    reporter.emit(Skipped(str(path), error.message.replace(str(path), "it")))
-            else:
                 _tell(reporter, folder, source, done[-1])
     finally:
         folder.save()
@@ -250,9 +253,12 @@ def _tell(reporter: Reporter, folder: SliceFolder, source: Path, sliced: SlicedS
         )
 
 
-def _nothing_done(failed: Sequence[InputError]) -> InputError:
+def _nothing_done(failed: Sequence[SovitsError]) -> SovitsError:
+    """What to say where nothing could be sliced: it is our bug only if nothing else went wrong."""
+    first = failed[0]
     if len(failed) == 1:
-        return failed[0]
-    return AudioError(
-        f"none of {len(failed)} files could be sliced; the first: {failed[0].message}", hint=failed[0].hint
-    )
+        return first
+    kind = SovitsError if all(isinstance(error, UnforeseenError) for error in failed) else AudioError
+    told = kind(f"none of {len(failed)} files could be sliced; the first: {first.message}", hint=first.hint)
+    told.__cause__ = first
+    return told

@@ -5,7 +5,6 @@ Each is a folder with a JSON file that says which files it is made of. Knows no 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +17,7 @@ from sovits_cli.checkpoints.installed import MODEL_FILE as MODEL_FILE
 from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.opening import read_text
 from sovits_cli.errors import ModelError
+from sovits_cli.files import inside, parse_json, real_path
 from sovits_cli.paths import models_dir, package_dir
 from sovits_cli.versions import version
 
@@ -100,7 +100,7 @@ def _named(name: str, runs: Path) -> Bundle:
 def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
     """Read a voice trained here. Encoders, and a stage not trained yet, are those of its base."""
     place = folder / VOICE_FILE
-    said = _json(place)
+    said = json_object(place)
     if depth > _MAX_BASES:
         raise ModelError(f"{place}: its base leads back to itself", hint="train again from an installed model")
     base_name = _text(said, "base", place)
@@ -126,7 +126,7 @@ def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
 def _installed(folder: Path) -> Bundle:
     """Read an installed model. One that has only a content encoder can be trained from, not spoken with."""
     place = folder / MODEL_FILE
-    said = _json(place)
+    said = json_object(place)
     content = _file(folder, said, "content", place)
     return Bundle(
         name=_text(said, "name", place),
@@ -171,10 +171,11 @@ def _bundled_folders() -> list[Path]:
     return sorted(folders)
 
 
-def _json(place: Path) -> dict[str, Any]:
+def json_object(place: Path) -> dict[str, Any]:
+    """Read what a folder says of itself. Raises ModelError: it cannot be read."""
     try:
-        said = json.loads(read_text(place, "a JSON file", most_bytes=_MAX_JSON_BYTES))
-    except (ValueError, RecursionError) as error:
+        said = parse_json(read_text(place, "a JSON file", most_bytes=_MAX_JSON_BYTES))
+    except ValueError as error:
         raise ModelError(f"{place} cannot be read: {error}", hint=f"mend or remove {place.parent}") from error
     if not isinstance(said, dict):
         raise ModelError(f"{place} is no JSON object", hint=f"mend or remove {place.parent}")
@@ -189,7 +190,14 @@ def _text(said: dict[str, Any], key: str, place: Path) -> str:
 
 
 def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
-    found = Path(os.path.normpath(folder / _text(said, key, place)))
+    around = Path(os.path.normpath(folder.absolute())).parent
+    shares = real_path(around) == real_path(models_dir())  # installed models share files (`pulled.py`)
+    try:
+        found = inside(folder, _text(said, key, place), within=around if shares else None)
+    except ValueError as error:
+        raise ModelError(
+            f"{place}: its {key} is {error}", hint=f"put the file into {folder}, or a link to it, and write its name"
+        ) from error
     if not found.exists():
         with named_if_pulled(found):
             raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")

@@ -5,13 +5,12 @@ Knows the JSON files of models, not what is in the others; changes nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sovits_cli.errors import ModelError
-from sovits_cli.files import real_path
+from sovits_cli.files import parse_json, real_path
 from sovits_cli.paths import models_dir
 
 MODEL_FILE = "model.json"
@@ -63,7 +62,7 @@ def users(path: Path) -> list[str]:
 
 def _uses(model: Path, path: Path) -> bool:
     try:
-        said = json.loads(model.read_text(encoding="utf-8"))
+        said = parse_json(model.read_text(encoding="utf-8"))
         places = [real_path(model.parent / value) for value in said.values() if isinstance(value, str)]
     except (OSError, ValueError, AttributeError, RecursionError):
         return True

@@ -19,7 +19,7 @@ from sovits_cli.checkpoints.archive import MAX_ENTRIES
 from sovits_cli.checkpoints.machine import printable
 from sovits_cli.checkpoints.opening import open_plain
 from sovits_cli.errors import ModelError
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, parse_json
 
 METADATA_KEY = "sovits"
 """Safetensors metadata maps text to text; ours is JSON under this key."""
@@ -81,8 +81,8 @@ def _metadata(path: Path, file: Any) -> dict[str, Any]:
     if len(raw) > MAX_METADATA_CHARACTERS:
         raise ModelError(f"{path} is broken: its metadata has {len(raw)} characters", hint="name a model file")
     try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(raw)
+    except ValueError as error:
         raise ModelError(f"{path} is broken: its metadata is no JSON", hint="fetch or copy the file again") from error
     if not isinstance(found, dict):
         raise ModelError(f"{path} is broken: its metadata is no JSON object", hint="fetch or copy the file again")

@@ -5,7 +5,6 @@ Knows where the parts lie and the spellings of keys; not what the models are.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.opening import read_text
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.errors import ModelError
+from sovits_cli.files import parse_json
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "bigvgan_generator.pt", "vocoder.pth")
 """The first that exists is read."""
@@ -61,8 +61,8 @@ def json_object(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object."""
     with named_if_pulled(path):
         try:
-            found = json.loads(read_text(path, "a file of a published model folder", most_bytes=MAX_JSON_BYTES))
-        except (ValueError, RecursionError) as error:
+            found = parse_json(read_text(path, "a file of a published model folder", most_bytes=MAX_JSON_BYTES))
+        except ValueError as error:
             raise ModelError(
                 f"{path} cannot be read: {error}",
                 hint="expected a published model folder: config.json and its weights",

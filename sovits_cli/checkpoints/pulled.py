@@ -25,7 +25,7 @@ from sovits_cli.checkpoints.installed import MODEL_FILE, BrokenModelError, pulle
 from sovits_cli.checkpoints.registry import Part, Pullable, pullable
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Note, Progress, Reporter
-from sovits_cli.files import atomic, real_path
+from sovits_cli.files import atomic, inside, parse_json, real_path
 from sovits_cli.locks import held
 from sovits_cli.paths import models_dir
 
@@ -144,7 +144,7 @@ def voices_on(name: str, runs: Path) -> list[str]:
     found = []
     for place in sorted(runs.glob(f"*/{VOICE_FILE}")):
         try:
-            said = json.loads(place.read_text(encoding="utf-8"))
+            said = parse_json(place.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue  # `list` says what is wrong with it
         if isinstance(said, dict) and said.get("base") in (name, str(models_dir() / name)):
@@ -225,7 +225,7 @@ def _write_model(row: Pullable) -> Path:
     folder = models_dir() / row.name
     parts = {part: os.path.relpath(pulled_files() / said.place, folder) for part, said in row.parts.items()}
     whole = {"name": row.name, "version": row.version, "licence": row.licence, **parts}
-    with atomic(folder / MODEL_FILE) as temporary:
+    with atomic(folder / MODEL_FILE, follow_links=False) as temporary:
         temporary.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     return folder
 
@@ -263,9 +263,11 @@ def _record() -> dict[str, _Record]:
     if not place.is_file():
         return {}
     try:
-        found: Any = json.loads(place.read_text(encoding="utf-8"))
+        found: Any = parse_json(place.read_text(encoding="utf-8"))
+        for file in found:
+            inside(pulled_files(), file)
         return {str(file): _Record.from_json(said) for file, said in found.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{place} cannot be read: {error!r}", hint=f"remove {place} and pull again") from error
 
 
@@ -276,7 +278,7 @@ def _note(file: str, said: _Record) -> None:
 def _write_record(record: dict[str, _Record]) -> None:
     place = pulled_files() / RECORD_FILE
     if record or place.is_file():
-        with atomic(place) as temporary:
+        with atomic(place, follow_links=False) as temporary:
             whole = {file: said.to_json() for file, said in record.items()}
             temporary.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 

@@ -27,7 +27,7 @@ def save(path: Path, content: object, *, start: bytes = ZIP_START) -> None:
         ResourceError: the disk is full, or the folder cannot be written.
         UsageError: `path` is something that is no plain file.
     """
-    with atomic(path) as temporary:
+    with atomic(path, follow_links=False) as temporary:
         writer = _Writer(FileIO(temporary, "w"))
         try:
             with writer:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from sovits_cli.errors import DatasetError
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, parse_json, plain_name
 
 TEXT_FILE = "2-name2text.txt"
 BERT_FOLDER = "3-bert"
@@ -155,7 +155,7 @@ class Experiment:
         if not self.info_file.is_file():
             return None
         try:
-            found = json.loads(_read(self.info_file))
+            found = parse_json(_read(self.info_file))
             return DatasetInfo(
                 model=str(found["model"]),
                 version=str(found["version"]),
@@ -165,7 +165,7 @@ class Experiment:
                 items=int(found["items"]),
                 seconds=float(found["seconds"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise DatasetError(
                 f"{self.info_file} is not what prep writes: {error!r}",
                 hint=f"delete {self.info_file} and run prep again",
@@ -173,8 +173,9 @@ class Experiment:
 
     def write_info(self, info: DatasetInfo) -> None:
         """Write `dataset.json` whole."""
-        with atomic(self.info_file) as place:
-            place.write_text(json.dumps(asdict(info), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        with atomic(self.info_file, follow_links=False) as place:
+            text = json.dumps(asdict(info), ensure_ascii=False, indent=1) + "\n"
+            place.write_bytes(text.encode("utf-8", errors="backslashreplace"))  # paths that are no text, as JSON has it
 
 
 def _read_table(path: Path, width: int, parse: Callable[[list[str]], Row], *, header: str | None) -> Rows[Row]:
@@ -190,6 +191,7 @@ def _read_table(path: Path, width: int, parse: Callable[[list[str]], Row], *, he
         try:
             if len(cells) != width:
                 raise ValueError(f"{len(cells)} fields, expected {width}")
+            plain_name(name)
             parsed = parse(cells)
         except ValueError as error:
             bad.append(LeftOut(name or f"line {number}", f"{path.name} line {number}: {error}"))
@@ -218,7 +220,7 @@ def _read(path: Path) -> str:
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:
-    with atomic(path) as place:
+    with atomic(path, follow_links=False) as place:
         place.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 

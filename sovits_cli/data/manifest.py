@@ -1,15 +1,24 @@
 """Which recordings say what: utterances, and the official `.list` file in and out.
 
-A list has four fields a line: path, speaker, language code, text. Knows nothing of audio or features; folders and
-other manifests are found by `data/sources.py`.
+A list has four fields a line: path, speaker, language code, text. Some programs add one or two more, an emotion and a
+remark, which are not read:
+
+    a.wav|amy|EN|Hello there.|happy|take two     fields five and six: "Hello there." is said
+    a.wav|amy|EN|One | two.                      a bar with a space beside it is part of the text
+    a.wav|amy|EN|Dr. [Nguyen|win] is in.         so is one in brackets
+    a.wav|amy|EN|a|b|c|d                         and so are three or more of them
+
+The official program leaves out every line with more than four. Knows nothing of audio or features; folders and other
+manifests are found by `data/sources.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +28,17 @@ from sovits_cli.files import atomic, real_path
 from sovits_cli.text import encoding, segment
 
 LIST_FIELDS = 4
+MOST_COLUMNS = 2
+"""Fields after the text that are no text: emotion and remark."""
+
+_BAR = re.compile(r"\|(?![^\[\]]*\])")
+"""A bar that is not in brackets."""
+
+_COLUMN = re.compile(r"(?<!\s)\|(?!\s)(?![^\[\]]*\])")
+"""One that has no space beside it either."""
+
+_LONGEST_NAME_BYTES = 251
+"""Of a name that files are named after: file systems take 255, of which `.txt` may come to it."""
 
 _OFFICIAL_CODES = {"jp": "ja"}
 """Codes of official lists that differ from ours (case aside)."""
@@ -79,10 +99,10 @@ class Manifest:
     notes: tuple[str, ...] = ()
 
     def checked(self) -> Manifest:
-        """Leave unusable names out and tell equal ones apart. Raises DatasetError: one of them twice, or none."""
+        """Leave unusable names out, and tell equal ones apart. Raises DatasetError: one of them twice, or none."""
         bad = [item for item in self.utterances if any(sign in item.name for sign in "\t\n\r")]
         left_out = [LeftOut(item.name, "tab or line break in the file name") for item in bad]
-        kept = tuple(item for item in self.utterances if item not in bad)
+        kept = tuple(_with_usable_name(item) for item in self.utterances if item not in bad)
         found = replace(self, utterances=_with_languages(_told_apart(kept)), left_out=(*self.left_out, *left_out))
         if not kept:
             raise _nothing_usable(found)
@@ -101,24 +121,40 @@ def read_list(path: Path, language: str) -> Manifest:
     """
     utterances: list[Utterance] = []
     left_out: list[LeftOut] = []
+    columns: list[str] = []
     files = TextFiles(language)
     for number, line in enumerate(files.read(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            utterances.append(_utterance(line, path, number, language))
+            said, more = _utterance(line, path, number, language)
         except (DatasetError, TextError) as error:
             left_out.append(LeftOut(f"{path.name} line {number}", error.message))
-    return Manifest(path, "a .list file", tuple(utterances), tuple(left_out), notes=files.notes)
+        else:
+            utterances.append(said)
+            columns += [more] if more else []
+    notes = (*files.notes, *_told_columns(path, columns))
+    return Manifest(path, "a .list file", tuple(utterances), tuple(left_out), notes=notes)
+
+
+def _told_columns(path: Path, columns: Sequence[str]) -> Iterator[str]:
+    if columns:
+        yield (
+            f"{path}: {len(columns)} lines have fields after the text that are not read, the first: "
+            f"{columns[0][:60]!r}; a bar that belongs to a text has a space beside it"
+        )
 
 
 def write_list(path: Path, utterances: Iterable[Utterance]) -> None:
     """Write a `.list` file that the official program reads."""
-    lines = [
-        f"{item.path}|{item.speaker}|{item.language.upper()}|{' '.join(item.text.split())}\n" for item in utterances
-    ]
+    lines = [f"{item.path}|{item.speaker}|{item.language.upper()}|{list_text(item.text)}\n" for item in utterances]
     with atomic(path) as place:
         place.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def list_text(text: str) -> str:
+    """A text as the last field of a list: on one line, and with bars that read as part of it."""
+    return " ".join(_BAR.sub(" | ", text).split())
 
 
 def language_code(found: str, default: str) -> str:
@@ -165,20 +201,31 @@ def _named(paths: Sequence[Path]) -> str:
     return first if len(paths) == 1 else f"{first} (and {len(paths) - 1} more)"
 
 
-def _utterance(line: str, source: Path, number: int, language: str) -> Utterance:
+def _utterance(line: str, source: Path, number: int, language: str) -> tuple[Utterance, str]:
+    """A line, and what is not read of it."""
     cells = line.split("|", LIST_FIELDS - 1)
     if len(cells) != LIST_FIELDS:
         raise DatasetError(f"{len(cells)} fields, expected path|speaker|language|text")
-    place, speaker, code, text = cells
+    place, speaker, code, rest = cells
+    text, more = text_field(rest)
     if not text.strip():
         raise DatasetError("no text")
-    return Utterance(
+    said = Utterance(
         path=_resolved(place, source.parent),
         speaker=speaker,
         language=language_code(code, language),
         text=text.strip(),
         where=f"{source}:{number}",
     )
+    return said, more
+
+
+def text_field(rest: str) -> tuple[str, str]:
+    """Split what follows the third bar of a line into the text and the fields after it, as the header has it."""
+    if len(_BAR.findall(rest)) > MOST_COLUMNS:
+        return rest, ""
+    text, *columns = _COLUMN.split(rest)
+    return text, "|".join(columns)
 
 
 def _resolved(written: str, folder: Path) -> Path:
@@ -189,9 +236,28 @@ def _resolved(written: str, folder: Path) -> Path:
     if "\\" in place:
         candidates += [folder / place.replace("\\", "/"), Path(place.replace("\\", "/"))]
     try:
-        return next(path for path in candidates if path.is_file())
+        return next(path for path in candidates if is_file(path))
     except StopIteration:
         raise DatasetError(f"no file {place}") from None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file. Raises DatasetError: that cannot be told, as for names over 255 bytes."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise DatasetError(f"cannot look for {str(path)[:80]}…: {error.strerror}") from error
+
+
+def _with_usable_name(item: Utterance) -> Utterance:
+    """Give another name where files and tables cannot bear that of the recording: not in UTF-8, or very long."""
+    written = os.fsencode(item.name)
+    name = written.decode("utf-8", errors="replace").replace("\ufffd", "_")
+    if name == item.name and len(written) <= _LONGEST_NAME_BYTES:
+        return item
+    short = name.encode()[: _LONGEST_NAME_BYTES // 2].decode(errors="ignore")
+    mark = hashlib.sha256(written).hexdigest()[:8]
+    return replace(item, alias=f"{Path(short).stem}-{mark}{Path(name).suffix[:8]}")
 
 
 def _told_apart(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:

@@ -5,14 +5,14 @@ Knows nothing of audio beyond file names. Each reader gives a `Manifest`; `read`
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from sovits_cli.data.layout import Experiment, LeftOut
-from sovits_cli.data.manifest import Manifest, TextFiles, Utterance, language_code, read_list
+from sovits_cli.data.manifest import Manifest, TextFiles, Utterance, is_file, language_code, read_list
 from sovits_cli.errors import DatasetError, TextError
+from sovits_cli.files import inside, parse_json
 
 TRANSCRIPT_SUFFIXES = (".txt", ".lab")
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64")
@@ -120,12 +120,13 @@ def read_slices(path: Path, language: str) -> Manifest:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            recording = path.parent / str(row["file"])
+            row = parse_json(line)
+            recording = inside(path.parent, str(row["file"]))
             text = str(row.get("text") or "").strip()
             code = language_code(str(row.get("language") or ""), language)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            left_out.append(LeftOut(f"{path.name} line {number}", "no row of a slices manifest"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            why = f": {error}" if isinstance(error, ValueError) else ""
+            left_out.append(LeftOut(f"{path.name} line {number}", f"no row of a slices manifest{why}"))
             continue
         except TextError as error:
             left_out.append(LeftOut(f"{path.name} line {number}", error.message))
@@ -146,7 +147,11 @@ def read_ljspeech(path: Path, language: str) -> Manifest:
             continue
         name, *texts = (cell.strip() for cell in line.split("|", 2))
         text = next((cell for cell in reversed(texts) if cell), "")
-        recording = _ljspeech_audio(path.parent, name)
+        try:
+            recording = _ljspeech_audio(path.parent, name)
+        except DatasetError as error:
+            left_out.append(LeftOut(f"{path.name} line {number}", error.message))
+            continue
         if recording is None or not text:
             reason = f"no {LJSPEECH_AUDIO}/{name}.wav" if recording is None else "no text"
             left_out.append(LeftOut(f"{path.name} line {number}", reason))
@@ -204,10 +209,10 @@ def _with_sidecars(
 
 def _transcript(recording: Path, texts: TextFiles) -> str | None:
     """Read the text beside a recording; None if there is none. Raises DatasetError: no recording, or no text in it."""
-    if not recording.is_file():
+    if not is_file(recording):
         raise DatasetError("no such file")
     beside = (recording.with_suffix(suffix) for suffix in TRANSCRIPT_SUFFIXES)
-    place = next((path for path in beside if path.is_file()), None)
+    place = next((path for path in beside if is_file(path)), None)
     if place is None:
         return None
     lines = [line for line in texts.read(place).splitlines() if line.strip()]
@@ -224,6 +229,6 @@ def _ljspeech_audio(folder: Path, name: str) -> Path | None:
     for place in (folder / LJSPEECH_AUDIO, folder):
         for suffix in ("", *AUDIO_SUFFIXES):
             path = place / f"{name}{suffix}"
-            if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
+            if path.suffix.lower() in AUDIO_SUFFIXES and is_file(path):
                 return path
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ class AlignmentStep(Step[bytes | None]):
         try:
             return digests.of_file(place) if place.is_file() else ""
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:  # the recording's own name just fits
+                return ""
             raise DatasetError(f"cannot read {place}: {error.strerror}") from error
 
     def recall(self, clip: Clip, row: Any) -> bool:  # noqa: ARG002 - the result is a file
@@ -45,7 +48,7 @@ class AlignmentStep(Step[bytes | None]):
         if prepared is None:
             target.unlink(missing_ok=True)
             return
-        with atomic(target) as place:
+        with atomic(target, follow_links=False) as place:
             place.write_bytes(prepared)
 
     def _sidecar(self, clip: Clip) -> Path:

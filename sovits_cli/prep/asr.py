@@ -18,7 +18,7 @@ from sovits_cli.data.layout import LeftOut
 from sovits_cli.data.manifest import Manifest, TextFiles, Utterance
 from sovits_cli.errors import DatasetError, InputError, TextError
 from sovits_cli.events import Note, Progress, Reporter
-from sovits_cli.files import atomic, real_path, write_error
+from sovits_cli.files import atomic, real_path, refuse_link, write_error
 from sovits_cli.locks import held
 from sovits_cli.prep.whisper import RATE_HZ, Heard, Phrase, Recogniser
 from sovits_cli.text import segment
@@ -73,8 +73,11 @@ def _transcribed(
     told, untold = sources.recordings(source, lang, texts)
     _as_utf8(place, texts)
     known = _rows(place, lang)
+    unlisted = [said for said in told if not _is_text(said.path)]  # cannot be in a list, and need not be
+    told = [said for said in told if _is_text(said.path)]
+    left_out = [LeftOut(path.name, "its name is not UTF-8: rename it") for path in untold if not _is_text(path)]
+    untold = [path for path in untold if _is_text(path)]
     waiting = [path for path in untold if real_path(path) not in known]
-    left_out: list[LeftOut] = []
     if waiting:
         reporter.emit(Note(f"transcripts go to {place}: correct them there and run the same command again"))
     for said in told:
@@ -89,7 +92,7 @@ def _transcribed(
         reporter.emit(Progress("transcribing", done, len(waiting), "recordings"))
     found = manifest.read_list(place, lang)
     here = {real_path(path) for path in (*untold, *(said.path for said in told))}
-    utterances = tuple(said for said in found.utterances if real_path(said.path) in here)
+    utterances = (*unlisted, *(said for said in found.utterances if real_path(said.path) in here))
     heard_nothing = {item.name for item in left_out}
     others = _without_text(place, here, heard_nothing)
     found = Manifest(source, "recordings, transcribed", utterances, (*left_out, *others), notes=texts.notes)
@@ -155,11 +158,12 @@ def _levels_db(wave: np.ndarray) -> np.ndarray:
 
 def _as_utf8(place: Path, texts: TextFiles) -> None:
     """Make the list UTF-8 again where an editor saved it otherwise: rows are added to it."""
+    refuse_link(place)
     if not place.is_file():
         return
     text = texts.read(place)
     if place.read_bytes() != text.encode():
-        with atomic(place) as temporary:
+        with atomic(place, follow_links=False) as temporary:
             temporary.write_bytes(text.encode())
 
 
@@ -181,9 +185,18 @@ def _without_text(place: Path, here: set[Path], named: set[str]) -> Sequence[Lef
     return [LeftOut(path.name, f"no text in {place.name}: write it there, or delete the row") for path in paths]
 
 
+def _is_text(path: Path) -> bool:
+    """Whether a path can be written in UTF-8; file names on Linux may be any bytes."""
+    try:
+        str(real_path(path)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _append(place: Path, said: Utterance) -> None:
     """Add a row; it is on disk when this returns."""
-    row = f"{real_path(said.path)}|{said.speaker}|{said.language.upper()}|{' '.join(said.text.split())}\n"
+    row = f"{real_path(said.path)}|{said.speaker}|{said.language.upper()}|{manifest.list_text(said.text)}\n"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("ab", buffering=0) as handle:

@@ -77,7 +77,7 @@ class AudioStep(Step[None]):
         samples = mixed(clip)
         if target.exists() and target.samefile(clip.utterance.path):
             return
-        with atomic(target) as place:
+        with atomic(target, follow_links=False) as place:
             place.write_bytes(_wav_bytes(to_int16(samples)))
 
     def finish(self, clip: Clip, prepared: None) -> Any:

@@ -12,7 +12,7 @@ _DIGEST_BYTES = 16
 
 def of_values(*values: object) -> str:
     """Digest of plain values (what JSON can write)."""
-    written = json.dumps(values, ensure_ascii=False, sort_keys=True).encode()
+    written = json.dumps(values, ensure_ascii=False, sort_keys=True).encode(errors="backslashreplace")
     return hashlib.blake2b(written, digest_size=_DIGEST_BYTES).hexdigest()
 
 

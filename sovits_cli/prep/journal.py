@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sovits_cli.files import atomic, write_error
+from sovits_cli.files import atomic, parse_json, refuse_link, write_error
 
 JOURNAL_FILE = "prep.jsonl"
 
@@ -54,6 +54,7 @@ class Journal:
         try:
             if writes:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                refuse_link(path)
             self._read()
             self._handle: BinaryIO = path.open("ab", buffering=0) if writes else io.BytesIO()
         except OSError as error:
@@ -95,7 +96,7 @@ class Journal:
                 if entry is not None:
                     row = json.loads(entry.row) if step in keep_rows_of else None
                     lines.append(_line({"step": step, "name": name, "key": entry.key, "row": row}))
-        with atomic(self._path) as place:
+        with atomic(self._path, follow_links=False) as place:
             place.write_bytes(b"".join(lines))
         self._handle = self._path.open("ab", buffering=0)
 
@@ -121,7 +122,7 @@ class Journal:
     def _take(self, line: bytes) -> None:
         """Take one line; one that is none of ours (a damaged disk) is work to be done again."""
         try:
-            values = json.loads(line)
+            values = parse_json(line)
             place = str(values["step"]), str(values["name"])
             key = values["key"]
         except (ValueError, KeyError, TypeError):

@@ -14,7 +14,7 @@ from typing import Any
 from sovits_cli.data.layout import DatasetInfo, Experiment, LeftOut, Row, Rows
 from sovits_cli.data.lengths import Bucket, histogram, too_few_long
 from sovits_cli.data.manifest import Manifest
-from sovits_cli.errors import DatasetError, UsageError
+from sovits_cli.errors import DatasetError, SovitsError, UsageError
 from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.files import real_path, write_error
 from sovits_cli.locks import held
@@ -101,7 +101,7 @@ def _prepare(
         for step in steps:
             clips = runner.run(step, clips)
             if not clips:
-                raise _nothing_left(manifest, runner.left_out)
+                raise _nothing_left(manifest, runner)
         _write_tables(experiment, manifest, clips, models)
         journal.compact([step.name for step in steps], [clip.name for clip in clips], {SourceStep.name})
     advice = too_few_long([clip.seconds for clip in clips], options.max_sec)
@@ -218,12 +218,16 @@ def _report(root: Path, clips: Sequence[Clip], models: Models, left_out: Sequenc
     )
 
 
-def _nothing_left(manifest: Manifest, left_out: Sequence[LeftOut]) -> DatasetError:
-    first = left_out[0]
-    return DatasetError(
-        f"no clip of {manifest.source} can be used: {len(left_out)} left out, the first: {first.name}: {first.reason}",
-        hint="see the reason of each above",
+def _nothing_left(manifest: Manifest, runner: Runner) -> SovitsError:
+    left_out, first = runner.left_out, runner.left_out[0]
+    told = (
+        f"no clip of {manifest.source} can be used: {len(left_out)} left out, the first: {first.name}: {first.reason}"
     )
+    if len(runner.bugs) == len(left_out):
+        bug = SovitsError(told, hint=runner.bugs[0].hint)
+        bug.__cause__ = runner.bugs[0]
+        return bug
+    return DatasetError(told, hint="see the reason of each above")
 
 
 def _is_other(manifest: Manifest, experiment: Experiment) -> bool:

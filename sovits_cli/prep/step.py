@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sovits_cli.data.layout import LeftOut, TextRow
 from sovits_cli.data.manifest import Utterance
-from sovits_cli.errors import InputError
+from sovits_cli.errors import SovitsError, UnforeseenError, contained
 from sovits_cli.events import Progress, Reporter, Skipped
 from sovits_cli.prep.journal import Journal
 from sovits_cli.text.reading import Piece
@@ -56,7 +57,7 @@ class Clip:
 
 
 class Step(ABC, Generic[Prepared]):
-    """One step. Any InputError leaves the clip out; other errors stop the run."""
+    """One step. An InputError leaves the clip out, and so does what nobody expected; other errors stop the run."""
 
     name: str
 
@@ -94,12 +95,15 @@ class Runner:
         journal: what earlier runs did.
         workers: threads that prepare.
         reporter: hears of progress and of what is left out.
+        left_out: what is not used, and why.
+        bugs: those of them that are our fault.
     """
 
     journal: Journal
     workers: int
     reporter: Reporter
     left_out: list[LeftOut] = field(default_factory=list)
+    bugs: list[UnforeseenError] = field(default_factory=list)
 
     def run(self, step: Step[Any], clips: Sequence[Clip]) -> list[Clip]:
         """Run one step; give the clips that passed it, in order."""
@@ -107,12 +111,10 @@ class Runner:
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix=f"prep-{step.name}")
         try:
             for done, (clip, prepared) in enumerate(self._ahead(step, clips, pool), start=1):
-                try:
+                with contained(partial(self._fail, clip)):
                     if prepared is not None:
                         self._finish(step, clip, prepared.result())
                     kept.append(clip)
-                except InputError as error:
-                    self.leave_out(LeftOut(clip.name, error.message))
                 self.reporter.emit(Progress(step.name, done, len(clips), "clips"))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -124,19 +126,35 @@ class Runner:
         kept = self.run(look, clips)
         plans = []
         for step in others:
-            done = [self._is_done(step, clip) for clip in kept]
-            plans.append(StepPlan(step.name, done=sum(done), to_do=len(done) - sum(done)))
+            clips, kept, done = kept, [], 0
+            for clip in clips:
+                with contained(partial(self._fail, clip)):
+                    done += self._is_done(step, clip)
+                    kept.append(clip)
+            plans.append(StepPlan(step.name, done=done, to_do=len(kept) - done))
         return plans
 
     def _is_done(self, step: Step[Any], clip: Clip) -> bool:
         key = clip.keys[step.name] = step.key(clip)
         entry = self.journal.get(step.name, clip.name)
-        return entry is not None and entry.key == key and step.recall(clip, entry.row)
+        if entry is None or entry.key != key:
+            return False
+        try:
+            return step.recall(clip, entry.row)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return False  # a row that is none of ours is work to be done again
 
     def leave_out(self, item: LeftOut) -> None:
         """Name an item that is not used."""
         self.left_out.append(item)
         self.reporter.emit(Skipped(item.name, item.reason))
+
+    def _fail(self, clip: Clip, error: SovitsError) -> None:
+        """Leave a clip out that failed."""
+        self.left_out.append(LeftOut(clip.name, error.message))
+        bug = error if isinstance(error, UnforeseenError) else None
+        self.bugs += [] if bug is None else [bug]
+        self.reporter.emit(Skipped(clip.name, error.message, None if bug is None else bug.__cause__))
 
     def _ahead(
         self, step: Step[Any], clips: Sequence[Clip], pool: ThreadPoolExecutor
@@ -150,13 +168,13 @@ class Runner:
         yield from waiting
 
     def _begin(self, step: Step[Any], clip: Clip, pool: ThreadPoolExecutor) -> Future[Any] | None:
-        try:
-            if self._is_done(step, clip):
-                return None
-        except InputError as error:
-            failed: Future[Any] = Future()
-            failed.set_exception(error)
-            return failed
+        failed: Future[Any] = Future()
+        begun: Future[Any] | None = failed
+        with contained(lambda error: failed.set_exception(_original(error))):
+            begun = None if self._is_done(step, clip) else self._submit(step, clip, pool)
+        return begun  # noqa: RET504 - `contained` may have ended the block
+
+    def _submit(self, step: Step[Any], clip: Clip, pool: ThreadPoolExecutor) -> Future[Any]:
         clip.worked = True
         self.journal.forget(step.name, clip.name)
         return pool.submit(step.prepare, clip)
@@ -164,3 +182,8 @@ class Runner:
     def _finish(self, step: Step[Any], clip: Clip, prepared: Any) -> None:
         row = step.finish(clip, prepared)
         self.journal.add(step.name, clip.name, clip.keys[step.name], row)
+
+
+def _original(error: SovitsError) -> BaseException:
+    """The exception itself, which is contained once more where the clip's turn comes."""
+    return error.__cause__ or error if isinstance(error, UnforeseenError) else error

@@ -29,7 +29,7 @@ class RunBook:
         self.reporter.emit(event)
         try:
             if isinstance(event, Surveyed):
-                with atomic(event.folder / f"clips-{event.stage}.txt") as place:
+                with atomic(event.folder / f"clips-{event.stage}.txt", follow_links=False) as place:
                     place.write_text(survey(event) + "\n", encoding="utf-8")
             elif isinstance(event, Saved):
                 self._draw(event.folder, event.stage)
@@ -42,7 +42,7 @@ class RunBook:
 
         rows = read_metrics(metrics_file(folder, stage))
         if rows:
-            with atomic(folder / f"curves-{stage}.png") as place:
+            with atomic(folder / f"curves-{stage}.png", follow_links=False) as place:
                 curves.draw(rows, stage, place)
 
     def _say_once(self, text: str) -> None:

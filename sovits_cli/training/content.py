@@ -136,7 +136,7 @@ def train_content(
         {"version": family.name, "config": encoder.config.to_dict(), "frame_accuracy": accuracy},
     )
     described = {"name": out.name, "version": family.name, "content": path.name}
-    with atomic(out / MODEL_FILE) as temporary:
+    with atomic(out / MODEL_FILE, follow_links=False) as temporary:
         temporary.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     return ContentResult(path, settings.steps, time.monotonic() - began_s, accuracy)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.catalogue import VOICE_FILE
+from sovits_cli.checkpoints.catalogue import VOICE_FILE, json_object
 from sovits_cli.checkpoints.lora import FACTORS, official_key, rank_of
 from sovits_cli.files import atomic
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
@@ -101,30 +101,36 @@ class Exporter:
     def mark_best(self, folder: Path, part: str) -> None:
         """Say in `voice.json` that the newest file of this part is the best so far; it is never dropped."""
         place = folder / VOICE_FILE
-        said = json.loads(place.read_text(encoding="utf-8"))
-        self._write(place, {**said, "best": {**said.get("best", {}), part: said[part]}})
+        said = json_object(place)
+        self._write(place, {**said, "best": {**_best(said), part: said[part]}})
 
     def _point(self, folder: Path, part: str, path: Path) -> None:
         """Say in `voice.json` that this file is the newest of its part; the other part stays."""
         place = folder / VOICE_FILE
-        before = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
+        before = json_object(place) if place.is_file() else {}
         now = {**before, "name": self.name, "version": self.version.name, "base": self.base, part: path.name}
         self._write(place, now)
 
     def _write(self, place: Path, now: Mapping[str, Any]) -> None:
-        with atomic(place) as temporary:
+        with atomic(place, follow_links=False) as temporary:
             temporary.write_text(json.dumps(now, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
     def _drop_old(self, folder: Path, pattern: str, newest: Path) -> None:
         """Remove exports beyond `keep`, never the one just written, the best one, or a file of another name."""
         if self.keep is None:
             return
-        best = json.loads((folder / VOICE_FILE).read_text(encoding="utf-8")).get("best", {}).values()
+        best = _best(json_object(folder / VOICE_FILE)).values()
         found = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)]
         aged = sorted(found, key=lambda path: (path.stat().st_mtime_ns, path == newest))
         for path in aged[: -self.keep]:
             if path.name not in best:
                 path.unlink(missing_ok=True)
+
+
+def _best(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The files that did best, by part; nothing where somebody else has written something else."""
+    best = said.get("best")
+    return best if isinstance(best, dict) else {}
 
 
 def in_lora(key: str) -> bool:

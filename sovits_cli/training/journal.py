@@ -24,7 +24,7 @@ from torch import Tensor
 
 from sovits_cli.errors import ResourceError
 from sovits_cli.events import Metrics, Reporter, Warned
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, parse_json
 from sovits_cli.terms import Stage
 
 GIB = 2**30
@@ -171,7 +171,7 @@ class Lines:
         self._reporter: Reporter | None = reporter
         try:
             before = [row for row in read_metrics(path) if row["step"] <= first_step] if first_step else []
-            with atomic(path) as temporary:
+            with atomic(path, follow_links=False) as temporary:
                 temporary.write_text("".join(_line(row) for row in before), encoding="utf-8")
         except ResourceError as error:
             self._give_up(error.message)
@@ -193,13 +193,15 @@ class Lines:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The readings of a run so far; a torn last line is none."""
+    """The readings of a run so far; a torn last line, or any other that is no reading, is left out."""
     if not path.is_file():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with suppress(ValueError):
-            rows.append(json.loads(line))
+            row = parse_json(line)
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
+                rows.append(row)
     return rows
 
 

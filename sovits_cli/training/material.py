@@ -117,7 +117,7 @@ def tell(
             reporter.emit(Skipped(item.name, item.reason))
     if clips.left_out and write:
         place = folder / f"left_out-{stage.value}.tsv"
-        with atomic(place) as temporary:
+        with atomic(place, follow_links=False) as temporary:
             temporary.write_text("".join(f"{one.name}\t{one.reason}\n" for one in clips.left_out), encoding="utf-8")
     if not len(clips):
         raise DatasetError(

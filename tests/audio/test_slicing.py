@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sovits_cli.audio.loudness import LoudnessMix
 from sovits_cli.audio.slicer import SlicerParams
 from sovits_cli.audio.slicing import slice_files
 from sovits_cli.audio.source import Source
-from sovits_cli.errors import AudioError, DatasetError, InputError, ResourceError, UsageError
+from sovits_cli.errors import AudioError, DatasetError, InputError, ResourceError, SovitsError, UsageError
 from sovits_cli.events import Note, Progress, Skipped, Warned
 from tests.audio import signals
 
@@ -301,6 +302,54 @@ def test_manifest_of_something_else(tmp_path):
         slice_files([source], tmp_path / "out", QUICK)
 
 
+OUTSIDE = ["../victim.txt", "../out/a.wav_0000000000_0000000001.wav", "sub/a.wav_0000000000_0000000001.wav", "", "."]
+UNKNOWN = ["slices.jsonl", "notes.txt", "a.wav", ["a"], None, 7, {}, "a\0_0000000000_0000000001.wav"]
+
+
+@pytest.mark.parametrize("file", [*OUTSIDE, *UNKNOWN, "absolute"])
+def test_a_foreign_manifest_removes_and_writes_nothing(tmp_path, file):
+    """Rows are replaced and their files removed when their source is sliced again: only what slices are called."""
+    source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    out = _folder(tmp_path / "out")
+    (out / "notes.txt").write_text("notes")
+    good = {"source": "other", "file": "b.wav_0000000000_0000000001.wav"}
+    bad = {"source": str(source), "file": str(victim) if file == "absolute" else file}
+    (out / "slices.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (good, bad)))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(DatasetError, match=r"slices\.jsonl line 2 is no row of .* file"):
+        slice_files([source], out, QUICK)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("line", ["[" * 200_000, '{"source": "a", "file": ' + "[" * 900 + "]" * 900 + "}", "[1]", "7"])
+@pytest.mark.parametrize("name", ["slices.jsonl", "gaps.jsonl"])
+def test_rows_that_are_none(tmp_path, name, line):
+    source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
+    (_folder(tmp_path / "out") / name).write_text(line + "\n")
+    with pytest.raises(DatasetError, match=r"jsonl line 1 is no row"):
+        slice_files([source], tmp_path / "out", QUICK)
+
+
+def test_nothing_is_written_through_links(tmp_path):
+    source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
+    out = tmp_path / "out"
+    slice_files([source], out, QUICK)
+    rows = _rows(out)
+    victims = [tmp_path / f"victim{number}" for number in range(4)]
+    links = [out / rows[0]["file"], out / rows[-1]["file"], out / "slices.jsonl", out / "gaps.jsonl"]
+    for link, victim in zip(links, victims, strict=True):
+        victim.write_bytes(link.read_bytes())
+        link.unlink()
+        link.symlink_to(victim)
+    before = [victim.read_bytes() for victim in victims]
+    slice_files([source], out, SlicerParams(min_length_ms=400, min_interval_ms=100, max_sil_kept_ms=90, max_s=2.0))
+    assert [victim.read_bytes() for victim in victims] == before
+    assert not any(path.is_symlink() for path in out.iterdir())
+    assert sorted(row["file"] for row in _rows(out)) == [name for name in _names(out) if name.endswith(".wav")]
+
+
 def test_output_folder_that_is_a_file(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     (tmp_path / "out").write_text("x")
@@ -395,3 +444,55 @@ def test_memory_does_not_grow_with_the_length(tmp_path, pattern, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1] - 6000 * lines)
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 500_000
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """A bug that strikes recordings whose name begins with "bad"."""
+    really = slicing.ClipCutter
+
+    def cutter(path, form):
+        if path.name.startswith("bad"):
+            raise KeyError("boom")
+        return really(path, form)
+
+    monkeypatch.setattr(slicing, "ClipCutter", cutter)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_bug_in_one_recording_is_named_and_the_others_are_done(tmp_path, heard):
+    sources = [signals.write(tmp_path / f"{name}.wav", signals.speech(TALK)) for name in ("a", "bad", "c")]
+    report = slice_files(sources, tmp_path / "out", QUICK, reporter=heard)
+    assert [source.source.name for source in report.sources] == ["a.wav", "c.wav"]
+    (event,) = heard.of(Skipped)
+    assert (event.item, event.reason) == (str(sources[1]), "internal error: KeyError: 'boom'")
+    assert isinstance(event.cause, KeyError)
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize(("others", "code"), [([], 1), (["bad2.wav"], 1), (["missing.wav"], 3)])
+def test_nothing_but_bugs_is_our_bug(tmp_path, others, code):
+    sources = [signals.write(tmp_path / f"{name}.wav", signals.speech(TALK)) for name in ("bad", "bad2")]
+    with pytest.raises(SovitsError, match="KeyError") as caught:
+        slice_files([sources[0], *(tmp_path / name for name in others)], tmp_path / "out", QUICK)
+    assert caught.value.exit_code == code
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names elsewhere are text")
+def test_names_that_are_not_utf8_and_loops_of_links(tmp_path, heard):
+    """As zips from Chinese and Japanese Windows hold. The manifest is UTF-8 all the same."""
+    folder = _folder(tmp_path / "in")
+    name = os.fsdecode(b"\xc4\xe3\xba\xc3.wav")
+    signals.write(folder / "a.wav", signals.speech(TALK)).rename(folder / name)
+    (folder / "loop.wav").symlink_to("loop.wav")
+    (folder / "up").symlink_to(".")
+    for _ in range(2):
+        slice_files([folder], tmp_path / "out", QUICK, reporter=heard)
+        listed = [row["file"] for row in _rows(tmp_path / "out")]
+        assert sorted(listed) == [path for path in _names(tmp_path / "out") if path.endswith(".wav")]
+        assert all(file.startswith(name) for file in listed)
+    (tmp_path / "out" / "slices.jsonl").read_text(encoding="utf-8")
+    assert {Path(event.item).name for event in heard.of(Skipped)} == {"loop.wav"}
+    with pytest.raises(AudioError, match="loop"):
+        slice_files([folder / "loop.wav"], tmp_path / "out", QUICK)

@@ -126,3 +126,43 @@ def test_a_family_to_train_from_is_not_spoken_with(shipped, runs):
     )
     assert not find("family", runs=runs).speaks
     assert find(runs=runs).name == "mini"
+
+
+@pytest.mark.parametrize("path", ["../../secret.ckpt", "../secret.ckpt", "absolute"])
+def test_a_model_names_files_of_its_own_only(shipped, runs, path):
+    """What a folder from elsewhere says is not a way to other files; a link in it is its owner's."""
+    synthetic.install("base")
+    for place in (runs / "secret.ckpt", runs.parent / "secret.ckpt"):
+        synthetic.write_gpt(place, synthetic.TINY_GPT)
+    named = str(runs / "secret.ckpt") if path == "absolute" else path
+    foreign = synthetic.write_voice(runs, "foreign", "base", gpt=named)
+    with pytest.raises(ModelError, match=r"foreign/voice\.json: its gpt is .* is no file in"):
+        find("foreign", runs=runs)
+    (foreign / "own.ckpt").symlink_to(runs / "secret.ckpt")
+    synthetic.write_voice(runs, "foreign", "base", gpt="own.ckpt")
+    assert find("foreign", runs=runs).gpt == foreign / "own.ckpt"
+
+
+def test_installed_models_share_files_from_wherever_they_are_named(shipped, runs, monkeypatch):
+    folder = synthetic.install("base")
+    files = paths.models_dir() / "files"
+    files.mkdir()
+    (folder / "gpt.ckpt").rename(files / "gpt.ckpt")
+    said = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**said, "gpt": "../files/gpt.ckpt"}))
+    assert find("base", runs=runs).gpt == files / "gpt.ckpt"
+    monkeypatch.chdir(paths.models_dir())
+    assert find("base", runs=runs).gpt.samefile(files / "gpt.ckpt")
+    monkeypatch.chdir(folder)
+    assert find(".", runs=runs).gpt.samefile(files / "gpt.ckpt")
+    (folder / "model.json").write_text(json.dumps({**said, "gpt": "../../gpt.ckpt"}))
+    with pytest.raises(ModelError, match="is no file in"):
+        find("base", runs=runs)
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "[" * 900 + "]" * 900])
+def test_json_nested_out_of_all_reason(shipped, runs, text):
+    folder = synthetic.install("base")
+    (folder / "model.json").write_text(text)
+    with pytest.raises(ModelError, match="nested too deep"):
+        find("base", runs=runs)

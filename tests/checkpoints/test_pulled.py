@@ -322,3 +322,19 @@ class TestAfterABelievingVersion:
         with pytest.raises(ModelError, match=r"gpt\.ckpt is a web page") as caught:
             networks.gpt_model(catalogue.find("mine"))
         assert "pull" not in caught.value.hint
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("file", ["../../victim", "absolute", "[["])
+def test_a_record_from_elsewhere_removes_nothing_outside(heard, models, file):
+    """Files of the record that no model is made of are removed with a model."""
+    pull("v1", heard)
+    victim = models.parent / "victim"
+    victim.write_text("mine")
+    named = str(victim) if file == "absolute" else file
+    place = models / "files" / "pulled.json"
+    entry = {named: {"from": "x", "sha256": "y"}}
+    place.write_text("[" * 200_000 if file == "[[" else json.dumps(record(models) | entry))
+    with pytest.raises(ModelError, match=r"pulled\.json cannot be read"):
+        remove("v1")
+    assert victim.read_text() == "mine"

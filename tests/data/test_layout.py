@@ -103,7 +103,12 @@ def test_info_round_trip_and_absence(made):
     assert made.read_info() == info
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"model": 1', '{"model": "m", "items": "x"}'])
+WHOLE = json.dumps(dict.fromkeys(("model", "version", "symbols", "languages", "sources"), "x") | {"items": 0})
+ENDLESS = WHOLE.replace("0", 'Infinity, "seconds": 1')
+BROKEN = ["", "[]", "{}", '{"model": 1', '{"model": "m", "items": "x"}', "[" * 200_000, ENDLESS]
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_broken_info_is_one_line(made, text):
     made.root.mkdir()
     made.info_file.write_text(text)
@@ -122,3 +127,21 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ResourceError):
         Experiment(tmp_path / "file" / "exp").write_text(ROWS)
+
+
+@pytest.mark.parametrize("name", ["../victim.wav", "/victim.wav", "sub/a.wav", "..", ".", "a\0.wav"])
+def test_a_name_that_is_a_path_is_no_row(made, name):
+    """Features are read, and written, under these names."""
+    made.root.mkdir()
+    made.text_file.write_text(f"{name}\tAA0\tNone\tx\nb.wav\tAA0\tNone\tx\n")
+    made.semantic_file.write_text(f"{name}\t1 2\nb.wav\t1\n")
+    for table in (made.read_text(), made.read_semantic()):
+        assert list(table.good) == ["b.wav"]
+        assert "is no file name" in table.left_out[0].reason
+
+
+def test_info_of_a_source_that_is_no_text(made):
+    info = DatasetInfo("mini", "mini", "v2", ("en",), ("/日本/\udcc4\udce3",), 3, 4.5)
+    made.write_info(info)
+    assert made.read_info() == info
+    assert "日本" in made.info_file.read_text(encoding="utf-8")

@@ -144,3 +144,45 @@ def test_nothing_usable_says_why(tmp_path):
     (tmp_path / "a.list").write_text("gone.wav|x|en|t\n")
     with pytest.raises(DatasetError, match=r"1 left out, the first: a\.list line 1: no file gone\.wav"):
         read_list(tmp_path / "a.list", "en").checked()
+
+
+@pytest.mark.parametrize(
+    ("fields", "text", "more"),
+    [
+        ("Hello there.|happy|take two", "Hello there.", "happy|take two"),
+        ("Hello there.|happy", "Hello there.", "happy"),
+        ("Hello there.||", "Hello there.", "|"),
+        ("你好。|开心|", "你好。", "开心|"),
+        ("One | two.", "One | two.", ""),
+        ("One| two.", "One| two.", ""),
+        ("One | two.|happy", "One | two.", "happy"),
+        ("Dr. [Nguyen|win] is in.", "Dr. [Nguyen|win] is in.", ""),
+        ("Dr. [Nguyen|win] is in.|calm|x", "Dr. [Nguyen|win] is in.", "calm|x"),
+        ("a|b|c|d", "a|b|c|d", ""),
+        ("one | two||three", "one | two||three", ""),
+        ("Hello.", "Hello.", ""),
+    ],
+)
+def test_fields_after_the_text_are_not_said(folder, fields, text, more):
+    found = listed(folder, f"a.wav|amy|EN|{fields}")
+    assert found.utterances[0].text == text
+    assert len(found.notes) == bool(more)
+    if more:
+        assert f"1 lines have fields after the text that are not read, the first: {more!r}" in found.notes[0]
+
+
+def test_fields_after_the_text_are_told_once(folder):
+    lines = [f"{name}.wav|amy|EN|Hello.|happy|take {name}" for name in ("a", "b", "sub/c")]
+    (note,) = listed(folder, *lines).notes
+    assert "3 lines" in note
+    assert not listed(folder, "a.wav|amy|EN||happy").utterances
+
+
+@pytest.mark.parametrize(
+    "text", ["One | two.", "One|two.", "one|two|three", "a|b|c|d|e", "[Nguyen|win] it is", "plain"]
+)
+def test_a_text_with_bars_survives_a_list(folder, text):
+    write_list(folder / "out.list", [Utterance(folder / "a.wav", "amy", "en", text, "")])
+    found = read_list(folder / "out.list", "en")
+    assert not found.notes
+    assert found.utterances[0].text.replace(" ", "") == text.replace(" ", "")

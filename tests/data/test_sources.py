@@ -1,5 +1,8 @@
 """Folders and tables that hold recordings and what is said in them."""
 
+import os
+import sys
+
 import pytest
 
 from sovits_cli.data import sources
@@ -136,3 +139,69 @@ def test_an_experiment_folder(tmp_path):
     assert names(found) == ["a.wav"]
     assert found.utterances[0].ready.phones[0] == "HH"
     assert found.left_out[0].reason == "no 5-wav32k/b.mp3.wav"
+
+
+@pytest.mark.parametrize("file", ["../outside.wav", "absolute", "", "a\0.wav"])
+def test_slices_stay_in_their_folder(tmp_path, file):
+    outside = record(tmp_path / "outside.wav", 0.1)
+    spoken_folder(tmp_path / "in", 1)
+    jsonl(
+        tmp_path / "in" / "slices.jsonl",
+        [{"file": "clip0.wav"}, {"file": str(outside) if file == "absolute" else file, "text": "x"}],
+    )
+    found = sources.read(tmp_path / "in", "en")
+    assert names(found) == ["clip0.wav"]
+    assert len(found.left_out) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["[" * 200_000, "{}", "7", '{"file": "' + "x" * 300 + '.wav"}', '{"file": ' + "[" * 900 + "]" * 900 + "}"]
+)
+def test_rows_that_are_none(tmp_path, line):
+    spoken_folder(tmp_path, 1)
+    (tmp_path / "slices.jsonl").write_text(f'{{"file": "clip0.wav"}}\n{line}\n')
+    (left_out,) = sources.read(tmp_path, "en").left_out
+    assert left_out.name == "slices.jsonl line 2" or "File name too long" in left_out.reason
+
+
+@pytest.mark.parametrize("table", ["metadata.csv", "train.list"])
+def test_paths_that_are_too_long(tmp_path, table):
+    record(tmp_path / "wavs" / "a.wav", 0.1)
+    (tmp_path / table).write_text(f"wavs/a.wav|x|en|Hello.\n{'x' * 300}|x|en|Hello.\n{'y/' * 3000}z|x|en|Hello.\n")
+    if table == "metadata.csv":
+        (tmp_path / table).write_text(f"a|Hello.\n{'x' * 300}|Hello.\n")
+    found = sources.read(tmp_path, "en")
+    assert names(found) == ["a.wav"]
+    assert "File name too long" in found.left_out[0].reason
+    assert all(len(item.reason) < 200 for item in found.left_out)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names elsewhere are text")
+def test_names_that_are_not_utf8_or_very_long(tmp_path):
+    """As zips from Chinese and Japanese Windows hold; features and tables are keyed by a name that they can bear."""
+    written = [b"\xc4\xe3\xba\xc3.wav", b"\xba\xc3\xc4\xe3.wav", "日本.wav".encode(), b"x" * 251 + b".wav"]
+    for number, name in enumerate(written):
+        path = tmp_path / os.fsdecode(name)
+        record(tmp_path / "new.wav", 0.1, seed=number).rename(path)
+        path.with_suffix(".txt").write_text(f"Hello {number}.")
+    found = sources.read(tmp_path, "en")
+    assert {os.fsencode(item.path.name) for item in found.utterances} == set(written)
+    used = {os.fsencode(item.path.name): item.name for item in found.utterances}
+    assert used[written[2]] == "日本.wav"
+    assert used[written[3]].startswith("xxx")
+    assert len(set(used.values())) == 4
+    for name in used.values():
+        assert len(name.encode()) <= 251
+        assert name.endswith(".wav")
+    assert sources.read(tmp_path, "en") == found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links")
+def test_loops_of_links_in_a_folder(tmp_path):
+    spoken_folder(tmp_path, 1)
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "up").symlink_to(".")
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    (tmp_path / "clip0.lab").symlink_to("clip0.lab")
+    assert names(sources.read(tmp_path, "en")) == ["clip0.wav"]

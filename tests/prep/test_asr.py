@@ -9,7 +9,7 @@ import pytest
 
 from sovits_cli.audio import files
 from sovits_cli.audio.files import Writer
-from sovits_cli.errors import DatasetError, ModelError, UsageError
+from sovits_cli.errors import DatasetError, ModelError, ResourceError, UsageError
 from sovits_cli.inference import examples
 from sovits_cli.paths import models_dir
 from sovits_cli.prep import asr, whisper
@@ -259,3 +259,30 @@ def test_the_library_itself_with_random_weights(tmp_path):
     (tmp_path / "model" / "model.bin").write_bytes(b"cut short")
     with pytest.raises(ModelError, match=r"cannot load the whisper model in .*incomplete|Unsupported"):
         Whisper(str(tmp_path / "model"), "cpu")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names elsewhere are text")
+def test_names_that_no_list_can_hold(tmp_path, place):
+    """What lies beside such a recording is used all the same; the others are named."""
+    folder = recordings(tmp_path / "in", "a.wav", "b.wav", "c.wav")
+    (folder / "b.wav").rename(folder / "\udcc4\udce3.wav")
+    (folder / "c.wav").rename(folder / "\udcba.wav")
+    (folder / "\udcba.txt").write_text("Told.")
+    found, ear, _ = heard(folder, place, "Hello there.")
+    assert sorted((said.path.name, said.text) for said in found.utterances) == [
+        ("a.wav", "Hello there."),
+        ("\udcba.wav", "Told."),
+    ]
+    assert [(item.name, item.reason) for item in found.left_out] == [
+        ("\udcc4\udce3.wav", "its name is not UTF-8: rename it")
+    ]
+    assert len(ear.asked) == len(rows(place)) == 1
+
+
+def test_a_list_that_is_a_link_is_not_added_to(tmp_path, place):
+    folder = recordings(tmp_path / "in", "a.wav")
+    place.parent.mkdir()
+    place.symlink_to(tmp_path / "victim")
+    with pytest.raises(ResourceError, match=r"transcripts\.list: it is a link"):
+        heard(folder, place, "Hello there.")
+    assert not (tmp_path / "victim").exists()

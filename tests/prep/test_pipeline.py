@@ -1,5 +1,6 @@
 """The whole of prep with a fake model: the official layout, resuming, and items that cannot be used."""
 
+import json
 import shutil
 from functools import partial
 
@@ -11,8 +12,8 @@ import torch
 from sovits_cli.data import sources, tensors
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset
 from sovits_cli.data.layout import Experiment
-from sovits_cli.errors import DatasetError, ResourceError, UsageError
-from sovits_cli.events import Note, Warned
+from sovits_cli.errors import DatasetError, ResourceError, SovitsError, UsageError
+from sovits_cli.events import Note, Skipped, Warned
 from sovits_cli.prep.journal import Journal
 from sovits_cli.prep.pipeline import PrepOptions, plan
 from sovits_cli.versions import VERSIONS
@@ -297,17 +298,28 @@ def test_outputs_that_cannot_be_written(spoken, tmp_path):
 def test_a_full_disk_stops_and_keeps_what_is_done(spoken, tmp_path, monkeypatch, victim):
     from pathlib import Path
 
+    from sovits_cli.checkpoints import torch_io
+
     out = tmp_path / "dataset"
-    really, written = Path.write_bytes, []
+    really, stored, written = Path.write_bytes, torch_io.FileIO, set()
+
+    def fill(path):
+        written.add(path)
+        if path.parent.name == victim and sum(path.parent.name == victim for path in written) > 2:
+            raise OSError(28, "No space left on device", str(path))
 
     def full(self, data):
-        written.append(self)
-        if self.parent.name == victim and sum(path.parent.name == victim for path in written) > 2:
-            raise OSError(28, "No space left on device", str(self))
+        fill(self)
         return really(self, data)
+
+    class FullFile(stored):
+        def write(self, block):
+            fill(Path(self.name))
+            return super().write(block)
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", full)
+        patched.setattr(torch_io, "FileIO", FullFile)
         patched.setattr(Path, "write_text", lambda self, text, **_: full(self, text.encode()))
         with pytest.raises(ResourceError, match="disk is full"):
             run(spoken, out, workers=1)
@@ -406,3 +418,98 @@ def test_names_of_several_folders_do_not_collide(tmp_path):
     (tmp_path / "in").rename(tmp_path / "moved")
     assert run(tmp_path / "moved", tmp_path / "again").clips == 3
     assert list(Experiment(tmp_path / "again").read_text().good) == names
+
+
+def test_nothing_is_written_through_links_in_a_dataset(spoken, tmp_path):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    rows = contents(out)
+    shutil.copytree(out, tmp_path / "victim")
+    files = [path for path in out.rglob("*") if path.is_file() and path.name != "prep.jsonl"]
+    for path in files:
+        path.unlink()
+        path.symlink_to(tmp_path / "victim" / path.relative_to(out))
+    before = contents(tmp_path / "victim")
+    run(spoken, out, FakeModels(content="c2", semantic="s2"))
+    assert contents(tmp_path / "victim") == before
+    assert contents(out) != rows
+    (out / "prep.jsonl").unlink()
+    (out / "prep.jsonl").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ResourceError, match=r"prep\.jsonl: it is a link"):
+        run(spoken, out)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("row", [None, 7, [], {}, {"digest": 1, "seconds": "x"}, {"pieces": [1]}, {"pieces": 7}, "x"])
+def test_a_journal_with_other_rows_is_work_done_again(spoken, tmp_path, row):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    before = contents(out)
+    lines = [json.loads(line) for line in (out / "prep.jsonl").read_text().splitlines()]
+    (out / "prep.jsonl").write_text("".join(json.dumps({**line, "row": row}) + "\n" for line in lines))
+    run(spoken, out)
+    assert contents(out) == before
+
+
+class TestOneBadItem:
+    """What nobody expected in one clip names the clip; the others are done."""
+
+    @staticmethod
+    def _break(monkeypatch, method, *victims, error=KeyError):
+        from sovits_cli.prep.transcript import TranscriptStep
+
+        really = getattr(TranscriptStep, method)
+
+        def broken(self, clip, *args):
+            if clip.name in victims:
+                raise error("boom")
+            return really(self, clip, *args)
+
+        monkeypatch.setattr(TranscriptStep, method, broken)
+
+    @pytest.mark.parametrize("method", ["key", "prepare", "finish"])
+    def test_the_others_are_done(self, spoken, tmp_path, monkeypatch, method):
+        self._break(monkeypatch, method, "clip1.wav")
+        heard = Heard()
+        report = run(spoken, tmp_path / "dataset", heard=heard)
+        (event,) = heard.of(Skipped)
+        assert (event.item, event.reason) == ("clip1.wav", "internal error: KeyError: 'boom'")
+        assert isinstance(event.cause, KeyError)
+        assert event.cause.__traceback__ is not None
+        assert report.clips == len(Experiment(tmp_path / "dataset").read_text().good) > 1
+        monkeypatch.undo()
+        assert not run(spoken, tmp_path / "dataset").left_out
+        run(spoken, tmp_path / "undisturbed")
+        assert contents(tmp_path / "dataset") == contents(tmp_path / "undisturbed")
+
+    def test_a_row_that_cannot_be_recalled_is_made_anew(self, spoken, tmp_path, monkeypatch):
+        run(spoken, tmp_path / "dataset")
+        self._break(monkeypatch, "recall", "clip1.wav")
+        assert not run(spoken, tmp_path / "dataset").left_out
+
+    def test_all_of_them_are_our_bug(self, spoken, tmp_path, monkeypatch):
+        self._break(monkeypatch, "prepare", *(path.name for path in spoken.glob("*.wav")))
+        with pytest.raises(SovitsError, match=r"no clip of .*: \d+ left out, the first: .*KeyError") as caught:
+            run(spoken, tmp_path / "dataset")
+        assert caught.value.exit_code == 1
+        assert "--debug" in caught.value.hint
+
+    def test_not_where_one_of_them_is_bad(self, spoken, tmp_path, monkeypatch):
+        self._break(monkeypatch, "prepare", *(path.name for path in spoken.glob("*.wav")))
+        (spoken / "clip0.wav").write_bytes(b"")
+        with pytest.raises(DatasetError, match=r"no clip of .* can be used"):
+            run(spoken, tmp_path / "dataset")
+
+    @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, ResourceError])
+    def test_what_strikes_all_of_them_stops(self, spoken, tmp_path, monkeypatch, error):
+        self._break(monkeypatch, "prepare", "clip1.wav", error=error)
+        with pytest.raises(error):
+            run(spoken, tmp_path / "dataset")
+
+    def test_a_plan_names_it_too(self, spoken, tmp_path, monkeypatch):
+        self._break(monkeypatch, "key", "clip1.wav")
+        heard = Heard()
+        options = PrepOptions(min_sec=0.6, max_sec=54.0, workers=2)
+        made = plan(sources.read(spoken, "en"), tmp_path / "dataset", FakeModels(), options, heard)
+        assert heard.skipped == {"clip1.wav": "internal error: KeyError: 'boom'"}
+        assert made.clips == made.steps[-1].to_do == len(list(spoken.glob("*.wav"))) - 1

@@ -84,3 +84,22 @@ def test_a_full_disk_costs_the_curves_only(tmp_path: Path, monkeypatch: pytest.M
     board.close()
     assert len([event for event in heard.heard if isinstance(event, Warned)]) == 1
     assert len([event for event in heard.heard if isinstance(event, Metrics)]) == 2
+
+
+def test_lines_that_are_no_readings_are_left_out(tmp_path: Path) -> None:
+    place = journal.metrics_file(tmp_path, "gpt")
+    place.write_bytes(b'{"step": 1, "loss": 2}\n7\n[]\n{"loss": 1}\n\xff\n' + b"[" * 100_000 + b'\n{"step": 2}\n{"st')
+    assert [row["step"] for row in journal.read_metrics(place)] == [1, 2]
+
+
+def test_readings_are_not_written_through_a_link(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    run = tmp_path / "run"
+    run.mkdir()
+    journal.metrics_file(run, "gpt").symlink_to(victim)
+    book = Journal(run, Stage.GPT, torch.device("cpu"), 0, Events())
+    book.publish(1, {"loss": 1.0})
+    book.close()
+    assert victim.read_text() == "mine"
+    assert journal.read_metrics(journal.metrics_file(run, "gpt")) == [{"step": 1, "loss": 1.0}]
