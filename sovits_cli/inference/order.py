@@ -13,7 +13,7 @@ from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.reference import Reference
 from sovits_cli.inference.tongues import ALL, Tongues, understood
 from sovits_cli.text import cuts, encoding, lexicon, pauses, pronunciation, reading, segment
-from sovits_cli.text.encoding import UTF8, Decoded
+from sovits_cli.text.encoding import Decoded
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.split import MIN_CHARS, PAUSES_S, End, Sentence, sentences
 
@@ -151,16 +151,32 @@ def _text(asked: Asked, lang: str) -> Decoded:
     if (asked.text is None) == (asked.say is None):
         both = "both -t and --say were given" if asked.say is not None else "neither -t nor --say was given"
         raise UsageError(f"nothing clear to speak: {both}", hint='-t text.txt, or --say "Hello there."')
-    text = Decoded(asked.say, UTF8, is_guess=False) if asked.say is not None else texts.read(str(asked.text), lang)
+    text = _typed(asked.say, "--say", lang) if asked.say is not None else texts.read(str(asked.text), lang)
     if not text.text.strip():
         source = "--say" if asked.say is not None else asked.text
         raise TextError(f"there is nothing to speak: {source} is empty", hint='-t text.txt, or --say "Hello there."')
     return text
 
 
+def _typed(words: str, flag: str, lang: str = "") -> Decoded:
+    """What was typed after a flag. Bytes that are not UTF-8 arrive as halves of characters, and are told as a file's.
+
+    Raises:
+        TextError: the encoding cannot be told, or half a character stands there that was never a byte.
+    """
+    try:
+        data = words.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"{flag} holds half a character, U+{ord(words[error.start]):04X}, at {error.start + 1}",
+            hint="type it again, or write the text into a file in UTF-8: -t text.txt",
+        ) from error
+    return encoding.decode(data, flag, lang)
+
+
 def _transcript(asked: Asked, found: Reference) -> tuple[str | None, str]:
     """The reference's words, or why there are none: they are of use only for a window that is the whole of it."""
-    text = asked.prompt_text
+    text = None if asked.prompt_text is None else _typed(asked.prompt_text, "--prompt-text").text
     if text is None:
         beside = found.path.with_suffix(TRANSCRIPT_SUFFIX)
         is_the_text = asked.text is not None and real_path(Path(asked.text)) == real_path(beside)

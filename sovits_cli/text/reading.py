@@ -113,7 +113,7 @@ def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, word
     """
     how = segment.mode(lang)
     if compat:
-        return _official(words.applied(text, how), how, table)
+        return _official(words.applied(_official_form(text), how), how, table)
     runs = segment.runs(words.applied(readable_form(text), how), how)
     pieces = tuple(_pieces(pronunciation.stretches(runs), table))
     if not pieces:
@@ -165,8 +165,9 @@ def told(found: Iterable[Unread], limit: int = 5) -> str:
 
 
 def readable_form(text: str) -> str:
-    """Visible text with full-width letters as plain ones."""
-    return visible(_WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text))
+    """Visible text with full-width letters as plain ones, and the digits of every script as 0 to 9."""
+    plain = _WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    return visible(_DIGIT.sub(_plain_digit, plain))
 
 
 def visible(text: str) -> str:
@@ -191,7 +192,12 @@ _HIDDEN = re.compile(
     "\x1b\\[[0-9;]*[A-Za-z]"
     "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _WIDE_LETTERS = re.compile("[Ａ-Ｚａ-ｚ]+")
+_DIGIT = re.compile(r"[^\D0-9]")
+"""A decimal digit of another script, full-width ones too: numbers of the front ends are made of 0 to 9."""
+
+_FOREIGN_DIGIT = re.compile(r"[^\D0-9０-９]")
 _COMMAS = ",，、;；:："
 _LEADING = re.compile(rf"[\s{_COMMAS}。！？!?…]+|[.\s]+(?!\d)")
 _MARKS = {
@@ -214,6 +220,15 @@ class _Mixed:
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence; full stops as in English."""
         return before[-1:] != "." or frontend(_ENGLISH).ends_sentence(before, after)
+
+
+def _official_form(text: str) -> str:
+    """Text without what makes the official program fail: halves of characters, and digits of which it knows none."""
+    return _FOREIGN_DIGIT.sub(_plain_digit, _LONE_SURROGATE.sub("", text))
+
+
+def _plain_digit(found: re.Match[str]) -> str:
+    return str(unicodedata.decimal(found[0]))
 
 
 def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:

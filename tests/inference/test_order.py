@@ -79,6 +79,20 @@ def test_bad_orders(asked, empty_folder, change, kind, said):
     assert error.value.hint or kind is AudioError
 
 
+def test_what_is_typed_in_another_encoding_is_read_as_a_file_would_be(asked):
+    typed = "你好，世界。".encode("gb18030").decode("utf-8", "surrogateescape")
+    order = check(replace(asked, text=None, say=typed, prompt_text=typed), "zh")
+    assert "".join(piece.text for piece in order.sentences) == order.transcript == "你好，世界。"
+    assert order.notes == ("the text is not UTF-8: read as gb18030; if it is wrong, save it as UTF-8",)
+
+
+@pytest.mark.parametrize("flag", ["say", "prompt_text"])
+def test_half_a_character_is_refused_before_anything_is_spoken(asked, flag):
+    typed = replace(asked, **{flag: "Hello \ud83d there.", **({"text": None} if flag == "say" else {})})
+    with pytest.raises(TextError, match=f"^--{flag.replace('_', '-')} holds half a character, U\\+D83D, at 7$"):
+        check(typed, "en")
+
+
 def test_an_unknown_language(asked):
     with pytest.raises(TextError, match="unknown language 'klingon'"):
         check(asked, "klingon")

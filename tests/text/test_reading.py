@@ -22,8 +22,8 @@ _PROPERTY = settings(
 )
 
 
-def read(text, lang="auto", table=SymbolTable.V2):
-    return reading.read(text, lang, table)
+def read(text, lang="auto", table=SymbolTable.V2, **how):
+    return reading.read(text, lang, table, **how)
 
 
 def test_pieces_in_their_languages():
@@ -59,6 +59,35 @@ def test_nothing_to_read(text, lang):
     with pytest.raises(TextError, match=r"^nothing to read in ") as failure:
         read(text, lang)
     assert "\n" not in failure.value.message
+
+
+@pytest.mark.parametrize("compat", [False, True])
+@pytest.mark.parametrize("digit", ["٣", "३", "３", "๓", "𝟑", "𞅃"])
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("zh", "我有{}个苹果"),
+        ("yue", "我有{}個蘋果"),
+        ("en", "{} apples"),
+        ("ja", "{}個"),
+        ("ko", "{}개"),
+        ("auto", "有{}"),
+    ],
+)
+def test_digits_of_every_script_are_read(lang, text, digit, compat):
+    if compat and lang == "en" and digit == "３":
+        pytest.skip("the official program drops it")
+    if compat and lang in {"ja", "ko"} and digit == "３":
+        pytest.skip("a matter of its own there")
+    found = read(text.format(digit), lang, compat=compat)
+    assert found.phones == read(text.format("3"), lang, compat=compat).phones
+
+
+@pytest.mark.parametrize("compat", [False, True])
+@pytest.mark.parametrize("lang", ["en", "zh", "ja", "ko", "yue"])
+def test_half_a_character_is_left_out_and_named(lang, compat):
+    assert read("a\ud83d 3", lang, compat=compat).phones == read("a 3", lang, compat=compat).phones
+    assert reading.told(reading.unread("a\ud83d", lang)).endswith(r"left out: \ud83d (u+d83d) at 2")
 
 
 def test_a_language_the_table_lacks():
