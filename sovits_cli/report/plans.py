@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def drawn_plan(plan: StagePlan) -> str:
-    """Two lines and a table; what does not fit stands in brackets."""
+    """Three lines and a table; what does not fit stands in brackets."""
     fits = "fits" if plan.peak_bytes <= plan.free_bytes else "does NOT fit"
     sizes = [f"x {clips}" for clips in next(iter(plan.fits.values()))]
     rows = [
@@ -24,6 +24,7 @@ def drawn_plan(plan: StagePlan) -> str:
         [
             f"{plan.stage}: {size(plan.peak_bytes)} at most on {plan.device} ({plan.precision}), "
             f"{fits} {size(plan.free_bytes)}; the program itself comes on top",
+            f"{plan.stage}: all sizes are {100 * plan.margin:.0f} % above what the tried steps took, on average",
             f"{plan.stage}: {plan.batches} batches an epoch, clips up to {plan.longest_s:.1f} s, "
             f"about {duration(plan.epoch_s)} an epoch here",
             *(f"  {line}" for line in aligned([["longest clip", *sizes], *rows])),

@@ -109,6 +109,22 @@ class Engine:
         """Whether overflowing gradients are expected now and then, and handled by the loss scale."""
         return isinstance(self._format, Autocast) and self._format.scaler is not None
 
+    @contextmanager
+    def trial_scale(self) -> Iterator[None]:
+        """Inside, the loss scale is another one, of 1: steps that are only tried do not overflow.
+
+        That of the training neither moves nor hears of their optimisers.
+        """
+        if not isinstance(self._format, Autocast) or self._format.scaler is None:
+            yield
+            return
+        kept = self._format.scaler
+        self._format.scaler = torch.amp.GradScaler(self.device.type, init_scale=1.0)
+        try:
+            yield
+        finally:
+            self._format.scaler = kept
+
     def free_cache(self) -> None:
         """Give memory that torch holds in reserve back to the device."""
         if self.device.type == "cuda":

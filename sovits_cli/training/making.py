@@ -35,7 +35,8 @@ from sovits_cli.training.job import (
 )
 from sovits_cli.training.loop import Calendar
 from sovits_cli.training.material import Material
-from sovits_cli.training.planner import Prober, batch_size, gpt_batch, sovits_batch
+from sovits_cli.training.planner import batch_size
+from sovits_cli.training.prober import Prober, gpt_batch, sovits_batch
 from sovits_cli.training.samples import Speak
 from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights

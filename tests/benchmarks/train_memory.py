@@ -1,10 +1,14 @@
-"""Memory and time of one optimisation step by clip length and batch, by hand:
+"""Memory and time of one training step by clip length and batch: what the planner says against what it takes, by hand:
 
-    python -m tests.benchmarks.train_memory [stage=gpt,sovits] [seconds=10,20,40,54,80] [clips=1,8] [size=full|small]
-        [device=cpu] [precision=32] [checkpointing=0,1] [threads=2] [steps=2] [predict=0,1]
+    python -m tests.benchmarks.train_memory [stage=gpt,sovits] [seconds=10,20,30,54,80] [clips=1,4,8] [size=full|small]
+        [device=cpu] [precision=32] [checkpointing=0,1] [threads=2] [steps=2] [predict=1]
 
-Every cell is a process of its own. On a CPU the peak is the growth of resident memory (VmHWM) from before the network
-is made, its optimiser included; on a GPU it is that of the allocator. `predict` adds what the planner says.
+    python -m tests.benchmarks.train_memory device=cuda precision=16-mixed        the same on a GPU
+
+Every cell is measured in a process of its own, and another one, which has run no such step, says what it takes. On a
+CPU the peak is the growth of resident memory (VmHWM) from before the network is made, its optimiser included; on a GPU
+it is that of the allocator. The last lines are the least and the greatest ratio of prediction to measurement: of the
+memory it should be from 1.0 to 1.1 (never under), of the seconds from 0.85 to 1.15 on an idle machine.
 """
 
 from __future__ import annotations
@@ -21,15 +25,15 @@ from sovits_cli.training import resident
 
 DEFAULTS = {
     "stage": "gpt,sovits",
-    "seconds": "10,20,40,54,80",
-    "clips": "1,8",
+    "seconds": "10,20,30,54,80",
+    "clips": "1,4,8",
     "size": "full",
     "device": "cpu",
     "precision": "32",
     "checkpointing": "0",
     "threads": "2",
     "steps": "2",
-    "predict": "0",
+    "predict": "1",
 }
 GIB = 2**30
 
@@ -37,22 +41,85 @@ GIB = 2**30
 def main(*words: str) -> None:
     said = {**DEFAULTS, **dict(word.split("=", 1) for word in words)}
     if "cell" in said:
-        print(json.dumps(cell(said)))
+        print(json.dumps(CELLS[said["cell"]](said)))
         return
-    many = ("stage", "checkpointing", "clips", "seconds")
     rows = []
-    for values in itertools.product(*(said[name].split(",") for name in many)):
-        one = {**said, **dict(zip(many, values, strict=True)), "cell": "1"}
-        command = [sys.executable, "-m", "tests.benchmarks.train_memory", *(f"{key}={one[key]}" for key in one)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        found = json.loads(done.stdout) if done.returncode == 0 else {"failed": lines[-1]}
-        rows.append({**{name: one[name] for name in many}, **found})
-        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    for stage, checkpointing in itertools.product(said["stage"].split(","), said["checkpointing"].split(",")):
+        of = {**said, "stage": stage, "checkpointing": checkpointing}
+        told = _child({**of, "cell": "predict"}) if said["predict"] == "1" else {}
+        print(json.dumps({name: value for name, value in told.items() if name != "cells"}), file=sys.stderr, flush=True)
+        for clips, seconds in itertools.product(said["clips"].split(","), said["seconds"].split(",")):
+            found = _child({**of, "clips": clips, "seconds": seconds, "cell": "measure"})
+            found |= told.get("cells", {}).get(f"{clips}x{seconds}", {})
+            rows.append({"stage": stage, "checkpointing": checkpointing, "clips": clips, "seconds": seconds, **found})
+            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+        for what, name in (("gib", "memory"), ("s", "seconds")):
+            both = [
+                row for row in rows if row["stage"] == stage and f"predicted_{what}" in row and f"took_{what}" in row
+            ]
+            ratios = [row[f"predicted_{what}"] / row[f"took_{what}"] for row in both]
+            if ratios:
+                print(f"{stage}: {name} predicted / measured: {min(ratios):.3f} to {max(ratios):.3f}", file=sys.stderr)
     print(json.dumps({**{name: said[name] for name in ("size", "device", "precision", "threads")}, "cells": rows}))
 
 
-def cell(said: dict[str, str]) -> dict[str, Any]:
+def _child(said: dict[str, str]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.benchmarks.train_memory", *(f"{key}={said[key]}" for key in said)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    found: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {"failed": lines[-1]}
+    return found
+
+
+def predict(said: dict[str, str]) -> dict[str, Any]:
+    """What the planner says of every cell, and the coefficients that it found."""
+    prober, _ = _prober(said)
+    began = time.perf_counter()
+    cost = prober.cost
+    report = {
+        "probing_s": round(time.perf_counter() - began, 1),
+        "bytes": [float(f"{one:.4g}") for one in cost.bytes],
+        "computing": [float(f"{one:.4g}") for one in cost.computing],
+        "starting": [float(f"{one:.4g}") for one in cost.starting],
+        "step_s": round(cost.step_s, 4),
+        "unseen_gib": round(prober._unseen_bytes / GIB, 3),
+        "margin": round(cost.margin, 4),
+    }
+    cells = {}
+    for clips, seconds in itertools.product(said["clips"].split(","), said["seconds"].split(",")):
+        places = prober.places(int(clips), float(seconds))
+        bytes_, seconds_ = cost.memory(int(clips), places), cost.time_s(int(clips), places)
+        cells[f"{clips}x{seconds}"] = {"predicted_gib": round(bytes_ / GIB, 3), "predicted_s": round(seconds_, 3)}
+    return {**report, "cells": cells}
+
+
+def measure(said: dict[str, str]) -> dict[str, Any]:
+    """What a few steps of one cell take."""
+    import torch
+
+    prober, before = _prober(said)
+    device, engine = prober.device, prober._engine
+    stage = prober._stage()
+    stage.train()
+    batch = prober._batch(int(said["clips"]), float(said["seconds"])).to(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    took = [_step(stage, engine, batch) for _ in range(int(said["steps"]))]
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else (resident.peak() or 0) - before
+    clock_s, busy_s = min(took[1:] or took)
+    return {
+        "took_gib": round(peak / GIB, 3),
+        "first_step_s": round(took[0][0], 3),
+        "took_s": round(clock_s, 3),
+        "cpu_s": round(busy_s, 3),
+    }
+
+
+CELLS = {"predict": predict, "measure": measure}
+
+
+def _prober(said: dict[str, str]) -> tuple[Any, int]:
+    """The networks of a stage; and the bytes of this process before they were made."""
     import torch
 
     from sovits_cli.terms import Precision
@@ -60,33 +127,17 @@ def cell(said: dict[str, str]) -> dict[str, Any]:
 
     torch.set_num_threads(int(said["threads"]))
     torch.manual_seed(1)
-    device = torch.device(said["device"])
-    engine = Engine(device, Precision(said["precision"]))
+    engine = Engine(torch.device(said["device"]), Precision(said["precision"]))
     torch.randn(64, 64, requires_grad=True).matmul(torch.randn(64, 64)).sum().backward()
     before = _resident()
-    prober = MAKERS[said["stage"]](engine, said["size"], said["checkpointing"] == "1")
-    clips, seconds = int(said["clips"]), float(said["seconds"])
-    report: dict[str, Any] = {}
-    if said["predict"] == "1":
-        report["predicted_gib"] = round(prober.cost.memory(clips, prober.places(clips, seconds)) / GIB, 3)
-        report["predicted_s"] = round(prober.cost.time_s(prober.places(clips, seconds)), 2)
-        _resident()
-    stage = prober._stage()
-    stage.train()
-    batch = prober._batch(clips, seconds).to(device)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    took = [_step(stage, engine, batch) for _ in range(int(said["steps"]))]
-    if device.type == "cuda":
-        report["peak_gib"] = round(torch.cuda.max_memory_allocated(device) / GIB, 3)
-    else:
-        report["peak_gib"] = round(((resident.peak() or 0) - before) / GIB, 3)
-    clock_s, busy_s = took[-1]
-    return {**report, "first_step_s": round(took[0][0], 2), "step_s": round(clock_s, 2), "cpu_s": round(busy_s, 2)}
+    return MAKERS[said["stage"]](engine, said["size"], said["checkpointing"] == "1"), before
 
 
 def _step(stage: Any, engine: Any, batch: Any) -> tuple[float, float]:
-    """Seconds of the clock and of the processor."""
+    """Seconds of the clock, read when the device is done, and of the processor."""
+    from sovits_cli.training.meter import synchronize
+
+    synchronize(engine.device)
     began, busy = time.perf_counter(), time.process_time()
     for player in stage.players:
         player.set_rate(0, 0)
@@ -100,13 +151,14 @@ def _step(stage: Any, engine: Any, batch: Any) -> tuple[float, float]:
         engine.clip(player.module, player.optimizer, 1.0)
         engine.step(player.optimizer)
     engine.finish_step()
+    synchronize(engine.device)
     return time.perf_counter() - began, time.process_time() - busy
 
 
 def _gpt(engine: Any, size: str, checkpointing: bool) -> Any:
     from sovits_cli.models.t2s.config import T2SConfig
     from sovits_cli.models.t2s.model import Text2Semantic
-    from sovits_cli.training.planner import Prober, gpt_batch
+    from sovits_cli.training.prober import Prober, gpt_batch
     from sovits_cli.training.schedule import Schedule
     from sovits_cli.training.t2s import GptStage
 
@@ -121,7 +173,7 @@ def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
     from sovits_cli.models.discriminators import Discriminators
     from sovits_cli.models.sovits.config import SovitsConfig
     from sovits_cli.models.sovits.synthesizer import Synthesizer
-    from sovits_cli.training.planner import Prober, sovits_batch
+    from sovits_cli.training.prober import Prober, sovits_batch
     from sovits_cli.training.schedule import Schedule
     from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
     from sovits_cli.versions import GAN_PERIODS

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -96,6 +98,39 @@ def plain(world: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, T
     runs = tmp_path_factory.mktemp("plain")
     torch.set_num_threads(1)
     return {stage: trained(world.dataset, runs, stage=stage) for stage in ("gpt", "sovits")}
+
+
+def whole_state(runs: Path, stage: str) -> bytes:
+    """Everything the next step depends on, but for how long it took."""
+    newest = max((runs / "v" / "state").glob(f"{stage}-*.pt"))
+    state = torch.load(newest, weights_only=True)
+    state["position"]["elapsed_s"] = 0.0
+    return pickle.dumps({key: _plain(value) for key, value in state.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype), value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.mark.parametrize(("stage", "precision"), [("gpt", "32"), ("gpt", "16-mixed"), ("sovits", "32")])
+def test_auto_and_the_same_number_typed_train_alike(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, precision: str
+) -> None:
+    """To the bit, with a loss scale too: float16 is what a CPU can do as well, slowly."""
+    monkeypatch.setattr("sovits_cli.training.job.runnable", lambda wanted, device: wanted)
+    said, events = (f"train.precision={precision}", "train.max_steps=2"), Events()
+    run(world.dataset, tmp_path / "auto", *said, "train.batch_size=auto", stage=stage, reporter=events)
+    (size,) = (event.value for event in events.heard if isinstance(event, Chose) and event.what == "batch size")
+    run(world.dataset, tmp_path / "typed", *said, f"train.batch_size={size}", stage=stage)
+    newest = max((tmp_path / "auto" / "v" / "state").glob(f"{stage}-*.pt"))
+    assert torch.load(newest, weights_only=True)["scaler"].get("scale", 2.0**16) == 2.0**16
+    assert whole_state(tmp_path / "auto", stage) == whole_state(tmp_path / "typed", stage)
+    run(world.dataset, tmp_path / "other", *said, f"train.batch_size={size}", "train.seed=5", stage=stage)
+    assert whole_state(tmp_path / "other", stage) != whole_state(tmp_path / "typed", stage)
 
 
 GPT_KEYS = [

@@ -1,0 +1,301 @@
+"""Finds what a training step costs, by a few steps of the very networks; everything is left as it was.
+
+Legend: B batch.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, NoReturn, TypeVar
+
+import torch
+from torch import Tensor
+
+from sovits_cli.data.collate import GptBatch, GptItem, SovitsBatch, SovitsItem, collate_gpt, collate_sovits
+from sovits_cli.errors import ResourceError, out_of_memory
+from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.terms import SEMANTIC_RATE_HZ
+from sovits_cli.training import costs, resident
+from sovits_cli.training.costs import Cost, Trial
+from sovits_cli.training.engine import Engine
+from sovits_cli.training.meter import Watch, free_bytes, preserved, synchronize
+from sovits_cli.training.stages import Batch, TrainingStage
+
+Item = TypeVar("Item", bound=Batch)
+
+PHONES_PER_S = 12
+"""Of the made-up clips that are tried: quick speech."""
+
+FIRST = (1, 2.0)
+"""Clips and seconds of a step before all others, which wakes kernels up."""
+
+SHORT = ((1, 6.0), (1, 12.0), (2, 6.0), (2, 12.0))
+"""Clips and seconds of the steps that are tried: longer than a block of attention."""
+
+LONG = (1, 30.0)
+"""Another one on a CPU, which shows how time grows with a length, and what a step takes beside its tensors."""
+
+GRID = tuple(
+    sorted([*itertools.product((1, 8), (10.0, 20.0, 40.0, 54.0, 80.0)), (32, 10.0)], key=lambda one: one[0] * one[1])
+)
+"""Others on a GPU, where steps are quick, as far as they fit: the workspaces of its convolutions are chosen by shape,
+so that short steps say little of long ones."""
+
+QUICK_S = 2.0
+"""A step that takes less is timed twice more, unwatched, and the shortest time counts."""
+
+SPARE_STEPS = {"cpu": 1.05, "cuda": 1.03}
+"""What the tensors of a step take of the memory of a device, over what they hold: long ones leave holes in the heap of
+a CPU; what a kernel of a GPU takes beside them differs a little from step to step. Measured with
+`tests.benchmarks.train_memory`."""
+
+SPARE = 0.9
+"""Share of the free memory that a step may fill."""
+
+
+class Prober(Generic[Item]):
+    """Finds what a step costs.
+
+    Args:
+        stage: makes the stage anew, with a learning rate of 0.
+        engine: device and precision.
+        batch: makes up a batch of so many clips of so many seconds.
+    """
+
+    def __init__(
+        self, stage: Callable[[], TrainingStage[Item]], engine: Engine, batch: Callable[[int, float], Item]
+    ) -> None:
+        self._stage, self._engine, self._batch = stage, engine, batch
+        self._trials: list[Trial] = []
+        self._unseen_bytes = 0.0
+        self._began_bytes: tuple[int | None, int] = None, 0
+        """Resident before the first step, if anybody counts, and of it in tensors."""
+        self._cost: Cost | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where steps are tried."""
+        return self._engine.device
+
+    @property
+    def precision(self) -> str:
+        """In which number format."""
+        return self._engine.precision.value
+
+    @cached_property
+    def name(self) -> str:
+        """Of the stage."""
+        return self._stage().stage.value
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether steps are quick, and best tried as they will be."""
+        return self.device.type == "cuda"
+
+    @property
+    def cost(self) -> Cost:
+        """Of one step, by all that have been tried."""
+        if self._cost is None:
+            if not self._trials:
+                self._try_some()
+            self._cost = self._fitted()
+        return self._cost
+
+    def places(self, clips: int, seconds: float) -> int:
+        """Of such a batch."""
+        return self._batch(1, seconds).places * clips
+
+    def try_out(self, clips: int, seconds: float) -> bool:
+        """Measure one step more, if it is expected to fit; one that does not, after all, costs all that was free.
+
+        False if it was not tried.
+        """
+        shape, known = (clips, self.places(clips, seconds)), self.cost
+        free = free_bytes(self.device)
+        if shape in known.tried or known.memory(*shape) > SPARE * free:
+            return False
+        with self._trying() as stage:
+            found = self._tried(stage, clips, seconds)
+        self._trials.append(found or Trial(*shape, free, known.step_bytes, known.time_s(*shape), known.step_s))
+        self._cost = None
+        return True
+
+    def _try_some(self) -> None:
+        """The steps that every prediction is made from."""
+        with self._trying() as stage:
+            if not self.on_gpu:
+                self._unseen_bytes, long = self._unseen(stage)
+            self._trials = [self._tried(stage, *shape, hold=True) or self._too_large() for shape in SHORT]
+            if not self.on_gpu:
+                self._trials.append(long or self._too_large())
+                return
+            free = free_bytes(self.device)
+            for clips, seconds in GRID:
+                if self._fitted().memory(clips, self.places(clips, seconds)) > SPARE * free:
+                    return
+                found = self._tried(stage, clips, seconds)
+                if found is None:
+                    return
+                self._trials.append(found)
+
+    def _fitted(self) -> Cost:
+        spare = SPARE_STEPS.get(self.device.type, 1.0)
+        return costs.fit(self._trials, spare=spare, unseen_bytes=self._unseen_bytes, starts=self.on_gpu)
+
+    def _too_large(self) -> NoReturn:
+        raise ResourceError(
+            f"{self.name}: out of memory while a short step was tried, to see what it takes",
+            hint="sovits train --checkpointing --batch-size 1, or close what else uses the memory",
+        )
+
+    @contextmanager
+    def _trying(self) -> Iterator[TrainingStage[Item]]:
+        """A stage to try steps with. What they change is put back, and the memory given back."""
+        stage = self._stage()
+        with preserved([player.module for player in stage.players]), self._engine.trial_scale():
+            stage.train()
+            self._began_bytes = (resident.begin() if self.device.type == "cpu" else None), _held(stage)
+            _fill_optimizers(stage)
+            self._step(stage, *FIRST)
+            yield stage
+            for player in stage.players:
+                player.optimizer.zero_grad(set_to_none=True)
+        del stage
+        gc.collect()
+        self._engine.free_cache()
+
+    def _tried(self, stage: TrainingStage[Item], clips: int, seconds: float, *, hold: bool = False) -> Trial | None:
+        """One step, measured; None if the memory does not suffice.
+
+        A short step costs most at its end, when all gradients are there, and a long one before the first of them,
+        when all is kept that they are made from. `hold` makes room for gradients beforehand: then that second place
+        is the peak of short steps too, higher by the room of those that come last.
+        """
+        spared = _gradients(stage.players[-1].parameters) if hold else 0
+        try:
+            watched = self._step(stage, clips, seconds, hold=hold)
+            again = 2 if self.on_gpu or watched.seconds < QUICK_S else 0
+            timed = [self._step(stage, clips, seconds, watch=False) for _ in range(again)] or [watched]
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            self._engine.free_cache()
+            return None
+        return Trial(
+            clips,
+            self.places(clips, seconds),
+            watched.peak_bytes - spared,
+            watched.step_bytes,
+            min(one.seconds for one in timed),
+            min(one.step_s for one in timed),
+        )
+
+    def _unseen(self, stage: TrainingStage[Item]) -> tuple[float, Trial | None]:
+        """A long step, and its bytes that no tensor holds: workspaces of kernels, the heap's own, code that was loaded.
+
+        Zero where nobody counts them.
+        """
+        long = self._tried(stage, *LONG)
+        most, (before, held) = resident.peak(), self._began_bytes
+        if before is None or most is None or long is None:
+            return 0.0, long
+        return max(0.0, most - before - (max(long.peak_bytes, long.step_bytes) - held)), long
+
+    def _step(
+        self, stage: TrainingStage[Item], clips: int, seconds: float, *, hold: bool = False, watch: bool = True
+    ) -> Step:
+        """Do one step. The clock is read when the device has done what it was asked for, and not before."""
+        batch = self._batch(clips, seconds).to(self.device)
+        for player in stage.players:
+            player.set_rate(0, 0)
+            player.optimizer.zero_grad(set_to_none=True)
+        room = 0
+        if hold:
+            for parameter in (one for player in stage.players for one in player.parameters):
+                parameter.grad = torch.zeros_like(parameter)
+            room = sum(_gradients(player.parameters) for player in stage.players)
+        with Watch(self.device, _held(stage) + room, counting=watch) as watched:
+            began_s = self._clock_s()
+            with self._engine.autocast():
+                losses = stage.losses(stage.drawn(batch))
+            last = len(stage.players) - 1
+            for index, player in enumerate(stage.players):
+                self._engine.backward(losses.totals[player.name], player.parameters, keep_graph=index < last)
+            del losses
+            computed_s, peak_bytes = self._clock_s(), watched.lap()
+            for player in stage.players:
+                self._engine.clip(player.module, player.optimizer, 1.0)
+                self._engine.step(player.optimizer)
+            self._engine.finish_step()
+            ended_s = self._clock_s()
+            return Step(peak_bytes, watched.lap(), ended_s - began_s, ended_s - computed_s)
+
+    def _clock_s(self) -> float:
+        """Seconds of a clock, once the device is done."""
+        synchronize(self.device)
+        return time.perf_counter()
+
+
+@dataclass(frozen=True)
+class Step:
+    """Peak bytes up to the gradients and of the optimisers; seconds of the step, and those of the optimisers in it."""
+
+    peak_bytes: int
+    step_bytes: int
+    seconds: float
+    step_s: float
+
+
+def gpt_batch(config: T2SConfig, clips: int, seconds: float) -> GptBatch:
+    """Made-up clips for the GPT stage."""
+    phones, codes = int(seconds * PHONES_PER_S), int(seconds * SEMANTIC_RATE_HZ)
+    bert = torch.zeros(config.bert_dim, phones) if config.bert_dim else None
+    item = GptItem("", torch.arange(phones) % config.phones, torch.arange(codes) % config.eos, bert)
+    return collate_gpt([item] * clips, pad_code=config.eos, bert_dim=config.bert_dim)
+
+
+def sovits_batch(config: SovitsConfig, clips: int, seconds: float) -> SovitsBatch:
+    """Made-up clips for the SoVITS stage: noise."""
+    spec = config.spec
+    frames = max(int(seconds * spec.sample_rate) // spec.hop, config.segment_frames + 1)
+    draw = torch.Generator().manual_seed(0)
+    item = SovitsItem(
+        "",
+        torch.randn(config.content_channels, frames, generator=draw),
+        torch.rand(spec.bins, frames, generator=draw),
+        torch.rand(frames * spec.hop, generator=draw) - 0.5,
+        torch.arange(int(seconds * PHONES_PER_S)) % config.phones,
+        torch.zeros(config.speaker_channels) if config.speaker_channels else None,
+    )
+    return collate_sovits([item] * clips)
+
+
+def _fill_optimizers(stage: TrainingStage[Any]) -> None:
+    """Make the optimisers allocate what they keep: a step that overflows would leave that to a later one."""
+    for player in stage.players:
+        player.set_rate(0, 0)
+        for parameter in player.parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        player.optimizer.step()
+        player.optimizer.zero_grad(set_to_none=True)
+
+
+def _held(stage: TrainingStage[Any]) -> int:
+    """Bytes of networks and optimisers."""
+    tensors = [one for module in stage.modules().values() for one in module.state_dict().values()]
+    for player in stage.players:
+        for state in player.optimizer.state.values():
+            tensors += [one for one in state.values() if isinstance(one, Tensor)]
+    return sum(one.nbytes for one in tensors)
+
+
+def _gradients(parameters: Sequence[Tensor]) -> int:
+    """Bytes of the gradients of parameters."""
+    return sum(one.nbytes for one in parameters)
