@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from sovits_cli.text import en_lexicon, ja_labels
+from sovits_cli.text import en_lexicon, ja_labels, ja_normal
 from sovits_cli.text.reading import Piece
 
 _WORD = re.compile(r"[A-Za-z]+(?:['\-][A-Za-z]+)*")
@@ -23,7 +23,9 @@ def _english(norm: str) -> Iterable[str]:
 
 
 def _japanese(norm: str) -> Iterable[str]:
-    return (part for part in ja_labels.unread(norm) if any(character.isalnum() for character in part))
+    parts = re.split(f"[{ja_normal.KEPT_MARKS}]+", norm)  # a text of any length, of which OpenJTalk takes only so much
+    found = (word for part in parts if part for word in ja_labels.unread(part))
+    return (word for word in found if any(character.isalnum() for character in word))
 
 
 _DOUBTFUL: dict[str, Callable[[str], Iterable[str]]] = {"en": _english, "ja": _japanese}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sovits_cli.errors import TextError
+from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.once import once
 
 RISE, FALL, BORDER = "[", "]", "#"
@@ -35,20 +36,34 @@ _lock = threading.Lock()
 
 
 def phones(words: str) -> list[str]:
-    """Phones and pitch marks of words without punctuation; empty where OpenJTalk knows none of the characters."""
+    """Phones and pitch marks of words without punctuation; empty where OpenJTalk knows none of the characters.
+
+    Raises:
+        TextError: more text than OpenJTalk takes at once, some eight thousand characters.
+    """
     package = _package()
     with _lock:
-        words_found = package.run_frontend(words)
+        words_found = _words(package, words)
         sounds = any(word["mora_size"] for word in words_found)
         labels = package.make_label(words_found) if sounds else []
     return _marked(labels[1:-1]) if labels else []
 
 
 def unread(words: str) -> list[str]:
-    """Characters, or runs of them, that OpenJTalk leaves out without a sound."""
+    """Characters, or runs of them, that OpenJTalk leaves out without a sound. Raises TextError, as `phones` does."""
     package = _package()
     with _lock:
-        return [word["string"] for word in package.run_frontend(words) if not word["mora_size"]]
+        return [word["string"] for word in _words(package, words) if not word["mora_size"]]
+
+
+def _words(package: Any, words: str) -> Any:
+    try:
+        return package.run_frontend(words)
+    except RuntimeError as error:  # its only way to say so
+        raise TextError(
+            f"OpenJTalk cannot read {excerpt(words)}: {error}",
+            hint="put marks such as 。 or 、 into it: it takes some 8000 characters between two of them",
+        ) from error
 
 
 def _marked(labels: Sequence[str]) -> list[str]:

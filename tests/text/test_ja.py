@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import ja_labels, ja_normal
+from sovits_cli.text import ja_labels, ja_normal, reading
 from sovits_cli.text.frontend import frontend, pronounce
+from sovits_cli.text.guesses import guessed
 from sovits_cli.versions import SymbolTable
 
 pytest.importorskip("pyopenjtalk")
@@ -104,6 +105,19 @@ def test_a_dictionary_that_would_be_downloaded_is_refused(monkeypatch, tmp_path)
     with pytest.raises(TextError, match="has no dictionary in") as failure:
         ja_labels.phones("あ")
     assert 'pip install "sovits[ja]"' in failure.value.hint
+
+
+@pytest.mark.parametrize("compat", [False, True])
+@pytest.mark.parametrize("unit", ["あ", "漢字", "12345"])
+def test_more_than_openjtalk_takes_at_once_is_refused_in_one_line(unit, compat):
+    with pytest.raises(
+        TextError, match=r"^OpenJTalk cannot read '.*… \(20000 characters\): Input text is too"
+    ) as failure:
+        reading.read(unit * (20_000 // len(unit)), "ja", SymbolTable.V2, compat=compat)
+    assert "\n" not in failure.value.message
+    assert "。 or 、" in failure.value.hint
+    (piece,) = reading.read("今日は、" * 5_000, "ja", SymbolTable.V2, compat=compat).pieces
+    assert guessed(piece) == ()
 
 
 @given(st.text(alphabet="あんっーア亜々0９,.-/:~〜%℃¥$kmA「」（）。！？…・\n 　゛😀", max_size=40))
