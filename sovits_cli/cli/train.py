@@ -24,16 +24,18 @@ _UNITS = {"mb": 10**6, "gb": 10**9, "mib": 2**20, "gib": 2**30, "m": 2**20, "g":
     option("train.out"),
     option("train.model"),
     option("train.from_scratch"),
-    option("train.epochs", also=("sovits.train.epochs",)),
-    option("train.max_steps", also=("sovits.train.max_steps",)),
-    option("train.batch_size", also=("sovits.train.batch_size",)),
-    option("train.batch_seconds", also=("sovits.train.batch_seconds",)),
+    option("train.epochs", also=("sovits.train.epochs", "content.epochs")),
+    option("train.max_steps", also=("sovits.train.max_steps", "content.steps")),
+    option("train.batch_size", also=("sovits.train.batch_size", "content.batch_size")),
+    option("train.batch_seconds", also=("sovits.train.batch_seconds", "content.batch_seconds")),
     option("train.checkpointing"),
-    option("train.precision", also=("sovits.train.precision",)),
-    option("train.gradient_clip", also=("sovits.train.gradient_clip",)),
-    option("train.gradient_accumulation", also=("sovits.train.gradient_accumulation",)),
-    option("train.seed", also=("sovits.train.seed",)),
-    option("train.save_every_n_epoch", "--save-every", also=("sovits.train.save_every_epoch",)),
+    option("train.precision", also=("sovits.train.precision", "content.precision")),
+    option("train.gradient_clip", also=("sovits.train.gradient_clip", "content.gradient_clip")),
+    option("train.gradient_accumulation", also=("sovits.train.gradient_accumulation", "content.gradient_accumulation")),
+    option("train.seed", also=("sovits.train.seed", "content.seed")),
+    option(
+        "train.save_every_n_epoch", "--save-every", also=("sovits.train.save_every_epoch", "content.save_every_epoch")
+    ),
     option("train.save_every_min"),
     option("data.max_sec"),
     option("data.strict"),
@@ -41,7 +43,12 @@ _UNITS = {"mb": 10**6, "gb": 10**9, "mib": 2**20, "gib": 2**30, "m": 2**20, "g":
 )
 def train_command(
     run: Run,
-    dataset: Annotated[Path, typer.Argument(help="folder made by `sovits prep` or by GPT-SoVITS")] = DEFAULT_DATASET,
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            help="folder made by `sovits prep` or by GPT-SoVITS; --stage content: of <name>.wav and <name>.phones"
+        ),
+    ] = DEFAULT_DATASET,
     restart: Annotated[
         bool, typer.Option("--restart", help="begin anew instead of going on from the saved state")
     ] = False,
@@ -63,7 +70,8 @@ def train_command(
     """Train a voice on a dataset: the GPT stage, then the SoVITS stage.
 
     Fine-tunes the model the dataset was made for; --from-scratch --config RECIPE trains new networks. Stopped with
-    Ctrl-C or killed, the same command goes on from the last saved state.
+    Ctrl-C or killed, the same command goes on from the last saved state. --stage content trains the content encoder of
+    a small family from recordings with timed phones.
 
         sovits train --precision 16-mixed
     """
@@ -82,6 +90,7 @@ def train_command(
             budget_bytes=budget,
             reporter=run.reporter,
             init=init or (),
+            said_where=run.origin.__getitem__,
         )
         run.result({"stages": plans}, text="\n\n".join(map(drawn_plan, plans)))
         return
@@ -94,6 +103,7 @@ def train_command(
         restart=restart,
         reporter=reporter,
         init=init or (),
+        said_where=run.origin.__getitem__,
     )
     if report is None:
         return

@@ -429,12 +429,35 @@ class SovitsSettings(Section):
 
 
 class ContentSettings(Section):
-    """The content encoder of a small family, trained from scratch on recordings with timed phones."""
+    """The content stage: encoder of a small family, from recordings with timed phones; wins over what `train` says."""
 
     family: str = Field(default="mini", min_length=1, description="model version that the encoder is for")
-    steps: int = Field(default=1200, ge=1, description="updates of the encoder")
-    batch_size: int = Field(default=16, ge=1, description="crops of three seconds in a batch")
-    learning_rate: float = Field(default=0.002, gt=0, description="highest learning rate")
+    seed: int | None = Field(default=None, ge=0, lt=2**32, description="seed; null: as train.seed")
+    steps: int | None = Field(
+        default=None, ge=1, description="updates of the encoder; null: as train.max_steps, or by epochs, else 1200"
+    )
+    epochs: int | None = Field(
+        default=None, ge=1, description="passes over the recordings; null: as train.epochs, or by steps"
+    )
+    batch_size: BatchSize | None = Field(
+        default=None, description="crops of three seconds in a batch, or auto; null: as train.batch_size, else 16"
+    )
+    batch_seconds: float | None = Field(
+        default=None, gt=0, description="seconds of crops in a batch; null: as train.batch_seconds"
+    )
+    precision: PrecisionName | None = Field(default=None, description="number format; null: as train.precision")
+    gradient_accumulation: int | None = Field(
+        default=None, ge=1, description="batches per optimiser step; null: as train.gradient_accumulation, else 1"
+    )
+    gradient_clip: float | None = Field(
+        default=None, ge=0, description="largest gradient norm; null: as train.gradient_clip"
+    )
+    save_every_epoch: int | None = Field(
+        default=None, ge=1, description="epochs between saves; null: as train.save_every_n_epoch"
+    )
+    learning_rate: float = Field(
+        default=0.002, gt=0, description="highest learning rate: reached after a tenth of the run, then along a cosine"
+    )
     width: int = Field(default=192, ge=1, description="width of the encoder")
     layers: int = Field(default=6, ge=1, description="layers of the encoder")
     codes: int = Field(default=128, ge=2, description="semantic tokens: entries of the codebook")

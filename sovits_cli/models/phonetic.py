@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sovits_cli.models.layers.blockwise import recomputed
+
 RATE_HZ = 16_000
 WINDOW_SAMPLES = 400
 HOP_SAMPLES = 160
@@ -44,11 +46,15 @@ class PhoneticConfig:
 
 
 class PhoneticEncoder(nn.Module):
-    """Log-mel frames, a stride of two, dilated residual convolutions, a phone head."""
+    """Log-mel frames, a stride of two, dilated residual convolutions, a phone head.
+
+    With `checkpointing` training computes each block again in the backward pass: more time, less memory.
+    """
 
     def __init__(self, config: PhoneticConfig) -> None:
         super().__init__()
         self.config = config
+        self.checkpointing = False
         self.entry = nn.Conv1d(config.mels, config.width, 5, stride=2, padding=2)
         self.blocks = nn.ModuleList(
             _Block(config.width, config.kernel, dilation=2 ** (layer % 3)) for layer in range(config.layers)
@@ -68,13 +74,21 @@ class PhoneticEncoder(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         """Samples (B, T) to phone scores (B, F, phones)."""
         hidden = F.gelu(self.entry(self._log_mel(wave)))
+        again = self.checkpointing and torch.is_grad_enabled()
         for block in self.blocks:
-            hidden = block(hidden)
+            hidden = recomputed(block, hidden) if again else block(hidden)
         scores: Tensor = self.head(self.norm(hidden.transpose(1, 2)))
         return scores
 
     def _log_mel(self, wave: Tensor) -> Tensor:
-        """(B, T) to (B, M, frames of 10 ms), each bin at mean 0 over the utterance, all at variance 1."""
+        """(B, T) to (B, M, frames of 10 ms), each bin at mean 0 over the utterance, all at variance 1.
+
+        In float32 always: the power of quiet frames is below what half precision can tell from 0.
+        """
+        with torch.autocast(wave.device.type, enabled=False):
+            return self._levelled(wave)
+
+    def _levelled(self, wave: Tensor) -> Tensor:
         frames = wave.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES) * torch.hann_window(WINDOW_SAMPLES, device=wave.device)
         power = torch.fft.rfft(frames, FFT_SAMPLES).abs().square()
         levels = torch.log(power @ _mel_filters(self.config.mels).to(wave) + 1e-7).transpose(1, 2)

@@ -1,14 +1,19 @@
-"""Training the content encoder of a small model, and the codebook over its features.
+"""The content stage: a small model's own content encoder learns to name the phone of each frame.
 
-Reads a folder of recordings with timed phones (`<stem>.wav` and `<stem>.phones`: one "end_seconds phone" a line).
-Gives a folder with `content.safetensors`: the encoder, the stride-two average and the codebook that make tokens.
+Each recording of a batch trains as a random stretch of three seconds, at a random level and with a little noise. At
+the end a codebook over its features is made (k-means), and the folder becomes a family to train from scratch in:
+
+    runs/<name>/content.safetensors   the encoder, the stride-two average and the codebook that make tokens
+    runs/<name>/model.json            the version of the family, and that file
+
+Legend: B batch, T samples at 16 kHz, F frames, C channels of the features.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,172 +21,186 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim import AdamW
 
-from sovits_cli.audio import files
 from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.catalogue import MODEL_FILE
-from sovits_cli.config.schema import ContentSettings
-from sovits_cli.errors import DatasetError
-from sovits_cli.events import Metrics, Note, Progress, Reporter
+from sovits_cli.data.aligned import STRIDE_SAMPLES, AlignedBatch, AlignedDataset, samples_of
+from sovits_cli.errors import InputError
+from sovits_cli.events import Progress, Reporter
 from sovits_cli.files import atomic
-from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
-from sovits_cli.terms import FRAMES_PER_TOKEN, SSL_RATE_HZ, Stage
-from sovits_cli.versions import version
+from sovits_cli.models.phonetic import PhoneticEncoder
+from sovits_cli.terms import FRAMES_PER_TOKEN, Stage
+from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.stages import ALONE, Losses, Mark, Player, Shares
+from sovits_cli.training.t2s import on_cpu
 
-WINDOW_SAMPLES = 400
-STRIDE_SAMPLES = 320
 CROP_FRAMES = 150
 """Frames of one training example: three seconds."""
 
-LEAST_CLIPS = 20
-MOST_HELD_OUT = 50
+LABEL_SMOOTHING = 0.05
+WEIGHT_DECAY = 0.01
+LEVELS = (0.2, 1.0)
+NOISE_DECADES = (-5.0, -2.3)
+"""A crop is scaled by a factor between `LEVELS`; white noise of 10 ** so much is added."""
+
+MOST_CODEBOOK_CLIPS = 1500
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One recording in memory: int16 samples (T,) at 16 kHz and the phone class of each frame (F,)."""
+class ContentStage:
+    """The phonetic encoder with AdamW.
 
-    wave: np.ndarray
-    labels: np.ndarray
-
-
-@dataclass(frozen=True)
-class ContentResult:
-    """What the training reached."""
-
-    path: Path
-    steps: int
-    seconds: float
-    frame_accuracy: float
-
-
-def read_alignment(path: Path) -> list[tuple[float, str]]:
-    """The phones of a recording and when they end, in seconds. Raises DatasetError, naming the line."""
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            end, phone = line.split()
-            rows.append((float(end), phone))
-        except ValueError as error:
-            raise DatasetError(
-                f"{path} line {number}: {line[:40]!r}, expected 'end_seconds phone'", hint="mend or remove the file"
-            ) from error
-    if not rows:
-        raise DatasetError(f"{path} holds no phones", hint="mend or remove the file")
-    return rows
-
-
-def frame_labels(rows: list[tuple[float, str]], frames: int, phones: dict[str, int]) -> np.ndarray:
-    """The phone class at the middle of each frame: (frames,) int64."""
-    ends = np.array([end for end, _ in rows])
-    classes = np.array([phones[phone] for _, phone in rows])
-    middles = (np.arange(frames) * STRIDE_SAMPLES + WINDOW_SAMPLES / 2) / SSL_RATE_HZ
-    return classes[np.minimum(np.searchsorted(ends, middles), len(classes) - 1)]
-
-
-def load_clips(folder: Path, reporter: Reporter) -> tuple[list[Clip], tuple[str, ...]]:
-    """Every recording of three seconds or more that has timed phones, and the names of all phones.
-
-    Raises:
-        DatasetError: too few of them, or a broken file.
+    Args:
+        encoder: on the device already.
+        schedule: its learning rate.
+        export: writes what `FamilyExporter` writes.
     """
-    waves = sorted(path for path in folder.glob("*.wav") if path.with_suffix(".phones").exists())
-    timed = {path: read_alignment(path.with_suffix(".phones")) for path in waves}
-    phones = {name: index for index, name in enumerate(sorted({phone for rows in timed.values() for _, phone in rows}))}
-    clips = []
-    for path, rows in timed.items():
-        wave, _ = files.read(path, rate=SSL_RATE_HZ, mono=True)
-        frames = (len(wave) - WINDOW_SAMPLES) // STRIDE_SAMPLES + 1
-        if frames >= CROP_FRAMES:
-            stored = np.clip(wave * 32768, -32768, 32767).astype(np.int16)
-            clips.append(Clip(stored, frame_labels(rows, frames, phones)))
-    if len(clips) < LEAST_CLIPS:
-        raise DatasetError(
-            f"{folder}: {len(clips)} recordings of 3 s or more with timed phones, expected at least {LEAST_CLIPS}",
-            hint="each is <name>.wav and <name>.phones with lines of 'end_seconds phone'",
+
+    stage = Stage.CONTENT
+    measures: Sequence[str] = ("clips",)
+
+    def __init__(
+        self,
+        encoder: PhoneticEncoder,
+        *,
+        schedule: Schedule,
+        export: Callable[[PhoneticEncoder, Path, Mark], Path],
+    ) -> None:
+        self._encoder = encoder
+        self._export = export
+        optimizer = AdamW(encoder.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY, fused=on_cpu(encoder) or None)
+        self.players: Sequence[Player] = (Player("content", encoder, optimizer, schedule),)
+
+    def modules(self) -> Mapping[str, torch.nn.Module]:
+        """The encoder."""
+        return {"content": self._encoder}
+
+    def sizes(self, batch: AlignedBatch) -> Mapping[str, float]:
+        """Clips: their crops are equally long."""
+        return {"clips": float(len(batch))}
+
+    def drawn(self, batch: AlignedBatch) -> AlignedBatch:
+        """A random crop of each recording, at a random level and with a little noise.
+
+        Drawn on the CPU, so that a seed gives the same training on every device.
+        """
+        device, clips, samples = batch.wave.device, len(batch), samples_of(CROP_FRAMES)
+        room = (batch.frame_lens - CROP_FRAMES + 1).to(device)
+        starts = (torch.rand(clips).to(device) * room).long()
+        levels, decades = _between(*LEVELS, clips), _between(*NOISE_DECADES, clips)
+        noise = torch.randn(clips, samples) * 10 ** decades[:, None]
+        wave = _crops(batch.wave, starts * STRIDE_SAMPLES, samples)
+        return AlignedBatch(
+            wave=wave * levels.to(device)[:, None] + noise.to(device),
+            wave_lens=torch.full_like(batch.wave_lens, samples),
+            labels=_crops(batch.labels, starts, CROP_FRAMES),
+            frame_lens=torch.full_like(batch.frame_lens, CROP_FRAMES),
         )
-    reporter.emit(Note(f"content: {len(clips)} recordings, {len(waves) - len(clips)} under 3 s not used"))
-    return clips, tuple(phones)
+
+    def train(self) -> None:
+        """Nothing in the encoder depends on it; for form's sake."""
+        self._encoder.train()
+
+    def losses(self, batch: AlignedBatch, shares: Shares = ALONE) -> Losses:
+        """Mean cross-entropy per frame, and the share of frames whose best phone is the timed one."""
+        found = _judged(self._encoder, batch.wave, batch.labels)
+        return Losses({"content": found["loss"] * shares.get("clips", 1.0)}, found)
+
+    def evaluate(self, batch: AlignedBatch) -> Mapping[str, Tensor]:
+        """The same numbers over whole recordings, each on its own: the encoder levels what it hears as one."""
+        self._encoder.eval()
+        lengths = zip(batch.wave_lens.tolist(), batch.frame_lens.tolist(), strict=True)
+        each = [
+            _judged(self._encoder, batch.wave[row : row + 1, :samples], batch.labels[row : row + 1, :frames])
+            for row, (samples, frames) in enumerate(lengths)
+        ]
+        return {name: torch.stack([one[name] for one in each]).mean() for name in each[0]}
+
+    def export(self, folder: Path, mark: Mark) -> Path:
+        """Make the codebook and write the family into `folder`."""
+        self._encoder.eval()
+        return self._export(self._encoder, folder, mark)
 
 
-def train_content(
-    folder: Path, out: Path, settings: ContentSettings, *, seed: int, reporter: Reporter
-) -> ContentResult:
-    """Train the encoder on frame labels, then the codebook on its features.
+def _judged(encoder: PhoneticEncoder, wave: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Of samples (B, T) and classes (B, F): loss and frame accuracy."""
+    scores = encoder(wave).float()
+    loss = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), label_smoothing=LABEL_SMOOTHING)
+    return {"loss": loss, "frame_accuracy": (scores.detach().argmax(-1) == labels).float().mean()}
 
-    Writes `content.safetensors`, and a `model.json` that makes the folder a family to train from scratch in.
 
-    Raises:
-        DatasetError: too few recordings with timed phones.
+def _between(low: float, high: float, count: int) -> Tensor:
+    return low + (high - low) * torch.rand(count)
+
+
+def _crops(rows: Tensor, starts: Tensor, length: int) -> Tensor:
+    """From each row (B, L) so many values from its own start (B,): (B, length)."""
+    return rows.gather(1, starts[:, None] + torch.arange(length, device=rows.device))
+
+
+@dataclass(frozen=True)
+class FamilyExporter:
+    """Makes the codebook and writes the two files of a family.
+
+    Args:
+        name: of the family.
+        version: name of its model version.
+        codes: entries of the codebook.
+        seed: of the codebook.
+        clips: the recordings; `training` and `held_out` are numbers of them.
+        reporter: hears how far the codebook is.
     """
-    began_s = time.monotonic()
-    family = version(settings.family)
-    clips, phones = load_clips(folder, reporter)
-    every = max(len(clips) // MOST_HELD_OUT, 2)
-    held_out = clips[::every]
-    training = [clip for index, clip in enumerate(clips) if index % every]
-    torch.manual_seed(seed)
-    config = PhoneticConfig(width=settings.width, layers=settings.layers, phones=phones)
-    encoder = PhoneticEncoder(config)
-    _learn(encoder, training, settings, seed, reporter)
-    encoder.eval()
-    accuracy = frame_accuracy(encoder, held_out)
-    codebook = learn_codebook(encoder, training, settings.codes, seed)
-    path = out / "content.safetensors"
-    out.mkdir(parents=True, exist_ok=True)
-    ours.save(
-        path,
-        {**encoder.state_dict(), **token_tensors(codebook)},
-        {"version": family.name, "config": encoder.config.to_dict(), "frame_accuracy": accuracy},
-    )
-    described = {"name": out.name, "version": family.name, "content": path.name}
-    with atomic(out / MODEL_FILE, follow_links=False) as temporary:
-        temporary.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-    return ContentResult(path, settings.steps, time.monotonic() - began_s, accuracy)
+
+    name: str
+    version: str
+    codes: int
+    seed: int
+    clips: AlignedDataset
+    training: Sequence[int]
+    held_out: Sequence[int]
+    reporter: Reporter
+
+    def __call__(self, encoder: PhoneticEncoder, folder: Path, mark: Mark) -> Path:
+        """Write the family as it is at a moment; returns the file of the weights."""
+        codebook = self._codebook(encoder)
+        path = folder / "content.safetensors"
+        about = {"version": self.version, "config": encoder.config.to_dict(), "step": mark.step}
+        if self.held_out:
+            about["frame_accuracy"] = frame_accuracy(encoder, self.clips, self.held_out)
+        ours.save(path, {**encoder.state_dict(), **token_tensors(codebook)}, about)
+        described = {"name": self.name, "version": self.version, "content": path.name}
+        with atomic(folder / MODEL_FILE, follow_links=False) as temporary:
+            temporary.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+    def _codebook(self, encoder: PhoneticEncoder) -> Tensor:
+        """K-means over the mean feature of each pair of frames: (codes, C)."""
+        from sklearn.cluster import MiniBatchKMeans
+
+        order = np.random.default_rng(self.seed).permutation(len(self.training))[:MOST_CODEBOOK_CLIPS]
+        device, pairs = next(encoder.parameters()).device, []
+        with torch.inference_mode():
+            for count, place in enumerate(order, start=1):
+                with suppress(InputError):  # told where it was read to train
+                    wave = self.clips[self.training[place]].wave
+                    pairs.append(pair_means(encoder.features(wave[None].to(device))[0]).cpu().numpy())
+                self.reporter.emit(Progress("codebook", count, len(order), "recordings"))
+        model = MiniBatchKMeans(self.codes, random_state=self.seed, batch_size=8192, n_init=3, max_iter=60)
+        return torch.from_numpy(model.fit(np.concatenate(pairs)).cluster_centers_.astype(np.float32))
 
 
-def _learn(
-    encoder: PhoneticEncoder, clips: list[Clip], settings: ContentSettings, seed: int, reporter: Reporter
-) -> None:
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=settings.learning_rate, weight_decay=0.01)
-    schedule = OneCycleLR(optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1)
-    batches = _batches(clips, settings.batch_size, settings.steps, np.random.default_rng(seed))
-    for step, (wave, labels) in enumerate(batches, start=1):
-        loss = F.cross_entropy(encoder(wave).flatten(0, 1), labels.flatten(), label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 50 == 0 or step == settings.steps:
-            reporter.emit(Metrics(Stage.CONTENT, step, {"loss": loss.item()}))
-            reporter.emit(Progress("content", step, settings.steps, "steps", f"loss {loss.item():.2f}"))
-
-
-def frame_accuracy(encoder: PhoneticEncoder, clips: list[Clip]) -> float:
-    """Share of frames whose best phone is the timed one."""
+def frame_accuracy(encoder: PhoneticEncoder, clips: AlignedDataset, numbers: Sequence[int]) -> float:
+    """Share of the frames of some recordings whose best phone is the timed one."""
     right = total = 0
+    device = next(encoder.parameters()).device
     with torch.inference_mode():
-        for clip in clips:
-            named = encoder(_wave(clip.wave)[None])[0].argmax(-1).numpy()
-            right += int((named == clip.labels).sum())
-            total += len(clip.labels)
-    return right / total
-
-
-def learn_codebook(encoder: PhoneticEncoder, clips: list[Clip], codes: int, seed: int) -> Tensor:
-    """K-means over the mean feature of each pair of frames: (codes, C)."""
-    from sklearn.cluster import MiniBatchKMeans
-
-    draw = np.random.default_rng(seed)
-    pairs = []
-    with torch.inference_mode():
-        for index in draw.permutation(len(clips))[:1500]:
-            features = encoder.features(_wave(clips[index].wave)[None])[0]
-            pairs.append(pair_means(features).numpy())
-    model = MiniBatchKMeans(codes, random_state=seed, batch_size=8192, n_init=3, max_iter=60)
-    return torch.from_numpy(model.fit(np.concatenate(pairs)).cluster_centers_.astype(np.float32))
+        for number in numbers:
+            with suppress(InputError):
+                item = clips[number]
+                named = encoder(item.wave[None].to(device))[0].argmax(-1).cpu()
+                right += int((named == item.labels).sum())
+                total += len(item.labels)
+    return right / max(total, 1)
 
 
 def pair_means(features: Tensor) -> Tensor:
@@ -203,24 +222,3 @@ def token_tensors(codebook: Tensor) -> dict[str, Tensor]:
         prefix + "embed": codebook,
         prefix + "embed_avg": codebook.clone(),
     }
-
-
-def _batches(
-    clips: list[Clip], batch_size: int, steps: int, draw: np.random.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Random three-second crops at random levels with a little noise: (B, T) samples and (B, F) classes."""
-    samples = (CROP_FRAMES - 1) * STRIDE_SAMPLES + WINDOW_SAMPLES
-    for _ in range(steps):
-        waves, labels = [], []
-        for index in draw.integers(len(clips), size=batch_size):
-            clip = clips[index]
-            start = int(draw.integers(len(clip.labels) - CROP_FRAMES + 1))
-            wave = _wave(clip.wave[start * STRIDE_SAMPLES : start * STRIDE_SAMPLES + samples])
-            noise = torch.from_numpy(draw.standard_normal(samples).astype(np.float32))
-            waves.append(wave * float(draw.uniform(0.2, 1.0)) + noise * float(10 ** draw.uniform(-5, -2.3)))
-            labels.append(torch.from_numpy(clip.labels[start : start + CROP_FRAMES]))
-        yield torch.stack(waves), torch.stack(labels)
-
-
-def _wave(samples: np.ndarray) -> Tensor:
-    return torch.from_numpy(samples.astype(np.float32) / 32768)

@@ -35,19 +35,20 @@ from sovits_cli.training.stop import StopRequest
 
 Made = TypeVar("Made", bound=Batch)
 
+FROM_SCRATCH = "from scratch"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """Everything the stages share.
 
     Args:
         settings: of the run.
         given: tells whether anybody but the defaults said a key.
-        experiment: the dataset.
-        base: the model that is tuned, or whose encoders and codebook a fresh one uses.
+        said_where: where a key was said ("flag --model", "project file sovits.yaml:3"); empty where nobody can tell.
+        dataset: folder of what trains.
         name, folder: of the run.
         device: where to train.
-        exporter: writes weights.
         restart: forget saved states.
         stop: the wish to stop.
         reporter: hears everything.
@@ -59,12 +60,11 @@ class Job:
 
     settings: Settings
     given: Callable[[str], bool]
-    experiment: Experiment
-    base: Bundle
+    said_where: Callable[[str], str]
+    dataset: Path
     name: str
     folder: Path
     device: torch.device
-    exporter: Exporter
     stop: StopRequest
     reporter: Reporter
     ranks: Ranks = ALONE
@@ -79,6 +79,34 @@ class Job:
             self.said.append(event)
             self.reporter.emit(event)
 
+    @property
+    def begun_from(self) -> str:
+        """What the networks were before the training: part of what a saved state must belong to."""
+        return FROM_SCRATCH
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceJob(Job):
+    """What the stages of a voice share besides.
+
+    Args:
+        base: the model that is tuned, or whose encoders and codebook a fresh one uses.
+        exporter: writes weights.
+    """
+
+    base: Bundle
+    exporter: Exporter
+
+    @property
+    def experiment(self) -> Experiment:
+        """The dataset."""
+        return Experiment(self.dataset)
+
+    @property
+    def begun_from(self) -> str:
+        """The base model that is tuned."""
+        return FROM_SCRATCH if self.settings.train.from_scratch else self.base.name
+
 
 def engine_of(job: Job, wanted: Precision, *, asked: bool) -> Engine:
     """The engine of a stage. What was asked for is done; the default of float16 is float32 on a CPU. Said once."""
@@ -92,10 +120,12 @@ def engine_of(job: Job, wanted: Precision, *, asked: bool) -> Engine:
     return Engine(job.device, used)
 
 
-def tell(job: Job, stage: Stage, clips: Clips[Any]) -> None:
+def tell(job: Job, stage: Stage, clips: Clips[Any], *, advise: bool = True) -> None:
     """Say what trains and what does not."""
     data = job.settings.data
-    material.tell(stage, clips, job.folder, data.max_sec, job.reporter, strict=data.strict, write=job.writes)
+    material.tell(
+        stage, clips, job.folder, data.max_sec, job.reporter, strict=data.strict, write=job.writes, advise=advise
+    )
 
 
 def batches(

@@ -102,7 +102,7 @@ class Outcome:
         seconds: training time over all sittings.
         finished: False if it was asked to stop.
         exported: the last weights written, if any in this sitting.
-        metrics: the last reading.
+        metrics: the last reading, and that of the held-out clips.
     """
 
     step: int
@@ -160,6 +160,7 @@ class Run(Generic[Item]):
         self._exported: Path | None = None
         self._judged: float | None = None
         self._last: Mapping[str, float] = {}
+        self._last_held_out: Mapping[str, float] = {}
         self._make_journal = journal
         self._resume()
         self._saved_at = self._sat_down = self._drawn_at = time.monotonic()
@@ -409,7 +410,8 @@ class Run(Generic[Item]):
                     means.add(values, self._stage.sizes(part)[measure])
         self._stage.train()
         numbers = means.read()
-        self._journal.publish(self._at.step, {f"held_out/{name}": value for name, value in numbers.items()})
+        self._last_held_out = {f"held_out/{name}": value for name, value in numbers.items()}
+        self._journal.publish(self._at.step, self._last_held_out)
         self._journal.resume()
         self._judged = numbers.get("loss")
         if self._judged is None or not math.isfinite(self._judged):
@@ -458,10 +460,8 @@ class Run(Generic[Item]):
         return self._elapsed_before + time.monotonic() - self._sat_down
 
     def _outcome(self) -> Outcome:
-        at = self._at
-        return Outcome(
-            at.step, at.epoch + bool(at.batch), self._elapsed(), at.finished, self._exported, dict(self._last)
-        )
+        at, numbers = self._at, {**self._last, **self._last_held_out}
+        return Outcome(at.step, at.epoch + bool(at.batch), self._elapsed(), at.finished, self._exported, numbers)
 
 
 def _read(

@@ -23,7 +23,7 @@ from sovits_cli.training import build, build_flow, samples
 from sovits_cli.training.engine import Engine
 from sovits_cli.training.flow import FlowStage
 from sovits_cli.training.job import (
-    Job,
+    VoiceJob,
     batches,
     calendar_of,
     engine_of,
@@ -68,6 +68,7 @@ class Prepared(Generic[Item]):
         stage, engine, calendar, material: what `loop.Run` takes.
         described: what a saved state must have been made with.
         speak: speaks a few sentences at a step.
+        mark_best: remembers that the newest export is the best so far.
         prober: finds what a step costs.
         lengths_s: of all clips of the stage, by number.
     """
@@ -80,9 +81,10 @@ class Prepared(Generic[Item]):
     speak: Speak
     prober: Prober[Item]
     lengths_s: Sequence[float]
+    mark_best: Callable[[], None] = lambda: None
 
 
-def make_gpt(job: Job) -> Prepared[Any]:
+def make_gpt(job: VoiceJob) -> Prepared[Any]:
     """The GPT stage."""
     settings = job.settings
     engine = engine_of(job, settings.train.precision, asked=job.given("train.precision"))
@@ -150,10 +152,11 @@ def make_gpt(job: Job) -> Prepared[Any]:
         speak if job.base.version.flow is None else None,
         job.base.version.spec.sample_rate,
     )
-    return Prepared(stage, engine, calendar, found, described, speak_some, prober, clips.lengths_s)
+    remember = partial(job.exporter.mark_best, job.folder, Stage.GPT.value)
+    return Prepared(stage, engine, calendar, found, described, speak_some, prober, clips.lengths_s, remember)
 
 
-def make_sovits(job: Job) -> Prepared[Any]:
+def make_sovits(job: VoiceJob) -> Prepared[Any]:
     """The SoVITS stage."""
     settings, own = job.settings, job.settings.sovits.train
     asked = own.precision is not None or job.given("train.precision")
@@ -199,7 +202,8 @@ def make_sovits(job: Job) -> Prepared[Any]:
     )
 
     speak_some = speaking(job, Stage.SOVITS, clips, found, acoustic.speak, config.sampling_rate)
-    return Prepared(stage, engine, calendar, found, acoustic.described, speak_some, prober, clips.lengths_s)
+    remember = partial(job.exporter.mark_best, job.folder, Stage.SOVITS.value)
+    return Prepared(stage, engine, calendar, found, acoustic.described, speak_some, prober, clips.lengths_s, remember)
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,7 @@ class Acoustic:
     speak: Callable[[SovitsItem], Tensor] | None
 
 
-def make_vits(job: Job, engine: Engine) -> Acoustic:
+def make_vits(job: VoiceJob, engine: Engine) -> Acoustic:
     """Networks that make samples, with discriminators."""
     own, learning = job.settings.sovits.train, build.learning(job.base, job.settings)
     built = build.acoustic(job.base, job.settings, job.reporter)
@@ -245,7 +249,7 @@ def make_vits(job: Job, engine: Engine) -> Acoustic:
     )
 
 
-def make_flow(job: Job, engine: Engine) -> Acoustic:
+def make_flow(job: VoiceJob, engine: Engine) -> Acoustic:
     """A network that makes mel spectrograms along a flow."""
     model = engine.place(build_flow.flow(job.base, job.settings, job.reporter))
     model.cfm.estimator.checkpointing = job.settings.train.checkpointing
@@ -258,7 +262,7 @@ def make_flow(job: Job, engine: Engine) -> Acoustic:
     )
 
 
-ACOUSTICS: dict[AcousticKind, Callable[[Job, Engine], Acoustic]] = {
+ACOUSTICS: dict[AcousticKind, Callable[[VoiceJob, Engine], Acoustic]] = {
     AcousticKind.VITS: make_vits,
     AcousticKind.FLOW: make_flow,
 }

@@ -102,10 +102,14 @@ def tell(
     *,
     strict: bool = False,
     write: bool = True,
+    advise: bool = True,
 ) -> None:
     """Say what is kept and what is left out, by reason; every clip left out is listed in a file of the run.
 
     Clips outside the limits are counted by reason; anything wrong with a clip is told clip by clip.
+
+    Args:
+        advise: whether long clips have to be there for long sentences to be learnt.
 
     Raises:
         DatasetError: nothing is left to train on, or `strict` and something is left out.
@@ -134,7 +138,7 @@ def tell(
         reporter.emit(
             Warned(f"{stage.value}: only {len(clips)} clips: a voice needs at least a minute or two of speech")
         )
-    advice = too_few_long(clips.lengths_s, limit_s)
+    advice = too_few_long(clips.lengths_s, limit_s) if advise else None
     if advice is not None:
         reporter.emit(Warned(f"{stage.value}: {advice.text}", advice.hint))
 

@@ -24,12 +24,12 @@ from sovits_cli.files import real_path
 from sovits_cli.locks import held
 from sovits_cli.terms import Stage
 from sovits_cli.training import material, ranks
-from sovits_cli.training.content import train_content
 from sovits_cli.training.export import Exporter
-from sovits_cli.training.job import Job, updates_of
+from sovits_cli.training.job import Job, VoiceJob, updates_of
 from sovits_cli.training.journal import Journal
 from sovits_cli.training.loop import Fingerprints, Outcome, Run, Save
 from sovits_cli.training.making import Prepared, make_gpt, make_sovits
+from sovits_cli.training.making_content import make_content, refuse_unused
 from sovits_cli.training.planner import StagePlan, plan_stage
 from sovits_cli.training.ranks import Ranks
 from sovits_cli.training.state import STATES, StateFolder
@@ -62,20 +62,22 @@ def train(
     restart: bool,
     reporter: Reporter,
     init: Sequence[Path] = (),
+    said_where: Callable[[str], str] = lambda _: "",
 ) -> TrainReport | None:
     """Train what the settings ask for, from where the run was left. None in a process that speaks for no one.
 
     Args:
+        given: tells whether anybody but the defaults said a key.
         init: weights to begin from in place of the base model's.
+        said_where: where a key was said, as `Resolved.origin` tells it.
 
     Raises:
         KeyboardInterrupt: it was asked to stop; the state is saved.
         ResourceError: another process trains in this run's folder.
     """
-    if settings.train.stage == Stage.CONTENT.value:
-        return _train_content(settings, dataset, settings.train.exp_name or _name_of(dataset), reporter)
+    asked = _Asked(settings, dataset, device, given, said_where, reporter, init)
     outcomes: dict[str, Outcome] = {}
-    with _job(settings, dataset, device, given, reporter, init=init, restart=restart) as job:
+    with _job(asked, restart=restart) as job:
         for stage in _stages(settings):
             outcomes[stage.value] = _run(job, STAGES[stage](job))
             if job.stop.wanted:
@@ -95,17 +97,30 @@ def plan(
     budget_bytes: int | None,
     reporter: Reporter,
     init: Sequence[Path] = (),
+    said_where: Callable[[str], str] = lambda _: "",
 ) -> tuple[StagePlan, ...]:
     """What a training would cost and what fits, without starting it: nothing is written.
 
     Args:
         budget_bytes: memory to plan for; None is what the device has free.
-        init: as in `train`.
+        given, init, said_where: as in `train`.
     """
-    if settings.train.stage == Stage.CONTENT.value:
-        raise UsageError("--dry-run: the content stage always fits", hint="leave --dry-run away")
-    with _job(settings, dataset, device, given, reporter, init=init, budget_bytes=budget_bytes, writes=False) as job:
+    asked = _Asked(settings, dataset, device, given, said_where, reporter, init)
+    with _job(asked, budget_bytes=budget_bytes, writes=False) as job:
         return tuple(_planned(job, STAGES[stage](job)) for stage in _stages(settings))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The arguments that `train` and `plan` share."""
+
+    settings: Settings
+    dataset: Path
+    device: str
+    given: Callable[[str], bool]
+    said_where: Callable[[str], str]
+    reporter: Reporter
+    init: Sequence[Path]
 
 
 def _planned(job: Job, made: Prepared[Any]) -> StagePlan:
@@ -120,41 +135,25 @@ def _planned(job: Job, made: Prepared[Any]) -> StagePlan:
 
 @contextmanager
 def _job(
-    settings: Settings,
-    dataset: Path,
-    device: str,
-    given: Callable[[str], bool],
-    reporter: Reporter,
-    *,
-    init: Sequence[Path],
-    restart: bool = False,
-    budget_bytes: int | None = None,
-    writes: bool = True,
+    asked: _Asked, *, restart: bool = False, budget_bytes: int | None = None, writes: bool = True
 ) -> Iterator[Job]:
     """Everything the stages share; a stop is heard from here on."""
-    with ranks.joined(torch.device(device)) as together:
-        heard = reporter if together.first else Silent()
-        with StopRequest(heard) as stop:
-            job = _new_job(settings, dataset, init, given, heard, together, stop)
+    with ranks.joined(torch.device(asked.device)) as together:
+        asked = replace(asked, reporter=asked.reporter if together.first else Silent())
+        with StopRequest(asked.reporter) as stop:
+            new = _content_job if asked.settings.train.stage == Stage.CONTENT.value else _voice_job
+            job = new(asked, together, stop)
             job = replace(job, restart=restart, budget_bytes=budget_bytes, writes=writes and together.first)
             with held(job.folder) if job.writes else nullcontext():
                 yield job
 
 
-def _new_job(
-    settings: Settings,
-    dataset: Path,
-    init: Sequence[Path],
-    given: Callable[[str], bool],
-    reporter: Reporter,
-    together: Ranks,
-    stop: StopRequest,
-) -> Job:
+def _voice_job(asked: _Asked, together: Ranks, stop: StopRequest) -> VoiceJob:
     """Choose dataset, base model and run; each choice is said."""
-    experiment = Experiment(dataset)
-    name = settings.train.exp_name or _name_of(dataset)
-    base, base_name = _base(settings, experiment, reporter)
-    base = pairing.begun_from(base, init)
+    settings, reporter = asked.settings, asked.reporter
+    base, base_name = _base(settings, Experiment(asked.dataset), reporter)
+    base = pairing.begun_from(base, asked.init)
+    name = settings.train.exp_name or _name_of(asked.dataset)
     folder = settings.train.out / name
     reporter.emit(Chose("run", str(folder), "named by --name" if settings.train.exp_name else "named after the folder"))
     said = settings.model_dump(mode="json")
@@ -162,40 +161,49 @@ def _new_job(
         "gpt": {"data": said["data"], "optimizer": said["optimizer"], "train": {**said["train"], "exp_name": name}},
         "sovits": {"train": said["sovits"]["train"]},
     }
-    return Job(
+    return VoiceJob(
         settings=settings,
-        given=given,
-        experiment=experiment,
-        base=base,
+        given=asked.given,
+        said_where=asked.said_where,
+        dataset=asked.dataset,
         name=name,
         folder=folder,
         device=together.place,
+        stop=stop,
+        reporter=reporter,
+        ranks=together,
+        base=base,
         exporter=Exporter(name, base.version, base_name, config, settings.train.keep_weights),
+    )
+
+
+def _content_job(asked: _Asked, together: Ranks, stop: StopRequest) -> Job:
+    """Choose the run of a content encoder, which has no base model; each choice is said."""
+    settings, reporter = asked.settings, asked.reporter
+    if asked.init:
+        raise UsageError(f"--init {asked.init[0]}: the content stage begins with a new encoder", hint="leave it away")
+    name = settings.train.exp_name or _name_of(asked.dataset)
+    folder = settings.train.out / name
+    reporter.emit(Chose("recordings", str(asked.dataset), "with timed phones"))
+    reporter.emit(Chose("family", str(folder), f"for {settings.content.family}"))
+    job = Job(
+        settings=settings,
+        given=asked.given,
+        said_where=asked.said_where,
+        dataset=asked.dataset,
+        name=name,
+        folder=folder,
+        device=together.place,
         stop=stop,
         reporter=reporter,
         ranks=together,
     )
+    refuse_unused(job)
+    return job
 
 
-def _train_content(settings: Settings, recordings: Path, name: str, reporter: Reporter) -> TrainReport:
-    """The content encoder of a small family: from recordings with timed phones, not from a dataset, and not resumed."""
-    folder = settings.train.out / name
-    reporter.emit(Chose("recordings", str(recordings), "with timed phones"))
-    reporter.emit(Chose("family", str(folder), f"for {settings.content.family}"))
-    with held(folder):
-        found = train_content(recordings, folder, settings.content, seed=settings.train.seed, reporter=reporter)
-    outcome = Outcome(
-        step=found.steps,
-        epoch=0,
-        seconds=found.seconds,
-        finished=True,
-        exported=found.path,
-        metrics={"frame_accuracy": found.frame_accuracy},
-    )
-    return TrainReport(name, folder, True, {Stage.CONTENT.value: outcome})
-
-
-STAGES: dict[Stage, Callable[[Job], Prepared[Any]]] = {
+STAGES: dict[Stage, Callable[[Any], Prepared[Any]]] = {
+    Stage.CONTENT: make_content,
     Stage.GPT: make_gpt,
     Stage.SOVITS: make_sovits,
 }
@@ -214,11 +222,11 @@ def _run(job: Job, made: Prepared[Any]) -> Outcome:
     states = StateFolder(job.folder / STATES, stage.stage, keep_all=not job.settings.train.if_save_latest)
     if job.restart:
         states.clear()
-    model = material.digest([made.described, job.base.name if not job.settings.train.from_scratch else "from scratch"])
+    model = material.digest([made.described, job.begun_from])
 
     def saved(save: Save) -> None:
         if save.best and save.exported is not None:
-            job.exporter.mark_best(job.folder, stage.stage.value)
+            made.mark_best()
         made.speak(save.step)
         job.reporter.emit(Saved(stage.stage.value, job.folder, save.step, save.best))
 
