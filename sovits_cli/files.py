@@ -24,8 +24,8 @@ _DEEPEST_JSON: Final = 64
 def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
     """Give a temporary path to write; afterwards it is renamed to `path`, or removed if the body raised.
 
-    The folder of `path` is made when it is missing. The temporary name is hidden and keeps the suffix, so that
-    writers that go by suffix work.
+    The folder of `path` is made when it is missing. The temporary name is hidden, tells the process (so that whoever
+    locks the folder next can clear it away after a kill) and keeps the suffix, so that writers that go by suffix work.
 
     Args:
         follow_links: write the file that a link at `path` leads to, as somebody who names an output wants it. In
@@ -36,7 +36,7 @@ def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
         UsageError: `path` is something that is no plain file.
     """
     target = _target(path, follow_links=follow_links)
-    temporary = target.with_name(f".{secrets.token_hex(6)}.partial{target.suffix}")
+    temporary = target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial{target.suffix}")
     try:
         yield temporary
         temporary.replace(target)

@@ -12,6 +12,8 @@ SMB, and Lustre mounted with `flock` keep it. Where a file system has no locks a
 that names the process and its machine: a dead holder is then noticed on its own machine only. Programs that do not
 ask for the lock are not kept out; reading needs none, as files are replaced whole.
 
+Whoever takes the lock clears away what killed processes left half-written in the folder and those directly in it.
+
 Not needed for files that any number of processes may write with the same content, each renamed in place whole: the
 dictionary in the cache, for one.
 """
@@ -20,6 +22,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -28,6 +32,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import psutil
 from filelock import FileLock, Timeout
 
 from sovits_cli.errors import ResourceError
@@ -35,6 +40,13 @@ from sovits_cli.files import parse_json, write_error
 
 LOCK_FILE: Final = ".sovits.lock"
 HOLDER_FILE: Final = ".sovits.lock.json"
+
+_LEFTOVER: Final = re.compile(r"\.(?:slicing-(\d+)-[0-9a-f]+|(?:(\d+)-)?[0-9a-z]+\.partial(?:\.[^.]*)?)")
+"""What a process was writing: `.4711-1f0c22aa.partial.pt` (`files.atomic`), a folder `.slicing-4711-1f0c22aa`; older
+versions did not always say which process. A download that is to be gone on with has a name of another form."""
+
+_CLOCK_S: Final = 2.0
+"""File systems keep times as coarsely as this."""
 
 _HOLDER_TRIES: Final = 20
 _HOLDER_WAIT_S: Final = 0.05
@@ -56,6 +68,7 @@ def held(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         _acquire(lock)
         _say_who(folder / HOLDER_FILE)
+        _clear_leftovers(folder)
     except Timeout:
         raise _taken(folder) from None
     except OSError as error:
@@ -84,6 +97,33 @@ def _acquire(lock: FileLock) -> None:
     while not Path(lock.lock_file).exists():
         lock.release()
         lock.acquire()
+
+
+def _clear_leftovers(folder: Path) -> None:
+    """Remove what a process was writing here that is no more. Links to folders are not followed."""
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for inner in [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]:
+        with suppress(OSError), os.scandir(inner) as found:  # a folder that may not be looked into
+            entries += found
+    for entry in entries:
+        named = _LEFTOVER.fullmatch(entry.name)
+        if named and not _is_at_work(int(named[1] or named[2] or 0), entry):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                Path(entry).unlink(missing_ok=True)
+
+
+def _is_at_work(pid: int, entry: os.DirEntry[str]) -> bool:
+    """Whether the process still runs: one of this number that is older than what it wrote.
+
+    It need not hold the lock: it may be `sovits infer`, told to write into a folder of another command.
+    """
+    try:
+        return pid > 0 and psutil.Process(pid).create_time() <= entry.stat(follow_symlinks=False).st_mtime + _CLOCK_S
+    except (psutil.Error, OSError, OverflowError):
+        return False
 
 
 def _say_who(place: Path) -> None:

@@ -186,3 +186,79 @@ fcntl.flock = none
     third = subprocess.run(command, input="", capture_output=True, text=True, check=False)
     assert third.stdout == "held\n", third.stderr
     assert names(tmp_path) == []
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that is no more."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
+
+
+KEPT = [
+    ".a.txt",
+    "a.partial.wav",
+    ".s2G.pth.0123456789ab.partial",
+    ".config.json.0123456789ab.partial",
+    "b.wav",
+    ".slicing",
+]
+
+
+def test_leftovers_of_the_dead_are_cleared(tmp_path, dead):
+    folder = tmp_path / "in"
+    gone = [f".{dead}-01ab23cd.partial.pt", f".{dead}-01ab23cd.partial", ".0123456789ab.partial.json"]
+    for place in (folder, folder / "state", folder / "state" / "deeper"):
+        place.mkdir()
+        for name in (*gone, *KEPT):
+            (place / name).write_text("x")
+        (place / f".slicing-{dead}-01ab23cd").mkdir()
+        (place / f".slicing-{dead}-01ab23cd" / "half.wav").write_text("x")
+    with held(folder):
+        pass
+    assert names(folder) == sorted([*KEPT, "state"])
+    assert names(folder / "state") == sorted([*KEPT, "deeper"])
+    assert len(names(folder / "state" / "deeper")) == len(gone) + len(KEPT) + 1
+
+
+def test_those_of_the_living_are_not(tmp_path, dead):
+    """Nor is what a link leads to: the folder may be anybody's."""
+    other = tmp_path / "other"
+    other.mkdir()
+    theirs = other / f".{dead}-01ab23cd.partial.wav"
+    theirs.write_text("x")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "link").symlink_to(other)
+    mine = [folder / f".{os.getpid()}-01ab23cd.partial.wav", folder / f".{os.getppid()}-01ab23cd.partial.wav"]
+    staging = folder / f".slicing-{os.getpid()}-01ab23cd"
+    staging.mkdir()
+    for path in mine:
+        path.write_text("x")
+    with held(folder):
+        pass
+    assert theirs.exists()
+    assert staging.exists()
+    assert all(path.exists() for path in mine)
+
+
+def test_a_number_that_another_process_has_now(tmp_path):
+    """As in containers, where every first process is number one."""
+    path = tmp_path / f".{os.getpid()}-01ab23cd.partial.wav"
+    path.write_text("x")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    with held(tmp_path):
+        pass
+    assert not path.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill")
+def test_what_a_killed_writer_leaves_is_of_that_kind(tmp_path):
+    code = "import os, sys\nfrom pathlib import Path\nfrom sovits_cli.files import atomic\n"
+    code += "with atomic(Path(sys.argv[1])) as place:\n    place.write_text('half')\n    os.kill(os.getpid(), 9)\n"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "state" / "a.pt")], check=False)
+    assert len(names(tmp_path / "state")) == 1
+    with held(tmp_path):
+        pass
+    assert names(tmp_path / "state") == []

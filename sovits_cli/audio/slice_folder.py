@@ -22,8 +22,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
 from sovits_cli.errors import DatasetError, ResourceError
 from sovits_cli.files import atomic, parse_json, plain_name, write_error
 from sovits_cli.terms import Span
@@ -119,13 +117,11 @@ class SliceFolder:
         self._unsaved, self._saved_s = False, time.monotonic()
 
     def _look_around(self) -> dict[str, set[str]]:
-        """Find slices that are not listed, by name; clear away what a killed run has left."""
+        """Find slices that are not listed, by name."""
         listed = {row["file"] for rows in self._slices.values() for row in rows}
         found: dict[str, set[str]] = {}
         for child in self.path.iterdir():
-            if child.name.startswith(_STAGING):
-                _clear(child)
-            elif (match := _SLICE_NAME.fullmatch(child.name)) and child.name not in listed:
+            if (match := _SLICE_NAME.fullmatch(child.name)) and child.name not in listed:
                 found.setdefault(match[1], set()).add(child.name)
         return found
 
@@ -139,12 +135,6 @@ def gap_row(source: Path, rate: int, span: Span) -> Row:
     """One line of gaps.jsonl."""
     place = {"source": str(source), "rate": rate, "start": span.start, "end": span.end}
     return {**place, "duration_s": round(span.samples / rate, 6)}
-
-
-def _clear(staging: Path) -> None:
-    process = staging.name.removeprefix(_STAGING).partition("-")[0]
-    if not process.isdigit() or not psutil.pid_exists(int(process)):
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _slice_file(row: Row) -> None:

@@ -16,7 +16,7 @@ from sovits_cli.data.lengths import Bucket, histogram, too_few_long
 from sovits_cli.data.manifest import Manifest
 from sovits_cli.errors import DatasetError, SovitsError, UsageError
 from sovits_cli.events import Note, Reporter, Warned
-from sovits_cli.files import real_path, write_error
+from sovits_cli.files import real_path
 from sovits_cli.locks import held
 from sovits_cli.prep.alignment import AlignmentStep
 from sovits_cli.prep.audio import AudioStep
@@ -31,9 +31,6 @@ from sovits_cli.prep.step import Clip, Runner, Step, StepPlan
 from sovits_cli.prep.transcript import TranscriptStep
 from sovits_cli.text import lexicon
 from sovits_cli.text.lexicon import Lexicon
-
-LEFTOVERS = ".*.partial*"
-"""What a killed run leaves of a file it was writing."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def _prepare(
     manifest: Manifest, experiment: Experiment, models: Models, options: PrepOptions, reporter: Reporter
 ) -> PrepReport:
     out = experiment.root
-    _open_folder(experiment, manifest, models, reporter)
+    _tell_of_before(experiment, manifest, models, reporter)
     with Journal(out / JOURNAL_FILE) as journal:
         runner = Runner(journal, options.workers, reporter)
         for item in manifest.left_out:
@@ -156,15 +153,9 @@ def _steps(
     ]
 
 
-def _open_folder(experiment: Experiment, manifest: Manifest, models: Models, reporter: Reporter) -> None:
-    """Clear away what a killed run was writing, and tell what an earlier run left."""
+def _tell_of_before(experiment: Experiment, manifest: Manifest, models: Models, reporter: Reporter) -> None:
+    """Tell what an earlier run left."""
     root = experiment.root
-    try:
-        for folder in (root, *(entry for entry in root.iterdir() if entry.is_dir())):
-            for leftover in folder.glob(LEFTOVERS):
-                leftover.unlink()
-    except OSError as error:
-        raise write_error(root, error) from error
     before = experiment.read_info()
     if before is None:
         return

@@ -181,4 +181,8 @@ def test_a_second_training_of_one_run(told: Told, dataset: Path) -> None:
         running.stderr.read()
     assert code == 5
     assert any(f"runs/me: another sovits (pid {running.pid}, since " in line for line in lines)
+    leftover = Path(f"runs/me/state/.{running.pid}-01ab23cd.partial.pt")
+    leftover.parent.mkdir(exist_ok=True)
+    leftover.write_bytes(b"half")
     assert told("train", "--stage", "gpt", "--name", "me", "--restart", *QUICK)[0] == 0
+    assert not list(Path("runs/me").rglob(".*"))
