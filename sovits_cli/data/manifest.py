@@ -25,7 +25,7 @@ from pathlib import Path
 from sovits_cli.data.layout import Experiment, LeftOut, TextRow
 from sovits_cli.errors import DatasetError, TextError
 from sovits_cli.files import atomic, real_path
-from sovits_cli.text import encoding, segment
+from sovits_cli.text import encoding, languages, segment
 
 LIST_FIELDS = 4
 MOST_COLUMNS = 2
@@ -39,9 +39,6 @@ _COLUMN = re.compile(r"(?<!\s)\|(?!\s)(?![^\[\]]*\])")
 
 _LONGEST_NAME_BYTES = 251
 """Of a name that files are named after: file systems take 255, of which `.txt` may come to it."""
-
-_OFFICIAL_CODES = {"jp": "ja"}
-"""Codes of official lists that differ from ours (case aside)."""
 
 _UNSAID = ("", "auto")
 """What a list says where nobody chose a language: the one of the command is used."""
@@ -162,7 +159,7 @@ def language_code(found: str, default: str) -> str:
     code = found.strip().lower()
     if code in _UNSAID:
         code = default.strip().lower()
-    return segment.mode(_OFFICIAL_CODES.get(code, code)).code
+    return segment.mode(languages.listed(code)).code
 
 
 class TextFiles:

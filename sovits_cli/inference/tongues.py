@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import TextError
 from sovits_cli.text import reading, segment
-from sovits_cli.text.frontend import LANGUAGES, excerpt
-from sovits_cli.versions import RECOMMENDED
+from sovits_cli.text.frontend import excerpt
+from sovits_cli.text.languages import LANGUAGES
+from sovits_cli.versions import RECOMMENDED, VERSIONS
 
 _STRETCH = re.compile(r"[^\n]{1,2000}")
 """What is looked at together: few texts have longer lines, and none has to be cut for this."""
@@ -28,16 +29,21 @@ class Tongues:
 
     Args:
         model: its name.
-        languages: codes of `LANGUAGES`.
+        languages: codes of `LANGUAGES`; None: all of them.
         is_sure: whether nothing in others is to be read.
     """
 
     model: str
-    languages: tuple[str, ...]
+    languages: tuple[str, ...] | None
     is_sure: bool = True
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Codes of what it speaks."""
+        return tuple(LANGUAGES) if self.languages is None else self.languages
 
-ALL = Tongues("any model", tuple(LANGUAGES))
+
+ALL = Tongues("any model", None)
 
 
 def of(bundle: Bundle) -> Tongues:
@@ -64,13 +70,13 @@ def understood(text: str, lang: str, tongues: Tongues) -> Understood:
     Raises:
         TextError: it speaks nothing of the text, or not the language that was asked for.
     """
-    if set(tongues.languages) >= LANGUAGES.keys():
+    if set(tongues.known) >= LANGUAGES.keys():
         return Understood(lang, ())
     main = segment.mode(lang).main
-    if tongues.is_sure and main is not None and main not in tongues.languages:
+    if tongues.is_sure and main is not None and main not in tongues.known:
         raise _unknown([main], tongues)
     fragments = list(_fragments(text, lang))
-    strange = [run for run in fragments if run.lang not in tongues.languages]
+    strange = [run for run in fragments if run.lang not in tongues.known]
     if not strange:
         return Understood(_only(lang, tongues), ())
     if tongues.is_sure and len(strange) == len(fragments):
@@ -90,13 +96,16 @@ def _fragments(text: str, lang: str) -> Iterator[segment.Run]:
 
 def _only(lang: str, tongues: Tongues) -> str:
     """The one language that a model speaks, so that numbers are read in it; else the mode as it is."""
-    return tongues.languages[0] if tongues.is_sure and len(tongues.languages) == 1 else lang
+    return tongues.known[0] if tongues.is_sure and len(tongues.known) == 1 else lang
 
 
 def _unknown(langs: Sequence[str], tongues: Tongues) -> TextError:
+    hint = f"sovits models pull {RECOMMENDED}, then the same again with --model {RECOMMENDED}"
+    if not set(langs) <= set(VERSIONS[RECOMMENDED].languages):
+        hint = f"train a voice that does: sovits prep RECORDINGS --lang {langs[0]} --model {RECOMMENDED}, sovits train"
     return TextError(
-        f"{tongues.model} does not speak {_named(langs)}: it knows {_named(tongues.languages)}",
-        hint=f"sovits models pull {RECOMMENDED}, then the same again with --model {RECOMMENDED}",
+        f"{tongues.model} does not speak {_named(langs)}: it knows {_named(tongues.known)}",
+        hint=hint,
     )
 
 
@@ -105,7 +114,7 @@ def _told(strange: Sequence[segment.Run], tongues: Tongues) -> str:
     where = excerpt(strange[0].text.strip(_AROUND)) + (f" and {len(strange) - 1} more" if len(strange) > 1 else "")
     if tongues.is_sure:
         return f"{tongues.model} does not speak {langs}: {where} left out"
-    known = _named(tongues.languages)
+    known = _named(tongues.known)
     return f"{tongues.model} knows {known}: {where} in {langs} is nonsense to it, unless it was trained on that"
 
 

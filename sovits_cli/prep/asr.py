@@ -21,7 +21,7 @@ from sovits_cli.events import Note, Progress, Reporter
 from sovits_cli.files import atomic, real_path, refuse_link, write_error
 from sovits_cli.locks import held
 from sovits_cli.prep.whisper import RATE_HZ, Heard, Phrase, Recogniser
-from sovits_cli.text import segment
+from sovits_cli.text import languages, segment
 
 LIST_FILE = "transcripts.list"
 
@@ -113,7 +113,7 @@ def _hear(path: Path, lang: str, recogniser: Recogniser) -> tuple[Utterance, str
             reason = "silent"
         else:
             heard = recogniser.hear(wave, only)
-            code = manifest.language_code(only or heard.language, only or heard.language)
+            code = only or languages.heard(heard.language).code
             text, reason = _usable(heard, wave)
     except TextError:
         reason = f"spoken in {heard.language}, which no front end reads"

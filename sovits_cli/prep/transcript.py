@@ -12,8 +12,8 @@ from typing import Any
 from sovits_cli.data.layout import TextRow
 from sovits_cli.prep import digests
 from sovits_cli.prep.step import Clip, Step
-from sovits_cli.text import lexicon, reading, symbols
-from sovits_cli.text.frontend import LANGUAGES
+from sovits_cli.text import lexicon, reading, segment, symbols
+from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.reading import Piece, Reading
 from sovits_cli.versions import SymbolTable
@@ -51,7 +51,7 @@ class TranscriptStep(Step[Reading]):
         """Language, text, and the phones that an experiment folder brought along."""
         said = clip.utterance
         ready = said.ready.phones if said.ready else None
-        how = (said.language, self._compat, self._words.key)
+        how = (said.language, self._compat, self._words.key, *_registered(said.language))
         return digests.of_values(self.name, REVISION, self._symbols.value, *how, said.text, ready)
 
     def recall(self, clip: Clip, row: Any) -> bool:
@@ -89,6 +89,11 @@ class TranscriptStep(Step[Reading]):
         counts = said.word2ph
         clip.text = TextRow(clip.name, tuple(said.phones), None if counts is None else tuple(counts), said.norm)
         clip.pieces = said.pieces
+
+
+def _registered(lang: str) -> tuple[str, ...]:
+    """The packages and their versions that languages of a mode come from, beside our own."""
+    return tuple(filter(None, (LANGUAGES[code].origin for code in segment.mode(lang).languages)))
 
 
 def _piece(cells: Mapping[str, Any]) -> Piece:

@@ -11,6 +11,8 @@ import numpy as np
 
 from sovits_cli.errors import ModelError, UsageError
 from sovits_cli.paths import models_dir
+from sovits_cli.text import languages
+from sovits_cli.text.language import Language
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -58,7 +60,7 @@ class Recogniser(Protocol):
     """Whoever hears."""
 
     def hear(self, wave: np.ndarray, language: str | None) -> Heard:
-        """Samples (T,) float32 at `RATE_HZ` to phrases; `language` None: it is detected."""
+        """Samples (T,) float32 at `RATE_HZ` to phrases; `language` is one of ours, None: it is detected."""
 
 
 class Whisper:
@@ -78,13 +80,12 @@ class Whisper:
         self._model = _load(_folder(name), device)
 
     def hear(self, wave: np.ndarray, language: str | None) -> Heard:
-        """Hear a recording. Raises ModelError: the model fails, as for want of memory."""
-        if language is not None and language not in self._model.supported_languages:
-            language = {"yue": "zh"}.get(language)
+        """Hear a recording. Raises ModelError: the model does not know the language, or fails as for want of memory."""
+        known = None if language is None else self._known(languages.language(language))
         try:
             segments, info = self._model.transcribe(
                 wave,
-                language=language,
+                language=known,
                 beam_size=5,
                 condition_on_previous_text=False,  # one loop does not make the next
                 vad_filter=True,
@@ -95,7 +96,19 @@ class Whisper:
             raise ModelError(
                 f"whisper fails: {error}", hint="--asr-model with a smaller one, or --device cpu"
             ) from error
-        return Heard(language or info.language, phrases)
+        return Heard(known or info.language, phrases)
+
+    def _known(self, spoken: Language) -> str:
+        """What the model calls a language. Raises ModelError: it does not know it."""
+        supported = self._model.supported_languages
+        known = next((code for code in spoken.heard_as if code in supported), None)
+        if known is None:
+            only = f"only {supported[0]}" if len(supported) == 1 else f"{len(supported)} others"
+            raise ModelError(
+                f"the whisper model does not know {spoken.name}: it knows {only}",
+                hint="--asr-model with one that does, or write the transcripts",
+            )
+        return known
 
 
 def _phrase(segment: Segment) -> Phrase:

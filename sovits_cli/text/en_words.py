@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sovits_cli.text import en_homographs, en_lexicon
 from sovits_cli.text.wordlists import words
 
+_WORD = re.compile(r"[A-Za-z]+(?:['\-][A-Za-z]+)*")
 _TOKEN = re.compile(r"[A-Za-z]+(?:['\-][A-Za-z]+)*|[.,!?]")
 _ARTICLE = ("AH0",)
 _LETTER_A = ("EY1",)
@@ -20,6 +21,11 @@ def phones(norm: str) -> list[str]:
     tokens = _TOKEN.findall(norm)
     found = [phone for place in range(len(tokens)) for phone in _token(tokens, place)]
     return [","] * (len(found) < _MIN_PHONES) + found
+
+
+def guesses(norm: str) -> list[str]:
+    """Words of a normalised text that neither dictionary nor rule knows."""
+    return [word for word in _WORD.findall(norm) if en_lexicon.is_guess(word.lower())]
 
 
 def _token(tokens: Sequence[str], place: int) -> Sequence[str]:

@@ -1,19 +1,19 @@
-"""Text in, phones out: the table of languages, and what each of them has to do.
+"""Text in, phones out: what each language has to do.
 
-A language is one file with a class that fulfils `Frontend`, and one row in `LANGUAGES`. Nothing is loaded before its
-language is first asked for. Knows no torch, no settings and no files but the tables beside the code.
+A language is one file with a class that fulfils `Frontend`, and one row in `languages.LANGUAGES`. Nothing is loaded
+before its language is first asked for. Knows no torch, no settings and no files but the tables beside the code.
 """
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import symbols
+from sovits_cli.text.language import Language, load
+from sovits_cli.text.languages import language
 from sovits_cli.text.once import once
 from sovits_cli.versions import SymbolTable
 
@@ -60,78 +60,8 @@ class Frontend(Script, Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Language:
-    """One row.
-
-    Args:
-        code: as in `--lang`, and the name of the extra that installs `packages`.
-        name: in English.
-        place: "module:class" of its `Frontend`; loaded on first use.
-        tables: the symbol tables that can write its phones.
-        packages: modules its front end imports that the base install does not bring.
-        has_bert: whether the official models were trained with text features for it; zeros elsewhere.
-    """
-
-    code: str
-    name: str
-    place: str
-    tables: frozenset[SymbolTable]
-    packages: tuple[str, ...] = ()
-    has_bert: bool = False
-
-
-LANGUAGES: dict[str, Language] = {
-    row.code: row
-    for row in (
-        Language(code="en", name="English", place="sovits_cli.text.en:English", tables=frozenset(SymbolTable)),
-        Language(
-            code="zh",
-            name="Chinese",
-            place="sovits_cli.text.zh:Chinese",
-            tables=frozenset(SymbolTable),
-            packages=("pypinyin", "jieba"),
-            has_bert=True,
-        ),
-        Language(
-            code="ja",
-            name="Japanese",
-            place="sovits_cli.text.ja:Japanese",
-            tables=frozenset(SymbolTable),
-            packages=("pyopenjtalk",),
-        ),
-        Language(
-            code="ko",
-            name="Korean",
-            place="sovits_cli.text.ko:Korean",
-            tables=frozenset({SymbolTable.V2}),
-            packages=("g2pk2", "mecab", "jamo"),
-        ),
-        Language(
-            code="yue",
-            name="Cantonese",
-            place="sovits_cli.text.yue:Cantonese",
-            tables=frozenset({SymbolTable.V2}),
-            packages=("ToJyutping",),
-        ),
-    )
-}
-"""The languages. A language is a file and a row."""
-
 SILENCES = {"\ue002": "SP2", "\ue003": "SP3"}
 """Characters of a normalised text that stand for a comma spoken as another symbol (official, for Chinese)."""
-
-
-def language(code: str) -> Language:
-    """Look a language up. Raises TextError, naming the known ones and the nearest."""
-    try:
-        return LANGUAGES[code]
-    except KeyError:
-        near = difflib.get_close_matches(code.lower(), [*LANGUAGES, *(row.name.lower() for row in LANGUAGES.values())])
-        code_of = {row.name.lower(): row.code for row in LANGUAGES.values()}
-        guess = code_of.get(near[0], near[0]) if near else next(iter(LANGUAGES))
-        known = ", ".join(f"{row.code} ({row.name})" for row in LANGUAGES.values())
-        raise TextError(f"unknown language {code!r}: expected {known}", hint=f"--lang {guess}") from None
 
 
 def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False) -> Pronounced:
@@ -139,7 +69,7 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
 
     Args:
         text: any text; a sentence at a time is best, `split.sentences` makes them.
-        lang: code of a row of `LANGUAGES`.
+        lang: code of a row of `languages.LANGUAGES`.
         table: symbol table of the model that will speak; phones it lacks become `UNK`.
         compat: read exactly as the official program does, defects included.
 
@@ -178,14 +108,32 @@ def frontend(lang: str) -> Frontend:
         TextError: unknown language, or one whose packages are not installed.
     """
     row = language(lang)
-    missing = [package for package in row.packages if find_spec(package) is None]
+    missing = [package for package in row.packages if not _is_installed(package)]
     if missing:
         raise TextError(
             f"{row.name} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
-            hint=f'pip install "sovits[{row.code}]"',
+            hint=f"pip install {' '.join(missing)}" if row.origin else f'pip install "sovits[{row.code}]"',
         )
-    module, _, name = row.place.partition(":")
-    made: Frontend = getattr(import_module(module), name)()
+    made: Frontend = load(row.place)() if not row.origin else _registered(row)
+    return made
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # what the package would be inside of
+        return False
+
+
+def _registered(row: Language) -> Frontend:
+    """The front end of another package. Raises TextError: it cannot be loaded."""
+    try:
+        made: Frontend = load(row.place)()
+    except (Exception, SystemExit) as error:
+        raise TextError(
+            f"{row.name} of {row.origin} cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}",
+            hint=f"pip install --upgrade {row.origin.partition(' ')[0]}",
+        ) from error
     return made
 
 

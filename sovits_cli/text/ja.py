@@ -8,6 +8,7 @@ from sovits_cli.text import ja_labels, ja_normal, ja_official
 from sovits_cli.versions import SymbolTable
 
 _CLOSERS = "」』）)〉》】"
+_MARKS = re.compile(f"[{ja_normal.KEPT_MARKS}]+")
 _PART = re.compile(rf"[^{ja_normal.KEPT_MARKS} ]+|[{ja_normal.KEPT_MARKS}]")
 
 
@@ -37,6 +38,13 @@ class Japanese:
     ) -> tuple[list[str], list[int] | None]:
         """Phones of a normalised text."""
         return ja_official.phones(norm) if compat else _phones(norm), None
+
+
+def guesses(norm: str) -> list[str]:
+    """Stretches of a normalised text that Open JTalk leaves out."""
+    parts = _MARKS.split(norm)  # a text of any length, of which OpenJTalk takes only so much
+    found = (word for part in parts if part for word in ja_labels.unread(part))
+    return [word for word in found if any(character.isalnum() for character in word)]
 
 
 def _phones(norm: str) -> list[str]:

@@ -10,15 +10,15 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import pronunciation, segment
-from sovits_cli.text.frontend import language
+from sovits_cli.text.languages import language, scripts
+from sovits_cli.text.scripts import UnicodeScript, WordBreaks
 
 _FIELDS = 3
-_LETTER = re.compile("[^\\W\\d_\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
-"""A letter of a script with spaces between its words."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,14 @@ class _Index:
 
 def _goes_on(text: str, place: int) -> bool:
     """Whether `place` is within a word of a script with spaces between its words."""
-    return 0 < place < len(text) and all(map(_LETTER.match, text[place - 1 : place + 1]))
+    return 0 < place < len(text) and all(map(_spaced_letter(scripts()).match, text[place - 1 : place + 1]))
+
+
+@lru_cache(maxsize=32)
+def _spaced_letter(of: tuple[UnicodeScript, ...]) -> re.Pattern[str]:
+    """A letter of a script whose words nothing follows directly."""
+    others = "".join(script.letters for script in of if script.breaks is not WordBreaks.SPACES)
+    return re.compile(rf"[^\W\d_{others}]")
 
 
 EMPTY = Lexicon({})

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import segment, symbols, yue, zh_syllables
-from sovits_cli.text.frontend import LANGUAGES, excerpt
+from sovits_cli.text import segment, symbols
+from sovits_cli.text.frontend import excerpt
+from sovits_cli.text.language import load
+from sovits_cli.text.languages import LANGUAGES, language
 from sovits_cli.versions import SymbolTable
 
 _ALL = SymbolTable.V2
@@ -23,10 +25,7 @@ _OPEN = "\U000f0ffe"
 _PRIVATE = re.compile("[\U000f0000-\U000f0fff]")
 _CARRIED = re.compile(f"{_OPEN}([^\U000f0000-\U000f0fff]*)([\U000f0000-\U000f0eff]+)")
 _INLINE = re.compile(r"\[([^\[\]|\n]{1,100})\|([^\[\]|\n]{1,500})\]")
-_PINYIN = re.compile(r"[a-zü]+[1-6]")
 _TONED = re.compile(r"[a-zü]+\d")
-_SYLLABLES = {"zh": ("pinyin", "[重庆|chong2 qing4]"), "yue": ("jyutping", "[重慶|cung4 hing3]")}
-"""Language whose phones are given by syllables -> what they are called, and an example."""
 
 
 @dataclass(frozen=True)
@@ -80,18 +79,17 @@ def said(word: str, value: str, languages: Sequence[str]) -> str:
         phones = [_phones(token, lang) for token in tokens]
         if phones and all(phones):
             return _carried(word, [phone for each in phones for phone in each])
-    first = languages[0]
-    unknown = [token for token in tokens if not _phones(token, first)]
-    if first in _SYLLABLES and tokens and all(map(_TONED.fullmatch, tokens)):
-        name, example = _SYLLABLES[first]
+    first = language(languages[0])
+    unknown = [token for token in tokens if not _phones(token, first.code)]
+    if first.syllables and tokens and all(map(_TONED.fullmatch, tokens)):
         raise TextError(
-            f"{unknown[0]!r} is no syllable of {name}, in {excerpt(value)} for {excerpt(word)}",
-            hint=f"a syllable and its tone, as in {example}; or respell the word in other characters",
+            f"{unknown[0]!r} is no syllable of {first.syllables.name}, in {excerpt(value)} for {excerpt(word)}",
+            hint=f"a syllable and its tone, as in {first.syllables.example}; or respell the word in other characters",
         )
     if tokens and 2 * len(unknown) < len(tokens):
         raise TextError(
-            f"{unknown[0]!r} is no phone of {LANGUAGES[first].name}, in {excerpt(value)} for {excerpt(word)}",
-            hint=f"phones of {LANGUAGES[first].name} are {' '.join(sorted(symbols.spoken_in(first))[:12])} …; "
+            f"{unknown[0]!r} is no phone of {first.name}, in {excerpt(value)} for {excerpt(word)}",
+            hint=f"phones of {first.name} are {' '.join(sorted(first.phones)[:12])} …; "
             "or respell the word in ordinary letters",
         )
     return value
@@ -153,15 +151,11 @@ def _carried(word: str, phones: Sequence[str]) -> str:
 
 
 def _phones(token: str, lang: str) -> tuple[str, ...]:
-    """One phone, or the two of a syllable of pinyin or jyutping; none if it is neither."""
-    if token in symbols.spoken_in(lang) or token in symbols.PUNCTUATION:
+    """One phone, or those of a syllable; none if it is neither."""
+    row = language(lang)
+    if token in row.phones or token in symbols.PUNCTUATION:
         return (token,)
-    if lang == "zh":
-        return zh_syllables.nearest(token) or ()
-    if lang == "yue" and _PINYIN.fullmatch(token):
-        found = yue.syllable(token[:-1], token[-1], symbols.known(_ALL), compat=False)
-        return found if set(found) <= symbols.known(_ALL) else ()
-    return ()
+    return (load(row.syllables.place)(token) if row.syllables else None) or ()
 
 
 def _languages_of(word: str, how: segment.Mode) -> list[str]:

@@ -14,19 +14,13 @@ from functools import lru_cache
 from itertools import pairwise
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import lexicon, pronunciation, segment, symbols
-from sovits_cli.text.frontend import (
-    LANGUAGES,
-    Pronounced,
-    Script,
-    UnreadableError,
-    excerpt,
-    frontend,
-    language,
-    pronounce,
-)
+from sovits_cli.text import languages, lexicon, pronunciation, segment, symbols
+from sovits_cli.text.frontend import Pronounced, Script, UnreadableError, excerpt, frontend, pronounce
+from sovits_cli.text.language import Language, Marks
+from sovits_cli.text.languages import BUILT_IN, LANGUAGES, language
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.pronunciation import Given
+from sovits_cli.text.scripts import LATIN
 from sovits_cli.versions import SymbolTable
 
 FEWEST_PHONES = 6
@@ -56,7 +50,7 @@ class Piece:
     @property
     def has_bert(self) -> bool:
         """Whether the models take text features for it; zeros stand for the others."""
-        return self.word2ph is not None and LANGUAGES[self.lang].has_bert
+        return self.word2ph is not None and language(self.lang).has_bert
 
 
 @dataclass(frozen=True)
@@ -137,8 +131,7 @@ def speakable(
 
 def unread(text: str, lang: str) -> list[Unread]:
     """Characters of a text that will not be heard, each once: of scripts no front end knows, controls, pictures."""
-    how = segment.mode(lang)
-    codes = [_ENGLISH] if how.is_whole else list(LANGUAGES) if how.main is None else [how.main, _ENGLISH]
+    codes = segment.mode(lang).languages
     first: dict[str, int] = {}
     counts: dict[str, int] = {}
     for place, character in enumerate(pronunciation.shown(text), start=1):
@@ -146,9 +139,7 @@ def unread(text: str, lang: str) -> list[Unread]:
             first.setdefault(character, place)
             counts[character] = counts.get(character, 0) + 1
     return [
-        Unread(character, place, counts[character])
-        for character, place in first.items()
-        if _is_lost(character, tuple(codes))
+        Unread(character, place, counts[character]) for character, place in first.items() if _is_lost(character, codes)
     ]
 
 
@@ -176,7 +167,7 @@ def visible(text: str) -> str:
 
 
 def script(lang: str) -> Script:
-    """What knows sentences of a mode: the front end of English, or one for all scripts.
+    """What knows sentences of a mode: the front end of a language with Latin letters, or one for all scripts.
 
     Raises:
         TextError: unknown mode, or a language whose packages are missing.
@@ -184,10 +175,9 @@ def script(lang: str) -> Script:
     how = segment.mode(lang)
     if how.main is not None:
         frontend(how.main)
-    return frontend(_ENGLISH) if how.is_whole else _Mixed()
+    return frontend(how.latin) if how.is_whole else _Mixed(how)
 
 
-_ENGLISH = "en"
 _HIDDEN = re.compile(
     "\x1b\\[[0-9;]*[A-Za-z]"
     "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
@@ -199,27 +189,33 @@ _DIGIT = re.compile(r"[^\D0-9]")
 
 _FOREIGN_DIGIT = re.compile(r"[^\D0-9０-９]")
 _COMMAS = ",，、;；:："
-_LEADING = re.compile(rf"[\s{_COMMAS}。！？!?…]+|[.\s]+(?!\d)")
-_MARKS = {
-    **{mark: mark for mark in symbols.PUNCTUATION},
-    **dict.fromkeys(_COMMAS, ","),
-    "。": ".",
-    "！": "!",
-    "？": "?",
-}
+_STOPS = {"。": ".", "！": "!", "？": "?"}
 _SOUND = re.compile(r"[^\W_]|[%&@#+=×÷$€£￥¥]")
 
 
 class _Mixed:
-    """Sentences of texts in any script; it reads nothing itself."""
+    """Sentences of texts in several scripts; it reads nothing itself."""
+
+    def __init__(self, how: segment.Mode) -> None:
+        self._how = how
+        self._codes = tuple(dict.fromkeys([*(row.code for row in BUILT_IN), *how.languages]))
 
     def readable(self, text: str) -> bool:
         """Whether there is a letter, a character or a number of a script that some front end reads."""
-        return any(character.isalnum() and not _is_lost(character, tuple(LANGUAGES)) for character in text)
+        return any(character.isalnum() and not _is_lost(character, self._codes) for character in text)
 
     def ends_sentence(self, before: str, after: str) -> bool:
-        """Whether the mark at the end of `before` closes a sentence; full stops as in English."""
-        return before[-1:] != "." or frontend(_ENGLISH).ends_sentence(before, after)
+        """Whether the mark at the end of `before` closes a sentence: by the language before it, or that of Latin."""
+        row = self._before(before)
+        if row is not None and row.judges_dots:
+            return frontend(row.code).ends_sentence(before, after)
+        return before[-1:] != "." or frontend(self._how.latin).ends_sentence(before, after)
+
+    def _before(self, text: str) -> Language | None:
+        """The language of the last letter, where it is no Latin one."""
+        last = next((character for character in reversed(text) if character.isalpha()), "")
+        script = next((script for script in languages.scripts() if script.pattern.fullmatch(last)), LATIN)
+        return None if script == LATIN else LANGUAGES[self._how.owner(script)]
 
 
 def _official_form(text: str) -> str:
@@ -237,7 +233,7 @@ def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:
     for stretch in pronunciation.stretches(segment.runs(text, how, compat=True)):
         row = LANGUAGES.get(stretch.lang)
         if row is None or table not in row.tables:
-            pause = _piece(pronunciation.Stretch(_ENGLISH, (" ",)), table, compat=True)
+            pause = _piece(pronunciation.Stretch(languages.owner(LATIN).code, (" ",)), table, compat=True)
             pieces.append(replace(pause, lang=stretch.lang, text="".join(map(str, stretch.parts))))
         else:
             pieces.append(_piece(stretch, table, compat=True))
@@ -286,11 +282,12 @@ def _given(part: Given, lang: str, table: SymbolTable) -> Pronounced:
 def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> Pronounced:
     """Text before or after such a word: it may be only a mark, and gets no comma for being short."""
     has_counts = LANGUAGES[lang].has_bert
-    first = _LEADING.match(text)
+    leading, said = _marks(LANGUAGES[lang].marks)
+    first = leading.match(text)
     rest = text[first.end() :] if first else text
-    marks = [_MARKS[sign] for sign in (first[0] if first else "") if sign in _MARKS]
+    marks = [said[sign] for sign in (first[0] if first else "") if sign in said]
     if not _SOUND.search(rest):
-        marks += [_MARKS[sign] for sign in rest if sign in _MARKS]
+        marks += [said[sign] for sign in rest if sign in said]
         return Pronounced(marks, [1] * len(marks) if has_counts else None, "".join(marks))
     speaker = frontend(lang)
     norm = speaker.normalise(rest, compat=compat)
@@ -300,6 +297,16 @@ def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> 
     known = symbols.known(table)
     phones = [*marks, *(phone if phone in known else symbols.UNKNOWN for phone in phones)]
     return Pronounced(phones, counts and [1] * len(marks) + counts, "".join(marks) + norm)
+
+
+@lru_cache(maxsize=32)
+def _marks(own: Marks) -> tuple[re.Pattern[str], dict[str, str]]:
+    """What matches marks at the beginning of a text, and the symbol of each mark; `own` are those of its language."""
+    commas = f"{_COMMAS}{own.clause}{own.comma}"
+    symbol_of = {**dict.fromkeys(own.sentence, "."), **dict.fromkeys(commas, ","), **_STOPS}
+    symbol_of |= {mark: mark for mark in symbols.PUNCTUATION}
+    free = "".join(mark for mark in symbol_of if mark not in ".-")
+    return re.compile(rf"[\s{re.escape(free)}]+|[.\s]+(?!\d)"), symbol_of
 
 
 def _has_sound(stretch: pronunciation.Stretch) -> bool:
@@ -325,8 +332,8 @@ def _is_lost(character: str, codes: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=32768)
 def _reads(code: str, character: str) -> bool:
-    """Whether a language reads a character; one whose packages are missing is taken at its word."""
+    """Whether a language reads a character; one that cannot be loaded is taken to read the letters of its scripts."""
     try:
         return frontend(code).readable(character)
     except TextError:
-        return True
+        return any(script.pattern.fullmatch(character) for script in LANGUAGES[code].scripts)

@@ -8,14 +8,16 @@ marks of Chinese, Japanese and Korean need no space after them. The official way
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import accumulate
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import pronunciation, reading, segment, zh_words
+from sovits_cli.text import pronunciation, reading, segment
 from sovits_cli.text.frontend import Script, excerpt
+from sovits_cli.text.joints import CLOSERS, Cuts, Joints, joints
+from sovits_cli.text.weights import weights
 
 MAX_CHARS = 200
 """Default limit of one sentence, in characters as they are spoken: a digit or a sign counts as several."""
@@ -60,40 +62,13 @@ class _Piece:
     after: End
 
 
-_MARKS = ".!?…。！？"
-_CLOSERS = "\"'”’»)]}」』）】》〉"
 _QUOTES = {"“": 1, "「": 1, "『": 1, "”": -1, "」": -1, "』": -1}
 _QUOTE = re.compile(f"[{''.join(_QUOTES)}]")
-_GAP = re.compile(rf"\s+|(?<=[。！？…{re.escape(_CLOSERS)}])(?=[^\s。！？…{re.escape(_CLOSERS)}])")
 _SHORT_LINE = 60
 _CONTEXT = 32
 _LONG_PIECE = 1000
 _LONG_QUOTE = 400
 """A quotation that is not closed within so many characters is taken for a stray mark."""
-
-_KANA_OR_HAN = "々〇぀-ヿ㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U0003ffff"
-_SENTENCE = re.compile(rf"[。！？][{re.escape(_CLOSERS)}]*")
-_CALL = re.compile(rf"[!?…][{re.escape(_CLOSERS)}]*\s+")
-_STRONG_CLAUSE = re.compile(
-    rf"[;:—–)\]][\"'”’]?\s+|\s(?=[(\[—–])|[；：][{re.escape(_CLOSERS)}]*|(?:——|……|(?<=[{_KANA_OR_HAN}])…)"
-)
-_COMMA = re.compile(rf"[,，、][\"'”’]?\s+|[，、][{re.escape(_CLOSERS)}]*|,(?=[{_KANA_OR_HAN}가-힣])")
-_CONJUNCTION = re.compile(r"\s(?=(?:and|but|or|so|because|which|that|who|when|while|where|if|as|than|then)\s)")
-_WORD_GAP = re.compile(r"(?<![\d.])\s(?=\S)|\s(?=[^\s\d])")
-_UNSPACED = re.compile(rf"[{_KANA_OR_HAN}]")
-_HIRAGANA = re.compile("[ぁ-ん]")
-_JAPANESE_WORD_END = re.compile("(?<=[ぁ-ん])(?=[ァ-ヺ一-鿿])")
-_QUOTED_ON = re.compile("[とはがをのに、]|って")
-"""What follows a quotation whose sentence goes on (Japanese)."""
-
-_HEAVY = dict.fromkeys("0123456789", 4) | dict.fromkeys("%$£€¥@&#=+/×÷°½¼¾￥℃‰", 5)
-_HEAVY_SCRIPTS = (
-    ("\u3041", "\u30ff", 2),
-    ("\u3400", "\u9fff", 3),
-    ("\uac00", "\ud7a3", 3),
-    ("\U00020000", "\U0003ffff", 3),
-)
-"""First and last character of a script, and how many Latin letters one of them takes to say."""
 
 
 def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_chars: int = MIN_CHARS) -> list[Sentence]:
@@ -114,8 +89,8 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_chars: in
     """
     if max_chars < 1:
         raise ValueError(f"max_chars is {max_chars}: expected at least 1")
-    speaker = reading.script(lang)
-    pieces = [part for piece in _cut(text, speaker) for part in _fitting(text, piece, max_chars)]
+    speaker, places = reading.script(lang), joints(segment.mode(lang))
+    pieces = [part for piece in _cut(text, speaker, places) for part in _fitting(text, piece, max_chars, places)]
     joined = _with_neighbours(text, pieces, speaker, min_chars, max_chars)
     if not joined:
         raise TextError(
@@ -136,29 +111,33 @@ def halves(text: str, lang: str) -> list[Sentence]:
     Returns:
         Two pieces, each with something to read; or the whole, where no mark stands between words.
     """
-    speaker = reading.script(lang)
+    speaker, places = reading.script(lang), joints(segment.mode(lang))
     middle = len(text.strip()) / 2
-    ends: _Joints = lambda stretch: _sentence_ends(stretch, speaker)  # noqa: E731 - typed
-    for joints, after in ((ends, End.SENTENCE), *_MARKS_WITHIN):
-        for place in sorted(joints(text), key=lambda place: abs(place - middle)):
+    kinds = (
+        (_sentence_ends(text, speaker, places), End.SENTENCE),
+        *((ends(text), End.CLAUSE) for ends in (places.call, places.clause, places.comma)),
+    )
+    for cuts, after in kinds:
+        for place in sorted(cuts, key=lambda place: abs(place - middle)):
             if _readable(text[:place], speaker) and _readable(text[place:], speaker):
                 return [Sentence(text[:place], PAUSES_S[after]), Sentence(text[place:], 0.0)]
     return [Sentence(text, 0.0)]
 
 
-def _sentence_ends(text: str, speaker: Script) -> Iterator[int]:
+def _sentence_ends(text: str, speaker: Script, places: Joints) -> Iterator[int]:
     """Where sentences end within a text, also within its quotations."""
-    return (gap.end() for gap in _GAP.finditer(text) if _end_at(text, 0, 0, gap, speaker) is not None)
+    gaps = places.gap.finditer(text)
+    return (gap.end() for gap in gaps if _end_at(text, 0, 0, gap, speaker, places) is not None)
 
 
-def _cut(text: str, speaker: Script) -> Iterator[_Piece]:
+def _cut(text: str, speaker: Script, places: Joints) -> Iterator[_Piece]:
     """Pieces of any length that end with a sentence, a line or a paragraph."""
     start = line_start = seen = 0
     inside = _Quotation()
-    for gap in _GAP.finditer(text):
+    for gap in places.gap.finditer(text):
         inside.hear(text[seen : gap.start()])
         seen = gap.start()
-        after = _end_at(text, start, line_start, gap, speaker)
+        after = _end_at(text, start, line_start, gap, speaker, places)
         if "\n" in gap[0]:
             line_start = gap.end()
             inside.end()
@@ -191,52 +170,33 @@ class _Quotation:
         self._depth = self._length = 0
 
 
-def _end_at(text: str, start: int, line_start: int, gap: re.Match[str], speaker: Script) -> End | None:
+def _end_at(text: str, start: int, line_start: int, gap: re.Match[str], speaker: Script, places: Joints) -> End | None:
     breaks = gap[0].count("\n") + gap[0].count("\u2029")
     if breaks > 1:
         return End.PARAGRAPH
     whole = text[max(start, gap.start() - _CONTEXT) : gap.start()]
-    before = whole.rstrip(_CLOSERS)
+    before = whole.rstrip(CLOSERS)
     following = text[gap.end() : gap.end() + _CONTEXT]
-    closes = before != "" and before[-1] in _MARKS and speaker.ends_sentence(before, following)
-    if closes and before != whole and gap[0] == "" and _QUOTED_ON.match(following):
+    closes = before != "" and places.is_mark(before[-1]) and speaker.ends_sentence(before, following)
+    if closes and before != whole and gap[0] == "" and places.goes_on(following):
         return None
     if breaks and (closes or (gap.start() - line_start < _SHORT_LINE and not following[:1].islower())):
         return End.LINE
     return End.SENTENCE if closes else None
 
 
-def _fitting(text: str, piece: _Piece, max_chars: int) -> Iterator[_Piece]:
+def _fitting(text: str, piece: _Piece, max_chars: int, places: Joints) -> Iterator[_Piece]:
     """`piece`, cut until each part holds at most `max_chars`; white space at its end costs nothing."""
     stretch = text[piece.start : piece.end]
     heard = len(stretch.rstrip())
-    ends = [0, *accumulate(_weights(stretch[:heard]))]
+    ends = [0, *accumulate(weights(stretch[:heard]))]
     start = 0
     while ends[heard] - ends[start] > max_chars:
         limit = _reach(ends, start, max_chars)
-        cut, after = _best_cut(stretch, start, limit)
+        cut, after = _best_cut(stretch, start, limit, places)
         yield _Piece(piece.start + start, piece.start + cut, after)
         start = cut
     yield _Piece(piece.start + start, piece.end, piece.after)
-
-
-def _weights(stretch: str) -> Iterator[int]:
-    """What each character costs; of several blanks in a row only the first counts, and none at the beginning."""
-    blank = True
-    for character in stretch:
-        if character.isspace():
-            yield 0 if blank else 1
-            blank = True
-        else:
-            yield _HEAVY.get(character) or _weight(character)
-            blank = False
-
-
-def _weight(character: str) -> int:
-    """What a letter or a character costs, by its script."""
-    if character < _HEAVY_SCRIPTS[0][0]:
-        return 1
-    return next((weight for first, last, weight in _HEAVY_SCRIPTS if first <= character <= last), 1)
 
 
 def _reach(ends: list[int], start: int, max_chars: int) -> int:
@@ -247,48 +207,27 @@ def _reach(ends: list[int], start: int, max_chars: int) -> int:
     return position
 
 
-def _best_cut(stretch: str, start: int, limit: int) -> tuple[int, End]:
+def _best_cut(stretch: str, start: int, limit: int, places: Joints) -> tuple[int, End]:
     """Where to cut before `limit`: the last joint of the strongest kind in the second two thirds, else any."""
     window = stretch[start : limit + 1]
     for earliest in ((limit - start) // 3, 1):
-        for joints, after in _JOINTS:
-            cuts = [place for place in joints(window) if earliest <= place <= limit - start]
+        for ends, after in _kinds(places):
+            cuts = [place for place in ends(window) if earliest <= place <= limit - start]
             if cuts:
                 return start + cuts[-1], after
     return limit, End.WORD
 
 
-def _ends(pattern: re.Pattern[str]) -> Callable[[str], Iterable[int]]:
-    """Where a pattern ends in a window."""
-    return lambda window: (found.end() for found in pattern.finditer(window))
-
-
-def _unspaced_words(window: str) -> Iterable[int]:
-    """Where words end in a script without spaces: in Japanese before Han characters or katakana, else by dictionary."""
-    if _HIRAGANA.search(window):
-        return (found.end() for found in _JAPANESE_WORD_END.finditer(window))
-    if _UNSPACED.search(window) is None:
-        return ()
-    return (end for end in zh_words.ends(window) if window[end - 1].isalnum() and _UNSPACED.match(window, end))
-
-
-_Joints = Callable[[str], Iterable[int]]
-"""Where a stretch can be cut: positions in it."""
-
-_MARKS_WITHIN: tuple[tuple[_Joints, End], ...] = (
-    (_ends(_CALL), End.CLAUSE),
-    (_ends(_STRONG_CLAUSE), End.CLAUSE),
-    (_ends(_COMMA), End.CLAUSE),
-)
-
-_JOINTS: tuple[tuple[_Joints, End], ...] = (
-    (_ends(_SENTENCE), End.SENTENCE),
-    (_ends(_STRONG_CLAUSE), End.CLAUSE),
-    (_ends(_COMMA), End.CLAUSE),
-    (_ends(_CONJUNCTION), End.WORD),
-    (_ends(_WORD_GAP), End.WORD),
-    (_unspaced_words, End.WORD),
-)
+def _kinds(places: Joints) -> tuple[tuple[Cuts, End], ...]:
+    """All joints within a sentence, the strongest first, and what follows a piece that ends there."""
+    return (
+        (places.sentence, End.SENTENCE),
+        (places.clause, End.CLAUSE),
+        (places.comma, End.CLAUSE),
+        (places.conjunction, End.WORD),
+        (places.space, End.WORD),
+        (places.word, End.WORD),
+    )
 
 
 def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, min_chars: int, max_chars: int) -> list[_Piece]:
@@ -327,5 +266,5 @@ def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Script) 
 def _join(text: str, first: _Piece, second: _Piece, min_chars: int, max_chars: int) -> bool:
     if first.after is not End.SENTENCE:
         return False
-    heard = [sum(_weights(text[piece.start : piece.end].strip())) for piece in (first, second)]
+    heard = [sum(weights(text[piece.start : piece.end].strip())) for piece in (first, second)]
     return min(heard) < min_chars and sum(heard) < max_chars

@@ -34,33 +34,39 @@ _CANTONESE_TONED = (
     "oe oek oeng ong ot u ui un ung ut yu yun yut"
 )
 
+MANDARIN = frozenset(
+    {*_MANDARIN_INITIALS.split(), *(final + tone for final in _MANDARIN_FINALS.split() for tone in "12345")}
+)
+JAPANESE = frozenset({*_JAPANESE.split(), *_JAPANESE_PITCH.split()})
+ENGLISH = frozenset(
+    {
+        *_ENGLISH_UNSTRESSED.split(),
+        *_ENGLISH_CONSONANTS.split(),
+        *(vowel + stress for vowel in _ENGLISH_VOWELS.split() for stress in "012"),
+    }
+)
+KOREAN = frozenset(_KOREAN.split())
+CANTONESE = frozenset(
+    {
+        *(f"Y{sound}" for sound in (*_CANTONESE_TONELESS.split(), *_CANTONESE_BOTH.split())),
+        *(f"Y{sound}{tone}" for sound in (*_CANTONESE_TONED.split(), *_CANTONESE_BOTH.split()) for tone in "123456"),
+    }
+)
+
 
 @once
 def table(which: SymbolTable) -> tuple[str, ...]:
     """All symbols of a table in id order: 322 of them for v1, 732 for v2."""
-    first = tuple(sorted({PAD, *_mandarin(), *_JAPANESE.split(), *PUNCTUATION, *SPECIAL, *_english()}))
+    first = tuple(sorted({PAD, *MANDARIN, *_JAPANESE.split(), *PUNCTUATION, *SPECIAL, *ENGLISH}))
     if which is SymbolTable.V1:
         return first
-    return (*first, *_JAPANESE_PITCH.split(), *sorted(_KOREAN.split()), *sorted(_cantonese()))
+    return (*first, *_JAPANESE_PITCH.split(), *sorted(KOREAN), *sorted(CANTONESE))
 
 
 @once
 def known(which: SymbolTable) -> frozenset[str]:
     """The symbols of a table as a set."""
     return frozenset(table(which))
-
-
-@once
-def spoken_in(lang: str) -> frozenset[str]:
-    """The phones of one language, marks of pitch among them; none for an unknown code."""
-    sets = {
-        "zh": _mandarin,
-        "en": _english,
-        "ja": lambda: {*_JAPANESE.split(), *_JAPANESE_PITCH.split()},
-        "ko": lambda: set(_KOREAN.split()),
-        "yue": _cantonese,
-    }
-    return frozenset(sets[lang]()) if lang in sets else frozenset()
 
 
 def ids(phones: Sequence[str], which: SymbolTable) -> list[int]:
@@ -78,19 +84,3 @@ def ids(phones: Sequence[str], which: SymbolTable) -> list[int]:
 @once
 def _positions(which: SymbolTable) -> dict[str, int]:
     return {symbol: position for position, symbol in enumerate(table(which))}
-
-
-def _mandarin() -> set[str]:
-    toned = {final + tone for final in _MANDARIN_FINALS.split() for tone in "12345"}
-    return toned | set(_MANDARIN_INITIALS.split())
-
-
-def _english() -> set[str]:
-    stressed = {vowel + stress for vowel in _ENGLISH_VOWELS.split() for stress in "012"}
-    return stressed | set(_ENGLISH_UNSTRESSED.split()) | set(_ENGLISH_CONSONANTS.split())
-
-
-def _cantonese() -> set[str]:
-    toned = (*_CANTONESE_TONED.split(), *_CANTONESE_BOTH.split())
-    plain = (*_CANTONESE_TONELESS.split(), *_CANTONESE_BOTH.split())
-    return {f"Y{sound}{tone}" for sound in toned for tone in "123456"} | {f"Y{sound}" for sound in plain}

@@ -110,6 +110,15 @@ def syllable(sound: str, tone: str, known: frozenset[str], *, compat: bool) -> t
     return (f"Y{sound[0]}", whole) if {f"Y{sound[0]}", whole} <= known else phones
 
 
+def given(jyutping: str) -> tuple[str, str] | None:
+    """The two symbols of a syllable with its tone, "cung4"; None if there is no such syllable."""
+    if _SYLLABLE.fullmatch(jyutping) is None:
+        return None
+    known = symbols.known(SymbolTable.V2)
+    found = syllable(jyutping[:-1], jyutping[-1], known, compat=False)
+    return found if set(found) <= known else None
+
+
 def _readings(text: str) -> list[tuple[str, str | None]]:
     if not text:
         return []

@@ -8,7 +8,7 @@ from sovits_cli.errors import TextError
 from sovits_cli.inference import tongues
 from sovits_cli.inference.order import Asked, check_text
 from sovits_cli.inference.tongues import ALL, Tongues, understood
-from sovits_cli.text.frontend import LANGUAGES
+from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import RECOMMENDED, VERSIONS
 
 ENGLISH = Tongues("mini", ("en",))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sovits_cli.text import reading, segment, symbols
-from sovits_cli.text.frontend import LANGUAGES
+from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import SymbolTable
 from tests.parity import golden, texts
 from tests.parity.differences import DICTIONARY, GUESSED_ONLY, MODEL, PIPELINE_WORDS, SEGMENTATION

@@ -15,7 +15,8 @@ from typing import Any
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import en_official, symbols
-from sovits_cli.text.frontend import LANGUAGES, pronounce
+from sovits_cli.text.frontend import pronounce
+from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import SymbolTable
 from tests.parity import golden
 from tests.parity.differences import CRASHES, DICTIONARY, GUESSED

@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import frontend, symbols
-from sovits_cli.text.frontend import LANGUAGES, pronounce
+from sovits_cli.text import symbols
+from sovits_cli.text.frontend import pronounce
+from sovits_cli.text.language import Language
+from sovits_cli.text.languages import LANGUAGES
+from sovits_cli.text.scripts import LATIN
 from sovits_cli.versions import SymbolTable
 
 TABLES = list(SymbolTable)
@@ -55,7 +58,7 @@ def test_unknown_language_names_the_known_ones(code, hint):
 
 
 def test_language_that_the_table_cannot_write_is_refused(monkeypatch):
-    row = frontend.Language("yy", "Yish", "sovits_cli.text.en:English", frozenset({SymbolTable.V2}))
+    row = Language("yy", "Yish", "sovits_cli.text.en:English", frozenset({SymbolTable.V2}), (LATIN,))
     monkeypatch.setitem(LANGUAGES, "yy", row)
     assert pronounce("Hello.", "yy", SymbolTable.V2).phones
     with pytest.raises(TextError, match="Yish cannot be written in symbol table v1: expected a model with table v2"):
@@ -63,7 +66,7 @@ def test_language_that_the_table_cannot_write_is_refused(monkeypatch):
 
 
 def test_a_missing_package_is_one_line_with_the_install_command(monkeypatch):
-    row = frontend.Language("qq", "Quish", "sovits_cli.text.en:English", frozenset(TABLES), packages=("json", "quish"))
+    row = Language("qq", "Quish", "sovits_cli.text.en:English", frozenset(TABLES), (LATIN,), packages=("json", "quish"))
     monkeypatch.setitem(LANGUAGES, "qq", row)
     with pytest.raises(TextError, match=r"^Quish needs quish, which is not installed$") as failure:
         pronounce("Hello.", "qq", SymbolTable.V2)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import reading, segment, symbols
-from sovits_cli.text.frontend import LANGUAGES, UnreadableError
+from sovits_cli.text.frontend import UnreadableError
+from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.split import sentences
 from sovits_cli.versions import SymbolTable
 

@@ -1,0 +1,125 @@
+"""Where a text can be cut: at the marks, conjunctions and word ends of the languages that it is read in.
+
+The marks of our own languages are everybody's. Knows neither sentences nor how long they may be, see `split`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+from sovits_cli.text import languages
+from sovits_cli.text.language import Language, load
+from sovits_cli.text.languages import BUILT_IN, LANGUAGES
+from sovits_cli.text.scripts import HAN, UnicodeScript, WordBreaks
+from sovits_cli.text.segment import Mode
+
+Cuts = Callable[[str], Iterable[int]]
+"""Where a stretch can be cut: positions in it."""
+
+CLOSERS = "\"'”’»)]}」』）】》〉"
+"""What may stand between the mark of a sentence and its end."""
+
+ELLIPSIS = "…"
+_DASHES = "—–"
+_QUOTE_ENDS = "[\"'”’]"
+
+
+def joints(how: Mode) -> Joints:
+    """The joints of texts in a mode."""
+    return _joints(tuple(LANGUAGES[lang] for lang in how.languages), languages.scripts())
+
+
+class Joints:
+    """The joints of texts in some languages.
+
+    Args:
+        own: the languages.
+        scripts: every script there is.
+
+    Attributes:
+        sentence: behind marks that close a sentence and need no space; the others are for a front end to judge.
+        call: behind questions and calls, also where they close no sentence.
+        clause: behind semicolons and their like, before brackets and dashes.
+        comma: behind commas.
+        conjunction: before conjunctions.
+        space: between words, but not within a number.
+    """
+
+    def __init__(self, own: tuple[Language, ...], scripts: tuple[UnicodeScript, ...]) -> None:
+        self._scripts = scripts
+        rows = tuple(dict.fromkeys((*BUILT_IN, *own)))
+        marks = tuple(dict.fromkeys(row.marks for row in rows))
+        spaced, bare = ([one for one in marks if one.spaced is wanted] for wanted in (True, False))
+        after = f"{_QUOTE_ENDS}?\\s+"
+        closers = f"[{re.escape(CLOSERS)}]*"
+        unspaced = _letters(scripts, WordBreaks.NONE)
+        no_spaces = _any(one.sentence for one in bare)
+        self._marks = frozenset("".join(one.sentence for one in marks) + ELLIPSIS)
+        self._quoted_on = re.compile("|".join(f"(?:{row.quoted_on})" for row in rows if row.quoted_on))
+        self.gap = re.compile(rf"\s+|(?<=[{no_spaces}…{re.escape(CLOSERS)}])(?=[^\s{no_spaces}…{re.escape(CLOSERS)}])")
+        self.unspaced = re.compile(f"[{unspaced}]")
+        self.sentence = _ends(f"[{no_spaces}]{closers}")
+        self.call = _ends(f"[{_any(one.sentence.replace('.', '') for one in spaced)}{ELLIPSIS}]{closers}\\s+")
+        self.clause = _ends(
+            rf"[{_any(one.clause for one in spaced)}{_DASHES})\]]{after}",
+            rf"\s(?=[(\[{_DASHES}])",
+            f"[{_any(one.clause for one in bare)}]{closers}",
+            f"——|……|(?<=[{unspaced}])…",
+        )
+        self.comma = _ends(
+            f"[{_any(one.comma for one in marks)}]{after}",
+            f"[{_any(one.comma for one in bare)}]{closers}",
+            f",(?=[{unspaced}{_letters(scripts, WordBreaks.SUFFIXES)}])",
+        )
+        words = [re.escape(word) for row in own for word in row.conjunctions]
+        self.conjunction = _ends(rf"\s(?=(?:{'|'.join(words)})\s)") if words else _nowhere
+        self.space = _ends(r"(?<![\d.])\s(?=\S)|\s(?=[^\s\d])")
+
+    def is_mark(self, character: str) -> bool:
+        """Whether a character may close a sentence."""
+        return character in self._marks
+
+    def goes_on(self, following: str) -> bool:
+        """Whether what follows a quotation that has just closed is of the same sentence."""
+        return self._quoted_on.match(following) is not None
+
+    def word(self, window: str) -> Iterable[int]:
+        """Where words end in a script without spaces: as the language of the script says, else anywhere."""
+        if self.unspaced.search(window) is None:
+            return ()
+        for script in sorted(self._scripts, key=HAN.__eq__):  # Han last: another script of the text tells more
+            row = languages.owner(script)
+            if row.word_ends and script.pattern.search(window):
+                ends: list[int] | None = load(row.word_ends)(window)
+                if ends is not None:
+                    return self._within(window, ends)
+        return self._within(window, range(1, len(window)))
+
+    def _within(self, window: str, ends: Iterable[int]) -> Iterator[int]:
+        return (end for end in ends if window[end - 1].isalnum() and self.unspaced.match(window, end))
+
+
+@lru_cache(maxsize=32)
+def _joints(own: tuple[Language, ...], scripts: tuple[UnicodeScript, ...]) -> Joints:
+    return Joints(own, scripts)
+
+
+def _any(found: Iterable[str]) -> str:
+    """Characters as they stand between the brackets of a regular expression."""
+    return re.escape("".join(dict.fromkeys("".join(found))))
+
+
+def _letters(scripts: Iterable[UnicodeScript], breaks: WordBreaks) -> str:
+    return "".join(script.letters + script.everyday for script in scripts if script.breaks is breaks)
+
+
+def _ends(*patterns: str) -> Cuts:
+    """Where one of several patterns ends in a window."""
+    pattern = re.compile("|".join(patterns))
+    return lambda window: (found.end() for found in pattern.finditer(window))
+
+
+def _nowhere(window: str) -> Iterable[int]:  # noqa: ARG001 - a window like any other
+    return ()
