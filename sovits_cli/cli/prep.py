@@ -62,7 +62,7 @@ def prep_command(
 
     words = lexicon.EMPTY if settings.lexicon is None else lexicon.read(settings.lexicon)
     chosen = catalogue.find(settings.prep.model, runs=settings.train.out, trained=False)
-    manifest = _manifest(run, place)
+    manifest = _manifest(run, place, plan_only=plan_only)
     why = f"{manifest.kind}; without an argument: {settings.slice.out}" if source is None else manifest.kind
     run.reporter.emit(Chose("dataset", f"{place} -> {settings.prep.out}", why))
     run.reporter.emit(Chose("model", chosen.name, chosen.why))
@@ -84,7 +84,7 @@ def prep_command(
     run.result(report, text=_told(report))
 
 
-def _manifest(run: Run, place: Path) -> Manifest:
+def _manifest(run: Run, place: Path, *, plan_only: bool) -> Manifest:
     """What the recordings say: as it is written beside them or in a list, or as whisper hears it."""
     settings = run.settings.prep
     if settings.asr is None:
@@ -92,8 +92,11 @@ def _manifest(run: Run, place: Path) -> Manifest:
 
         return sources.read(place, settings.lang)
 
-    from sovits_cli.prep.asr import LIST_FILE, transcribed
+    from sovits_cli.prep.asr import LIST_FILE, foreseen, transcribed
     from sovits_cli.prep.whisper import Whisper
+
+    if plan_only:
+        return foreseen(place, settings.lang, settings.out / LIST_FILE, run.reporter)
 
     def listen() -> Whisper:
         return Whisper(settings.asr_model, run.device)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from sovits_cli.errors import DatasetError
+from sovits_cli.errors import DatasetError, SovitsError, UnforeseenError
 from sovits_cli.files import atomic, parse_json, plain_name
 
 TEXT_FILE = "2-name2text.txt"
@@ -45,13 +45,19 @@ class Cause(StrEnum):
 class LeftOut:
     """An item that is not used, and why. `name` is a basename, or a place ("line 12") where there is none.
 
-    `seconds` is its audio, None where that is not known.
+    `seconds` is its audio, None where that is not known. `bug` is what nobody expected, where the item is not to blame.
     """
 
     name: str
     reason: str
     cause: Cause = Cause.BROKEN
     seconds: float | None = None
+    bug: UnforeseenError | None = field(default=None, compare=False, metadata={"json": False})
+
+    @classmethod
+    def of(cls, name: str, error: SovitsError) -> LeftOut:
+        """An item that failed."""
+        return cls(name, error.message, bug=error if isinstance(error, UnforeseenError) else None)
 
 
 @dataclass(frozen=True)

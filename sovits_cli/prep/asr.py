@@ -7,7 +7,9 @@ writes the text, or deletes the row to have it heard again. Knows no particular 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from sovits_cli.audio import files
 from sovits_cli.data import manifest, sources
 from sovits_cli.data.layout import LeftOut
 from sovits_cli.data.manifest import Manifest, TextFiles, Utterance
-from sovits_cli.errors import DatasetError, InputError, TextError
+from sovits_cli.errors import DatasetError, InputError, SovitsError, TextError, contained
 from sovits_cli.events import Note, Progress, Reporter
 from sovits_cli.files import atomic, real_path, refuse_link, write_error
 from sovits_cli.locks import held
@@ -48,6 +50,28 @@ _MOST_LETTERS_PER_S = 35.0
 """Nobody speaks faster, in any script."""
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The recordings of a source.
+
+    Args:
+        told: with a transcript beside them; `unlisted` are those of them whose path no list can hold.
+        untold: without one.
+        waiting: those of them that the list has no row for.
+        left_out: without one, and with a path that no list can hold.
+        known: with a row.
+        texts: what was read with.
+    """
+
+    told: Sequence[Utterance]
+    unlisted: Sequence[Utterance]
+    untold: Sequence[Path]
+    waiting: Sequence[Path]
+    left_out: Sequence[LeftOut]
+    known: Collection[Path]
+    texts: TextFiles
+
+
 def transcribed(source: Path, lang: str, place: Path, listen: Callable[[], Recogniser], reporter: Reporter) -> Manifest:
     """The utterances of `source`, with what was heard where nobody wrote it down.
 
@@ -63,44 +87,85 @@ def transcribed(source: Path, lang: str, place: Path, listen: Callable[[], Recog
         ResourceError: the list cannot be written, or another process writes it. What was heard before is kept.
     """
     with held(place.parent):
-        return _transcribed(source, lang, place, listen, reporter)
-
-
-def _transcribed(
-    source: Path, lang: str, place: Path, listen: Callable[[], Recogniser], reporter: Reporter
-) -> Manifest:
-    texts = TextFiles(lang)
-    told, untold = sources.recordings(source, lang, texts)
-    _as_utf8(place, texts)
-    known = _rows(place, lang)
-    unlisted = [said for said in told if not _is_text(said.path)]  # cannot be in a list, and need not be
-    told = [said for said in told if _is_text(said.path)]
-    left_out = [LeftOut(path.name, "its name is not UTF-8: rename it") for path in untold if not _is_text(path)]
-    untold = [path for path in untold if _is_text(path)]
-    waiting = [path for path in untold if real_path(path) not in known]
-    if waiting:
-        reporter.emit(Note(f"transcripts go to {place}: correct them there and run the same command again"))
-    for said in told:
-        if real_path(said.path) not in known:
-            _append(place, said)
-    recogniser = listen() if waiting else None
-    for done, path in enumerate(waiting, start=1):
-        assert recogniser is not None
-        said, reason = _hear(path, lang, recogniser)
-        _append(place, said)
-        left_out += [LeftOut(path.name, reason)] if reason else []
-        reporter.emit(Progress("transcribing", done, len(waiting), "recordings"))
-    found = manifest.read_list(place, lang)
-    here = {real_path(path) for path in (*untold, *(said.path for said in told))}
-    utterances = (*unlisted, *(said for said in found.utterances if real_path(said.path) in here))
-    heard_nothing = {item.name for item in left_out}
-    others = _without_text(place, here, heard_nothing)
-    found = Manifest(source, "recordings, transcribed", utterances, (*left_out, *others), notes=texts.notes)
+        refuse_link(place)
+        found = _found(source, lang, place)
+        _as_utf8(place, found.texts)
+        if found.waiting:
+            reporter.emit(Note(f"transcripts go to {place}: correct them there and run the same command again"))
+        for said in found.told:
+            if real_path(said.path) not in found.known:
+                _append(place, said)
+        left_out = [*found.left_out, *_hear_all(found.waiting, lang, place, listen, reporter)]
+        listed = _listed(source, lang, place, found, left_out)
     try:
-        return found.checked()
+        return listed.checked()
     except DatasetError as error:
+        bugs = [item.bug for item in listed.left_out if item.bug]
+        if bugs and len(bugs) == len(listed.left_out):
+            raise SovitsError(error.message, hint=bugs[0].hint) from bugs[0]
         hint = f"write what is said into {place} and run the same command again, or name a larger --asr-model"
         raise DatasetError(error.message, hint=hint) from error
+
+
+def foreseen(source: Path, lang: str, place: Path, reporter: Reporter) -> Manifest:
+    """What `transcribed` would give without hearing anything, and without writing anything: how much is to be heard.
+
+    Raises:
+        DatasetError: no recordings are there.
+    """
+    found = _found(source, lang, place)
+    if found.waiting:
+        reporter.emit(Note(f"{len(found.waiting)} recordings are to be heard first: what they say is not known yet"))
+    rows = _listed(source, lang, place, found, found.left_out)
+    missing = [said for said in found.told if real_path(said.path) not in found.known]
+    listed = replace(rows, utterances=(*rows.utterances, *missing))
+    return listed.checked() if listed.utterances else listed
+
+
+def _found(source: Path, lang: str, place: Path) -> _Found:
+    texts = TextFiles(lang)
+    told, untold = sources.recordings(source, lang, texts)
+    known = _rows(place, lang)
+    named = [path for path in untold if _is_text(path)]
+    return _Found(
+        told=[said for said in told if _is_text(said.path)],
+        unlisted=[said for said in told if not _is_text(said.path)],
+        untold=named,
+        waiting=[path for path in named if real_path(path) not in known],
+        left_out=[LeftOut(path.name, "its name is not UTF-8: rename it") for path in untold if not _is_text(path)],
+        known=known,
+        texts=texts,
+    )
+
+
+def _hear_all(
+    waiting: Sequence[Path], lang: str, place: Path, listen: Callable[[], Recogniser], reporter: Reporter
+) -> Sequence[LeftOut]:
+    """Hear recordings, a row each; gives what is of no use. One that nobody can hear for a bug of ours gets no row."""
+    left_out: list[LeftOut] = []
+    recogniser = listen() if waiting else None
+
+    def failed(path: Path, error: SovitsError) -> None:
+        left_out.append(LeftOut.of(path.name, error))
+
+    for done, path in enumerate(waiting, start=1):
+        assert recogniser is not None
+        with contained(partial(failed, path)):
+            said, reason = _hear(path, lang, recogniser)
+            _append(place, said)
+            left_out += [LeftOut(path.name, reason)] if reason else []
+        reporter.emit(Progress("transcribing", done, len(waiting), "recordings"))
+    return left_out
+
+
+def _listed(source: Path, lang: str, place: Path, found: _Found, left_out: Sequence[LeftOut]) -> Manifest:
+    """What the list says of the recordings that are there."""
+    rows = manifest.read_list(place, lang) if place.is_file() else Manifest(place, "", (), ())
+    here = {real_path(path) for path in (*found.untold, *(said.path for said in found.told))}
+    utterances = (*found.unlisted, *(said for said in rows.utterances if real_path(said.path) in here))
+    others = _without_text(place, lang, here, {item.name for item in left_out})
+    notes = (*found.texts.notes, *rows.notes)
+    return Manifest(source, "recordings, transcribed", utterances, (*left_out, *others), notes=notes)
 
 
 def _hear(path: Path, lang: str, recogniser: Recogniser) -> tuple[Utterance, str]:
@@ -158,7 +223,6 @@ def _levels_db(wave: np.ndarray) -> np.ndarray:
 
 def _as_utf8(place: Path, texts: TextFiles) -> None:
     """Make the list UTF-8 again where an editor saved it otherwise: rows are added to it."""
-    refuse_link(place)
     if not place.is_file():
         return
     text = texts.read(place)
@@ -171,17 +235,18 @@ def _rows(place: Path, lang: str) -> set[Path]:
     """Recordings that the list has a row for, with or without a text."""
     if not place.is_file():
         return set()
-    return {real_path(said.path) for said in manifest.read_list(place, lang).utterances} | _empty_rows(place)
+    return {real_path(said.path) for said in manifest.read_list(place, lang).utterances} | _empty_rows(place, lang)
 
 
-def _empty_rows(place: Path) -> set[Path]:
-    cells = (line.split("|") for line in place.read_text(encoding="utf-8").split("\n"))
+def _empty_rows(place: Path, lang: str) -> set[Path]:
+    lines = TextFiles(lang).read(place).split("\n") if place.is_file() else []
+    cells = (line.split("|") for line in lines)
     return {real_path(Path(row[0])) for row in cells if len(row) >= manifest.LIST_FIELDS and not row[3].strip()}
 
 
-def _without_text(place: Path, here: set[Path], named: set[str]) -> Sequence[LeftOut]:
+def _without_text(place: Path, lang: str, here: set[Path], named: set[str]) -> Sequence[LeftOut]:
     """Recordings that an earlier run could not use, and nobody wrote a text for."""
-    paths = sorted(path for path in _empty_rows(place) & here if path.name not in named)
+    paths = sorted(path for path in _empty_rows(place, lang) & here if path.name not in named)
     return [LeftOut(path.name, f"no text in {place.name}: write it there, or delete the row") for path in paths]
 
 

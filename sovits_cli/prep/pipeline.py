@@ -214,9 +214,9 @@ def _nothing_left(manifest: Manifest, runner: Runner) -> SovitsError:
     told = (
         f"no clip of {manifest.source} can be used: {len(left_out)} left out, the first: {first.name}: {first.reason}"
     )
-    if len(runner.bugs) == len(left_out):
-        bug = SovitsError(told, hint=runner.bugs[0].hint)
-        bug.__cause__ = runner.bugs[0]
+    if first.bug and all(item.bug for item in left_out):
+        bug = SovitsError(told, hint=first.bug.hint)
+        bug.__cause__ = first.bug
         return bug
     return DatasetError(told, hint="see the reason of each above")
 

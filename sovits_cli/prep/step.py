@@ -96,14 +96,12 @@ class Runner:
         workers: threads that prepare.
         reporter: hears of progress and of what is left out.
         left_out: what is not used, and why.
-        bugs: those of them that are our fault.
     """
 
     journal: Journal
     workers: int
     reporter: Reporter
     left_out: list[LeftOut] = field(default_factory=list)
-    bugs: list[UnforeseenError] = field(default_factory=list)
 
     def run(self, step: Step[Any], clips: Sequence[Clip]) -> list[Clip]:
         """Run one step; give the clips that passed it, in order."""
@@ -147,14 +145,10 @@ class Runner:
     def leave_out(self, item: LeftOut) -> None:
         """Name an item that is not used."""
         self.left_out.append(item)
-        self.reporter.emit(Skipped(item.name, item.reason))
+        self.reporter.emit(Skipped(item.name, item.reason, item.bug and item.bug.__cause__))
 
     def _fail(self, clip: Clip, error: SovitsError) -> None:
-        """Leave a clip out that failed."""
-        self.left_out.append(LeftOut(clip.name, error.message))
-        bug = error if isinstance(error, UnforeseenError) else None
-        self.bugs += [] if bug is None else [bug]
-        self.reporter.emit(Skipped(clip.name, error.message, None if bug is None else bug.__cause__))
+        self.leave_out(LeftOut.of(clip.name, error))
 
     def _ahead(
         self, step: Step[Any], clips: Sequence[Clip], pool: ThreadPoolExecutor

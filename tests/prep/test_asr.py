@@ -9,7 +9,8 @@ import pytest
 
 from sovits_cli.audio import files
 from sovits_cli.audio.files import Writer
-from sovits_cli.errors import DatasetError, ModelError, ResourceError, UsageError
+from sovits_cli.errors import DatasetError, ModelError, ResourceError, SovitsError, UsageError
+from sovits_cli.events import Note
 from sovits_cli.inference import examples
 from sovits_cli.paths import models_dir
 from sovits_cli.prep import asr, whisper
@@ -31,6 +32,8 @@ class Ear:
 
     def hear(self, wave, language):
         self.asked.append((len(wave), language))
+        if not self.answers:
+            raise KeyboardInterrupt
         answer = self.answers.pop(0)
         return answer if isinstance(answer, Heard) else Heard(language or "en", (phrase(answer),))
 
@@ -110,7 +113,7 @@ def test_a_list_that_an_editor_saved_otherwise(tmp_path, place, encoding):
 def test_an_interrupted_run_keeps_what_it_heard(tmp_path, place):
     folder = recordings(tmp_path / "in", "a.wav", "b.wav")
     ear = Ear("One.")
-    with pytest.raises(IndexError):
+    with pytest.raises(KeyboardInterrupt):
         asr.transcribed(folder, "en", place, lambda: ear, Reports())
     assert [row[3] for row in rows(place)] == ["One."]
     found, ear, _ = heard(folder, place, "Two.", lang="en")
@@ -286,3 +289,54 @@ def test_a_list_that_is_a_link_is_not_added_to(tmp_path, place):
     with pytest.raises(ResourceError, match=r"transcripts\.list: it is a link"):
         heard(folder, place, "Hello there.")
     assert not (tmp_path / "victim").exists()
+
+
+def test_a_plan_hears_and_writes_nothing(tmp_path, place):
+    folder = recordings(tmp_path / "in", "a.wav", "b.wav", "c.wav")
+    (folder / "b.txt").write_text("Told.")
+    reports = Reports()
+    found = asr.foreseen(folder, "en", place, reports)
+    assert [said.text for said in found.utterances] == ["Told."]
+    assert "2 recordings are to be heard first" in reports.of(Note)[0].text
+    assert not place.parent.exists()
+    (folder / "b.txt").unlink()
+    assert not asr.foreseen(folder, "en", place, Reports()).utterances
+    heard(folder, place, "One.", "Two.", "Three.")
+    before = place.read_bytes()
+    found = asr.foreseen(folder, "en", place, reports := Reports())
+    assert [said.text for said in found.utterances] == ["One.", "Two.", "Three."]
+    assert not reports.events
+    assert place.read_bytes() == before
+
+
+class Deaf:
+    """Has a bug, for these answers."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def hear(self, wave, language):
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise KeyError("boom")
+        return Heard("en", (phrase(answer),))
+
+
+def test_a_bug_in_one_recording_leaves_the_others_alone(tmp_path, place):
+    """It gets no row: the next run hears it."""
+    folder = recordings(tmp_path / "in", "a.wav", "b.wav", "c.wav")
+    found = asr.transcribed(folder, "en", place, lambda: Deaf("One.", None, "Three."), Reports())
+    assert [said.text for said in found.utterances] == ["One.", "Three."]
+    (item,) = found.left_out
+    assert (item.name, item.reason) == ("b.wav", "internal error: KeyError: 'boom'")
+    assert isinstance(item.bug.__cause__, KeyError)
+    assert len(rows(place)) == 2
+    found, _, _ = heard(folder, place, "Two.")
+    assert len(found.utterances) == 3
+
+
+def test_nothing_but_bugs_is_our_bug(tmp_path, place):
+    folder = recordings(tmp_path / "in", "a.wav", "b.wav")
+    with pytest.raises(SovitsError, match=r"no utterance that can be used.*KeyError") as caught:
+        asr.transcribed(folder, "en", place, lambda: Deaf(None, None), Reports())
+    assert caught.value.exit_code == 1
