@@ -11,8 +11,8 @@ import pytest
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import pauses, pronunciation, reading, symbols
-from sovits_cli.text.frontend import LANGUAGES
 from sovits_cli.text.guesses import guessed
+from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.split import sentences
 from sovits_cli.versions import SymbolTable
 
