@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.report import LoadReport, check, load_into
 from sovits_cli.errors import ModelError
+from sovits_cli.models.dimensions import DimensionError
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -52,7 +53,7 @@ def build(
         report = check(network, weight, optional=optional, source=source)
         if report.missing:  # their fresh values are wanted
             network = make()
-        load_into(network, weight, optional=optional, source=source, replace=not report.missing)
+        load_into(network, weight, optional=optional, source=source, replace=not report.missing, fresh=make)
     return network.eval(), report
 
 
@@ -76,6 +77,8 @@ def usable_config(source: Path) -> Iterator[None]:
     """Turn what goes wrong while dimensions become a network into one line about the file."""
     try:
         yield
+    except DimensionError as error:
+        raise ModelError(f"{source} is broken: {error.message}", hint=f"sovits models inspect {source}") from error
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise ModelError(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from sovits_cli.checkpoints.machine import printable
 from sovits_cli.errors import ModelError
 
 WRAPPER = "cfm.base_model.model."
@@ -48,7 +49,7 @@ def merged(base: Mapping[str, Tensor], lora: Mapping[str, Tensor], source: Path)
         weight, first, second = whole.get(f"{layer}.weight"), lora.get(layer + down), lora.get(layer + up)
         if weight is None or first is None or second is None or not _fits(weight, first, second):
             raise ModelError(
-                f"{source} does not fit its base model: {layer} is missing or of another shape",
+                f"{source} does not fit its base model: {printable(layer)} is missing or of another shape or type",
                 hint=f"sovits models inspect {source}",
             )
         whole[f"{layer}.weight"] = weight.float() + second.float() @ first.float()
@@ -67,5 +68,5 @@ def _own(key: str) -> str:
 
 
 def _fits(weight: Tensor, first: Tensor, second: Tensor) -> bool:
-    matrices = weight.ndim == first.ndim == second.ndim == 2
+    matrices = all(one.ndim == 2 and one.is_floating_point() for one in (weight, first, second))
     return matrices and (second.shape[0], first.shape[1]) == tuple(weight.shape) and first.shape[0] == second.shape[1]

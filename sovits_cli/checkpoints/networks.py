@@ -21,6 +21,7 @@ from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.lora import merged
 from sovits_cli.checkpoints.official import SovitsFile, read_gpt, read_sovits
 from sovits_cli.checkpoints.recognise import ModelKind, expect, read
+from sovits_cli.checkpoints.soundness import check_tensors
 from sovits_cli.errors import ModelError
 from sovits_cli.models.cfm.config import CONDITION_LAYERS, FlowConfig
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
@@ -131,7 +132,9 @@ def discriminator_weights(bundle: Bundle) -> dict[str, Tensor]:
     """
     if bundle.discriminator is None:
         return {}
-    return expect(read(bundle.discriminator), ModelKind.DISCRIMINATOR).weight
+    weight = expect(read(bundle.discriminator), ModelKind.DISCRIMINATOR).weight
+    check_tensors(weight, source=bundle.discriminator)
+    return weight
 
 
 def frozen_parts(bundle: Bundle) -> dict[str, Tensor]:
@@ -151,7 +154,9 @@ def frozen_parts(bundle: Bundle) -> dict[str, Tensor]:
             f"{bundle.sovits} makes no semantic tokens: {missing[0]} is missing",
             hint=f"sovits models inspect {bundle.sovits}",
         )
-    return {key: weight[key].to(torch.float32, copy=True) for key in needed}
+    found = {key: weight[key] for key in needed}
+    check_tensors(found, source=bundle.sovits)
+    return {key: value.to(torch.float32, copy=True) for key, value in found.items()}
 
 
 def flow_layers(config: FlowConfig) -> int:

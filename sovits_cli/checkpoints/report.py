@@ -5,13 +5,15 @@ Knows nothing of files or of particular models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from sovits_cli.checkpoints.machine import printable
+from sovits_cli.checkpoints.soundness import check_types, check_values
 from sovits_cli.errors import ModelError
 
 _SHOWN = 3
@@ -27,7 +29,7 @@ class Mismatch:
     expected: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.key} {list(self.found)} where {list(self.expected)} was expected"
+        return f"{printable(self.key)} {list(self.found)} where {list(self.expected)} was expected"
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def load_into(
     optional: Sequence[str] = (),
     source: Path | None = None,
     replace: bool = False,
+    fresh: Callable[[], nn.Module] | None = None,
 ) -> LoadReport:
     """Copy weights into a network, in the network's own precision.
 
@@ -86,24 +89,24 @@ def load_into(
         optional: beginnings of keys that may be missing (they keep their values) or left over (they are not used).
         source: the file, for messages.
         replace: the network takes float32 copies in place of its own tensors, which spares filling those first.
+        fresh: makes the network with its fresh values; None: those are in it.
 
     Returns:
         Everything that did not fit, optional keys included.
 
     Raises:
-        ModelError: a key that is not optional is missing or left over, or any shape differs.
+        ModelError: a key that is not optional is missing or left over, any shape differs, or values are unsound.
     """
     report = check(module, weight, optional=optional, source=source)
     left_over = set(report.unexpected)
     used = {key: value for key, value in weight.items() if key not in left_over}
-    if replace:
-        own = {
-            key: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=True)
-            for key, value in used.items()
-        }
-        module.load_state_dict(own, strict=False, assign=True)
-    else:
-        module.load_state_dict(used, strict=False)
+    check_types(module, used, source=source)
+    own = {
+        key: value.to(torch.float32 if value.is_floating_point() else value.dtype, copy=replace)
+        for key, value in used.items()
+    }
+    check_values(module, own, optional=optional, source=source, fresh=fresh or (lambda: module))
+    module.load_state_dict(own, strict=False, assign=replace)
     return report
 
 
@@ -127,7 +130,7 @@ def check(
 
 
 def _listed(keys: Sequence[object]) -> str:
-    shown = ", ".join(str(key) for key in keys[:_SHOWN])
+    shown = ", ".join(str(key) if isinstance(key, Mismatch) else printable(str(key)) for key in keys[:_SHOWN])
     return shown if len(keys) <= _SHOWN else f"{shown}, …"
 
 

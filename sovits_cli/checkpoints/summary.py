@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from sovits_cli.checkpoints import published
@@ -20,6 +19,7 @@ from sovits_cli.checkpoints.networks import FLOW_OPTIONAL, SOVITS_OPTIONAL, flow
 from sovits_cli.checkpoints.official import with_version
 from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
 from sovits_cli.checkpoints.report import check, compare
+from sovits_cli.checkpoints.soundness import check_types, check_values
 from sovits_cli.errors import ModelError
 from sovits_cli.models import hubert
 from sovits_cli.models.bert import Bert, BertConfig
@@ -143,10 +143,9 @@ def verify(path: Path) -> Verified:
     weight = {_spelled(contents.kind, key): value for key, value in held.items()}
     module = unfilled(network.make, weight, layers=network.layers, source=path)
     report = check(module, weight, optional=network.optional, source=path)
+    check_types(module, weight, source=path)
+    check_values(module, weight, optional=network.optional, source=path, fresh=network.make)
     needed = compare(module, {}).without(network.optional).missing
-    for key in needed:
-        if not bool(torch.isfinite(weight[key]).all()):
-            raise ModelError(f"{path} is broken: {key} holds values that are no numbers", hint="export the file again")
     return Verified(path, str(contents), len(needed), "" if report.complete else str(report))
 
 

@@ -9,13 +9,13 @@ Legend: B batch, L tokens, D width, H heads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sovits_cli.errors import ModelError
+from sovits_cli.models.dimensions import SIZE, DimensionError, bounds, check, hold, taken
 
 UNUSED_LAYERS = 2
 """The feature is hidden state -3, counting the embeddings: the last two layers do not take part in it."""
@@ -25,31 +25,33 @@ UNUSED_LAYERS = 2
 class BertConfig:
     """Dimensions, named as in the published `config.json`."""
 
-    vocab_size: int = 21_128
+    vocab_size: int = field(default=21_128, metadata=bounds(1, 1 << 20))
     hidden_size: int = 1024
-    num_hidden_layers: int = 24
+    num_hidden_layers: int = field(default=24, metadata=bounds(UNUSED_LAYERS, 256))
     num_attention_heads: int = 16
     intermediate_size: int = 4096
-    max_position_embeddings: int = 512
+    max_position_embeddings: int = field(default=512, metadata=bounds(3, SIZE[1]))
     type_vocab_size: int = 2
-    layer_norm_eps: float = 1e-12
+    layer_norm_eps: float = field(default=1e-12, metadata=bounds(1e-20, 0.1))
+
+    def __post_init__(self) -> None:
+        check(self, _SAID)
+        hold(
+            _SAID,
+            {"hidden_size is no multiple of num_attention_heads": self.hidden_size % self.num_attention_heads == 0},
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BertConfig:
         """Read a published config; other keys are ignored.
 
         Raises:
-            ModelError: a variant this network does not follow, or sizes that contradict each other.
+            DimensionError: a variant this network does not follow, or sizes that contradict each other.
         """
         for key, expected in _PLAIN_FORM.items():
             if values.get(key, expected) != expected:
-                raise ModelError(f"BERT config: {key} is {values[key]!r}, expected {expected!r}")
-        config = cls(**{key: values[key] for key in cls.__dataclass_fields__ if key in values})
-        if config.hidden_size % config.num_attention_heads:
-            raise ModelError("BERT config: hidden_size is no multiple of num_attention_heads")
-        if config.num_hidden_layers < UNUSED_LAYERS:
-            raise ModelError(f"BERT config: num_hidden_layers is {config.num_hidden_layers}, expected 2 or more")
-        return config
+                raise DimensionError(f"{_SAID}: {key} is {values[key]!r}, expected {expected!r}")
+        return cls(**taken(cls, values))
 
     @property
     def used_layers(self) -> int:
@@ -64,6 +66,7 @@ class BertConfig:
         return ("cls.", "pooler.", "embeddings.position_ids", *layers)
 
 
+_SAID = "BERT config"
 _PLAIN_FORM = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
 
 

@@ -8,7 +8,7 @@ Legend: B batch, T samples, F frames, C channels of the convolutions, D width, H
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sovits_cli.errors import ModelError
+from sovits_cli.models.dimensions import KERNEL, LAYERS, DimensionError, bounds, check, hold, taken
 
 BLOCK_FRAMES = 500
 """Frames that pass the convolutions together: ten seconds. Their memory does not grow with the recording."""
@@ -30,35 +30,44 @@ class HubertConfig:
     """Dimensions, named as in the published `config.json`."""
 
     hidden_size: int = 768
-    num_hidden_layers: int = 12
+    num_hidden_layers: int = field(default=12, metadata=LAYERS)
     num_attention_heads: int = 12
     intermediate_size: int = 3072
     conv_dim: tuple[int, ...] = (512,) * 7
-    conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
-    conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_kernel: tuple[int, ...] = field(default=(10, 3, 3, 3, 3, 2, 2), metadata=KERNEL)
+    conv_stride: tuple[int, ...] = field(default=(5, 2, 2, 2, 2, 2, 2), metadata=KERNEL)
     conv_bias: bool = False
-    num_conv_pos_embeddings: int = 128
+    num_conv_pos_embeddings: int = field(default=128, metadata=KERNEL)
     num_conv_pos_embedding_groups: int = 16
     feat_proj_layer_norm: bool = True
-    layer_norm_eps: float = 1e-5
+    layer_norm_eps: float = field(default=1e-5, metadata=bounds(1e-20, 0.1))
+
+    def __post_init__(self) -> None:
+        check(self, _SAID)
+        hold(
+            _SAID,
+            {
+                "conv_dim, conv_kernel and conv_stride differ in length": (
+                    len(self.conv_dim) == len(self.conv_kernel) == len(self.conv_stride)
+                ),
+                "hidden_size is no multiple of num_attention_heads": self.hidden_size % self.num_attention_heads == 0,
+                "hidden_size is no multiple of num_conv_pos_embedding_groups": (
+                    self.hidden_size % self.num_conv_pos_embedding_groups == 0
+                ),
+            },
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> HubertConfig:
         """Read a published config; other keys are ignored.
 
         Raises:
-            ModelError: a variant that is not the base form, or sizes that contradict each other.
+            DimensionError: a variant that is not the base form, or sizes that contradict each other.
         """
         for key, expected in _BASE_FORM.items():
             if values.get(key, expected) != expected:
-                raise ModelError(f"HuBERT config: {key} is {values[key]!r}, expected {expected!r}, the base form")
-        known = {key: _tupled(values[key]) for key in cls.__dataclass_fields__ if key in values}
-        config = cls(**known)
-        if not len(config.conv_dim) == len(config.conv_kernel) == len(config.conv_stride):
-            raise ModelError("HuBERT config: conv_dim, conv_kernel and conv_stride differ in length")
-        if config.hidden_size % config.num_attention_heads:
-            raise ModelError("HuBERT config: hidden_size is no multiple of num_attention_heads")
-        return config
+                raise DimensionError(f"{_SAID}: {key} is {values[key]!r}, expected {expected!r}, the base form")
+        return cls(**taken(cls, values))
 
     @property
     def hop_samples(self) -> int:
@@ -77,11 +86,8 @@ class HubertConfig:
         return window
 
 
+_SAID = "HuBERT config"
 _BASE_FORM = {"feat_extract_norm": "group", "do_stable_layer_norm": False, "hidden_act": "gelu"}
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 class Hubert(nn.Module):

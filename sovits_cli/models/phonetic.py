@@ -8,7 +8,8 @@ Legend: B batch, T samples at 16 kHz, F frames, C channels, M mel bins.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
@@ -17,12 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sovits_cli.models.dimensions import KERNEL, LAYERS, check, hold, taken
 from sovits_cli.models.layers.blockwise import recomputed
 
 RATE_HZ = 16_000
 WINDOW_SAMPLES = 400
 HOP_SAMPLES = 160
 FFT_SAMPLES = 512
+_SAID = "configuration of the phonetic content encoder"
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,18 @@ class PhoneticConfig:
 
     mels: int = 64
     width: int = 192
-    layers: int = 6
-    kernel: int = 5
+    layers: int = field(default=6, metadata=LAYERS)
+    kernel: int = field(default=5, metadata=KERNEL)
     phones: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        check(self, _SAID)
+        hold(_SAID, {"`kernel` must be odd": self.kernel % 2 == 1})
+
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> PhoneticConfig:
-        """The inverse of `to_dict`."""
-        return cls(**{**values, "phones": tuple(values.get("phones", ()))})
+    def from_dict(cls, values: Mapping[str, Any]) -> PhoneticConfig:
+        """The inverse of `to_dict`. Raises DimensionError."""
+        return cls(**taken(cls, values))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the checkpoint's metadata."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sovits_cli.errors import ModelError
 from sovits_cli.models.cfm.dit import DitConfig
+from sovits_cli.models.dimensions import DimensionError, hold, taken
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.terms import MelSpec
 from sovits_cli.versions import FlowTraits, ModelVersion
@@ -37,9 +37,7 @@ class FlowConfig:
     traits: FlowTraits
 
     def __post_init__(self) -> None:
-        problem = _problem(self)
-        if problem:
-            raise ModelError(f"acoustic model configuration: {problem}", hint="sovits models inspect FILE")
+        hold("acoustic model configuration", _relations(self))
 
     @property
     def hop(self) -> int:
@@ -50,8 +48,10 @@ class FlowConfig:
     def from_official(cls, config: Mapping[str, Any], row: ModelVersion) -> FlowConfig:
         """Build from a configuration of the official form, for a version with a flow. Raises ModelError."""
         assert row.flow is not None
-        prior = SovitsConfig.from_official({**config, "model": {**config.get("model", {}), "version": row.name}})
-        return cls(prior, _dit(config["model"].get("dit")), row.mel, row.flow)
+        model = config.get("model", {})
+        named = {**model, "version": row.name} if isinstance(model, Mapping) else model
+        prior = SovitsConfig.from_official({**config, "model": named})
+        return cls(prior, _dit(model.get("dit")), row.mel, row.flow)
 
     def to_official(self) -> dict[str, dict[str, Any]]:
         """The sections `model`, `data` and `train`, as plain data."""
@@ -64,23 +64,16 @@ class FlowConfig:
 
 def _dit(said: Any) -> DitConfig:
     """The transformer's dimensions out of `model.dit`."""
-    if said is None:
-        return DitConfig()
-    known = {item.name: type(item.default) for item in fields(DitConfig)}
-    wrong = not isinstance(said, Mapping) or any(
-        name not in known or isinstance(value, bool) or not isinstance(value, int | known[name])
-        for name, value in said.items()
-    )
-    if wrong:
-        raise ModelError(f"acoustic model configuration: `model.dit` is {said!r}, expected {', '.join(known)}")
-    return DitConfig(**said)
+    known = [item.name for item in fields(DitConfig)]
+    if said is not None and not (isinstance(said, Mapping) and set(said) <= set(known)):
+        raise DimensionError(f"acoustic model configuration: `model.dit` is no section of {', '.join(known)}")
+    return DitConfig(**taken(DitConfig, said or {}))
 
 
-def _problem(config: FlowConfig) -> str | None:
-    """What contradicts itself, or None."""
+def _relations(config: FlowConfig) -> dict[str, bool]:
+    """What has to hold between dimensions."""
     dit, prior = config.dit, config.prior
-    checks = {
-        "`model.dit` has a dimension below 1": min(dit.dim, dit.depth, dit.heads, dit.dim_head, dit.ff_mult) >= 1,
+    return {
         "`model.dit.dim` must be a multiple of 16": dit.dim % 16 == 0,
         "`model.dit.dim_head` and `text_dim` must be even": dit.dim_head % 2 == 0 and dit.text_dim % 2 == 0,
         f"`model.dit.mel_dim` is not {config.mel.mels}": dit.mel_dim == config.mel.mels,
@@ -89,4 +82,3 @@ def _problem(config: FlowConfig) -> str | None:
         ),
         "a speaker vector": prior.speaker_channels == 0,
     }
-    return next((text for text, holds in checks.items() if not holds), None)

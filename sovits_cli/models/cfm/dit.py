@@ -5,13 +5,14 @@ Legend: B batch, F mel frames, M mel bands, U width of the condition, D width, H
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sovits_cli.models.cfm.embeddings import ConditionEmbedding, InputEmbedding, MomentEmbedding, Rotary
+from sovits_cli.models.dimensions import DROPOUT, LAYERS, check
 from sovits_cli.models.layers.blockwise import recomputed
 
 NORM_EPS = 1e-6
@@ -31,14 +32,17 @@ class DitConfig:
     """
 
     dim: int = 1024
-    depth: int = 22
+    depth: int = field(default=22, metadata=LAYERS)
     heads: int = 16
     dim_head: int = 64
     ff_mult: int = 2
     mel_dim: int = 100
     text_dim: int = 512
-    conv_layers: int = 4
-    dropout: float = 0.1
+    conv_layers: int = field(default=4, metadata=LAYERS)
+    dropout: float = field(default=0.1, metadata=DROPOUT)
+
+    def __post_init__(self) -> None:
+        check(self, "acoustic model configuration: `model.dit`")
 
 
 class Dit(nn.Module):

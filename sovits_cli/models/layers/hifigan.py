@@ -6,13 +6,14 @@ Legend: B batch, C channels, F frames, T samples, G width of a condition.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sovits_cli.models.dimensions import KERNEL, check, hold, upsampling
 from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d
 
 SLOPE = 0.1
@@ -31,12 +32,27 @@ class HifiganShape:
     """
 
     initial_channel: int
-    upsample_rates: tuple[int, ...]
-    upsample_kernel_sizes: tuple[int, ...]
+    upsample_rates: tuple[int, ...] = field(metadata=KERNEL)
+    upsample_kernel_sizes: tuple[int, ...] = field(metadata=KERNEL)
     upsample_initial_channel: int
-    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
-    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    resblock_kernel_sizes: tuple[int, ...] = field(default=(3, 7, 11), metadata=KERNEL)
+    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = field(
+        default=((1, 3, 5), (1, 3, 5), (1, 3, 5)), metadata=KERNEL
+    )
     is_bias: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, "vocoder configuration")
+        hold(
+            "vocoder configuration",
+            upsampling(
+                rates=self.upsample_rates,
+                kernels=self.upsample_kernel_sizes,
+                channels=self.upsample_initial_channel,
+                branch_kernels=self.resblock_kernel_sizes,
+                branch_dilations=self.resblock_dilation_sizes,
+            ),
+        )
 
     @property
     def hop(self) -> int:

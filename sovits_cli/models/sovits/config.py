@@ -11,7 +11,19 @@ from dataclasses import dataclass, field, fields
 from math import prod
 from typing import Any
 
-from sovits_cli.errors import ModelError
+from sovits_cli.models.dimensions import (
+    ABSENT_OR_SIZE,
+    DROPOUT,
+    KERNEL,
+    LAYERS,
+    RATE_HZ,
+    DimensionError,
+    bounds,
+    check,
+    hold,
+    taken,
+    upsampling,
+)
 from sovits_cli.terms import SPEAKER_CHANNELS, MelSpec, SpecSpec
 from sovits_cli.versions import VERSIONS, SymbolTable
 
@@ -21,6 +33,8 @@ PHONES: dict[SymbolTable, int] = {SymbolTable.V1: 322, SymbolTable.V2: 732}
 _DATA = {"section": "data"}
 _TRAIN = {"section": "train"}
 _OURS = {"ours": True}
+
+_SAID = "acoustic model configuration"
 
 _FIXED = {
     "resblock": "1",
@@ -56,21 +70,23 @@ class SovitsConfig:
     hidden_channels: int = 192
     filter_channels: int = 768
     n_heads: int = 2
-    n_layers: int = 6
-    kernel_size: int = 3
-    p_dropout: float = 0.1
-    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
-    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-    upsample_rates: tuple[int, ...] = (10, 8, 2, 2, 2)
+    n_layers: int = field(default=6, metadata=bounds(2, 256))
+    kernel_size: int = field(default=3, metadata=KERNEL)
+    p_dropout: float = field(default=0.1, metadata=DROPOUT)
+    resblock_kernel_sizes: tuple[int, ...] = field(default=(3, 7, 11), metadata=KERNEL)
+    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = field(
+        default=((1, 3, 5), (1, 3, 5), (1, 3, 5)), metadata=KERNEL
+    )
+    upsample_rates: tuple[int, ...] = field(default=(10, 8, 2, 2, 2), metadata=KERNEL)
     upsample_initial_channel: int = 512
-    upsample_kernel_sizes: tuple[int, ...] = (16, 16, 8, 2, 2)
+    upsample_kernel_sizes: tuple[int, ...] = field(default=(16, 16, 8, 2, 2), metadata=KERNEL)
     gin_channels: int = 512
 
-    sampling_rate: int = field(default=32_000, metadata=_DATA)
+    sampling_rate: int = field(default=32_000, metadata=_DATA | RATE_HZ)
     filter_length: int = field(default=2048, metadata=_DATA)
     hop_length: int = field(default=640, metadata=_DATA)
     n_mel_channels: int = field(default=128, metadata=_DATA)
-    segment_size: int = field(default=20_480, metadata=_TRAIN)
+    segment_size: int = field(default=20_480, metadata=_TRAIN | bounds(1, 1 << 24))
 
     content_channels: int = field(default=768, metadata=_OURS)
     codebook_size: int = field(default=1024, metadata=_OURS)
@@ -78,21 +94,20 @@ class SovitsConfig:
     mrte_heads: int = field(default=4, metadata=_OURS)
     style_channels: int = field(default=128, metadata=_OURS)
     style_bins: int = field(default=704, metadata=_OURS)
-    speaker_channels: int = field(default=0, metadata=_OURS)
+    speaker_channels: int = field(default=0, metadata=_OURS | ABSENT_OR_SIZE)
     phones: int = field(default=732, metadata=_OURS)
-    flow_couplings: int = field(default=4, metadata=_OURS)
-    flow_layers: int = field(default=4, metadata=_OURS)
-    posterior_layers: int = field(default=16, metadata=_OURS)
+    flow_couplings: int = field(default=4, metadata=_OURS | LAYERS)
+    flow_layers: int = field(default=4, metadata=_OURS | LAYERS)
+    posterior_layers: int = field(default=16, metadata=_OURS | LAYERS)
     decoder: str = field(default="hifigan", metadata=_OURS)
     istft_width: int = field(default=256, metadata=_OURS)
-    istft_layers: int = field(default=8, metadata=_OURS)
+    istft_layers: int = field(default=8, metadata=_OURS | LAYERS)
     istft_upsample: int = field(default=2, metadata=_OURS)
     istft_n_fft: int = field(default=640, metadata=_OURS)
 
     def __post_init__(self) -> None:
-        problem = _problem(self)
-        if problem:
-            raise ModelError(f"acoustic model configuration: {problem}", hint="sovits models inspect FILE")
+        check(self, _SAID)
+        hold(_SAID, _relations(self))
 
     @property
     def spec(self) -> SpecSpec:
@@ -126,20 +141,20 @@ class SovitsConfig:
                 of `style_bins`, `speaker_channels` and `phones`.
 
         Raises:
-            ModelError: no `model` section, a value of the wrong type, or values that contradict each other.
+            DimensionError: no `model` section, a value of the wrong type, or values that contradict each other.
         """
         if not isinstance(config.get("model"), Mapping):
-            raise ModelError(
-                "acoustic model configuration: no section `model`", hint="is the file an official SoVITS .pth?"
-            )
-        known = _version_defaults(config["model"].get("version"))
+            raise DimensionError(f"{_SAID}: no section `model`", hint="is the file an official SoVITS .pth?")
+        said: dict[str, Any] = {}
         for item in fields(cls):
-            section = config.get(item.metadata.get("section", "model")) or {}
-            if section.get(item.name) is not None:
-                known[item.name] = _cast(item.name, section[item.name], item.default)
+            name = item.metadata.get("section", "model")
+            section = config.get(name) or {}
+            if not isinstance(section, Mapping):
+                raise DimensionError(f"{_SAID}: `{name}` is no section", hint="sovits models inspect FILE")
+            said[item.name] = section.get(item.name)
         if str(config["model"].get("resblock", "1")) != "1":
-            raise ModelError("acoustic model configuration: `model.resblock` is not '1', the only kind known")
-        return cls(**known)
+            raise DimensionError(f"{_SAID}: `model.resblock` is not '1', the only kind known")
+        return cls(**_version_defaults(config["model"].get("version")) | taken(cls, said))
 
     def to_official(self) -> dict[str, dict[str, Any]]:
         """The sections `model`, `data` and `train`, as plain data; keys of ours only where they are not official."""
@@ -163,27 +178,13 @@ def _version_defaults(name: object) -> dict[str, Any]:
     }
 
 
-def _cast(name: str, value: Any, default: Any) -> Any:
-    """`value` in the type of `default`; official files write lists where we keep tuples."""
-    try:
-        if isinstance(default, tuple):
-            return _tupled(value)
-        return type(default)(value)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"acoustic model configuration: `{name}` is {value!r}, expected like {default!r}") from error
-
-
-def _tupled(value: Any) -> tuple[Any, ...]:
-    return tuple(_tupled(item) if isinstance(item, list | tuple) else int(item) for item in value)
-
-
 def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _problem(config: SovitsConfig) -> str | None:
-    """What contradicts itself, or None."""
-    checks = {
+def _relations(config: SovitsConfig) -> dict[str, bool]:
+    """What has to hold between dimensions, each in its range."""
+    relations = {
         "`hidden_channels` must be a multiple of `n_heads`": config.hidden_channels % config.n_heads == 0,
         "`mrte_channels` must be a multiple of `mrte_heads`": config.mrte_channels % config.mrte_heads == 0,
         "`gin_channels` must equal `mrte_channels`, as there is no speaker vector": (
@@ -191,24 +192,28 @@ def _problem(config: SovitsConfig) -> str | None:
         ),
         "`inter_channels` must be even": config.inter_channels % 2 == 0,
         "`style_channels` must be even": config.style_channels % 2 == 0,
-        "`n_layers` must be 2 or more": config.n_layers >= 2,
+        "`filter_length` must be even": config.filter_length % 2 == 0,
+        "`hop_length` exceeds `filter_length`": config.hop_length <= config.filter_length,
         "`style_bins` exceeds the bins of the spectrogram": config.style_bins <= config.spec_channels,
         "`segment_size` is shorter than one frame": config.segment_frames >= 1,
         "`decoder` must be 'hifigan' or 'istft'": config.decoder in {"hifigan", "istft"},
     }
     if config.decoder == "hifigan":
-        checks["the product of `upsample_rates` must equal `hop_length`"] = (
+        relations["the product of `upsample_rates` must equal `hop_length`"] = (
             prod(config.upsample_rates) == config.hop_length
         )
-        checks["`upsample_rates` and `upsample_kernel_sizes` differ in length"] = len(config.upsample_rates) == len(
-            config.upsample_kernel_sizes
+        relations |= upsampling(
+            rates=config.upsample_rates,
+            kernels=config.upsample_kernel_sizes,
+            channels=config.upsample_initial_channel,
+            branch_kernels=config.resblock_kernel_sizes,
+            branch_dilations=config.resblock_dilation_sizes,
         )
-        checks["`resblock_kernel_sizes` and `resblock_dilation_sizes` differ in length"] = len(
-            config.resblock_kernel_sizes
-        ) == len(config.resblock_dilation_sizes)
     if config.decoder == "istft":
-        checks["`hop_length` must be a multiple of `istft_upsample`"] = config.hop_length % config.istft_upsample == 0
-        checks["`istft_n_fft` must be even and at least twice its hop"] = (
+        relations["`hop_length` must be a multiple of `istft_upsample`"] = (
+            config.hop_length % config.istft_upsample == 0
+        )
+        relations["`istft_n_fft` must be even and at least twice its hop"] = (
             config.istft_n_fft % 2 == 0 and config.istft_n_fft >= 2 * config.hop_length // config.istft_upsample
         )
-    return next((text for text, holds in checks.items() if not holds), None)
+    return relations

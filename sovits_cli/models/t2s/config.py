@@ -6,10 +6,11 @@ Knows nothing of weights, training settings or files.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sovits_cli.errors import ModelError
+from sovits_cli.models.dimensions import ABSENT_OR_SIZE, DROPOUT, LAYERS, SIZE, bounds, check, hold
 
 OFFICIAL_BERT_DIM = 1024
 OFFICIAL_DROPOUT = 0.1
@@ -34,25 +35,25 @@ class T2SConfig:
 
     width: int = 512
     heads: int = 16
-    layers: int = 24
-    vocab: int = 1025
+    layers: int = field(default=24, metadata=LAYERS)
+    vocab: int = field(default=1025, metadata=bounds(2, SIZE[1]))
     phones: int = 732
-    bert_dim: int = OFFICIAL_BERT_DIM
-    embedding_dropout: float = 0.0
-    position_dropout: float = OFFICIAL_DROPOUT
-    block_dropout: float = OFFICIAL_DROPOUT
-    attention_dropout: float = OFFICIAL_DROPOUT
+    bert_dim: int = field(default=OFFICIAL_BERT_DIM, metadata=ABSENT_OR_SIZE)
+    embedding_dropout: float = field(default=0.0, metadata=DROPOUT)
+    position_dropout: float = field(default=OFFICIAL_DROPOUT, metadata=DROPOUT)
+    block_dropout: float = field(default=OFFICIAL_DROPOUT, metadata=DROPOUT)
+    attention_dropout: float = field(default=OFFICIAL_DROPOUT, metadata=DROPOUT)
 
     def __post_init__(self) -> None:
-        for name in ("width", "heads", "layers", "phones"):
-            if getattr(self, name) < 1:
-                raise ModelError(f"GPT config: {name} is {getattr(self, name)}, expected 1 or more")
-        if self.vocab < 2:
-            raise ModelError(f"GPT config: vocab is {self.vocab}, expected 2 or more (the last id is EOS)")
-        if self.bert_dim < 0:
-            raise ModelError(f"GPT config: bert_dim is {self.bert_dim}, expected 0 or more")
-        if self.width % self.heads or self.width % 2:
-            raise ModelError(f"GPT config: width {self.width} must be even and a multiple of heads {self.heads}")
+        check(self, "GPT config")
+        hold(
+            "GPT config",
+            {
+                f"width {self.width} must be even and a multiple of heads {self.heads}": (
+                    self.width % self.heads == 0 and self.width % 2 == 0
+                )
+            },
+        )
 
     @property
     def eos(self) -> int:

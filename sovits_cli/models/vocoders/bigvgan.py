@@ -8,7 +8,7 @@ Legend: B batch, C channels, M mel bands, F frames, T samples.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sovits_cli.errors import ModelError
+from sovits_cli.models.dimensions import KERNEL, check, hold, upsampling
 from sovits_cli.models.layers.hifigan import dilated_pairs
 from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d, fold_weight_norm
 from sovits_cli.models.vocoders.vocoder import Vocoder
@@ -39,13 +40,28 @@ class BigvganShape:
     """Dimensions; names and defaults as in the published configuration."""
 
     num_mels: int = 100
-    upsample_rates: tuple[int, ...] = (4, 4, 2, 2, 2, 2)
-    upsample_kernel_sizes: tuple[int, ...] = (8, 8, 4, 4, 4, 4)
+    upsample_rates: tuple[int, ...] = field(default=(4, 4, 2, 2, 2, 2), metadata=KERNEL)
+    upsample_kernel_sizes: tuple[int, ...] = field(default=(8, 8, 4, 4, 4, 4), metadata=KERNEL)
     upsample_initial_channel: int = 1536
-    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
-    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+    resblock_kernel_sizes: tuple[int, ...] = field(default=(3, 7, 11), metadata=KERNEL)
+    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = field(
+        default=((1, 3, 5), (1, 3, 5), (1, 3, 5)), metadata=KERNEL
+    )
     use_tanh_at_final: bool = False
     use_bias_at_final: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, "vocoder configuration")
+        hold(
+            "vocoder configuration",
+            upsampling(
+                rates=self.upsample_rates,
+                kernels=self.upsample_kernel_sizes,
+                channels=self.upsample_initial_channel,
+                branch_kernels=self.resblock_kernel_sizes,
+                branch_dilations=self.resblock_dilation_sizes,
+            ),
+        )
 
 
 class Bigvgan(Vocoder):

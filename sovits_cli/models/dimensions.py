@@ -1,0 +1,139 @@
+"""The one place where the numbers of a configuration are checked: each has a type and a range, in every network.
+
+A configuration comes out of a file, and so from a stranger: what it says becomes sizes, loops and divisions. A field of
+a dataclass of dimensions says its range where it is defined (`bounds`); without one, a whole number is a `SIZE`.
+Knows no network.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sovits_cli.errors import ModelError
+
+SIZE = (1, 1 << 16)
+"""Channels, rows of a table, samples of a window."""
+
+MAX_VALUES = 64
+"""Of a list of numbers."""
+
+_EXACT = 2.0**53
+"""Below it a float holds every whole number."""
+
+_INTEGER, _NUMBER, _LIST = "int", "float", "tuple["
+_OTHERS = {"str": (str, "a text"), "bool": (bool, "true or false")}
+"""Annotations that a field may have."""
+
+
+class DimensionError(ModelError):
+    """Dimensions that make no network. Whoever knows the file that says them adds its name."""
+
+
+def bounds(low: float, high: float) -> dict[str, Any]:
+    """Metadata of a dataclass field: its range, both ends included; in a list, that of each value."""
+    return {"bounds": (low, high)}
+
+
+LAYERS = bounds(1, 256)
+DROPOUT = bounds(0, 0.99)
+KERNEL = bounds(1, 1024)
+RATE_HZ = bounds(8_000, 192_000)
+ABSENT_OR_SIZE = bounds(0, SIZE[1])
+
+
+def taken(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Take the values of a dataclass's fields out of a mapping; other keys, and nulls, are left.
+
+    Lists become tuples, and a whole number may be written as 3.0; what is of another type is left to `check`.
+
+    Raises:
+        DimensionError: it is no mapping.
+    """
+    if not isinstance(values, Mapping):
+        raise DimensionError(f"{reprlib.repr(values)} is no section of a configuration")
+    known = {item.name: str(item.type) for item in fields(kind)}
+    return {
+        name: _plain(values[name], whole=_INTEGER in annotation)
+        for name, annotation in known.items()
+        if values.get(name) is not None
+    }
+
+
+def check(config: Any, said: str) -> None:
+    """Check every field of a dataclass of dimensions.
+
+    Args:
+        said: what it is, for messages.
+
+    Raises:
+        DimensionError: naming the field, its value and its range.
+    """
+    for item in fields(config):
+        value = getattr(config, item.name)
+        problem = _problem(value, str(item.type), item.metadata.get("bounds"))
+        if problem is not None:
+            raise DimensionError(
+                f"{said}: `{item.name}` is {reprlib.repr(value)}, expected {problem}", hint="sovits models inspect FILE"
+            )
+
+
+def hold(said: str, relations: Mapping[str, bool]) -> None:
+    """Raise DimensionError for the first relation between checked dimensions that does not hold.
+
+    Args:
+        relations: whether each holds, by the sentence that says what is wrong if not.
+    """
+    broken = next((sentence for sentence, holds in relations.items() if not holds), None)
+    if broken is not None:
+        raise DimensionError(f"{said}: {broken}", hint="sovits models inspect FILE")
+
+
+def upsampling(
+    *,
+    rates: Sequence[int],
+    kernels: Sequence[int],
+    channels: int,
+    branch_kernels: Sequence[int],
+    branch_dilations: Sequence[Sequence[int]],
+) -> dict[str, bool]:
+    """What has to hold between the dimensions of a HiFi-GAN stack, for `hold`."""
+    return {
+        "`upsample_rates` and `upsample_kernel_sizes` differ in length": len(rates) == len(kernels),
+        "`upsample_kernel_sizes` must be the `upsample_rates` or more by an even number": all(
+            kernel >= rate and (kernel - rate) % 2 == 0 for rate, kernel in zip(rates, kernels, strict=False)
+        ),
+        "`upsample_initial_channel` cannot be halved by each of `upsample_rates`": channels >> len(rates) >= 1,
+        "`resblock_kernel_sizes` and `resblock_dilation_sizes` differ in length": (
+            len(branch_kernels) == len(branch_dilations)
+        ),
+        "`resblock_kernel_sizes` must be odd": all(kernel % 2 for kernel in branch_kernels),
+    }
+
+
+def _plain(value: Any, *, whole: bool) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_plain(item, whole=whole) for item in value)
+    if whole and isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    return value
+
+
+def _problem(value: Any, annotation: str, limits: tuple[float, float] | None) -> str | None:
+    """What was expected of a value of this annotation; None if it is that."""
+    if annotation.startswith(_LIST):
+        inner = annotation.removeprefix(_LIST).removesuffix(", ...]")
+        most = SIZE[1] if inner == "str" else MAX_VALUES
+        if not isinstance(value, tuple) or not 1 <= len(value) <= most:
+            return f"a list of 1 to {most} values"
+        return next((f"in it {problem}" for item in value if (problem := _problem(item, inner, limits))), None)
+    if annotation not in (_INTEGER, _NUMBER):
+        kind, words = _OTHERS[annotation]
+        return None if isinstance(value, kind) else words
+    low, high = limits or SIZE
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and (annotation == _NUMBER or isinstance(value, int)) and low <= value <= high:  # NaN is not
+        return None
+    return f"a {'whole ' if annotation == _INTEGER else ''}number from {low} to {high}"
