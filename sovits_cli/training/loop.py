@@ -25,7 +25,7 @@ from sovits_cli.training.feed import Feed
 from sovits_cli.training.journal import Averages, Journal, memory_gib
 from sovits_cli.training.ranks import Ranks
 from sovits_cli.training.stages import Batch, Mark, TrainingStage
-from sovits_cli.training.state import Position, StateFolder, TrainingState, capture_rng, restore_rng
+from sovits_cli.training.state import Position, StateFolder, TrainingState, capture_rng, restore_rng, state_bytes
 from sovits_cli.training.state_checks import check_fit
 from sovits_cli.training.stop import StopRequest
 from sovits_cli.training.update import Update, parts
@@ -167,10 +167,17 @@ class Run(Generic[Item]):
         self._elapsed_before = self._at.elapsed_s
 
     def go(self) -> Outcome:
-        """Train to the end, or until asked to stop. The state is saved either way."""
+        """Train to the end, or until asked to stop. The state is saved either way.
+
+        Raises:
+            ResourceError: no state can be written where they are kept; nothing was trained.
+        """
         if self._at.finished and not self._more_to_do():
             self._reporter.emit(Note(f"{self._name}: finished already, after {self._at.step} steps"))
             return self._outcome()
+        if self._ranks.first:
+            optimizers = [player.optimizer for player in self._stage.players]
+            self._states.check(state_bytes(self._stage.modules(), optimizers))
         self._at.finished = False
         self._journal = self._make_journal(self._at.step)
         self._update = Update(self._stage, self._engine, self._ranks, self._reporter)
@@ -265,7 +272,13 @@ class Run(Generic[Item]):
 
     def _finish(self) -> None:
         best = self._validate()
-        self._export()
+        try:
+            self._export()
+        except ModelError:  # weights that are NaN are no state either
+            raise
+        except Exception:
+            self._save_state()
+            raise
         self._at.finished = True
         self._save_state(must=True)
         self._tell_saved(best)

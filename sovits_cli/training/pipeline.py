@@ -18,8 +18,8 @@ from sovits_cli.checkpoints import catalogue, pairing
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import Settings
 from sovits_cli.data.layout import Experiment
-from sovits_cli.errors import DatasetError, UsageError
-from sovits_cli.events import Chose, Note, Reporter, Saved, Silent
+from sovits_cli.errors import DatasetError, ResourceError, UsageError
+from sovits_cli.events import Chose, Note, Reporter, Saved, Silent, Warned
 from sovits_cli.files import real_path
 from sovits_cli.locks import held
 from sovits_cli.terms import Stage
@@ -30,9 +30,10 @@ from sovits_cli.training.journal import Journal
 from sovits_cli.training.loop import Fingerprints, Outcome, Run, Save
 from sovits_cli.training.making import Prepared, make_gpt, make_sovits
 from sovits_cli.training.making_content import make_content, refuse_unused
+from sovits_cli.training.place import check_place
 from sovits_cli.training.planner import StagePlan, plan_stage
 from sovits_cli.training.ranks import Ranks
-from sovits_cli.training.state import STATES, StateFolder
+from sovits_cli.training.state import STATES, StateFolder, state_bytes
 from sovits_cli.training.stop import StopRequest
 
 
@@ -124,6 +125,13 @@ class _Asked:
 
 
 def _planned(job: Job, made: Prepared[Any]) -> StagePlan:
+    """What the stage would cost; that its states could not be written is said."""
+    stage = made.stage
+    try:
+        needed_bytes = state_bytes(stage.modules(), [player.optimizer for player in stage.players])
+        StateFolder(job.folder / STATES, stage.stage).check(needed_bytes)
+    except ResourceError as error:
+        job.reporter.emit(Warned(error.message, error.hint or ""))
     return plan_stage(
         made.prober,
         made.material.plan_of(math.inf)(0),
@@ -144,6 +152,8 @@ def _job(
             new = _content_job if asked.settings.train.stage == Stage.CONTENT.value else _voice_job
             job = new(asked, together, stop)
             job = replace(job, restart=restart, budget_bytes=budget_bytes, writes=writes and together.first)
+            if job.writes:
+                check_place(job.folder / STATES)
             with held(job.folder) if job.writes else nullcontext():
                 yield job
 

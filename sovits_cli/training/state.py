@@ -6,28 +6,34 @@ checkpoint is, and no code in it runs.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from sovits_cli.checkpoints import torch_io
 from sovits_cli.checkpoints.safe import load_pickle
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Reporter, Warned
 from sovits_cli.terms import Stage
-from sovits_cli.training.state_checks import WrongStateError, checked
+from sovits_cli.training.place import check_place, check_room
+from sovits_cli.training.state_checks import WrongStateError, checked, state_shapes
 
 STATES = "state"
 """Folder of the states, inside that of the run."""
 
 Checked = TypeVar("Checked")
+
+FLOAT_BYTES = 4
 
 KEPT = 2
 """The newest state, and the one before it in case the newest turns out to be damaged."""
@@ -107,6 +113,13 @@ def restore_rng(state: Mapping[str, Any]) -> None:
             torch.cuda.set_rng_state(one, device)
 
 
+def state_bytes(modules: Mapping[str, nn.Module], optimizers: Iterable[Optimizer]) -> int:
+    """About the size of a state of these: their tensors, and what the optimisers will keep."""
+    tensors = sum(int(one.nbytes) for module in modules.values() for one in module.state_dict().values())
+    kept = (shape for one in optimizers for entry in (state_shapes(one) or {}).values() for shape in entry.values())
+    return tensors + FLOAT_BYTES * sum(math.prod(shape) for shape in kept)
+
+
 class StateFolder:
     """The states of one stage of one run: `<stage>-<step>.pt`; all of them if asked to, else the last `KEPT`."""
 
@@ -124,6 +137,11 @@ class StateFolder:
         for old in [] if self._keep_all else self._paths()[KEPT:]:
             old.unlink(missing_ok=True)
         return path
+
+    def check(self, needed_bytes: int) -> None:
+        """Look whether a state of this size can be written. Raises ResourceError."""
+        check_place(self._folder)
+        check_room(self._folder, needed_bytes)
 
     def newest(self, reporter: Reporter, fit: Callable[[TrainingState], None] = lambda _: None) -> TrainingState | None:
         """The newest state that can be used; damaged ones are named. None when there is none at all.

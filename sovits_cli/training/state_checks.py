@@ -245,7 +245,7 @@ def _alike(own: object, saved: object) -> bool:
 
 
 def _check_entries(name: str, optimizer: Optimizer, saved: Mapping[int, Mapping[str, Any]]) -> None:
-    expected = _entries(optimizer)
+    expected = state_shapes(optimizer)
     if expected is None:
         return
     if isinstance(optimizer, ScaledAdam) and saved and saved.keys() != expected.keys():
@@ -259,7 +259,7 @@ def _check_entries(name: str, optimizer: Optimizer, saved: Mapping[int, Mapping[
                 raise WrongStateError(f"holds no fitting {key} in the optimizer {name}, parameter {index}")
 
 
-def _entries(optimizer: Optimizer) -> dict[int, dict[str, Shape]] | None:
+def state_shapes(optimizer: Optimizer) -> dict[int, dict[str, Shape]] | None:
     """The shapes that an optimiser keeps for each parameter; None for an optimiser that keeps what it likes."""
     if isinstance(optimizer, ScaledAdam):
         return optimizer.state_shapes()

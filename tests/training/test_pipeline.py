@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -20,8 +21,9 @@ from sovits_cli.checkpoints.networks import gpt_model, sovits_model
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.config import layers
 from sovits_cli.data.layout import Experiment
-from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError
+from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError, UsageError
 from sovits_cli.events import Chose, Metrics, Saved, Skipped, Surveyed
+from sovits_cli.training import pipeline
 from sovits_cli.training.engine import lacks_bf16
 from sovits_cli.training.pipeline import TrainReport, train
 from sovits_cli.training.sovits import SovitsStage
@@ -605,6 +607,122 @@ def test_a_rising_limit_is_reported(world: World, tmp_path: Path) -> None:
     run(world.dataset, tmp_path, *said, reporter=events)
     assert "gpt: max_sec 1.3 -> 1.7 at step" in events.texts()
     assert "GiB" in events.texts()
+
+
+@pytest.mark.parametrize("blocked", ["runs", "runs/v", "runs/v/state"])
+def test_something_in_the_way_of_the_run_is_told_before_anything_is_trained(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocked: str
+) -> None:
+    monkeypatch.setattr(GptStage, "losses", unwanted)
+    place = tmp_path / blocked
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("the user's own")
+    with pytest.raises(ResourceError, match=f"{place} is in the way, which is no folder") as caught:
+        run(world.dataset, tmp_path / "runs")
+    assert "--out" in str(caught.value.hint)
+    assert place.read_text() == "the user's own"
+    assert f"{place} is in the way" in planned(world.dataset, tmp_path / "runs")
+
+
+@pytest.mark.parametrize("folder", [".", "runs", "runs/v", "runs/v/state"])
+def test_a_place_that_is_read_only_is_told_before_anything_is_trained(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """Whoever runs this may be root, who may write everywhere: the system's answer is made up."""
+    monkeypatch.setattr(GptStage, "losses", unwanted)
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != tmp_path / folder and real(place, mode))
+    with pytest.raises(ResourceError, match=f"{(tmp_path / folder)} cannot be written into"):
+        run(world.dataset, tmp_path / "runs")
+    assert "cannot be written into" in planned(world.dataset, tmp_path / "runs")
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_no_room_for_a_state_is_told_before_anything_is_trained(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world.dataset, tmp_path / "roomy")
+    size = max((tmp_path / "roomy" / "v" / "state").glob("*.pt")).stat().st_size
+    room = [size // 2]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - room[0], room[0]))
+    with monkeypatch.context() as patched:
+        patched.setattr(GptStage, "losses", unwanted)
+        with pytest.raises(ResourceError, match=r"a training state takes .* MB, .* MB are free"):
+            run(world.dataset, tmp_path / "tight")
+    assert "a training state takes" in planned(world.dataset, tmp_path / "tight")
+    assert run(world.dataset, tmp_path / "roomy").finished  # nothing is left to write
+    room[0] = size + size // 4
+    assert "a training state takes" not in planned(world.dataset, tmp_path / "tight")
+    assert run(world.dataset, tmp_path / "tight").finished
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs limits of the system")
+def test_a_limit_on_the_size_of_files_is_told_before_anything_is_trained(world: World, tmp_path: Path) -> None:
+    arguments = [str(world.dataset), str(tmp_path / "runs")]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *arguments], check=False, capture_output=True, timeout=300, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "runs/v/state: it is larger than a file may be here" in done.stdout
+    assert not list((tmp_path / "runs").rglob("*.pt"))
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from sovits_cli.errors import ResourceError
+from tests.training import test_pipeline
+test_pipeline.GptStage.losses = test_pipeline.unwanted
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    test_pipeline.run(Path(sys.argv[1]), Path(sys.argv[2]))
+except ResourceError as error:
+    print(error.message)
+"""
+
+
+class Usage(NamedTuple):
+    """As `shutil.disk_usage` tells it."""
+
+    total: int
+    used: int
+    free: int
+
+
+def unwanted(*_: object) -> None:
+    raise AssertionError("nothing is to be trained here")
+
+
+def planned(dataset: Path, runs: Path) -> str:
+    """What a dry run says, with nothing computed."""
+    resolved = layers.load(sets=[*QUICK, "train.stage=gpt", f"train.out={runs}", "train.exp_name=v"])
+    events = Events()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pipeline, "plan_stage", lambda *_: None)
+        pipeline.plan(
+            resolved.settings,
+            dataset=dataset,
+            device="cpu",
+            given=lambda key: resolved.origin[key] != "default",
+            budget_bytes=None,
+            reporter=events,
+        )
+    return events.texts()
+
+
+def test_a_failing_export_at_the_end_costs_the_export_only(
+    world: World, plain: dict[str, Tensors], tmp_path: Path
+) -> None:
+    (tmp_path / "v" / "v-e2-s3.ckpt" / "in the way").mkdir(parents=True)
+    events = Events()
+    with pytest.raises(UsageError, match="no plain file"):
+        run(world.dataset, tmp_path, "train.save_every_n_epoch=100", reporter=events)
+    assert same(plain["gpt"], weights(tmp_path))
+    (tmp_path / "v" / "v-e2-s3.ckpt" / "in the way").rmdir()
+    (tmp_path / "v" / "v-e2-s3.ckpt").rmdir()
+    assert run(world.dataset, tmp_path, reporter=events).finished
+    assert "going on from step 3" in events.texts()
 
 
 FORKS = """
