@@ -18,7 +18,7 @@ from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.reading import Piece, Reading
 from sovits_cli.versions import SymbolTable
 
-REVISION = 3
+REVISION = 4
 """Raised when the same text gives other phones."""
 
 

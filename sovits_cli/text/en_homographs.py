@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sovits_cli.text import en_letters
-from sovits_cli.text.en_tags import tag
+from sovits_cli.text.en_tags import is_command, tag
 from sovits_cli.text.once import once
 from sovits_cli.text.wordlists import lines, words
 
@@ -122,7 +122,8 @@ def choose(
         first = choice is Choice.FIRST
     else:
         settled = None if official else _settled(word, tokens, place)
-        first = _tagged(row, tag(tokens, place)) if settled is None else settled
+        kind = "VB" if not official and is_command(tokens, place) else tag(tokens, place)
+        first = _tagged(row, kind) if settled is None else settled
     if official and word in SWAPPED:
         first = not first
     return list(row.first if first else row.second)

@@ -37,9 +37,10 @@ def _any(table: dict[str, str]) -> str:
     return "|".join(map(re.escape, sorted(table, key=len, reverse=True)))
 
 
-_MEASURE = re.compile(
-    rf"(?<![\w.,-])({numbers.WRITTEN})(\s?|-)({_any(_UNITS)})(?:\^?([23]))?(?:/({_any(_PER)}))?(?![\w^/]|'[a-z])"
-)
+_UNIT = rf"({_any(_UNITS)})(?:\^?([23]))?(?:/({_any(_PER)}))?(?![\w^/]|'[a-z])"
+_MEASURE = re.compile(rf"(?<![\w.,-])({numbers.WRITTEN})(\s?|-){_UNIT}")
+_FRACTION = re.compile(rf"(?<![\w.,/-])(?:(\d{{1,6}})\s+)?(\d{{1,2}})/([1-9]\d?)\s?{_UNIT}")
+_SCIENTIFIC = re.compile(rf"(?<![\w.,])({numbers.WRITTEN})[eE]([+-]?\d{{1,3}})(?!\w|\.\d)(?:\s?{_UNIT})?")
 _FEET = re.compile(r"(?<![\w.,])(\d{1,2})'\s?(\d{1,2})\"")
 _PERCENT = re.compile(rf"(?<![\d.,])({numbers.WRITTEN})\s?%")
 
@@ -50,10 +51,32 @@ def spoken(text: str) -> str:
     return _PERCENT.sub(lambda share: f"{numbers.written(share[1])} percent", _MEASURE.sub(_measure, text))
 
 
+def composed(text: str) -> str:
+    """`text` with what stands for its fractions of a unit and its powers of ten, "2 1/2 kg" and "3e8 m/s"."""
+    return _SCIENTIFIC.sub(_scientific, _FRACTION.sub(_fraction, text))
+
+
+def _fraction(found: re.Match[str]) -> str:
+    whole, upper, lower, *unit = found.groups()
+    part = numbers.fraction(int(upper), int(lower))
+    return f"{numbers.written(whole)} and {part} {_unit(*unit)}" if whole else f"{part} {_unit(*unit, is_one=True)}"
+
+
+def _scientific(found: re.Match[str]) -> str:
+    amount, power, unit, square, per = found.groups()
+    said = f"{amount} times ten to the power of {numbers.written(power.lstrip('+'))}"
+    return f"{said} {_unit(unit, square, per)}" if unit else said
+
+
 def _measure(found: re.Match[str]) -> str:
-    amount, joint, unit, power, per = found.groups()
-    name = _UNITS[unit] if amount == "1" or joint == "-" else _plural(_UNITS[unit])
-    said = f"{numbers.written(amount)} {_POWERS.get(power or '', '')}{name}"
+    amount, joint, *unit = found.groups()
+    return f"{numbers.written(amount)} {_unit(*unit, is_one=amount == '1' or joint == '-')}"
+
+
+def _unit(unit: str, power: str | None, per: str | None, *, is_one: bool = False) -> str:
+    """The name of a unit as it is said after its number."""
+    name = _UNITS[unit] if is_one else _plural(_UNITS[unit])
+    said = f"{_POWERS.get(power or '', '')}{name}"
     return f"{said} per {_PER[per]}" if per else said
 
 

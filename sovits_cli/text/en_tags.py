@@ -43,6 +43,21 @@ _PAST_SIGNS = wordlists.words(
 )
 _THIRD_PERSON_PAST = frozenset({"read"})
 
+_NUMERALS = wordlists.words(
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred half"
+)
+_REFLEXIVES = wordlists.words("myself yourself himself herself itself ourselves yourselves themselves everything each")
+_HOW = wordlists.words("again once twice carefully well immediately sparingly everything everyone something anything")
+_NOT_HOW = wordlists.words("daily weekly monthly yearly early only family friendly likely lovely elderly")
+_LINKED = wordlists.words("and or but then so")
+_COMMANDS = wordlists.words("use insert extract convert combine compress reject invite rewrite")
+"""Words that open a sentence as verbs even where a bare noun follows: use water, insert coin."""
+
+_NOT_THEIR_OBJECTS = wordlists.words("case cases harvester harvesters rate rates")
+_AFTER_COMMANDS = {"use": wordlists.words("with as only before by up"), "object": wordlists.words("to")}
+"""Prepositions and the like that a word takes as a verb, where it opens a sentence."""
+
 
 def tag(tokens: Sequence[str], place: int) -> str:
     """Penn tag of `tokens[place]`; punctuation marks are tokens of their own."""
@@ -55,6 +70,25 @@ def tag(tokens: Sequence[str], place: int) -> str:
         or _after_subject(words, place, before, plural)
         or (_elsewhere(words, place, before, after, plural))
     )
+
+
+def is_command(tokens: Sequence[str], place: int) -> bool:
+    """Whether a word that may be a noun or a verb opens its sentence as a command: "Use two eggs", "Record yourself".
+
+    What follows tells: an object, or how it is to be done. After a numeral the object must follow too, since
+    "Segment two is missing" is none.
+    """
+    words = [token.lower() for token in tokens[: place + 3]]
+    word, after, then = [*words[place:], "", ""][:3]
+    if word.endswith("s") or _before(words, place) not in {"", *_LINKED}:
+        return False
+    if after.split("-")[0] in _NUMERALS:
+        return word in _COMMANDS or (then.isalpha() and not _closed(then) and not then.endswith("ed"))
+    if after in _DETERMINERS | _OBJECT_OPENERS | _REFLEXIVES | _HOW | _AFTER_COMMANDS.get(word, frozenset()):
+        return True
+    if after.endswith("ly") and len(after) > 4 and after not in _NOT_HOW:
+        return True
+    return word in _COMMANDS and after.isalpha() and not _closed(after) and after not in _NOT_THEIR_OBJECTS
 
 
 def _before(words: Sequence[str], place: int) -> str:

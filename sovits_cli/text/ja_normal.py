@@ -50,7 +50,9 @@ _RUN = re.compile(rf"\s*([{KEPT_MARKS}])[{KEPT_MARKS}\s]*")
 
 def normalise(text: str) -> str:
     """Text in which only kana, kanji, letters, numbers and the marks of `KEPT_MARKS` are left."""
-    text = signs.with_ellipses(unicodedata.normalize("NFKC", text.translate(signs.ELLIPSES)))
+    text = signs.MIXED.sub("と", text.translate(signs.ELLIPSES))
+    text = signs.with_ellipses(unicodedata.normalize("NFKC", text))
+    text = signs.SCIENTIFIC.sub(r"\1かける10の\2乗", text)
     text = re.sub(r"\s*\n\s*", "。", re.sub(r"\.{3,}|・{2,}", "…", text.strip()))
     text = _DATE.sub(r"\1年\3月\4日", _DOT.sub("ドット", _ADDRESS.sub("", text)))
     text = signs.ungrouped(signs.MINUS.sub("マイナス", signs.TIME.sub(_clock, text)))

@@ -65,7 +65,9 @@ def normalise(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Full-width, half-width and joined characters as plain ones, lines as sentences."""
-    text = _LETTERS.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text.translate(signs.ELLIPSES))
+    text = signs.MIXED.sub("와 ", text.translate(signs.ELLIPSES))
+    text = _LETTERS.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text)
+    text = signs.SCIENTIFIC.sub(r"\1 곱하기 10의 \2제곱", text)
     text = signs.with_ellipses(unicodedata.normalize("NFC", text))
     return re.sub(r"\s*\n\s*", ". ", re.sub(r"\.{3,}", "…", text.strip()))
 

@@ -11,6 +11,12 @@ FRACTION = re.compile(r"(?<![\d/])(\d+)/(\d+)(?![\d/])")
 MINUS = re.compile(r"(?<![A-Za-z\d-])[-−](?=\d)")
 OPERATOR = re.compile(r"(?<=[\w)])\s?([+×÷=])\s?(?=[\w(])|(?<!\w)([+])(?=\d)|([&@])")
 
+MIXED = re.compile(r"(?<=\d)\s?(?=[¼-¾⅐-⅞])")
+"""Between a whole number and its fraction, as in 2½; before NFKC makes 21/2 of them."""
+
+SCIENTIFIC = re.compile(r"(?<![\dA-Za-z.])(-?\d+(?:\.\d+)?)[eE]\+?(-?\d{1,3})(?![A-Za-z\d])")
+"""1e-5: what is multiplied, and the power of ten."""
+
 ELLIPSES = str.maketrans({"…": "\ue000", "‥": "\ue000"})
 """Marks that NFKC would write as full stops; `with_ellipses` brings them back."""
 

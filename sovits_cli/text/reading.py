@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import languages, lexicon, pronunciation, segment, symbols
-from sovits_cli.text.frontend import Pronounced, Script, UnreadableError, excerpt, frontend, pronounce
+from sovits_cli.text.frontend import Frontend, Pronounced, Script, UnreadableError, excerpt, frontend, pronounce
 from sovits_cli.text.language import Language, Marks
 from sovits_cli.text.languages import BUILT_IN, LANGUAGES, language
 from sovits_cli.text.lexicon import Lexicon
@@ -316,18 +316,26 @@ def _has_sound(stretch: pronunciation.Stretch) -> bool:
     return _SOUND.search(text) is not None and frontend(stretch.lang).readable(text)
 
 
+_SIGNS = frozenset({"Sc", "Sm", "So"})
+_PROBES = ("{}5", "5{}", "5{}3", "a {} b")
+"""Where a sign may stand that is read: €5, 20°, 5−3, a ≈ b."""
+
+_SILENT = "☃"
+"""A sign for which no language has a word."""
+
+
 @lru_cache(maxsize=32768)
 def _is_lost(character: str, codes: tuple[str, ...]) -> bool:
     """Whether a character has a sound or a meaning that none of the languages gives it."""
     kind = unicodedata.category(character)
     if character in "\t\n\r\v\f\x85" or kind[0] in "ZPM" or kind in {"Cf", "Sk"}:
         return False
-    if kind == "So":
-        return not any(map(str.isalnum, unicodedata.normalize("NFKC", character)))
     if kind[0] == "C":
         return True
     plain = readable_form(character)
-    return not any(_reads(code, plain) for code in codes)
+    if kind == "So" and any(map(str.isalnum, unicodedata.normalize("NFKC", character))):
+        return False
+    return not any(_reads(code, plain) or (kind in _SIGNS and _says(code, plain)) for code in codes)
 
 
 @lru_cache(maxsize=32768)
@@ -337,3 +345,17 @@ def _reads(code: str, character: str) -> bool:
         return frontend(code).readable(character)
     except TextError:
         return any(script.pattern.fullmatch(character) for script in LANGUAGES[code].scripts)
+
+
+@lru_cache(maxsize=32768)
+def _says(code: str, sign: str) -> bool:
+    """Whether a language has a word for a sign in one of the places where signs stand."""
+    try:
+        speaker = frontend(code)
+    except TextError:
+        return False
+    return any(_letters(speaker, probe.format(sign)) != _letters(speaker, probe.format(_SILENT)) for probe in _PROBES)
+
+
+def _letters(speaker: Frontend, text: str) -> str:
+    return "".join(filter(str.isalnum, speaker.normalise(text, compat=False)))

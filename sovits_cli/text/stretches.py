@@ -19,6 +19,7 @@ class Kind(Enum):
 
 
 _UNITS = "km/h|m/s|[cmk]?m[²³23]|[cmnk]?m|[mk]?g|m?[lL]|[kMG]?Hz|d[bB]|kWh?|ms|[KMGT]B|°[CF]"
+_FRACTIONS = "¼-¾⅐-⅞"
 _SYMBOL = r"[^\w\s!-/:-@\[-`{-~¡-¿‐-⁯、-〟＀-￯]"
 
 
@@ -31,8 +32,11 @@ def _pattern(scripts: tuple[UnicodeScript, ...], *, is_official: bool) -> re.Pat
         digits, word = r"\d+(?:[^\w\s]\d+)*", rf"(?:{letter}|{_SYMBOL}|(?<=\w)['’])+"
     else:
         unit = rf"(?:{_UNITS})(?!{letter}|\d)"
-        number = r"(?:(?<!\w)[-+−])?(?:(?:HK|US)?[$€£￥¥])?\d+(?:[.,:/~～\-]\d+)*"
-        digits, word = rf"{number}(?:[%‰℃℉]|{unit})?", rf"{letter}+(?:['’]{letter}+)*"
+        power = rf"[eE][+-]?\d{{1,3}}(?!{letter}|\d)"
+        amount = rf"(?:\d+(?:[.,:/~～\-]\d+)*(?:{power}|\s?[{_FRACTIONS}])?|[{_FRACTIONS}])"
+        number = rf"(?:(?<!\w)[-+−])?(?:(?:HK|US)?[$€£￥¥])?{amount}"
+        sharp = rf"(?<!{letter}{letter})(?:#|\+\+)(?![A-Za-z])"  # C#, C++
+        digits, word = rf"{number}(?:[%‰℃℉]|{unit})?", rf"{letter}+(?:['’]{letter}+)*(?:{sharp})?"
     return re.compile(rf"(?P<digits>{digits})|{stretches}|(?P<word>{word})|(?P<marks>.)", re.DOTALL)
 
 
@@ -53,18 +57,19 @@ def stretches(
     """
     others = tuple(script for script in scripts if script != LATIN)
     kind: UnicodeScript | Kind | None = None
-    held = ""
+    held, own = "", 0  # what is not yet given, and how much of it is no mark after its stretch
     for found in _pattern(others, is_official=is_official).finditer(text):
         group = str(found.lastgroup)
         if group == "marks":
             held += found[0]
             continue
         if kind:
-            opening = None if is_official else _OPENING.search(held)
+            opening = None if is_official else _OPENING.search(held, own)
             cut = opening.start() if opening else len(held)
             yield kind, held[:cut]
             held = held[cut:]
         held += found[0]
+        own = len(held)
         if group == "digits":
             kind = Kind.DIGITS
         elif group == "word":

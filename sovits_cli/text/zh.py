@@ -77,7 +77,7 @@ def _piece(text: str, table: SymbolTable, *, compat: bool) -> list[tuple[str, ..
         start = len(sounds)
         own = readings[start : start + len(word.text)] if readings else None
         onsets, rimes = _split(word.text, own, compat=compat)
-        spoken = changed(word, rimes)
+        spoken = changed(word, rimes, compat=compat)
         if table is not SymbolTable.V1:
             spoken = coloured(word, spoken)
         sounds += [_sounds(*syllable, compat=compat) for syllable in zip(word.text, onsets, spoken, strict=True)]

@@ -17,6 +17,9 @@ from sovits_cli.text.zh_official import clock, simplified
 _COMPATIBLE = re.compile(r"[\u00bc-\u00be\u2150-\u215e\u3300-\u33ff\uff01-\uff5e]")
 """Fractions, squared units and full-width forms: written with plain characters first."""
 
+_MIXED = re.compile(r"(?<=\d)\s?(?=[¼-¾⅐-⅞])|(?<=(?<!\d)\d)\s(?=\d{1,2}/\d{1,2}(?!\d))")
+"""Between a whole number and its fraction: 2½, 2 1/2."""
+
 _KEPT_WIDE = frozenset("！，：；？（）～")
 _WIDE_COLON = re.compile(r"(?<=\d)：(?=\d)")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+|[\w.+-]+@[\w.-]+", re.ASCII)
@@ -46,10 +49,12 @@ _UNITS = wordlists.pairs(
     "cm³=立方厘米 m³=立方米 cm2=平方厘米 km2=平方千米 m2=平方米 cm3=立方厘米 m3=立方米 mm=毫米 cm=厘米 dm=分米 "
     "km=千米 nm=纳米 μm=微米 m=米 mg=毫克 kg=千克 g=克 ml=毫升 mL=毫升 L=升 ms=毫秒 s=秒 min=分钟 h=小时 kHz=千赫 "
     "MHz=兆赫 GHz=吉赫 Hz=赫兹 dB=分贝 db=分贝 kW=千瓦 W=瓦 kWh=千瓦时 V=伏 A=安 Pa=帕 kPa=千帕 MPa=兆帕 "
-    "KB=千字节 MB=兆 GB=吉 TB=太 °C=度 ℃=度 °F=华氏度 ℉=华氏度 Ω=欧姆"
+    "KB=千字节 MB=兆 GB=吉 TB=太 °C=度 ℃=度 °=度 °F=华氏度 ℉=华氏度 Ω=欧姆"
 )
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _MEASURED = re.compile(rf"(-?)({_NUMBER})({_UNIT})(?![A-Za-z\d])")
+_FRACTION = re.compile(rf"(?<![\d/])(\d{{1,2}})/(\d{{1,2}})({_UNIT})(?![A-Za-z\d])")
+_SCIENTIFIC = re.compile(rf"(?<![\dA-Za-z.])(-?)({_NUMBER})[eE]([+-]?)(\d{{1,3}})(?![A-Za-z\d])")
 _TEMPERATURE = frozenset("度")
 
 _CHOICES = r"(?:-|~|～|—)"
@@ -80,6 +85,8 @@ _DASH = re.compile(r"[—―]{2,}")
 
 _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (_GROUPED, lambda found: found[0].replace(",", "")),
+    (_SCIENTIFIC, lambda found: _scientific(*found.groups())),
+    (_FRACTION, lambda found: f"{cardinal(found[2])}分之{cardinal(found[1])}{_UNITS[found[3]]}"),
     (_MOBILE, lambda found: _telephone(found[0])),
     (_SERVICE, lambda found: _telephone(found[0])),
     (_DATED, lambda found: _date(found[0].split(found[1]))),
@@ -106,6 +113,7 @@ _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 
 def prepared(text: str) -> str:
     """Text in which what the official normaliser reads wrong is already in words; letters of other scripts are gone."""
+    text = _MIXED.sub("又", text)
     text = _COMPATIBLE.sub(lambda found: _plain_form(found[0]), text).translate(_ZEROS).translate(simplified())
     text = _WIDE_COLON.sub(":", _ADDRESS.sub("", text)).translate({ord(sign): said for sign, said in _RARE.items()})
     for pattern, spoken in _STEPS:
@@ -145,6 +153,11 @@ def _range(low: str, low_unit: str | None, high: str, high_unit: str | None) -> 
         return f"{_SHARES[high_unit]}{_number(low)}到{_SHARES[high_unit]}{_number(high)}"
     units = [_UNITS.get(unit or "", "") for unit in (low_unit, high_unit)]
     return f"{_number(low)}{units[0]}到{_number(high)}{units[1]}"
+
+
+def _scientific(minus: str, number: str, below: str, power: str) -> str:
+    """一乘以十的负五次方 of 1e-5."""
+    return f"{'负' * bool(minus)}{_number(number)}乘以十的{'负' * (below == '-')}{cardinal(power)}次方"
 
 
 def _measured(minus: str, number: str, unit: str) -> str:

@@ -39,14 +39,14 @@ def merged(found: Sequence[Word], rimes_of: Callable[[str], Sequence[str]]) -> l
     return _with_r(items)
 
 
-def changed(word: Word, rimes: Sequence[str]) -> list[str]:
-    """The rimes of a word as they are spoken."""
+def changed(word: Word, rimes: Sequence[str], *, compat: bool) -> list[str]:
+    """The rimes of a word as they are spoken; `compat`: as the official program speaks them."""
     spoken = list(rimes)
     if len(spoken) != len(word.text):
         return spoken
     _change_not(word.text, spoken)
     _change_one(word.text, spoken)
-    _drop_tones(word, spoken)
+    _drop_tones(word, spoken, compat=compat)
     _change_third(word.text, spoken)
     return spoken
 
@@ -174,10 +174,11 @@ def _change_one(text: str, rimes: list[str]) -> None:
                 _set_tone(rimes, place, 4)
 
 
-def _drop_tones(word: Word, rimes: list[str]) -> None:
+def _drop_tones(word: Word, rimes: list[str], *, compat: bool) -> None:
     text, kind = word.text, word.kind
     for place in range(1, len(text)):
-        if text[place] == text[place - 1] and kind[:1] in {"n", "v", "a"} and text not in _TONED:
+        is_doubled = text[place] == text[place - 1] and (compat or not _meets_by_chance(text, place))
+        if is_doubled and kind[:1] in {"n", "v", "a"} and text not in _TONED:
             _set_tone(rimes, place, 5)
     counter = text.find("个")
     if _ends_toneless(text, kind):
@@ -191,6 +192,11 @@ def _drop_tones(word: Word, rimes: list[str]) -> None:
         _set_tone(rimes, len(first) - 1, 5)
     if _is_toneless(second):
         _set_tone(rimes, -1, 5)
+
+
+def _meets_by_chance(text: str, place: int) -> bool:
+    """Whether two parts of a word happen to meet in one character: 银行|行长, and not 妈妈, 星星 or 漂漂亮亮."""
+    return len(text) > 3 and 1 < place < len(text) - 1
 
 
 def _ends_toneless(text: str, kind: str) -> bool:

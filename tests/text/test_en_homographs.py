@@ -106,6 +106,36 @@ SENTENCES = """
 2 subject: The subject is closed.
 1 conducts: She conducts the orchestra.
 2 conduct: His conduct was bad.
+1 use: Use two eggs and some milk.
+1 use: Use both hands.
+1 use: Use caution.
+1 use: Then use twenty-five grams.
+1 use: Use with care.
+2 use: Use of force is banned.
+2 use: Use is free.
+2 use: In use since May.
+1 record: Record it.
+1 record: Record yourself.
+1 record: Stop, and record every sound.
+1 record: Record two songs.
+2 record: Record sales were reported.
+2 record: Record two is missing.
+1 close: Close the lid.
+1 close: Close all windows.
+1 close: Close it carefully.
+2 close: Close friends came.
+2 close: Close to home.
+1 object: Object to it.
+2 object: The object to the left.
+1 insert: Insert coin.
+1 export: Export three files.
+2 export: Export duties rose.
+1 update: Update everything.
+2 segment: Segment two started late.
+1 live: Live well.
+2 live: Live music tonight.
+1 read: Read each page.
+2 project: Project managers met.
 """
 """Reading (first or second of the row), word, sentence."""
 
@@ -182,3 +212,8 @@ def test_row_is_made_of_dictionary_phones_and_two_readings(word):
 )
 def test_tag(sentence, place, expected):
     assert tag(sentence.split(), place) == expected
+
+
+def test_the_official_choice_knows_no_commands():
+    tokens = _tokens("Use two eggs.")
+    assert choose(tokens, 0, official=True) == homographs()["use"].second

@@ -106,6 +106,22 @@ def test_lost_characters_are_named_with_their_place():
     assert reading.told(reading.unread("Hello, “naïve” 世界！½ 3℃", "auto")) == ""
 
 
+@pytest.mark.parametrize("lang", ["en", "zh", "ja", "ko", "yue", "auto"])
+def test_signs_that_are_read_are_not_lost(lang):
+    assert reading.told(reading.unread("€5 £3 20° −5 5−3 ￥10 ¥10 $5 5% 3+4=7 2½ 20℃", lang)) == ""
+
+
+def test_signs_that_no_language_of_the_mode_has_a_word_for_are_lost():
+    assert [item.character for item in reading.unread("a → b ≈ c ☃ ∮", "en")] == ["☃", "∮"]
+    assert [item.character for item in reading.unread("你好 → ☃ ∮", "all_zh")] == ["☃", "∮"]  # → is said in English
+    assert [item.character for item in reading.unread("₹5 © ♥", "ja")] == ["♥"]
+
+
+def test_sharps_between_other_scripts():
+    assert read("我用C#写，#今天", "zh").norm == "我用C-sharp写,今天"
+    assert read("C++와 C#로", "ko").norm == "C plus plus와C-sharp로"
+
+
 def test_a_mode_names_what_its_own_languages_lack():
     assert [item.character for item in reading.unread("你好 hi", "en")] == ["你", "好"]
     assert reading.unread("你好 hi", "zh") == []
