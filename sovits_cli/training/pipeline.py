@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from sovits_cli.data.layout import Experiment
 from sovits_cli.errors import DatasetError, ResourceError, UsageError
 from sovits_cli.events import Chose, Note, Reporter, Saved, Silent, Warned
 from sovits_cli.files import real_path
-from sovits_cli.locks import held
 from sovits_cli.terms import Stage
 from sovits_cli.training import material, ranks
 from sovits_cli.training.export import Exporter
@@ -154,7 +153,7 @@ def _job(
             job = replace(job, restart=restart, budget_bytes=budget_bytes, writes=writes and together.first)
             if job.writes:
                 check_place(job.folder / STATES)
-            with held(job.folder) if job.writes else nullcontext():
+            with ranks.alone_in(job.folder, together, writes=job.writes):
                 yield job
 
 

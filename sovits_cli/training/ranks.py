@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ import torch.distributed as dist
 from torch import nn
 
 from sovits_cli.errors import ResourceError
+from sovits_cli.locks import held
 
 CPU = torch.device("cpu")
 
@@ -110,3 +112,22 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         yield Ranks(world, rank, device, device if fast else CPU)
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def alone_in(folder: Path, together: Ranks, *, writes: bool) -> Iterator[None]:
+    """Lock the folder of a run, by the one of the processes that `writes` there; none does when it is only planned.
+
+    Raises:
+        ResourceError: somebody else works there; raised by all of the processes, as they cannot go on without the one.
+    """
+    refused: ResourceError | None = None
+    with ExitStack() as stack:
+        try:
+            if writes:
+                stack.enter_context(held(folder))
+        except ResourceError as error:
+            refused = error
+        if together.any(refused is not None)[0]:
+            raise refused or ResourceError(f"{folder} cannot be written by the first process", hint="see above")
+        yield

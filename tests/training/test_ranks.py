@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sovits_cli.locks import held
 from sovits_cli.training import ranks
 from sovits_cli.training.ranks import Ranks
 from tests.training.toys import ToyStage, run
@@ -35,14 +36,30 @@ with ranks.joined(torch.device("cpu")) as together:
 """
 
 
-def two_processes(folder: Path, steps: int) -> None:
+LOCKED = """
+import sys
+from pathlib import Path
+import torch
+from sovits_cli.errors import ResourceError
+from sovits_cli.training import ranks
+with ranks.joined(torch.device("cpu")) as together:
+    try:
+        with ranks.alone_in(Path(sys.argv[1]), together, writes=together.first):
+            taken = ""
+    except ResourceError as error:
+        taken = error.message
+assert ("another sovits (pid ", "cannot be written by the first process")[together.rank] in taken, taken
+"""
+
+
+def two_processes(folder: Path, argument: object, code: str = TWO) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     both = [
         subprocess.Popen(
-            [sys.executable, "-c", TWO, str(folder), str(steps)],
+            [sys.executable, "-c", code, str(folder), str(argument)],
             env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stderr=subprocess.PIPE,
         )
@@ -68,6 +85,11 @@ def test_two_processes_train_as_one(tmp_path: Path, steps: int) -> None:
         module, _, name = key.partition(".")
         torch.testing.assert_close(state["modules"][module][name], value, rtol=1e-5, atol=1e-7)
         torch.testing.assert_close(second[key], value, rtol=1e-5, atol=1e-7)
+
+
+def test_a_folder_that_is_taken_is_told_by_both(tmp_path: Path) -> None:
+    with held(tmp_path / "run"):
+        two_processes(tmp_path / "run", "taken", LOCKED)
 
 
 def test_alone_there_is_no_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
