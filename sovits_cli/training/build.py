@@ -19,8 +19,8 @@ from sovits_cli.checkpoints.networks import CODEBOOK, FROZEN_PARTS, frozen_parts
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.checkpoints.report import compare, load_into
 from sovits_cli.config.schema import Section, Settings
-from sovits_cli.errors import SettingsError
-from sovits_cli.events import Note, Reporter
+from sovits_cli.errors import ModelError, SettingsError
+from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
@@ -125,8 +125,7 @@ def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bu
         model: lacks its posterior encoder; None if it has one.
     """
     place = base.sovits.parent / STATES
-    state = StateFolder(place, Stage.SOVITS).newest(reporter) if base.origin == "trained" else None
-    found = {} if state is None else state.modules
+    found = _saved_modules(place, reporter) if base.origin == "trained" else {}
     if model is not None:
         weight = {key: value for key, value in found.get("generator", {}).items() if key.startswith(POSTERIOR_PREFIX)}
         own = model.state_dict()
@@ -148,6 +147,16 @@ def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bu
         reporter.emit(Note(f"sovits: discriminators from {source}"))
     else:
         reporter.emit(Note(f"sovits: the discriminators in {source} are of another size: they start fresh"))
+
+
+def _saved_modules(place: Path, reporter: Reporter) -> Mapping[str, Mapping[str, Any]]:
+    """The networks in the newest state of a voice; none where no state can be read, which is said."""
+    try:
+        state = StateFolder(place, Stage.SOVITS).newest(reporter)
+    except ModelError as error:
+        reporter.emit(Warned(error.message, "what its exported weights lack starts fresh"))
+        return {}
+    return {} if state is None else state.modules
 
 
 def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]], *, posterior: bool) -> Synthesizer:

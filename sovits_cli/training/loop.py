@@ -449,7 +449,7 @@ class Run(Generic[Item]):
         for name, module in self._stage.modules().items():
             module.load_state_dict(state.modules[name])
         for player in self._stage.players:
-            player.optimizer.load_state_dict(dict(state.optimizers[player.name]))
+            player.load_state_dict(state.optimizers[player.name])
         self._engine.load_state_dict(dict(state.scaler))
         if self._ranks.rank < len(state.rng):
             restore_rng(state.rng[self._ranks.rank])

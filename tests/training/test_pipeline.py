@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -354,6 +355,38 @@ def test_tuning_a_voice_takes_what_its_export_lacks_from_its_state(world: World,
         torch.testing.assert_close(second[key], first[key])
     said = json.loads((tmp_path / "more" / "v" / "voice.json").read_text())
     assert said["base"] == str(tmp_path / "runs" / "v")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda content: content["modules"]["generator"].update({"enc_q.proj.weight": torch.zeros(1)}), "another size"),
+        (lambda content: content["position"].update(step=-1), "what its exported weights lack starts fresh"),
+    ],
+    ids=["another size", "no state can be read"],
+)
+def test_tuning_a_voice_whose_state_is_of_no_use(
+    world: World, tmp_path: Path, spoil: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    run(world.dataset, tmp_path / "runs", "sovits.train.posterior=true", "train.max_steps=1", stage="sovits")
+    for path in (tmp_path / "runs" / "v" / "state").glob("*.pt"):
+        content = torch.load(path, weights_only=True)
+        spoil(content)
+        torch.save(content, path)
+    events = Events()
+    still = ("sovits.train.posterior=true", "train.max_steps=1", f"train.model={tmp_path / 'runs' / 'v'}")
+    assert run(world.dataset, tmp_path / "more", *still, stage="sovits", reporter=events).finished
+    assert said in events.texts()
+
+
+@pytest.mark.parametrize(
+    "said", ["sovits.train.betas=[0.5, 0.9]", "sovits.train.eps=0.1", "sovits.train.text_low_lr_rate=1.0"]
+)
+def test_a_setting_of_the_optimiser_may_change_where_a_run_goes_on(world: World, tmp_path: Path, said: str) -> None:
+    for place, more in (("as it was", ()), ("changed", (said,))):
+        run(world.dataset, tmp_path / place, stage="sovits")
+        run(world.dataset, tmp_path / place, "train.max_steps=5", *more, stage="sovits")
+    assert not same(weights(tmp_path / "as it was", "sovits"), weights(tmp_path / "changed", "sovits"))
 
 
 def test_pad_val_must_be_the_end_token(world: World, tmp_path: Path) -> None:
