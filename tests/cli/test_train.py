@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sovits_cli.data import tensors
-from tests.training.worlds import make_dataset, make_family
+from tests.training.worlds import make_dataset, make_family, record
 
 Told = Callable[..., tuple[int, list[str]]]
 QUICK = ("--max-steps", "2", "--set", "sovits.train.discriminator=none")
@@ -186,3 +186,80 @@ def test_a_second_training_of_one_run(told: Told, dataset: Path) -> None:
     leftover.write_bytes(b"half")
     assert told("train", "--stage", "gpt", "--name", "me", "--restart", *QUICK)[0] == 0
     assert not list(Path("runs/me").rglob(".*"))
+
+
+def test_the_recipe_of_the_bundled_model_as_typed(told: Told, empty_folder: Path) -> None:
+    """The lines of the README make a family, a dataset for it, and new networks; only their sizes are smaller here."""
+    record(Path("teacher"), 24)
+    for path in Path("teacher").glob("*.wav"):
+        path.with_suffix(".txt").write_text("Hello world, this is a recording.\n")
+    small = {"steps": 2, "width": 16, "layers": 1, "codes": 16}
+    Path("sovits.yaml").write_text("\n".join(f"content.{key}: {value}" for key, value in small.items()) + "\n")
+    code, lines = told("train", "teacher", "--stage", "content", "--name", "content")
+    assert code == 0, lines
+    assert lines[1:3] == ["recordings: teacher (with timed phones)", "family: runs/content (for mini)"]
+    code, lines = told("prep", "teacher", "--model", "runs/content")
+    assert code == 0, lines
+    code, lines = told("train", "--from-scratch", "--config", "mini", "--max-steps", "1", *TINY)
+    assert code == 0, lines
+    assert "family: content (mini; the dataset was made for it)" in lines
+    assert json.loads(next(Path("runs").glob("*/voice.json")).read_text())["version"] == "mini"
+
+
+TINY = [
+    word
+    for said in (
+        "model.embedding_dim=16",
+        "model.hidden_dim=16",
+        "model.head=2",
+        "model.n_layer=1",
+        "train.samples=0",
+        "sovits.train.discriminator=none",
+        "sovits.train.segment_size=5120",
+        "sovits.model.istft_width=32",
+        "sovits.model.istft_layers=1",
+    )
+    for word in ("--set", said)
+]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--model", "v2"], "train.model is v2 (flag --model): it has no part in --stage content"),
+        (["--no-from-scratch"], "train.from_scratch is False (flag --from-scratch): it has no part"),
+        (["--max-sec", "4:54"], "data.rise_from is 4.0 (flag --max-sec): it has no part"),
+        (["--init", "g.pth"], "--init g.pth: the content stage begins with a new encoder"),
+        (["--set", "optimizer.lr=0.1"], "optimizer.lr (--set optimizer.lr=0.1): it belongs to another stage"),
+        (["--epochs", "2", "--max-steps", "3"], "content.steps is 3 and content.epochs is 2"),
+    ],
+)
+def test_flags_that_the_content_stage_refuses(told: Told, empty_folder: Path, flags: list[str], said: str) -> None:
+    record(Path("teacher"), 20)
+    code, lines = told("train", "teacher", "--stage", "content", *flags)
+    assert code == 2
+    assert said in "\n".join(lines)
+    assert not Path("runs").exists() or not list(Path("runs").rglob("*.pt"))
+
+
+def test_flags_that_the_content_stage_takes(answer: Callable[..., Any], told: Told, empty_folder: Path) -> None:
+    record(Path("teacher"), 24)
+    dimensions = ["--set", "content.width=16", "--set", "content.layers=1", "--set", "content.codes=8"]
+    flags = [
+        *("--max-steps", "4", "--batch-size", "5", "--num-workers", "1", "--precision", "bf16-mixed"),
+        *("--gradient-clip", "0.5", "--gradient-accumulation", "2", "--seed", "7", "--save-every", "1"),
+        *("--checkpointing", "--from-scratch", "--max-sec", "30", "--save-every-min", "1", "--device", "cpu"),
+    ]
+    command = ["train", "teacher", "--stage", "content", "--name", "me", *dimensions, *flags]
+    (plan,) = answer(*command, "--dry-run", "--memory", "12GB")["stages"]
+    assert (plan["stage"], plan["precision"], plan["batches"], plan["free_bytes"]) == ("content", "bf16-mixed", 5, 12e9)
+    assert not Path("runs").exists()
+    found = answer(*command)["stages"]["content"]
+    assert (found["step"], found["epoch"], found["exported"]) == (4, 2, "runs/me/content.safetensors")
+    assert "held_out/frame_accuracy" in found["metrics"]
+    assert [path.name for path in sorted(Path("runs/me/state").iterdir())] == [
+        "content-00000003.pt",
+        "content-00000004.pt",
+    ]
+    assert "content: finished already, after 4 steps" in told(*command)[1]
+    assert "content: finished already, after 4 steps" not in told(*command, "--restart")[1]

@@ -29,9 +29,8 @@ from sovits_cli.training.making_content import UNUSED
 from sovits_cli.training.pipeline import TrainReport, plan, train
 from sovits_cli.training.schedule import Schedule
 from tests.training.toys import Events
+from tests.training.worlds import RATE, TONES, record
 
-RATE = 16_000
-TONES = {"aa": 300.0, "iy": 900.0, "s": 2500.0, "pau": 0.0}
 SMALL = (
     "train.stage=content",
     "train.exp_name=family",
@@ -45,19 +44,6 @@ QUICK = ("train.max_steps=3", "train.batch_size=8", "train.precision=32")
 ONCE = "train.save_every_n_epoch=100"
 
 Tensors = dict[str, torch.Tensor]
-
-
-def record(folder: Path, count: int, seconds: float = 3.6) -> None:
-    """Recordings of tones that stand for phones, with their times; every third is longer."""
-    draw = np.random.default_rng(1)
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        names = draw.choice(list(TONES), size=round(seconds / 0.3) + 2 * (number % 3 == 0))
-        waves = [np.sin(2 * np.pi * TONES[name] * np.arange(4800) / RATE) * 0.4 for name in names]
-        wave = np.concatenate(waves) + draw.standard_normal(4800 * len(names)) * 0.001
-        soundfile.write(folder / f"{number:02}.wav", wave, RATE)
-        lines = [f"{(index + 1) * 0.3:.2f} {name}" for index, name in enumerate(names)]
-        (folder / f"{number:02}.phones").write_text("\n".join(lines) + "\n")
 
 
 @pytest.fixture(scope="module")

@@ -95,3 +95,21 @@ def make_dataset(
     experiment.write_semantic(codes)
     experiment.write_info(DatasetInfo(model, version, "v2", ("en",), ("here",), clips, clips * seconds))
     return experiment
+
+
+RATE = 16_000
+TONES = {"aa": 300.0, "iy": 900.0, "s": 2500.0, "pau": 0.0}
+"""Phones of `record`, and the pitch that stands for each."""
+
+
+def record(folder: Path, count: int, seconds: float = 3.6) -> None:
+    """Recordings of tones that stand for phones, with their times; every third is longer."""
+    draw = np.random.default_rng(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        names = draw.choice(list(TONES), size=round(seconds / 0.3) + 2 * (number % 3 == 0))
+        waves = [np.sin(2 * np.pi * TONES[name] * np.arange(4800) / RATE) * 0.4 for name in names]
+        wave = np.concatenate(waves) + draw.standard_normal(4800 * len(names)) * 0.001
+        soundfile.write(folder / f"{number:02}.wav", wave, RATE)
+        lines = [f"{(index + 1) * 0.3:.2f} {name}" for index, name in enumerate(names)]
+        (folder / f"{number:02}.phones").write_text("\n".join(lines) + "\n")
