@@ -40,7 +40,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any])
     """
     held = _apart({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
     body = serialised(held, {METADATA_KEY: json.dumps(dict(metadata), ensure_ascii=False)})
-    with atomic(path) as temporary:
+    with atomic(path, follow_links=False) as temporary:
         temporary.write_bytes(body)
 
 

@@ -7,7 +7,6 @@ that folder nothing here is loaded. Facts of the format: GPT-SoVITS `text/g2pw/`
 from __future__ import annotations
 
 import ast
-import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sovits_cli import paths
 from sovits_cli.errors import TextError
+from sovits_cli.files import parse_json
 from sovits_cli.text.once import once
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _tables(place: Path) -> Tables:
         labels=labels,
         choices=choices,
         single={character: sound for character, sound, *_ in single},
-        pinyin=json.loads(_text(place / "bopomofo_to_pinyin_wo_tune_dict.json")),
+        pinyin=_json(place / "bopomofo_to_pinyin_wo_tune_dict.json"),
         vocabulary=_vocabulary(place),
         is_masked=bool(settings.get("use_mask", True)),
     )
@@ -194,7 +194,11 @@ def _tables(place: Path) -> Tables:
 def _settings(path: Path) -> dict[str, Any]:
     """Plain values assigned in a Python file, which is read, never run."""
     found: dict[str, Any] = {}
-    for node in ast.parse(_text(path)).body:
+    try:
+        tree = ast.parse(_text(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _unknown(path, f"expected Python: {error}") from error
+    for node in tree.body:
         if (
             isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
@@ -209,7 +213,10 @@ def _vocabulary(place: Path) -> dict[str, int]:
         if (candidate / "vocab.txt").is_file():
             return {word: row for row, word in enumerate(_text(candidate / "vocab.txt").splitlines())}
         if (candidate / "tokenizer.json").is_file():
-            return dict(json.loads(_text(candidate / "tokenizer.json"))["model"]["vocab"])
+            model = _json(candidate / "tokenizer.json").get("model")
+            if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict):
+                raise _unknown(candidate / "tokenizer.json", "expected a vocabulary in it")
+            return dict(model["vocab"])
     raise TextError(
         f"{place} has no vocabulary: expected vocab.txt or tokenizer.json in it",
         hint=f"copy vocab.txt of {VOCABULARY_FOLDER} into it",
@@ -221,3 +228,17 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise TextError(f"cannot read {path}, which G2PW needs", hint="fetch the folder again") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = parse_json(_text(path))
+    except ValueError as error:
+        raise _unknown(path, f"expected JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise _unknown(path, "expected a JSON object")
+    return found
+
+
+def _unknown(path: Path, why: str) -> TextError:
+    return TextError(f"{path} is no file of G2PW: {why}", hint="fetch the folder again")

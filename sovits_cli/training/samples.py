@@ -94,6 +94,8 @@ def write(folder: Path, stage: str, step: int, rate: int, waves: Iterator[tuple[
     for name, wave in waves:
         path = folder / FOLDER / f"{stage}-{step:08}-{Path(name).stem}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():  # the folder may have come from elsewhere: nothing is written where it leads
+            path.unlink()
         with files.Writer(path, rate=rate, channels=1) as out:
             out.write(wave.clamp(-1, 1).cpu().numpy()[:, None])
         paths.append(path)

@@ -124,6 +124,13 @@ def test_without_the_folder_nothing_is_loaded():
         ("g2pW.onnx", b"no model", "is no ONNX model"),
         ("vocab.txt", None, "has no vocabulary: expected vocab.txt or tokenizer.json"),
         ("config.py", None, r"cannot read .*config.py, which G2PW needs"),
+        ("config.py", b"(" * 5000, r"config.py is no file of G2PW: expected Python"),
+        (
+            "bopomofo_to_pinyin_wo_tune_dict.json",
+            b"[" * 200_000,
+            r"expected JSON: nested too deep",
+        ),
+        ("bopomofo_to_pinyin_wo_tune_dict.json", b"[]", r"json is no file of G2PW: expected a JSON object"),
     ],
 )
 def test_broken_folders(folder, name, data, said):
@@ -133,6 +140,14 @@ def test_broken_folders(folder, name, data, said):
     with pytest.raises(TextError, match=said) as failure:
         zh_g2pw.installed()
     assert "\n" not in failure.value.message
+
+
+@pytest.mark.parametrize("data", [b"{", b"{}", b'{"model": 7}', b'{"model": {"vocab": []}}'])
+def test_a_vocabulary_that_is_none(folder, data):
+    (folder / "vocab.txt").unlink()
+    (folder / "tokenizer.json").write_bytes(data)
+    with pytest.raises(TextError, match=r"tokenizer.json is no file of G2PW"):
+        zh_g2pw.installed()
 
 
 def test_a_missing_package_is_one_line_with_the_install_command(folder, monkeypatch):
