@@ -1,4 +1,4 @@
-"""jieba with its dictionary read once: kept in our cache folder in a form that loads in a third of the time.
+"""jieba with the counts of its dictionary kept in our cache folder, in a form that loads in a fraction of the time.
 
 The cache lies in our own folder, not in the shared temporary one, where others could put theirs. Words are cut and
 tagged exactly as jieba does by itself. Nothing of jieba is changed: its global tokenizer is another one.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Collection
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,24 @@ def tokenizer() -> Any:
 
 @once
 def tagger() -> Any:
-    """What cuts text into words with their kinds; those it shares with jieba's own, which reads them on import."""
+    """What cuts text into words with their kinds."""
+    made = _posseg().POSTokenizer(tokenizer())
+    made.word_tag_tab = _kinds()
+    return made
+
+
+def _kinds() -> dict[str, str]:
+    """The kinds of all words, shared with jieba's own tagger, which reads them when it is imported."""
+    kinds: dict[str, str] = _posseg().dt.word_tag_tab
+    return kinds
+
+
+@once
+def _posseg() -> Any:
+    _jieba()
     from jieba import posseg
 
-    made = posseg.POSTokenizer(tokenizer())
-    made.word_tag_tab = posseg.dt.word_tag_tab
-    return made
+    return posseg
 
 
 @once
@@ -57,10 +71,10 @@ def _counts() -> dict[str, int]:
     """
     place = paths.cache_dir() / f"jieba-{_jieba().__version__}.txt"
     with suppress(OSError, ValueError):
-        return _cached(place)
+        return _cached(place, _kinds())
     found = _read()
     with suppress(OSError, SovitsError), atomic(place) as temporary:
-        temporary.write_bytes(_written(found))
+        temporary.write_bytes(_written(found, _kinds()))
     return found
 
 
@@ -70,14 +84,18 @@ def _read() -> dict[str, int]:
     return counts
 
 
-def _cached(place: Path) -> dict[str, int]:
-    """Raises OSError or ValueError: there is no such file, or it is not whole."""
-    words, counts, end = place.read_bytes().decode("utf-8").split(_FIELDS)
+def _cached(place: Path, words: Collection[str]) -> dict[str, int]:
+    """Counts of `words`, and of the beginnings of words that the file names; the strings of both are not made twice.
+
+    Raises OSError or ValueError: there is no such file, it is not whole, or not of these words.
+    """
+    beginnings, counts, end = place.read_bytes().decode("utf-8").split(_FIELDS)
     if end:
         raise ValueError(f"{place} has no end")
-    return dict(zip(words.split("\n"), map(int, counts.split("\n")), strict=True))
+    return dict(zip(chain(words, beginnings.split("\n")), map(int, counts.split("\n")), strict=True))
 
 
-def _written(found: dict[str, int]) -> bytes:
-    counts = map(str, found.values())
-    return "".join("\n".join(part) + _FIELDS for part in (found, counts)).encode("utf-8")
+def _written(found: dict[str, int], words: Collection[str]) -> bytes:
+    beginnings = [word for word in found if word not in words]
+    counts = (str(found[word]) for word in chain(words, beginnings))
+    return "".join("\n".join(part) + _FIELDS for part in (beginnings, counts)).encode("utf-8")

@@ -8,13 +8,15 @@ from sovits_cli import paths
 from sovits_cli.text import zh_dictionary
 from sovits_cli.text.zh_dictionary import _cached, _counts, _written
 
-SMALL = {"北": 0, "北京": 34488, "京": 583}
+SMALL = {"北京": 34488, "京": 583, "北": 0}
+KINDS = {"北京": "ns", "京": "j"}
 
 
 @pytest.fixture
 def small(monkeypatch):
     """A package with few words."""
     monkeypatch.setattr(zh_dictionary, "_read", lambda: SMALL)
+    monkeypatch.setattr(zh_dictionary, "_kinds", lambda: KINDS)
 
 
 def test_words_are_those_of_the_package():
@@ -28,9 +30,9 @@ def test_words_are_those_of_the_package():
 @pytest.mark.parametrize("lost", [1, 2, 5, 20])
 def test_cut_short(tmp_path, lost):
     place = tmp_path / "kept.txt"
-    place.write_bytes(_written(SMALL)[:-lost])
+    place.write_bytes(_written(SMALL, KINDS)[:-lost])
     with pytest.raises(ValueError, match=r"no end|unpack|argument|decode"):
-        _cached(place)
+        _cached(place, KINDS)
 
 
 @pytest.mark.usefixtures("small")
@@ -39,7 +41,9 @@ def test_a_broken_one_is_made_anew():
     (kept,) = paths.cache_dir().iterdir()
     kept.write_text("broken", encoding="utf-8")
     assert _counts.__wrapped__() == SMALL
-    assert _cached(kept) == SMALL
+    assert _cached(kept, KINDS) == SMALL
+    with pytest.raises(ValueError, match="argument"):
+        _cached(kept, {**KINDS, "京城": "n"})
 
 
 @pytest.mark.usefixtures("small")
