@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -12,8 +13,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from sovits_cli.cli.app import COMMANDS
+from sovits_cli.config.schema import InferenceSettings, PrepSettings
+from sovits_cli.text.languages import BUILT_IN
 from sovits_cli.versions import VERSIONS
 
 ROOT = Path(__file__).parent.parent
@@ -112,6 +116,46 @@ def test_nobody_asks_for_a_version_by_name(path: Path) -> None:
             asked += [key for key in node.keys if key is not None]
     constants = {part.value for item in asked for part in ast.walk(item) if isinstance(part, ast.Constant)}
     assert not constants & set(VERSIONS)
+
+
+CODES = "|".join(row.code for row in BUILT_IN)
+OWN_FILES = re.compile(rf"text/(languages|scripts|han|({CODES})(_\w+)?)\.py")
+"""The table of languages, the scripts that its rows name, and the files of one language."""
+
+
+def told_by_name(source: ast.Module) -> set[str]:
+    """Constants that are a language or a mode of one, or ranges of letters of East Asian scripts."""
+    letter = "[\u1100-\u11ff\u3041-\u318f\u3400-\u9fff\uac00-\ud7a3]"
+    wanted = re.compile(rf"(?:(?:auto|all)_)?(?:{CODES})|.*{letter}-{letter}.*", re.DOTALL)
+    found = (node.value for node in ast.walk(source) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return {value for value in found if wanted.fullmatch(value)}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if name(path) != "versions.py" and not OWN_FILES.fullmatch(name(path))], ids=name
+)
+def test_nobody_asks_for_a_language_by_name(path: Path) -> None:
+    """Rooms go by the rows of `text/languages.py`; which of them a model speaks is in its own row."""
+    assert not told_by_name(tree(path))
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('ENGLISH = "en"', {"en"}),
+        ('how == "all_zh"', {"all_zh"}),
+        ('re.compile("[^一-龥]")', {"[^一-龥]"}),
+        ('("end", "zh-CN 你好")', set()),
+    ],
+)
+def test_the_test_for_languages_would_see_them(source: str, found: set[str]) -> None:
+    assert told_by_name(ast.parse(source)) == found
+
+
+@pytest.mark.parametrize("settings", [PrepSettings, InferenceSettings])
+def test_the_help_names_every_language_of_ours(settings: type[BaseModel]) -> None:
+    told = str(settings.model_fields["lang"].description).replace(",", "").split()
+    assert {row.code for row in BUILT_IN} <= set(told)
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -9,7 +9,7 @@ from functools import cached_property
 from sovits_cli.cli.device import resolve
 from sovits_cli.config.layers import Resolved
 from sovits_cli.config.schema import Settings
-from sovits_cli.events import Chose
+from sovits_cli.events import Chose, Warned
 from sovits_cli.report import jsonl
 from sovits_cli.report.console import Console
 
@@ -49,6 +49,13 @@ class Run:
         self.reporter.device = found.name
         self.reporter.emit(Chose("device", found.name, found.why))
         return found.name
+
+    def tell_lost_languages(self) -> None:
+        """Name the languages that other packages register and that cannot be used."""
+        from sovits_cli.text.languages import LANGUAGES
+
+        for problem in LANGUAGES.problems:
+            self.reporter.emit(Warned(problem.message, problem.hint or ""))
 
     def result(self, value: object, text: str = "") -> None:
         """Give the result: `text` goes to stdout for people, or `value` as one JSON line with --json.

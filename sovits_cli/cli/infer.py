@@ -85,6 +85,7 @@ def infer_command(
     began_s = time.perf_counter()
     settings = run.settings.inference
     asked = Asked(ref, text, say, prompt_text, out, srt)
+    run.tell_lost_languages()
     words = lexicon.EMPTY if run.settings.lexicon is None else lexicon.read(run.settings.lexicon)
     bundle = _bundle(run, gpt, sovits)
     speaks, joins = tongues.of(bundle), bundle.version.several_sentences

@@ -60,6 +60,7 @@ def prep_command(
     from sovits_cli.prep.pipeline import PrepOptions, plan, prepare
     from sovits_cli.text import lexicon
 
+    run.tell_lost_languages()
     words = lexicon.EMPTY if settings.lexicon is None else lexicon.read(settings.lexicon)
     chosen = catalogue.find(settings.prep.model, runs=settings.train.out, trained=False)
     manifest = _manifest(run, place, plan_only=plan_only)

@@ -6,7 +6,7 @@ Another package brings a language by a row of its own:
     from sovits_cli.text.scripts import LATIN
 
     ROW = Language(code="es", name="Spanish", place="sovits_es.spanish:Spanish", scripts=(LATIN,), marks=WESTERN,
-                   tables=frozenset({SymbolTable.V2}), telling="ñ¿¡", conjunctions=("y", "o", "pero", "que"))
+                   tables=frozenset({SymbolTable.V2}), phones=PHONES, telling="ñ¿¡", conjunctions=("y", "o", "que"))
 
 and by an entry point in its pyproject.toml, whose name is the code:
 

@@ -53,14 +53,14 @@ def _checked(entry: EntryPoint, known: Sequence[Language]) -> Language:
     package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
     try:
         row = entry.load()
-        fault = _fault(entry.name, row, known)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, the package is to blame
-        fault = f"{type(error).__name__}: {error}"
-    if fault:
+        if fault := _fault(entry.name, row, known):
+            raise TextError(fault)
+    except (Exception, SystemExit) as error:
+        fault = error.message if isinstance(error, TextError) else f"{type(error).__name__}: {error}"
         raise TextError(
             f"language {entry.name!r} of {package} is left out: {' '.join(fault.split())}",
             hint=f"pip install --upgrade {package.partition(' ')[0]}, or uninstall it",
-        )
+        ) from error
     checked: Language = replace(row, origin=package)
     return checked
 
@@ -75,6 +75,8 @@ def _fault(code: str, row: object, known: Sequence[Language]) -> str:
         return "there is one of this code already"
     if not row.tables or not all(isinstance(table, SymbolTable) for table in row.tables):
         return f"it names no symbol table: expected {' or '.join(SymbolTable)}"
+    if not row.phones:
+        return "it names none of its phones"
     if strange := sorted(row.phones - symbols.known(max(row.tables))):
         return f"{strange[0]!r} is no symbol of the tables it names"
     if not row.scripts:

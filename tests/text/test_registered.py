@@ -1,0 +1,308 @@
+"""A language of another package: whatever reads, cuts, hears or speaks takes it from its row."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from sovits_cli.data import manifest
+from sovits_cli.errors import TextError
+from sovits_cli.inference.order import Asked, check_text
+from sovits_cli.inference.tongues import Tongues, understood
+from sovits_cli.text import languages, lexicon, pronunciation, reading, registered, segment
+from sovits_cli.text.encoding import decode
+from sovits_cli.text.guesses import guessed
+from sovits_cli.text.language import Language
+from sovits_cli.text.languages import BUILT_IN, LANGUAGES
+from sovits_cli.text.scripts import LATIN, UnicodeScript
+from sovits_cli.text.split import halves, sentences
+from sovits_cli.versions import SymbolTable
+from tests.data.recordings import record
+from tests.prep.fakes import FakeModels
+from tests.prep.fakes import run as prepare
+from tests.text import made_up
+
+V2 = SymbolTable.V2
+
+
+@pytest.fixture
+def quish(monkeypatch):
+    monkeypatch.setitem(LANGUAGES, "qq", made_up.ROW)
+    return made_up.ROW
+
+
+def runs(text, lang):
+    return [f"{run.lang}:{run.text}" for run in segment.runs(text, segment.mode(lang))]
+
+
+def cut(text, lang, **options):
+    return [piece.text.strip() for piece in sentences(text, lang, **options)]
+
+
+@pytest.mark.parametrize(
+    ("lang", "stretches"),
+    [
+        ("qq", ["qq:Hola 5 你好 miła."]),
+        ("auto_qq", ["qq:Hola 5 ", "zh:你好 ", "qq:miła."]),
+        ("auto", ["en:Hola 5 ", "zh:你好 ", "en:miła."]),
+        ("auto_en", ["en:Hola 5 ", "zh:你好 ", "en:miła."]),
+        ("zh", ["en:Hola 5 ", "zh:你好 ", "en:miła."]),
+        ("en", ["en:Hola 5 你好 miła."]),
+    ],
+)
+def test_latin_letters_are_of_the_language_that_the_mode_says(quish, lang, stretches):
+    assert runs("Hola 5 你好 miła.", lang) == stretches
+
+
+@pytest.mark.parametrize("lang", ["all_qq", "auto_xx", "xx", "qqq"])
+def test_an_unknown_one_is_never_another(quish, lang):
+    with pytest.raises(TextError, match=rf"^unknown language '{lang}': expected auto, en .*, qq \(Quish\), .*auto_qq"):
+        segment.mode(lang)
+
+
+def test_without_it_nothing_knows_it():
+    for lang in ("qq", "auto_qq", "auto_en"):
+        with pytest.raises(TextError, match=r"^unknown language"):
+            segment.mode(lang)
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("Miła żaba na łuka.", "auto_qq"),
+        ("A naïve gift: the złoty.", "auto"),
+        ("Hola.", "auto"),
+        ("Łódź and Żory are towns. " + "There is nothing else of that language here. " * 20, "auto"),
+        ("ありがとう、大丈夫。", "auto_ja"),
+    ],
+)
+def test_a_document_tells_it_by_its_own_letters(quish, text, mode):
+    assert segment.resolved("auto", text) == mode
+
+
+def test_it_is_read(quish):
+    said = reading.read("Miła 3 & 好 x.", "auto_qq", V2)
+    assert [(piece.lang, piece.norm) for piece in said.pieces] == [("qq", "miła tri ke"), ("zh", "好"), ("qq", ".")][:2]
+    assert list(said.pieces[0].phones) == ["M", "IY0", "Y", "AA0", "T", "R", "IY0", "K", "EH0"]
+    assert not said.pieces[0].has_bert
+    with pytest.raises(TextError, match="Quish cannot be written in symbol table v1"):
+        reading.read("Miła.", "qq", SymbolTable.V1)
+    with pytest.raises(TextError, match=r"^nothing to read in '你好'"):
+        reading.read("你好", "qq", V2)
+    assert [item.character for item in reading.unread("miła 你", "qq")] == ["你"]
+    assert guessed(reading.read("zo miła", "qq", V2).pieces[0]) == ("zo",)
+
+
+def test_its_sentences_end_at_its_own_marks_and_not_at_its_abbreviations(quish):
+    text = "Miła żaba hupa nu dk. Palo hila sen sela. Hila sen żaba nu⁂ Ela mila hupa mas seda."
+    first, second = "Miła żaba hupa nu dk. Palo hila sen sela.", "Hila sen żaba nu⁂ Ela mila hupa mas seda."
+    assert cut(text, "qq") == [first, "Hila sen żaba nu⁂", "Ela mila hupa mas seda."]
+    assert cut(text, "en") == ["Miła żaba hupa nu dk.", "Palo hila sen sela.", second]
+
+
+def test_a_long_sentence_is_cut_at_its_conjunctions_and_clauses(quish):
+    text = "miła hupa nu sela ke and that hupa nu sela"
+    assert cut(text, "qq", max_chars=30) == ["miła hupa nu sela", "ke and that hupa nu sela"]
+    assert cut(text, "en", max_chars=30) == ["miła hupa nu sela ke and", "that hupa nu sela"]
+    clauses = "miła hupa nu sela·  hupa nu sela"
+    assert [piece.text for piece in halves(clauses, "qq")] == ["miła hupa nu sela·  ", "hupa nu sela"]
+    assert len(halves(clauses, "en")) == 1
+
+
+def test_words_carry_its_phones(quish):
+    words = lexicon.parsed("qq|miła|M AA0\nqq|hupa|hu1 pa1\nqq|nu|nuno\nen|nu|new", "words.txt")
+    said = reading.read("Miła nunu hupa nu.", "qq", V2, words=words)
+    assert said.phones == ["M", "AA0", "N", "UW0", "N", "UW0", "HH", "UW0", "P", "AA0", "N", "UW0", "N", "OW0", "."]
+    inline = pronunciation.with_inline("[nu|mi1 la1] [nu|M AA0]", "qq")
+    assert reading.read(inline, "qq", V2).phones == ["M", "IY0", "L", "AA0", "M", "AA0"]
+    with pytest.raises(TextError, match="'xu1' is no syllable of beats"):
+        lexicon.parsed("qq|nu|xu1", "words.txt")
+    with pytest.raises(TextError, match="'AE1' is no phone of Quish") as failure:
+        lexicon.parsed("qq|nu|M AA0 AE1", "words.txt")
+    assert failure.value.hint.startswith("phones of Quish are AA0 B D")
+
+
+def test_its_files_are_read_in_its_encoding(quish):
+    text = "Miła żaba, miła łuka żu."
+    found = decode(text.encode("cp1250"), "a.txt", "qq")
+    assert (found.text, found.encoding) == (text, "cp1250")
+    assert decode("Un café très élégant".encode("cp1252"), "a.txt").encoding == "cp1252"
+
+
+def test_lists_and_recognisers_name_it(quish):
+    assert manifest.language_code("QQ", "en") == "qq"
+    assert manifest.language_code("Quish", "en") == "qq"
+    assert languages.heard("qqq").code == "qq"
+    with pytest.raises(TextError, match="unknown language"):
+        languages.heard("fr")
+
+
+def test_models_that_do_not_speak_it_say_so(quish):
+    with pytest.raises(TextError, match=r"^mini does not speak Quish: it knows English$") as failure:
+        understood("Miła.", "qq", Tongues("mini", ("en",)))
+    assert failure.value.hint.startswith("train a voice that does: sovits prep RECORDINGS --lang qq --model ")
+    asked = Asked(None, None, "Miła żaba. Łuka!", None, Path("out.wav"), None)
+    script = check_text(asked, "auto", tongues=Tongues("mine", ("en",), is_sure=False))
+    assert script.lang == "auto_qq"
+    assert script.notes == (
+        "mine knows English: 'Miła żaba. Łuka' in Quish is nonsense to it, unless it was trained on that",
+    )
+
+
+def test_a_dataset_is_prepared_in_it(quish, tmp_path):
+    lines = []
+    for number, code in enumerate(("QQ", "EN", "")):
+        record(tmp_path / f"{number}.wav", 1.0)
+        lines.append(f"{number}.wav|me|{code}|Hola ke no")
+    (tmp_path / "all.list").write_text("\n".join(lines))
+    report = prepare(tmp_path / "all.list", tmp_path / "made", FakeModels(), lang="qq")
+    assert report.languages == ("en", "qq")
+    rows = [line.split("\t") for line in (tmp_path / "made" / "2-name2text.txt").read_text().splitlines()]
+    assert [row[1] == "HH OW0 L AA0 K EH0 N OW0" for row in rows] == [True, False, True]
+
+
+CYRILLIC = UnicodeScript("cyrillic", "а-яёА-ЯЁ")
+
+
+class Ivanish:
+    """Reads Cyrillic letters as one phone; "т." ends no sentence."""
+
+    def readable(self, text):
+        return CYRILLIC.pattern.search(text) is not None or any(map(str.isdecimal, text))
+
+    def ends_sentence(self, before, after):
+        return not before.endswith("т.")
+
+    def normalise(self, text, *, compat):
+        return text
+
+    def phones(self, norm, table, *, compat):
+        return ["M"] * sum(map(str.isalpha, norm)), None
+
+
+@pytest.fixture
+def ivanish(monkeypatch):
+    row = Language("iv", "Ivanish", f"{__name__}:Ivanish", frozenset({V2}), (CYRILLIC,), phones=frozenset({"M"}))
+    monkeypatch.setitem(LANGUAGES, "iv", row)
+
+
+def test_a_script_of_its_own_is_read_in_it_by_auto(ivanish):
+    assert runs("Привет, hello 5 你好", "auto") == ["iv:Привет, ", "en:hello 5 ", "zh:你好"]
+    assert runs("Привет, hello 5 你好", "iv") == ["iv:Привет, ", "en:hello 5 ", "iv:你好"]
+    assert segment.mode("all_iv").holds_numbers
+    assert reading.read("да hi", "auto", V2).pieces[0].phones == ("M", "M")
+    assert reading.unread("Привет Ω", "auto") == []
+    text = "Привет из города и т. Москва далеко отсюда. A small town is near Dr. Smith here."
+    assert cut(text, "auto") == [
+        "Привет из города и т. Москва далеко отсюда.",
+        "A small town is near Dr. Smith here.",
+    ]
+    words = lexicon.parsed("iv|да|M M M", "words.txt")
+    assert len(reading.read("да дада", "iv", V2, words=words).phones) == 3 + 4
+
+
+def test_without_it_cyrillic_is_lost():
+    assert runs("Привет, hello", "auto") == ["en:Привет, hello"]
+    assert {item.character for item in reading.unread("да", "auto")} == {"д", "а"}
+
+
+def row(**changes):
+    return Language(
+        **{"code": "xx", "name": "X", "place": "a:B", "tables": frozenset({V2}), "scripts": (LATIN,), "phones": frozenset({"M"})}
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "fault"),
+    [
+        (row(), ""),
+        ("row", "expected a Language, found str"),
+        (row(code="yy"), "its row has the code 'yy': expected that of the entry point, as in es or pt-br"),
+        (row(tables=frozenset()), "it names no symbol table: expected v1 or v2"),
+        (row(scripts=()), "it has no script"),
+        (row(phones=frozenset()), "it names none of its phones"),
+        (row(scripts=(UnicodeScript("roman", "a-zé"),)), "'a' of its script roman is a letter of latin already"),
+        (row(phones=frozenset({"M", "QQ"})), "'QQ' is no symbol of the tables it names"),
+        (row(tables=frozenset({SymbolTable.V1}), phones=frozenset({"ㄱ"})), "'ㄱ' is no symbol of the tables it names"),
+        (row(quoted_on="("), "PatternError: "),
+        (row(scripts=(UnicodeScript("odd", "z-a"),)), "PatternError: "),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_told(monkeypatch, found, fault):
+    monkeypatch.setattr(sys.modules[__name__], "FOUND", found, raising=False)
+    entries = [EntryPoint("xx", f"{__name__}:FOUND", registered.GROUP)]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: entries)
+    rows, problems = registered.languages(BUILT_IN)
+    assert [row.code for row in rows] == ([] if fault else ["xx"])
+    text = f"language 'xx' of {__name__}:FOUND is left out: {fault}".replace("PatternError", "")
+    assert [problem.message.replace("PatternError", "").replace("error", "")[: len(text)] for problem in problems] == (
+        [text] if fault else []
+    )
+
+
+def installed(site, name, entries, code):
+    """A package in a folder, as pip leaves it."""
+    module = name.replace("-", "_")
+    (site / f"{module}.py").write_text(code, encoding="utf-8")
+    info = site / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    listed = "\n".join(f"{key} = {module}:{value}" for key, value in entries.items())
+    (info / "entry_points.txt").write_text(f"[{registered.GROUP}]\n{listed}\n")
+
+
+@pytest.fixture
+def sovits(tmp_path):
+    """Runs the command in a process of its own that sees packages in `site`."""
+    site = tmp_path / "site"
+    site.mkdir()
+    places = os.pathsep.join([str(site), str(Path(__file__).parents[2])])
+
+    def run(*args):
+        command = [sys.executable, "-m", "sovits_cli", *map(str, args)]
+        there = {**os.environ, "PYTHONPATH": places}
+        return subprocess.run(
+            command, cwd=tmp_path, env=there, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return run
+
+
+LOUD = Path(made_up.__file__).read_text(encoding="utf-8") + "\nopen('imported', 'w').close()\n"
+
+
+def test_an_installed_package_brings_it(sovits, tmp_path):
+    installed(tmp_path / "site", "sovits-quish", {"qq": "ROW"}, LOUD)
+    assert sovits("--help").returncode == 0
+    assert not (tmp_path / "imported").exists()
+    (tmp_path / "words.txt").write_text("qq|nu|M AA0\n")
+    said = sovits("infer", "--dry-run", "--json", "--lexicon", "words.txt", "--say", "Miła żaba & łuka nu.")
+    assert said.returncode == 0, said.stderr
+    assert (tmp_path / "imported").exists()
+    found = json.loads(said.stdout)
+    assert found["lang"] == "auto_qq"
+    assert [part["norm"] for part in found["sentences"][0]["segments"]] == ["miła żaba ke łuka nu ."]
+    assert "in Quish is nonsense to it" in said.stderr
+
+
+BROKEN = {"qa": "MISSING", "en": "ROW", "qb": "ROW"}
+
+
+def test_a_broken_package_is_named_and_harms_nothing(sovits, tmp_path):
+    installed(tmp_path / "site", "sovits-bad", BROKEN, LOUD)
+    installed(tmp_path / "site", "sovits-worse", {"qw": "ROW"}, "raise SystemExit('no\\nlicence')")
+    installed(tmp_path / "site", "sovits-void", {"qq": "ROW"}, LOUD.replace("qq.", "qq").replace(":Quish", ":Gone"))
+    said = sovits("infer", "--dry-run", "--lang", "auto", "--say", "Hello there.")
+    assert said.returncode == 0, said.stderr
+    assert "en  Hello there." in said.stdout
+    warnings = [line for line in said.stderr.splitlines() if "is left out" in line]
+    assert len(warnings) == 4, said.stderr
+    assert "language 'qw' of sovits-worse 1.0 is left out: SystemExit: no licence" in said.stderr
+    void = sovits("infer", "--dry-run", "--lang", "qq", "--say", "Hola.")
+    assert void.returncode == 3
+    assert "error: Quish of sovits-void 1.0 cannot be loaded: AttributeError: " in void.stderr
