@@ -85,7 +85,7 @@ class Manifest:
         utterances: what can be used.
         left_out: what cannot, and why.
         experiment: set if the source is one.
-        notes: lines for the user, on encodings that were guessed.
+        notes: lines for the user, on encodings and languages that were guessed.
     """
 
     source: Path
@@ -100,7 +100,8 @@ class Manifest:
         bad = [item for item in self.utterances if any(sign in item.name for sign in "\t\n\r")]
         left_out = [LeftOut(item.name, "tab or line break in the file name") for item in bad]
         kept = tuple(_with_usable_name(item) for item in self.utterances if item not in bad)
-        found = replace(self, utterances=_with_languages(_told_apart(kept)), left_out=(*self.left_out, *left_out))
+        utterances, notes = _with_languages(_told_apart(kept))
+        found = replace(self, utterances=utterances, left_out=(*self.left_out, *left_out), notes=(*self.notes, *notes))
         if not kept:
             raise _nothing_usable(found)
         return found
@@ -285,11 +286,15 @@ def _marked(name: str, place: Path) -> str:
     return f"{Path(name).stem}-{mark}{Path(name).suffix}"
 
 
-def _with_languages(utterances: tuple[Utterance, ...]) -> tuple[Utterance, ...]:
-    """Han characters of `auto` as the texts of all of them tell: one by itself may hold nothing else."""
+def _with_languages(utterances: tuple[Utterance, ...]) -> tuple[tuple[Utterance, ...], list[str]]:
+    """Scripts that several languages have, in `auto`, as the texts of all of them tell; and a line where they do not.
+
+    One text by itself may hold nothing else.
+    """
     document = "\n".join(item.text for item in utterances if item.language == segment.AUTO)
     how = segment.resolved(segment.AUTO, document)
-    return tuple(replace(item, language=how) if item.language == segment.AUTO else item for item in utterances)
+    told = tuple(replace(item, language=how) if item.language == segment.AUTO else item for item in utterances)
+    return told, list(filter(None, [segment.doubt(how, document)]))
 
 
 def _nothing_usable(manifest: Manifest) -> DatasetError:

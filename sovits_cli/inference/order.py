@@ -124,10 +124,12 @@ def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT, tongues: Tongues 
     segment.mode(lang)
     source = _text(asked, lang)
     resolved = segment.resolved(lang, source.text)
-    found = understood(pauses.without(pronunciation.plain(source.text)), resolved, tongues)
+    words = pauses.without(pronunciation.plain(source.text))
+    found = understood(words, resolved, tongues)
+    doubt = segment.doubt(found.lang, words)
     text = pronunciation.with_inline(source.text, found.lang)
     pieces = pauses.sentences(text, lambda stretch: _cut(stretch, found.lang, cut, joins=joins))
-    return Script(pieces, found.lang, (*_notes(source, resolved), *found.notes))
+    return Script(pieces, found.lang, (*_notes(source, resolved), *found.notes, *([doubt] if doubt else [])))
 
 
 def _cut(text: str, how: str, method: str, *, joins: bool) -> list[Sentence]:

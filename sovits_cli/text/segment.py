@@ -151,6 +151,21 @@ def resolved(code: str, document: str) -> str:
     return f"{AUTO}_{best}" if best and told[best] >= enough else AUTO
 
 
+def doubt(code: str, document: str) -> str:
+    """One line where nothing told which of several languages the Latin letters of a document are; else empty.
+
+    Args:
+        code: its mode, after `resolved`.
+        document: all of it.
+    """
+    writing = [row for row in LANGUAGES.values() if LATIN in row.scripts]
+    if code != AUTO or len(writing) < 2 or LATIN.pattern.search(document) is None:
+        return ""
+    first, *others = writing
+    ways = " or ".join(f"--lang {row.code} ({row.name})" for row in others)
+    return f"Latin letters are read as {first.name}: say so by --lang {AUTO}_{first.code}, or give {ways}"
+
+
 _FEWEST_TOLD, _WORDS_PER_TOLD = 3, 25
 """A text in a language has at least so many characters that tell it; what another borrowed from it has fewer."""
 

@@ -15,8 +15,10 @@ from sovits_cli.inference import examples
 from sovits_cli.paths import models_dir
 from sovits_cli.prep import asr, whisper
 from sovits_cli.prep.whisper import Heard, Phrase, Whisper
+from sovits_cli.text.languages import LANGUAGES
 from tests.data.recordings import record
 from tests.prep.fakes import Heard as Reports
+from tests.text import made_up
 
 
 def phrase(text, start_s=0.0, end_s=1.0, no_speech=0.0, confidence=-0.2, repetition=1.2):
@@ -74,6 +76,15 @@ def test_a_named_language_is_not_guessed(tmp_path, place):
     found, ear, _ = heard(recordings(tmp_path / "in", "a.wav"), place, "你好。", lang="all_zh")
     assert ear.asked[0][1] == "zh"
     assert found.utterances[0].language == "zh"
+
+
+def test_a_registered_language_is_heard_by_what_recognisers_call_it(tmp_path, place, monkeypatch):
+    monkeypatch.setitem(LANGUAGES, made_up.ROW.code, made_up.ROW)
+    folder = recordings(tmp_path / "in", "a.wav", "b.wav")
+    answers = Heard("qqq", (phrase("Miła."),)), Heard("xx", (phrase("Hm."),))
+    found, _, _ = heard(folder, place, *answers)
+    assert [(said.language, said.text) for said in found.utterances] == [("qq", "Miła.")]
+    assert [item.reason for item in found.left_out] == ["spoken in xx, which no front end reads"]
 
 
 def test_transcripts_that_are_there_stay_and_join_the_list(tmp_path, place):
@@ -214,7 +225,7 @@ def installed(name):
     return folder
 
 
-def test_the_library_is_asked_offline_and_carefully(library):
+def test_the_library_is_asked_offline_and_carefully(library, monkeypatch):
     folder = installed("whisper-small")
     model = Whisper("small", "cuda:1")
     assert model.hear(np.zeros(16, np.float32), None) == Heard("en", (Phrase(0.0, 1.0, "Hi.", 0.1, -0.3, 1.0),))
@@ -224,6 +235,12 @@ def test_the_library_is_asked_offline_and_carefully(library):
     assert (asked["language"], asked["vad_filter"], asked["condition_on_previous_text"]) == (None, True, False)
     model.hear(np.zeros(16, np.float32), "yue")
     assert library[0].asked[1]["language"] == "zh"
+    monkeypatch.setitem(LANGUAGES, made_up.ROW.code, made_up.ROW)
+    with pytest.raises(ModelError, match=r"^the whisper model does not know Quish: it knows 4 others$"):
+        model.hear(np.zeros(16, np.float32), "qq")
+    library[0].supported_languages = ("en", "fr")
+    model.hear(np.zeros(16, np.float32), "qq")
+    assert library[0].asked[2]["language"] == "fr"
     assert Whisper(str(folder), "cpu")
     assert library[1].options == {"device": "cpu", "device_index": 0, "compute_type": "int8"}
 

@@ -12,7 +12,7 @@ import pytest
 from sovits_cli.data import manifest
 from sovits_cli.errors import TextError
 from sovits_cli.inference.order import Asked, check_text
-from sovits_cli.inference.tongues import Tongues, understood
+from sovits_cli.inference.tongues import ALL, Tongues, understood
 from sovits_cli.text import languages, lexicon, pronunciation, reading, registered, segment
 from sovits_cli.text.encoding import decode
 from sovits_cli.text.guesses import guessed
@@ -153,6 +153,16 @@ def test_models_that_do_not_speak_it_say_so(quish):
     )
 
 
+def test_where_nothing_tells_the_user_is_told(quish):
+    def notes(text, lang, tongues=ALL):
+        return check_text(Asked(None, None, text, None, Path("out.wav"), None), lang, tongues=tongues).notes
+
+    told = ("Latin letters are read as English: say so by --lang auto_en, or give --lang qq (Quish)",)
+    assert notes("Hola.", "auto") == told
+    assert notes("你好 [重|AH0].", "auto") == notes("Hola.", "auto_en") == notes("Hola.", "qq") == ()
+    assert notes("Hola.", "auto", Tongues("mini", ("en",))) == ()
+
+
 def test_a_dataset_is_prepared_in_it(quish, tmp_path):
     lines = []
     for number, code in enumerate(("QQ", "EN", "")):
@@ -163,6 +173,10 @@ def test_a_dataset_is_prepared_in_it(quish, tmp_path):
     assert report.languages == ("en", "qq")
     rows = [line.split("\t") for line in (tmp_path / "made" / "2-name2text.txt").read_text().splitlines()]
     assert [row[1] == "HH OW0 L AA0 K EH0 N OW0" for row in rows] == [True, False, True]
+    (tmp_path / "all.list").write_text("0.wav|me||Hola ke no")
+    assert manifest.read_list(tmp_path / "all.list", "auto").checked().notes == (
+        "Latin letters are read as English: say so by --lang auto_en, or give --lang qq (Quish)",
+    )
 
 
 CYRILLIC = UnicodeScript("cyrillic", "а-яёА-ЯЁ")
@@ -212,7 +226,14 @@ def test_without_it_cyrillic_is_lost():
 
 def row(**changes):
     return Language(
-        **{"code": "xx", "name": "X", "place": "a:B", "tables": frozenset({V2}), "scripts": (LATIN,), "phones": frozenset({"M"})}
+        **{
+            "code": "xx",
+            "name": "X",
+            "place": "a:B",
+            "tables": frozenset({V2}),
+            "scripts": (LATIN,),
+            "phones": frozenset({"M"}),
+        }
         | changes
     )
 
