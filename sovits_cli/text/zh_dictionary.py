@@ -36,30 +36,24 @@ def tokenizer() -> Any:
 @once
 def tagger() -> Any:
     """What cuts text into words with their kinds."""
-    made = _posseg().POSTokenizer(tokenizer())
+    made = _jieba().posseg.POSTokenizer(tokenizer())
     made.word_tag_tab = _kinds()
     return made
 
 
 def _kinds() -> dict[str, str]:
     """The kinds of all words, shared with jieba's own tagger, which reads them when it is imported."""
-    kinds: dict[str, str] = _posseg().dt.word_tag_tab
+    kinds: dict[str, str] = _jieba().posseg.dt.word_tag_tab
     return kinds
 
 
 @once
-def _posseg() -> Any:
-    _jieba()
-    from jieba import posseg
-
-    return posseg
-
-
-@once
 def _jieba() -> Any:
+    """The package and its tagger."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # old escapes in its source
         import jieba
+        from jieba import posseg  # noqa: F401 - from here on it is jieba.posseg
     return jieba
 
 
