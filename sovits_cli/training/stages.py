@@ -46,9 +46,6 @@ ALONE: Shares = {}
 RATE_SCALE = "rate_scale"
 """Key of a parameter group that learns at another rate: its factor on the scheduled one."""
 
-SETTINGS = ("betas", "eps", "weight_decay", RATE_SCALE)
-"""What a parameter group has from the settings; its rate is set before every step."""
-
 
 @dataclass(frozen=True)
 class Player:
@@ -65,11 +62,8 @@ class Player:
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of an optimiser; what the settings of this run say of it stays as they say it."""
-        said = [{key: group[key] for key in SETTINGS if key in group} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(dict(state))
-        for group, own in zip(self.optimizer.param_groups, said, strict=True):
-            group.update(own)
+        """Take up what an optimiser kept for each parameter; its settings stay those of this run."""
+        self.optimizer.load_state_dict({**state, "param_groups": self.optimizer.state_dict()["param_groups"]})
 
     def set_rate(self, step: int, epoch: int) -> float:
         """Put the scheduled rate into every group; returns it."""

@@ -152,6 +152,8 @@ def _check_generators(rng: object) -> None:
 
 
 def _try_generators(state: Mapping[str, Any]) -> None:
+    if not isinstance(state, dict):
+        raise TypeError(state)
     version, words, next_gauss = state["python"]
     if next_gauss is not None and not _is_number(next_gauss):
         raise ValueError(next_gauss)
@@ -226,22 +228,12 @@ def _check_names(what: str, own: Mapping[str, object], saved: Mapping[str, objec
 
 
 def _check_groups(name: str, optimizer: Optimizer, saved: Sequence[Mapping[str, Any]]) -> None:
-    own = optimizer.state_dict()["param_groups"]
-    if [group["params"] for group in own] != [group.get("params") for group in saved]:
+    """Which parameters a group has; what else it says is not taken from a state."""
+    own = [group["params"] for group in optimizer.state_dict()["param_groups"]]
+    others = [group.get("params") for group in saved]
+    plain = all(isinstance(other, list) and all(type(one) is int for one in other) for other in others)
+    if not plain or own != others:
         raise WrongStateError(f"does not fit the network: its optimizer {name} is for other parameters")
-    for group, other in zip(own, saved, strict=True):
-        for key, value in group.items():
-            if key in other and not _alike(value, other[key]):
-                raise WrongStateError(f"has {key} {other[key]!r} in the optimizer {name}")
-
-
-def _alike(own: object, saved: object) -> bool:
-    """Whether a setting of an optimiser has the type of the one in use."""
-    if isinstance(own, int | float) and not isinstance(own, bool):
-        return _is_number(saved)
-    if isinstance(own, list | tuple) and isinstance(saved, list | tuple):
-        return len(own) == len(saved) and all(map(_alike, own, saved))
-    return own is None or saved is None or type(own) is type(saved)
 
 
 def _check_entries(name: str, optimizer: Optimizer, saved: Mapping[int, Mapping[str, Any]]) -> None:
@@ -254,9 +246,14 @@ def _check_entries(name: str, optimizer: Optimizer, saved: Mapping[int, Mapping[
         if index not in expected:
             raise WrongStateError(f"holds a state of the optimizer {name} for parameter {index}, which is none")
         for key, shape in expected[index].items():
-            value = entry.get(key)
-            if value is None or (tuple(value.shape) if isinstance(value, Tensor) else ()) != shape:
+            value: Any = entry.get(key)
+            if not _has_shape(value, shape) or (key == "step" and value < 0):
                 raise WrongStateError(f"holds no fitting {key} in the optimizer {name}, parameter {index}")
+
+
+def _has_shape(value: Any, shape: Shape) -> bool:
+    """Whether this is a tensor of a shape; a number may stand for one without axes."""
+    return tuple(value.shape) == shape if isinstance(value, Tensor) else not shape and _is_number(value)
 
 
 def state_shapes(optimizer: Optimizer) -> dict[int, dict[str, Shape]] | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -313,6 +316,8 @@ def test_signal_saves_and_a_second_one_stops_at_once() -> None:
 
 KILLED = """
 import os, signal, sys
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from tests.training.toys import ToyStage, run
 stage = ToyStage()
@@ -361,7 +366,9 @@ UNFIT = [
     ("optimizers.a.state", {0: {"step": torch.tensor(1.0)}}, "no fitting exp_avg in the optimizer a"),
     ("optimizers.a.state", {77: ENTRY}, "for parameter 77, which is none"),
     ("optimizers.a.param_groups", [], "its optimizer a is for other parameters"),
-    ("optimizers.a.param_groups", [{"params": [0, 1, 2, 3], "betas": "none"}], "betas 'none' in the optimizer a"),
+    ("optimizers.a.param_groups", [{"params": [torch.zeros(2)] * 4}], "its optimizer a is for other parameters"),
+    ("optimizers.a.state", {0: {**ENTRY, "step": [1]}}, "no fitting step in the optimizer a"),
+    ("optimizers.a.state", {0: {**ENTRY, "step": torch.tensor(-1.0)}}, "no fitting step in the optimizer a"),
 ]
 
 
@@ -385,3 +392,47 @@ def test_weights_that_are_nan_never_replace_a_good_state(tmp_path: Path) -> None
     with pytest.raises(ModelError, match="holds values that are no numbers; no state was saved"):
         run(ToyStage(schedule=Schedule(peak=float("inf"))), tmp_path, held_out=False).go()
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["gpt-00000003.pt"]
+
+
+STRANGE = [None, True, -1, 0, 2**70, 1.5, float("nan"), float("inf"), "x", [], {}, (), [1], {"a": 1}, {0: 0}, [[[]]]]
+STRANGE += [torch.zeros(()), torch.zeros(3), torch.tensor(float("nan")), torch.zeros(2, 2, dtype=torch.int64)]
+
+
+def test_whatever_a_state_says_it_is_used_or_named(tmp_path: Path) -> None:
+    """Values at random places of a state are removed or replaced: the run goes on from it or from the one before."""
+    run(ToyStage(), tmp_path, epochs=2).go()
+    path = tmp_path / "state" / "gpt-00000006.pt"
+    whole, before = torch.load(path, weights_only=True), path.with_name("gpt-00000003.pt").read_bytes()
+    places = [place for place in _places(whole) if place]
+    draw, refused, others = random.Random(4), 0, list[str]()
+    for _ in range(40):
+        depth = draw.choice((1, 2, 3, 5))
+        *way, last = draw.choice([place for place in places if len(place) <= depth])
+        content = deepcopy(whole)
+        section = content
+        for key in way:
+            section = section[key]
+        if draw.random() < 0.2 and isinstance(section, dict):
+            del section[last]
+        else:
+            section[last] = draw.choice(STRANGE)
+        for other in path.parent.iterdir():
+            other.unlink()
+        torch.save(content, path)
+        path.with_name("gpt-00000003.pt").write_bytes(before)
+        events = Events()
+        try:
+            assert run(ToyStage(), tmp_path, reporter=events, max_steps=7, export_each_save=False).go().finished
+        except ModelError as error:
+            others.append(error.message)
+        refused += any(isinstance(event, Warned) and "gpt-00000006.pt: " in event.text for event in events.heard)
+    assert all("another model or recipe" in message for message in others)
+    assert refused > 20
+
+
+def _places(value: object, way: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    """The ways to every value inside; of a long list to a few."""
+    yield way
+    inside = value.items() if isinstance(value, dict) else enumerate(value[:4]) if isinstance(value, list) else ()
+    for key, item in inside:
+        yield from _places(item, (*way, key))
