@@ -18,10 +18,11 @@ import torch
 from sovits_cli.checkpoints import catalogue, ours
 from sovits_cli.config import layers
 from sovits_cli.data.aligned import AlignedDataset, collate_aligned
-from sovits_cli.errors import DatasetError, ModelError, SettingsError, UsageError
+from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError, UsageError
 from sovits_cli.events import Metrics, Skipped
 from sovits_cli.features import content as features
 from sovits_cli.features.semantic import SemanticTokenizer
+from sovits_cli.locks import held
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.training import making_content
 from sovits_cli.training.content import CROP_FRAMES, ContentStage, FamilyExporter
@@ -411,6 +412,30 @@ def test_killed_and_resumed_equals_undisturbed(recordings: Path, tmp_path: Path)
     assert same(weights(tmp_path / "killed"), weights(tmp_path / "undisturbed"))
     files = [(tmp_path / place / "family" / "content.safetensors").read_bytes() for place in ("killed", "undisturbed")]
     assert files[0] == files[1]
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(recordings: Path, plain: Tensors, tmp_path: Path) -> None:
+    class Stopping(Events):
+        def emit(self, event: object) -> None:
+            super().emit(event)  # type: ignore[arg-type]
+            if isinstance(event, Metrics) and event.step == 1:
+                signal.raise_signal(signal.SIGINT)
+
+    said = (*QUICK, "train.log_every_n_steps=1")
+    stopped, events = Stopping(), Events()
+    with pytest.raises(KeyboardInterrupt):
+        run(recordings, tmp_path, *said, reporter=stopped)
+    assert "stopping after this step" in stopped.texts()
+    assert [path.name for path in (tmp_path / "family" / "state").iterdir()] == ["content-00000001.pt"]
+    run(recordings, tmp_path, *said, reporter=events)
+    assert "content: going on from step 1" in events.texts()
+    assert same(plain, weights(tmp_path))
+
+
+def test_two_at_once_are_refused(recordings: Path, tmp_path: Path) -> None:
+    with held(tmp_path / "family"), pytest.raises(ResourceError, match="works here"):
+        run(recordings, tmp_path, *QUICK)
+    assert run(recordings, tmp_path, *QUICK).finished
 
 
 def test_another_codebook_cannot_continue(recordings: Path, tmp_path: Path) -> None:
