@@ -6,6 +6,7 @@ Each is a folder with a JSON file that says which files it is made of. Knows no 
 from __future__ import annotations
 
 import os
+import reprlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.installed import MODEL_FILE as MODEL_FILE
 from sovits_cli.checkpoints.installed import named_if_pulled
+from sovits_cli.checkpoints.machine import printable
 from sovits_cli.checkpoints.opening import read_text
 from sovits_cli.errors import ModelError
 from sovits_cli.files import inside, parse_json, real_path
@@ -28,6 +30,7 @@ BUNDLED_LICENCE = "MIT"
 """Of the models in the package: ours, trained on speech of flite (`LICENSES/PROVENANCE.txt`)."""
 
 _MAX_JSON_BYTES = 1 << 20
+_MAX_CHARACTERS = 1024
 _MAX_BASES = 16
 """A voice tuned from a voice tuned from a voice …"""
 
@@ -80,21 +83,23 @@ def _named(name: str, runs: Path) -> Bundle:
     given = Path(name)
     folders = [given.parent if given.name in (VOICE_FILE, MODEL_FILE) else given, runs / name, models_dir() / name]
     for folder in folders:
-        if (folder / VOICE_FILE).is_file():
+        if _exists(folder / VOICE_FILE):
             return _voice(folder, runs)
-        if (folder / MODEL_FILE).is_file():
+        if _exists(folder / MODEL_FILE):
             return _installed(folder)
     for folder in _bundled_folders():
         if folder.name == name:
             return _bundled(folder)
-    if given.is_file():
+    if _exists(given) and given.is_file():
         raise ModelError(
             f"{name} is a file: expected the name or folder of a whole model", hint="--gpt FILE, --sovits FILE"
         )
     known = [
         folder.name for folder in (*_newest(runs, VOICE_FILE), *_newest(models_dir(), MODEL_FILE), *_bundled_folders())
     ]
-    raise ModelError(f"no model is called {name}: there are {', '.join(known) or 'none'}", hint="sovits models list")
+    raise ModelError(
+        f"no model is called {printable(name)}: there are {', '.join(known) or 'none'}", hint="sovits models list"
+    )
 
 
 def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
@@ -104,13 +109,13 @@ def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
     if depth > _MAX_BASES:
         raise ModelError(f"{place}: its base leads back to itself", hint="train again from an installed model")
     base_name = _text(said, "base", place)
-    above = next((parent for parent in (Path(base_name), runs / base_name) if (parent / VOICE_FILE).is_file()), None)
+    above = next((parent for parent in (Path(base_name), runs / base_name) if _exists(parent / VOICE_FILE)), None)
     base = _voice(above, runs, depth=depth + 1) if above else _named(base_name, runs)
     return Bundle(
         name=_text(said, "name", place),
         version=version(_text(said, "version", place)),
-        gpt=_file(folder, said, "gpt", place) if said.get("gpt") else base.gpt,
-        sovits=_file(folder, said, "sovits", place) if said.get("sovits") else base.sovits,
+        gpt=_file(folder, said, "gpt", place) if said.get("gpt") is not None else base.gpt,
+        sovits=_file(folder, said, "sovits", place) if said.get("sovits") is not None else base.sovits,
         content=base.content,
         bert=base.bert,
         origin="trained",
@@ -119,7 +124,7 @@ def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
         speaker=base.speaker,
         discriminator=base.discriminator,
         licence=base.licence,
-        under=(*base.under, base.sovits) if said.get("sovits") else base.under,
+        under=(*base.under, base.sovits) if said.get("sovits") is not None else base.under,
     )
 
 
@@ -131,16 +136,16 @@ def _installed(folder: Path) -> Bundle:
     return Bundle(
         name=_text(said, "name", place),
         version=version(_text(said, "version", place)),
-        gpt=_file(folder, said, "gpt", place) if said.get("gpt") else content,
-        sovits=_file(folder, said, "sovits", place) if said.get("sovits") else content,
+        gpt=_file(folder, said, "gpt", place) if said.get("gpt") is not None else content,
+        sovits=_file(folder, said, "sovits", place) if said.get("sovits") is not None else content,
         content=content,
-        bert=_file(folder, said, "bert", place) if said.get("bert") else None,
+        bert=_file(folder, said, "bert", place) if said.get("bert") is not None else None,
         origin="installed",
         why="",
-        vocoder=_file(folder, said, "vocoder", place) if said.get("vocoder") else None,
-        speaker=_file(folder, said, "speaker", place) if said.get("speaker") else None,
-        discriminator=_file(folder, said, "discriminator", place) if said.get("discriminator") else None,
-        licence=str(said.get("licence", "")),
+        vocoder=_file(folder, said, "vocoder", place) if said.get("vocoder") is not None else None,
+        speaker=_file(folder, said, "speaker", place) if said.get("speaker") is not None else None,
+        discriminator=_file(folder, said, "discriminator", place) if said.get("discriminator") is not None else None,
+        licence=printable(str(said.get("licence", ""))),
     )
 
 
@@ -184,8 +189,10 @@ def json_object(place: Path) -> dict[str, Any]:
 
 def _text(said: dict[str, Any], key: str, place: Path) -> str:
     value = said.get(key)
-    if not isinstance(value, str) or not value:
-        raise ModelError(f"{place}: {key} is {value!r}, expected a text", hint=f"mend or remove {place.parent}")
+    if not isinstance(value, str) or not 1 <= len(value) <= _MAX_CHARACTERS:
+        raise ModelError(
+            f"{place}: {key} is {reprlib.repr(value)}, expected a text", hint=f"mend or remove {place.parent}"
+        )
     return value
 
 
@@ -198,7 +205,15 @@ def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
         raise ModelError(
             f"{place}: its {key} is {error}", hint=f"put the file into {folder}, or a link to it, and write its name"
         ) from error
-    if not found.exists():
+    if not _exists(found):
         with named_if_pulled(found):
             raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
     return found
+
+
+def _exists(path: Path) -> bool:
+    """Whether a path that somebody wrote down leads to something; one that is too long to be a path does not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False

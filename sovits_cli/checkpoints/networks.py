@@ -31,6 +31,7 @@ from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.models.vocoders.kinds import VOCODERS
 from sovits_cli.models.vocoders.vocoder import Vocoder
+from sovits_cli.terms import FRAMES_PER_TOKEN
 from sovits_cli.versions import ModelVersion
 
 _STATISTICS = "quantizer.vq.layers.0._codebook."
@@ -155,6 +156,13 @@ def frozen_parts(bundle: Bundle) -> dict[str, Tensor]:
             hint=f"sovits models inspect {bundle.sovits}",
         )
     found = {key: weight[key] for key in needed}
+    projection, bias, codebook = found.values()
+    width = codebook.shape[-1] if codebook.ndim == 2 else 0
+    if projection.ndim != 3 or projection.shape[::2] != (width, FRAMES_PER_TOKEN) or bias.shape != (width,):
+        raise ModelError(
+            f"{bundle.sovits} is broken: its projection and its codebook of semantic tokens do not fit each other",
+            hint=f"sovits models inspect {bundle.sovits}",
+        )
     check_tensors(found, source=bundle.sovits)
     return {key: value.to(torch.float32, copy=True) for key, value in found.items()}
 

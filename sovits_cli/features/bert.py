@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sovits_cli.checkpoints import published
 from sovits_cli.checkpoints.build import build, usable_config
+from sovits_cli.checkpoints.opening import read_text
 from sovits_cli.checkpoints.recognise import ModelKind
 from sovits_cli.errors import ModelError, TextError
 from sovits_cli.models.bert import Bert, BertConfig
@@ -48,8 +49,11 @@ class BertFeatures:
         self._limit = model.config.max_position_embeddings - _SPECIAL
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | str = "cpu") -> BertFeatures:
+    def load(cls, folder: Path, device: torch.device | str = "cpu", *, width: int | None = None) -> BertFeatures:
         """Load a folder: `config.json`, weights, and `tokenizer.json` or `vocab.txt`.
+
+        Args:
+            width: what the features have to have, where it is known.
 
         Raises:
             ModelError: a file is missing, broken, or of another model.
@@ -64,7 +68,12 @@ class BertFeatures:
             source=contents.path,
             optional=config.unused_keys,
         )
-        return cls(model, CharacterIds(folder), torch.device(device))
+        if width not in (None, config.hidden_size):
+            raise ModelError(
+                f"{folder} gives text features of width {config.hidden_size}, but the GPT takes {width}",
+                hint="use the BERT that the GPT was trained with",
+            )
+        return cls(model, CharacterIds(folder, config.vocab_size), torch.device(device))
 
     @property
     def dim(self) -> int:
@@ -99,8 +108,13 @@ class BertFeatures:
 class CharacterIds:
     """The vocabulary, one character at a time: a text can never come out with more or fewer tokens than characters."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rows: int) -> None:
         self._words = _vocabulary(folder)
+        if not all(type(row) is int and 0 <= row < rows for row in self._words.values()):
+            raise ModelError(
+                f"{folder}: its vocabulary is of another model: expected rows 0 to {rows - 1}",
+                hint="fetch the model folder again",
+            )
         self._normalizer = BertNormalizer(lowercase=_lowercase(folder))
         missing = [name for name in ("[CLS]", "[SEP]", "[UNK]") if name not in self._words]
         if missing:
@@ -146,15 +160,15 @@ def _vocabulary(folder: Path) -> dict[str, int]:
     if whole.is_file():
         model = published.json_object(whole).get("model")
         words = model.get("vocab") if isinstance(model, dict) else None
-        if isinstance(words, dict) and all(isinstance(index, int) for index in words.values()):
+        if isinstance(words, dict):
             return words
         raise ModelError(f"{whole} holds no WordPiece vocabulary", hint="fetch the model folder again")
-    try:
-        return {word: index for index, word in enumerate(lines.read_text(encoding="utf-8").splitlines())}
-    except (OSError, ValueError) as error:
+    if not lines.is_file():
         raise ModelError(
             f"{folder} has no vocabulary: expected {whole.name} or {lines.name}", hint="fetch the model folder again"
-        ) from error
+        )
+    text = read_text(lines, "a vocabulary", most_bytes=published.MAX_JSON_BYTES)
+    return {word: index for index, word in enumerate(text.splitlines())}
 
 
 def _lowercase(folder: Path) -> bool:

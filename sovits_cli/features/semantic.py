@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import CODEBOOK, frozen_parts
+from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.quantizer import Quantizer
 from sovits_cli.terms import FRAMES_PER_TOKEN
 
@@ -22,6 +23,8 @@ class SemanticTokenizer:
 
     def __init__(self, bundle: Bundle, device: torch.device | str = "cpu") -> None:
         parts = frozen_parts(bundle)
+        self._channels = parts["ssl_proj.weight"].shape[1]
+        self._names = bundle.sovits, bundle.content
         self._weight = parts["ssl_proj.weight"].to(device)
         self._bias = parts["ssl_proj.bias"].to(device)
         self._quantizer = Quantizer(*parts[CODEBOOK].shape).to(device)
@@ -29,7 +32,17 @@ class SemanticTokenizer:
         self.key = _digest(parts["ssl_proj.weight"], parts["ssl_proj.bias"], parts[CODEBOOK])
 
     def tokens(self, ssl: Tensor) -> Tensor:
-        """Content features (1, C, F) to int64 tokens (S,) on the CPU, S = F // 2."""
+        """Content features (1, C, F) to int64 tokens (S,) on the CPU, S = F // 2.
+
+        Raises:
+            ModelError: the features are those of another family's encoder.
+        """
+        if ssl.shape[1] != self._channels:
+            sovits, content = self._names
+            raise ModelError(
+                f"{sovits} takes content features of {self._channels} channels, {content} gives {ssl.shape[1]}",
+                hint="use the content encoder that the SoVITS model was trained with",
+            )
         with torch.inference_mode():
             projected = F.conv1d(ssl.to(self._weight), self._weight, self._bias, stride=FRAMES_PER_TOKEN)
             return self._quantizer.encode(projected)[0].cpu()

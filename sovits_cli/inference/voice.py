@@ -157,5 +157,5 @@ class Voice:
             from sovits_cli.features.bert import BertFeatures  # brings the tokenizers library
 
             assert self.bundle.bert is not None
-            self._bert = BertFeatures.load(self.bundle.bert, self.device)
+            self._bert = BertFeatures.load(self.bundle.bert, self.device, width=self.gpt.config.bert_dim)
         return self._bert

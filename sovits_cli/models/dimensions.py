@@ -17,7 +17,7 @@ from sovits_cli.errors import ModelError
 SIZE = (1, 1 << 16)
 """Channels, rows of a table, samples of a window."""
 
-MAX_VALUES = 64
+MAX_VALUES = 16
 """Of a list of numbers."""
 
 _EXACT = 2.0**53

@@ -18,6 +18,9 @@ from torch.nn import functional as F
 
 from sovits_cli.models.dimensions import KERNEL, LAYERS, DimensionError, bounds, check, hold, taken
 
+HOP_SAMPLES = 320
+"""The family's tokens are made of 50 frames a second; no tensor has the shape of the strides."""
+
 BLOCK_FRAMES = 500
 """Frames that pass the convolutions together: ten seconds. Their memory does not grow with the recording."""
 
@@ -49,6 +52,9 @@ class HubertConfig:
             {
                 "conv_dim, conv_kernel and conv_stride differ in length": (
                     len(self.conv_dim) == len(self.conv_kernel) == len(self.conv_stride)
+                ),
+                f"its convolutions give a frame every {self.hop_samples} samples, expected {HOP_SAMPLES}": (
+                    self.hop_samples == HOP_SAMPLES
                 ),
                 "hidden_size is no multiple of num_attention_heads": self.hidden_size % self.num_attention_heads == 0,
                 "hidden_size is no multiple of num_conv_pos_embedding_groups": (

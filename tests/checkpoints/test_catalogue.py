@@ -166,3 +166,40 @@ def test_json_nested_out_of_all_reason(shipped, runs, text):
     (folder / "model.json").write_text(text)
     with pytest.raises(ModelError, match="nested too deep"):
         find("base", runs=runs)
+
+
+HOSTILE_VALUES = [0, 1e308, -1, True, [], {}, "x" * 5000, "a\0b", ["gpt.ckpt"], "\udc80", 10**400]
+
+
+@pytest.mark.parametrize("key", ["name", "version", "gpt", "sovits", "content", "bert", "vocoder", "speaker"])
+@pytest.mark.parametrize("value", HOSTILE_VALUES, ids=lambda value: ascii(value)[:12])
+def test_an_installed_model_of_any_values_is_told_in_one_line(shipped, runs, key, value):
+    folder = synthetic.install("base")
+    place = folder / "model.json"
+    said = json.loads(place.read_text())
+    place.write_text(json.dumps({**said, key: value}))
+    if key == "name" and isinstance(value, str):
+        return  # any text is a name
+    told(lambda: find("base", runs=runs))
+    found, broken = everything(runs)
+    assert [one.name for one in found] == ["mini"]
+    assert len(broken) == 1
+
+
+@pytest.mark.parametrize("key", ["name", "version", "base", "gpt", "sovits"])
+@pytest.mark.parametrize("value", HOSTILE_VALUES, ids=lambda value: ascii(value)[:12])
+def test_a_voice_of_any_values_is_told_in_one_line(shipped, runs, key, value):
+    synthetic.install("base")
+    folder = synthetic.write_voice(runs, "anna", "base")
+    said = json.loads((folder / "voice.json").read_text())
+    (folder / "voice.json").write_text(json.dumps({**said, key: value}))
+    if key == "name" and isinstance(value, str):
+        return
+    told(lambda: find("anna", runs=runs))
+
+
+def told(load):
+    with pytest.raises(ModelError) as caught:
+        load()
+    assert len(caught.value.message) < 600
+    assert caught.value.hint

@@ -34,7 +34,7 @@ def test_each_character_is_repeated_over_its_phones(bert, folder):
     assert got.shape == (bert.dim, 8)
     assert torch.equal(got[:, 0], got[:, 1])
     assert torch.equal(got[:, 5], got[:, 7])
-    ids = CharacterIds(folder)
+    ids = CharacterIds(folder, synthetic.TINY_BERT.vocab_size)
     network = Bert(synthetic.TINY_BERT)
     weight = synthetic.filled(network, prefix="bert.")
     network.load_state_dict({key.removeprefix("bert."): value.half().float() for key, value in weight.items()})
@@ -77,7 +77,7 @@ def test_windows_cover_each_character_once(characters, limit):
 
 
 def test_character_ids(folder):
-    ids = CharacterIds(folder)
+    ids = CharacterIds(folder, synthetic.TINY_BERT.vocab_size)
     words = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
     assert ids("好") == words["好"]
     assert ids("E") == ids("é") == words["e"]
@@ -86,10 +86,10 @@ def test_character_ids(folder):
 
 def test_vocabulary_as_a_list_of_words(folder):
     words = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
-    before = CharacterIds(folder)
+    before = CharacterIds(folder, synthetic.TINY_BERT.vocab_size)
     (folder / "tokenizer.json").unlink()
     (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
-    after = CharacterIds(folder)
+    after = CharacterIds(folder, synthetic.TINY_BERT.vocab_size)
     assert [after(c) for c in CHARACTERS] == [before(c) for c in CHARACTERS]
 
 
@@ -100,6 +100,10 @@ def test_vocabulary_as_a_list_of_words(folder):
         ("{", "cannot be read"),
         ('{"model": {"vocab": ["a"]}}', "no WordPiece vocabulary"),
         ('{"model": {"vocab": {"a": 0}}}', r"has no \[CLS\]"),
+        ('{"model": {"vocab": {"[CLS]": 0, "[SEP]": 64}}}', "expected rows 0 to 63"),
+        ('{"model": {"vocab": {"[CLS]": 0, "[SEP]": -1}}}', "expected rows 0 to 63"),
+        ('{"model": {"vocab": {"[CLS]": 0, "[SEP]": true}}}', "expected rows 0 to 63"),
+        ('{"model": {"vocab": {"[CLS]": 0, "[SEP]": 1e300}}}', "expected rows 0 to 63"),
     ],
 )
 def test_broken_vocabularies(folder, content, said):
@@ -107,6 +111,12 @@ def test_broken_vocabularies(folder, content, said):
     place.unlink() if content is None else place.write_text(content)
     with pytest.raises(ModelError, match=said):
         BertFeatures.load(folder)
+
+
+def test_features_of_another_width_than_the_gpt_takes(folder):
+    assert BertFeatures.load(folder, width=64).dim == 64
+    with pytest.raises(ModelError, match="text features of width 64, but the GPT takes 1024"):
+        BertFeatures.load(folder, width=1024)
 
 
 def test_a_text_in_several_languages_has_zeros_for_the_others():

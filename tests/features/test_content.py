@@ -92,10 +92,11 @@ def test_too_short(tmp_path):
         (lambda folder: set_key(folder, "hidden_size", 64), "does not fit a Hubert"),
         (lambda folder: set_key(folder, "num_hidden_layers", 10**9), "`num_hidden_layers` is 1000000000, expected"),
         (lambda folder: set_key(folder, "conv_dim", [10**9] * 7), "`conv_dim` is"),
+        (lambda folder: set_key(folder, "conv_stride", [1] * 7), "a frame every 1 samples, expected 320"),
         (lambda folder: set_key(folder, "conv_stride", "fast"), "`conv_stride` is 'fast', expected a list"),
         (lambda folder: synthetic.write_gpt(folder / "pytorch_model.bin", synthetic.TINY_GPT), "is a GPT model"),
     ],
-    ids=["config", "weights", "list", "form", "size", "layers", "width", "type", "model"],
+    ids=["config", "weights", "list", "form", "size", "layers", "width", "stride", "type", "model"],
 )
 def test_broken_folders(tmp_path, change, said):
     synthetic.write_hubert(tmp_path)

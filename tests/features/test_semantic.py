@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from sovits_cli.checkpoints.catalogue import find
-from sovits_cli.checkpoints.networks import sovits_model
+from sovits_cli.checkpoints.networks import CODEBOOK, frozen_parts, sovits_model
+from sovits_cli.errors import ModelError
 from sovits_cli.features.semantic import SemanticTokenizer
 from tests.checkpoints import synthetic
 
@@ -26,3 +28,21 @@ def test_the_key_follows_the_codebook():
     synthetic.write_sovits(find("two").sovits, synthetic.TINY_SOVITS, seed=5)
     keys = [SemanticTokenizer(find(name)).key for name in ("one", "two", "one")]
     assert keys[0] == keys[2] != keys[1]
+
+
+def test_features_of_another_encoder():
+    synthetic.install("base")
+    with pytest.raises(ModelError, match=r"takes content features of 48 channels, .* gives 41"):
+        SemanticTokenizer(find("base")).tokens(torch.ones(1, 41, 20))
+
+
+@pytest.mark.parametrize("key", ["ssl_proj.weight", "ssl_proj.bias", CODEBOOK])
+@pytest.mark.parametrize("shape", [(), (7,), (48, 7), (48, 48, 3)])
+def test_parts_that_make_no_tokens(key, shape):
+    synthetic.install("base")
+    bundle = find("base")
+    weight = synthetic.write_sovits(bundle.sovits, synthetic.TINY_SOVITS)
+    weight[key] = torch.ones(shape)
+    torch.save({"weight": weight, "config": synthetic.TINY_SOVITS.to_official(), "info": ""}, bundle.sovits)
+    with pytest.raises(ModelError, match="do not fit each other"):
+        frozen_parts(bundle)
