@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what others have written taken with care: paths and JSON.
+"""Files that appear whole or not at all, or grow in sight; what others have written taken with care: paths, JSON.
 
 Knows nothing of what is written.
 """
@@ -49,6 +49,66 @@ def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def partial(path: Path) -> Path:
+    """Where a file that takes long grows until it is whole: `out.partial.wav` beside `out.wav`."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[Path]:
+    """Give `partial(path)` to write, for what is of use before it is whole; afterwards it is renamed to `path`.
+
+    Unlike with `atomic`, what the body wrote before it raised, or was killed, stays there. What an earlier run left
+    there is removed. One writer at a time: see `locks.held_output`.
+
+    Raises:
+        ResourceError, UsageError: as `atomic`.
+    """
+    target = _target(path, follow_links=True)
+    temporary = partial(target)
+    try:
+        temporary.unlink(missing_ok=True)  # a link is not followed
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        if disk_full(error) or error.filename == str(temporary):
+            raise write_error(path, error) from error
+        raise
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where no file could be written, before any work; nothing is left there.
+
+    Raises:
+        ResourceError: its folder cannot be written, or made.
+        UsageError: there is something else than a plain file.
+    """
+    target = real_path(path)
+    if target.exists() and not target.is_file():
+        raise _no_plain_file(path)
+    folder = target.parent
+    probe = partial(target).with_name(f".{secrets.token_hex(6)}{partial(target).name}")
+    try:
+        if folder.exists():
+            probe.touch()
+            return
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _no_plain_file(path: Path) -> UsageError:
+    return UsageError(f"cannot write {path}: it exists and is no plain file", hint="name another output file")
+
+
 def real_path(path: Path) -> Path:
     """The absolute path with its links followed as far as they lead.
 
@@ -64,7 +124,7 @@ def _target(path: Path, *, follow_links: bool) -> Path:
             return real_path(path.parent) / path.name
         target = real_path(path)
         if target.exists() and not target.is_file():
-            raise UsageError(f"cannot write {path}: it exists and is no plain file", hint="name another output file")
+            raise _no_plain_file(path)
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise write_error(path, error) from error

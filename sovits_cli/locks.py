@@ -36,7 +36,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from sovits_cli.errors import ResourceError
-from sovits_cli.files import parse_json, write_error
+from sovits_cli.files import parse_json, real_path, write_error
 
 LOCK_FILE: Final = ".sovits.lock"
 HOLDER_FILE: Final = ".sovits.lock.json"
@@ -51,6 +51,7 @@ _CLOCK_S: Final = 2.0
 _HOLDER_TRIES: Final = 20
 _HOLDER_WAIT_S: Final = 0.05
 _MOST_HOST: Final = 64
+_MOST_NAME: Final = 80
 
 
 @contextmanager
@@ -62,25 +63,49 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         ResourceError: another process (or thread) works there, or the folder cannot be written.
     """
+    with _held(folder, folder / LOCK_FILE, folder / HOLDER_FILE):
+        try:
+            _clear_leftovers(folder)
+        except OSError as error:
+            raise write_error(folder, error) from error
+        yield
+
+
+@contextmanager
+def held_output(path: Path) -> Iterator[None]:
+    """Hold one file for writing, and none beside it, as `held` holds a folder: by `.NAME.lock`.
+
+    Raises:
+        ResourceError: another process (or thread) writes it, or its folder cannot be written.
+    """
+    target = real_path(path)
+    name = f".{target.name}{LOCK_FILE}"[-_MOST_NAME:]
+    with _held(path, target.with_name(name), target.with_name(f"{name}.json")):
+        yield
+
+
+@contextmanager
+def _held(what: Path, lock_file: Path, holder_file: Path) -> Iterator[None]:
+    """Hold a lock for writing `what`."""
+    folder = lock_file.parent
     is_new = not folder.is_dir()
-    lock = FileLock(folder / LOCK_FILE, timeout=0)
+    lock = FileLock(lock_file, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _acquire(lock)
-        _say_who(folder / HOLDER_FILE)
-        _clear_leftovers(folder)
+        _say_who(holder_file)
     except Timeout:
-        raise _taken(folder) from None
+        raise _taken(what, holder_file) from None
     except OSError as error:
         lock.release()
-        raise write_error(folder, error) from error
+        raise write_error(what, error) from error
     try:
         yield
     finally:
         with suppress(OSError):
-            (folder / HOLDER_FILE).unlink(missing_ok=True)
+            holder_file.unlink(missing_ok=True)
         with suppress(OSError):  # Windows keeps what is open; there filelock removes it afterwards
-            Path(lock.lock_file).unlink(missing_ok=True)
+            lock_file.unlink(missing_ok=True)
         lock.release()
         if is_new:
             with suppress(OSError):  # not empty: something was written
@@ -134,11 +159,11 @@ def _say_who(place: Path) -> None:
         json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": now}, file)
 
 
-def _taken(folder: Path) -> ResourceError:
-    who = next(filter(None, _looks(folder / HOLDER_FILE)), "")
+def _taken(what: Path, holder_file: Path) -> ResourceError:
+    who = next(filter(None, _looks(holder_file)), "")
     return ResourceError(
-        f"{folder}: another sovits{who and f' ({who})'} works here",
-        hint="wait until it is done, stop it, or name another folder",
+        f"{what}: another sovits{who and f' ({who})'} works here",
+        hint=f"wait until it is done, stop it, or name another {'folder' if what.is_dir() else 'file'}",
     )
 
 

@@ -33,23 +33,37 @@ def serve(work: Callable[[], object]) -> None:
         os.write(1, b"ended\n")
 
 
-def killed(code: str, arguments: Iterable[str | Path], *, kills: int, most_events: int, seed: int) -> int:
-    """Run code that ends in `serve`, and kill each child after 1 to `most_events` events; how many still ran then."""
+def killed(
+    code: str,
+    arguments: Iterable[str | Path],
+    *,
+    kills: int,
+    most_events: int,
+    seed: int,
+    number: int = signal.SIGKILL,
+    after: Callable[[], object] = lambda: None,
+    folder: Path = ROOT,
+) -> int:
+    """Run code that ends in `serve`, and kill each child after 1 to `most_events` events; how many still ran then.
+
+    `number` is the signal; `after` is called when a child has ended; `folder` is where the code runs.
+    """
     draw, count = random.Random(seed), 0
     with subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True, bufsize=1,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder, text=True, bufsize=1,
     ) as forks:  # fmt: skip
         assert forks.stdin is not None
         assert forks.stdout is not None
         for _ in range(kills):
             forks.stdin.write("go\n")
-            count += _kill(forks.stdout, after_events=draw.randint(1, most_events))
+            count += _kill(forks.stdout, draw.randint(1, most_events), number)
+            after()
         forks.stdin.close()
     return count
 
 
-def _kill(lines: Iterable[str], after_events: int) -> bool:
+def _kill(lines: Iterable[str], after_events: int, number: int) -> bool:
     """Kill the run after so many events; tells whether it was still running."""
     child, events = 0, 0
     for line in lines:
@@ -60,6 +74,6 @@ def _kill(lines: Iterable[str], after_events: int) -> bool:
         else:
             events += 1
         if child and events >= after_events:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, number)
             child = 0
     return False

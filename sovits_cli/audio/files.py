@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import soundfile
 
+from sovits_cli.audio import headers
 from sovits_cli.audio.resample import Resampler, soxr_resample
 from sovits_cli.audio.source import BLOCK_FRAMES, AudioInfo, Source, as_float, as_int16, as_mono, native_name
 from sovits_cli.errors import AudioError, ResourceError, UsageError
-from sovits_cli.files import atomic
+from sovits_cli.files import atomic, growing, write_error
 from sovits_cli.terms import Span
 
 __all__ = ["AudioInfo", "Writer", "blocks", "check_suffix", "probe", "read", "stretches"]
@@ -106,6 +107,8 @@ class Writer:
         rate: sample rate of the blocks.
         channels: channels of the blocks.
         subtype: libsndfile's name of the sample format, default 16 bit (or the codec of the suffix).
+        grows: write it in sight, at `files.partial(path)`, where what was written stays if the body raises or the
+            process is killed, and can be played after each `settle`; nothing stays if nothing was written.
 
     Raises:
         UsageError: unknown suffix, or more than 4 GiB of wav.
@@ -113,19 +116,22 @@ class Writer:
         ResourceError: the disk is full or not writable.
     """
 
-    def __init__(self, path: Path, *, rate: int, channels: int, subtype: str | None = None) -> None:
+    def __init__(
+        self, path: Path, *, rate: int, channels: int, subtype: str | None = None, grows: bool = False
+    ) -> None:
         self._path = path
         self._channels = channels
         self._encoding = _encoding(path)
         self._subtype = subtype or self._encoding.subtype
         self._rate = _written_rate(rate, self._encoding.rates)
         self._resampler = Resampler(rate, self._rate, channels) if rate != self._rate else None
+        self._grows = grows
         self._stack = ExitStack()
         self.frames = 0
 
     def __enter__(self) -> Writer:
         with ExitStack() as stack:
-            temporary = stack.enter_context(atomic(self._path))
+            temporary = stack.enter_context((growing if self._grows else atomic)(self._path))
             temporary.touch()  # Python says why a folder cannot be written; libsndfile does not
             handle = self._guarded(
                 soundfile.SoundFile, native_name(temporary), "w", self._rate, self._channels, self._subtype,
@@ -139,7 +145,12 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if error is not None:
-            self._stack.__exit__(kind, error, trace)
+            try:
+                self._stack.__exit__(kind, error, trace)
+            finally:
+                if not self.frames:
+                    with suppress(OSError):
+                        self._temporary.unlink(missing_ok=True)
             return
         with self._stack:
             if self._resampler:
@@ -156,6 +167,13 @@ class Writer:
                 f"cannot write {self._path}: the audio holds samples that are no numbers (NaN or infinite)"
             )
         self._encode(self._resampler.feed(as_float(block)) if self._resampler else block)
+
+    def settle(self) -> None:
+        """Make what was written so far a file that can be played, should nothing follow."""
+        try:
+            headers.renew(self._temporary, self.frames)
+        except OSError as error:
+            raise write_error(self._path, error) from error
 
     def _encode(self, block: np.ndarray) -> None:
         if self._encoding.format in _MOST_FRAMES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,7 @@ DEFAULT_OUT = Path("out.wav")
 
 @command(
     option("inference.lang"),
+    option("inference.prompt_lang"),
     option("inference.cut"),
     option("inference.text_compat"),
     option("lexicon"),
@@ -84,10 +86,10 @@ def infer_command(
 
     began_s = time.perf_counter()
     settings = run.settings.inference
-    asked = Asked(ref, text, say, prompt_text, out, srt)
     run.tell_lost_languages()
     words = lexicon.EMPTY if run.settings.lexicon is None else lexicon.read(run.settings.lexicon)
     bundle = _bundle(run, gpt, sovits)
+    asked = Asked(ref, text, say, prompt_text, out, srt, settings.prompt_lang, tuple(_read_files(run, bundle)))
     speaks, joins = tongues.of(bundle), bundle.version.several_sentences
     if dry_run:
         any_language = replace(speaks, is_sure=False)
@@ -106,6 +108,14 @@ def infer_command(
     memory = vram.memory(device)
     document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
     run.result(document, text=_told(report, memory))
+
+
+def _read_files(run: Run, bundle: Bundle) -> Iterator[tuple[str, Path]]:
+    """Files that are read besides the recording and the text, and what each is."""
+    yield from (("the settings", path) for path in run.resolved.files)
+    if run.settings.lexicon is not None:
+        yield "the lexicon", run.settings.lexicon
+    yield from ((f"the model {bundle.name}", path) for path in bundle.parts)
 
 
 def _preview(run: Run, script: Script, words: Lexicon, bundle: Bundle) -> None:

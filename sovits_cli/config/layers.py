@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,11 +39,12 @@ class Value:
 
 @dataclass(frozen=True)
 class Resolved:
-    """The settings, the origin of every key, and lines the user should read."""
+    """The settings, the origin of every key, lines the user should read, and the files that were read."""
 
     settings: Settings
     origin: Mapping[str, str]
     notes: Sequence[str] = field(default=())
+    files: Sequence[Path] = field(default=())
 
     def value(self, key: str) -> object:
         """Look up the value of one key."""
@@ -69,20 +70,22 @@ def load(
         surroundings: read the user file, the project file and the variables.
     Errors: SettingsError naming the key, where it was said, and what was expected.
     """
+    around = [*_surrounding_files()] if surroundings else []
+    given = [("--config", find_recipe(path)) for path in config_files]
     layers = [
-        *(_surroundings() if surroundings else ()),
-        *(_file_layer("--config", find_recipe(path)) for path in config_files),
+        *(_file_layer(kind, path) for kind, path in around),
+        *([_variables(os.environ)] if surroundings else ()),
+        *(_file_layer(kind, path) for kind, path in given),
         _sets(sets),
         _flags(flags or {}),
     ]
-    return build(layers)
+    return replace(build(layers), files=tuple(path for _, path in (*around, *given)))
 
 
-def _surroundings() -> Iterator[dict[str, Value]]:
+def _surrounding_files() -> Iterator[tuple[str, Path]]:
     for kind, path in (("user file", user_file()), ("project file", PROJECT_FILE)):
         if path.exists():
-            yield _file_layer(kind, path)
-    yield _variables(os.environ)
+            yield kind, path
 
 
 def load_file(path: Path) -> Resolved:

@@ -260,6 +260,11 @@ class InferenceSettings(Section):
         min_length=1,
         description="language of the text: auto, zh, en, ja, ko, yue, all_zh, auto_yue, …",
     )
+    prompt_lang: str = Field(
+        default="auto",
+        min_length=1,
+        description="language of what is said in the reference, as lang; auto: told by its characters",
+    )
     cut: Literal["auto", "cut0", "cut1", "cut2", "cut3", "cut4", "cut5"] = Field(
         default="auto", description="how the text is cut: at its sentences, or by an official method"
     )

@@ -1,6 +1,7 @@
 """`sovits infer`: an order and a model in, one audio file out, however long; subtitles beside it if asked for.
 
-Sentences are written as they are finished; memory does not grow with the text.
+Sentences are written as they are finished, to `out.partial.wav`, which becomes `out.wav` at the end; memory does not
+grow with the text.
 """
 
 from __future__ import annotations
@@ -8,23 +9,27 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from sovits_cli.audio.files import Writer
 from sovits_cli.audio.merge import Joiner
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import InferenceSettings
+from sovits_cli.errors import ResourceError, UnforeseenError
 from sovits_cli.events import Chose, Doubtful, Progress, Reporter, Warned
+from sovits_cli.files import partial
 from sovits_cli.inference.acoustic import FlowSettings
 from sovits_cli.inference.engine import Manner, Said, Speaker
 from sovits_cli.inference.order import Order
 from sovits_cli.inference.script import lines
 from sovits_cli.inference.subtitles import SrtWriter
 from sovits_cli.inference.voice import NO_PROMPT, Voice
+from sovits_cli.locks import held_output
 from sovits_cli.models.t2s.decode import Sampling
 from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.split import PAUSES_S, End
@@ -105,7 +110,8 @@ def infer(
         began_s: `time.perf_counter()` when the work began, if that was before this call.
 
     Raises:
-        SovitsError: the model cannot speak, or the file cannot be written; no file is left then.
+        SovitsError: the model cannot speak, or a file cannot be written. What was spoken until then is kept, as it is
+            after Ctrl-C, and named as a warning. Where only the subtitles fail, the speech is whole.
     """
     began_s = time.perf_counter() if began_s is None else began_s
     seed = secrets.randbelow(SEEDS) if settings.seed is None else settings.seed
@@ -114,16 +120,19 @@ def infer(
     reporter.emit(Chose("reference", str(order.reference.path), f"{order.reference.described}: {use}"))
     flow = _flow_settings(settings, bundle, reporter)
     voice = Voice(bundle, device, flow=flow, compat=settings.text_compat, words=order.words)
-    prompt = voice.prompt(order.reference, str(order.transcript), order.lang) if is_prompt else NO_PROMPT
+    prompt = voice.prompt(order.reference, str(order.transcript), order.prompt_lang) if is_prompt else NO_PROMPT
     speaker = Speaker(voice, voice.timbre(order.reference, prompt), prompt, manner(settings, seed, bundle.version))
     script = lines(order.sentences, order.lang, voice.spoken, reporter)
-    with ExitStack() as stack:
-        stack.enter_context(_few_threads(voice))
-        subtitles = stack.enter_context(SrtWriter(order.srt)) if order.srt is not None else None
-        writer = stack.enter_context(Writer(order.out, rate=voice.rate, channels=1))
-        track = _Track(writer, subtitles, voice.rate, settings.pause, len(order.sentences), reporter)
+    subtitles = None if order.srt is None else SrtWriter(order.srt)
+    writer = Writer(order.out, rate=voice.rate, channels=1, grows=True)
+    track = _Track(writer, subtitles, voice.rate, settings.pause, len(order.sentences), reporter)
+    with held_output(order.out), _few_threads(voice), _kept(track, order, reporter), subtitles or nullcontext(), writer:
         for said in speaker.say(script):
             track.add(said)
+        if track.failure is not None and not track.is_heard:
+            raise track.failure
+    if subtitles is not None and subtitles.failure is not None:
+        raise _without_subtitles(order, subtitles.failure)
     seconds, elapsed_s = track.seconds, time.perf_counter() - began_s
     return InferReport(
         out=order.out,
@@ -160,6 +169,8 @@ class _Track:
         self._reporter = reporter
         self.count = self.retries = 0
         self.doubtful: list[DoubtfulSentence] = []
+        self.is_heard = False
+        self.failure: UnforeseenError | None = None
 
     @property
     def seconds(self) -> float:
@@ -173,17 +184,26 @@ class _Track:
             self._writer.write(block)
         if said.doubt:
             self._warn(said, start_s)
-        if self._subtitles is not None:
-            self._subtitles.cue(start_s, self.seconds, said.line.text)
-        factor = 1.0 if said.line.is_exact else self._pause_factor
-        for block in self._joiner.pause(said.line.pause_s * factor):
-            self._writer.write(block)
+        if len(said.wave):
+            self.is_heard = True
+            self._close(said, start_s)
+        elif said.cause is not None:
+            self.failure = self.failure or UnforeseenError(said.cause)
+        self._writer.settle()
         self.count = said.line.index + 1
         self.retries += said.tries - 1
         total = max(self._total, self.count)
         self._reporter.emit(
             Progress("speaking", self.count, total, "sentences", detail=f"{self.seconds:.0f} s of audio")
         )
+
+    def _close(self, said: Said, start_s: float) -> None:
+        """Write what comes with a sentence that is heard: its subtitle, and the pause after it."""
+        if self._subtitles is not None:
+            self._subtitles.cue(start_s, self.seconds, said.line.text)
+        factor = 1.0 if said.line.is_exact else self._pause_factor
+        for block in self._joiner.pause(said.line.pause_s * factor):
+            self._writer.write(block)
 
     def _warn(self, said: Said, start_s: float) -> None:
         """Name a sentence that may be wrong; what to do about it is said once."""
@@ -219,15 +239,35 @@ def _prompt_use(order: Order, bundle: Bundle) -> tuple[bool, str]:
 
 
 @contextmanager
-def _few_threads(voice: Voice) -> Iterator[None]:
-    """One thread for a small model on a CPU: handing out its work costs more than it saves, above all on a busy one."""
-    before = torch.get_num_threads()
-    if voice.device.type == "cpu" and voice.parameters < SMALL_PARAMETERS:
-        torch.set_num_threads(1)
+def _kept(track: _Track, order: Order, reporter: Reporter) -> Iterator[None]:
+    """Where the speech ends early, say where it is as far as it came."""
     try:
         yield
-    finally:
-        torch.set_num_threads(before)
+    except BaseException:
+        if track.is_heard:
+            kept = f"{track.seconds:.0f} s of speech are kept in {partial(order.out)}"
+            kept += "" if order.srt is None else f", their subtitles in {partial(order.srt)}"
+            reporter.emit(
+                Warned(kept, hint="the next run into the same file begins anew: rename what you want to keep")
+            )
+        raise
+
+
+def _without_subtitles(order: Order, failure: ResourceError) -> ResourceError:
+    return ResourceError(f"{failure.message}; the speech is whole: {order.out}", hint=failure.hint)
+
+
+@contextmanager
+def _few_threads(voice: Voice) -> Iterator[None]:
+    """One thread for a small model on a CPU: handing out its work costs more than it saves, above all on a busy one.
+
+    OpenMP keeps the number for each thread: work in other threads of the process goes on with its own. Torch is asked
+    first, so that it has set this thread up before, and does not write its number over ours later.
+    """
+    torch.get_num_threads()
+    is_small = voice.device.type == "cpu" and voice.parameters < SMALL_PARAMETERS
+    with ThreadpoolController().select(user_api="openmp").limit(limits=1) if is_small else nullcontext():
+        yield
 
 
 def manner(settings: InferenceSettings, seed: int, version: ModelVersion) -> Manner:

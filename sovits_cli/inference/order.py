@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sovits_cli.audio.files import check_suffix
 from sovits_cli.errors import TextError, UsageError
-from sovits_cli.files import real_path
+from sovits_cli.files import check_place, partial, real_path
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.reference import Reference
 from sovits_cli.inference.tongues import ALL, Tongues, understood
@@ -18,6 +19,8 @@ from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.split import MIN_CHARS, PAUSES_S, End, Sentence, sentences
 
 TRANSCRIPT_SUFFIX = ".txt"
+
+_AUTO_CANTONESE = "auto_yue"
 
 OUR_CUT = "auto"
 """Cut at sentences, and further where they are too long to say in one go."""
@@ -38,6 +41,7 @@ class Order:
         srt: subtitles to write, or None.
         notes: what the user should know about the text before it is spoken.
         words: how some words are read.
+        prompt_lang: language or mode of the transcript.
     """
 
     sentences: list[Sentence]
@@ -50,11 +54,23 @@ class Order:
     srt: Path | None
     notes: tuple[str, ...] = ()
     words: Lexicon = lexicon.EMPTY
+    prompt_lang: str = segment.AUTO
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was typed: `text` is a file, `-` or `builtin:NAME`; `say` the words themselves."""
+    """What was typed.
+
+    Args:
+        ref: a recording, or `builtin:NAME`.
+        text: a file, `-` or `builtin:NAME`.
+        say: the words themselves.
+        prompt_text: what is said in the recording.
+        out: the audio file to write.
+        srt: subtitles to write.
+        prompt_lang: mode in which to read what is said in the recording.
+        others: what each of the other files is that are read, and its path.
+    """
 
     ref: str | None
     text: str | None
@@ -62,6 +78,8 @@ class Asked:
     prompt_text: str | None
     out: Path
     srt: Path | None
+    prompt_lang: str = segment.AUTO
+    others: tuple[tuple[str, Path], ...] = ()
 
 
 def check(
@@ -86,6 +104,7 @@ def check(
     Raises:
         UsageError: something is missing, said twice, or would overwrite an input.
         AudioError: the reference cannot be used.
+        ResourceError: a file cannot be written where it is to be.
         TextError: the text or its language cannot be used.
     """
     if asked.ref is None:
@@ -93,6 +112,10 @@ def check(
     ref = examples.resolve(asked.ref, examples.VOICE_SUFFIX)
     check_suffix(asked.out)
     _refuse_collisions(asked, ref)
+    for place in (asked.out, asked.srt):
+        if place is not None:
+            check_place(place)
+    _check_prompt_lang(asked.prompt_lang)
     script = check_text(asked, lang, cut=cut, tongues=tongues, joins=joins)
     found = reference.find(ref)
     transcript, why_none = _transcript(asked, found)
@@ -107,6 +130,7 @@ def check(
         srt=asked.srt,
         notes=script.notes,
         words=words,
+        prompt_lang=_prompt_lang(asked.prompt_lang, transcript or "", script.lang),
     )
 
 
@@ -190,20 +214,55 @@ def _transcript(asked: Asked, found: Reference) -> tuple[str | None, str]:
     return text.strip(), ""
 
 
+def _check_prompt_lang(given: str) -> None:
+    try:
+        segment.mode(given)
+    except TextError as error:
+        raise TextError(error.message, hint=str(error.hint).replace("--lang", "--prompt-lang")) from None
+
+
+def _prompt_lang(given: str, transcript: str, lang: str) -> str:
+    """The mode in which to read a transcript, which need not be that of the text.
+
+    Told by its characters; what they leave open (numbers alone, whether Han characters are Cantonese) is as in the
+    text, whose mode is `lang`.
+    """
+    if given != segment.AUTO:
+        return given
+    if not any(map(str.isalpha, transcript)):
+        return lang
+    found = segment.resolved(segment.AUTO, transcript)
+    return _AUTO_CANTONESE if found == segment.AUTO and segment.mode(lang).han == "yue" else found
+
+
 def _refuse_collisions(asked: Asked, ref: Path) -> None:
-    """No output may be an input, or the other output."""
-    inputs = {"--ref": ref}
+    """No output, nor the place where it grows, may be an input, or the other output."""
+    taken = [("--ref", ref), *asked.others]
+    if ref.name and (beside := ref.with_suffix(TRANSCRIPT_SUFFIX)).is_file():
+        taken.append(("the transcript", beside))
     if asked.text is not None and asked.text != texts.STDIN:
-        inputs["-t"] = examples.resolve(asked.text, examples.TEXT_SUFFIX)
-    taken = {real_path(path): flag for flag, path in inputs.items()}
+        taken.append(("-t", examples.resolve(asked.text, examples.TEXT_SUFFIX)))
     for flag, path in (("-o", asked.out), ("--srt", asked.srt)):
         if path is None:
             continue
-        if real_path(path) in taken:
-            raise UsageError(
-                f"{flag} {path} is the file of {taken[real_path(path)]} too", hint=f"name another file after {flag}"
-            )
-        taken[real_path(path)] = flag
+        places = (path, partial(path))
+        for place in places:
+            for what, other in taken:
+                if _is_same(place, other):
+                    growing = "" if place == path else f", which grows as {place},"
+                    raise UsageError(
+                        f"{flag} {path}{growing} is the file of {what} too", hint=f"name another file after {flag}"
+                    )
+        taken += [(flag, place) for place in places]
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    """Whether two names are of one file, by links of either kind too."""
+    if real_path(first) == real_path(second):
+        return True
+    with suppress(OSError):  # one of them is not there
+        return first.samefile(second)
+    return False
 
 
 def _example_voices() -> str:

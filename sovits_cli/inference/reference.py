@@ -21,6 +21,9 @@ from sovits_cli.terms import Span
 SHORTEST_S, LONGEST_S = 3.0, 10.0
 """What the official program accepts, in seconds, both included."""
 
+LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
+"""Below there is no voice to hear; above no recorder goes."""
+
 FRAME_S = 0.02
 SILENCE_DB = -40.0
 """Below the loudest frames, a frame counts as a pause."""
@@ -79,9 +82,14 @@ def find(path: Path) -> Reference:
     """Search a recording.
 
     Raises:
-        AudioError: unreadable, too short, silent, or nothing in it that is speech and not clipped.
+        AudioError: unreadable, of an absurd rate, too short, silent, or nothing in it that is speech and not clipped.
     """
     info = files.probe(path)
+    if not LOWEST_HZ <= info.rate <= HIGHEST_HZ:
+        raise AudioError(
+            f"{path} has a sample rate of {info.rate} Hz: a reference needs {LOWEST_HZ} to {HIGHEST_HZ} Hz",
+            hint="its header may be wrong; write it again at its true rate, 16000 Hz or more",
+        )
     frame = max(1, round(FRAME_S * info.rate))
     frames = _measure(path, frame)
     total = _samples(frames, frame, info.frames)

@@ -103,22 +103,19 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_chars: in
 
 
 def halves(text: str, lang: str) -> list[Sentence]:
-    """Cut a sentence in two at a mark, for a model that does not say it whole.
+    """Cut a sentence in two, for a model that does not say it whole.
 
-    Of its strongest marks (the end of a sentence within, a question or a call, a semicolon, a comma) the one nearest
-    to the middle is taken. Joined, the halves are `text`.
+    Of its strongest joints (the end of a sentence within, a question or a call, a semicolon, a comma; where it has no
+    mark, a conjunction or just a word) the one nearest to the middle is taken. Joined, the halves are `text`.
 
     Returns:
-        Two pieces, each with something to read; or the whole, where no mark stands between words.
+        Two pieces, each with something to read; or the whole, where it is one word.
     """
     speaker, places = reading.script(lang), joints(segment.mode(lang))
     middle = len(text.strip()) / 2
-    kinds = (
-        (_sentence_ends(text, speaker, places), End.SENTENCE),
-        *((ends(text), End.CLAUSE) for ends in (places.call, places.clause, places.comma)),
-    )
-    for cuts, after in kinds:
-        for place in sorted(cuts, key=lambda place: abs(place - middle)):
+    inner: Cuts = lambda stretch: _sentence_ends(stretch, speaker, places)  # noqa: E731 - typed
+    for ends, after in ((inner, End.SENTENCE), (places.call, End.CLAUSE), *_kinds(places)[1:]):
+        for place in sorted(ends(text), key=lambda place: abs(place - middle)):
             if _readable(text[:place], speaker) and _readable(text[place:], speaker):
                 return [Sentence(text[:place], PAUSES_S[after]), Sentence(text[place:], 0.0)]
     return [Sentence(text, 0.0)]

@@ -304,3 +304,30 @@ def test_stretches_may_overlap(tmp_path, suffix):
     spans = [Span(0, 9000), Span(4000, 21_000), Span(5000, 6000), Span(5000, 25_000), Span(30_000, 31_000)]
     for span, got in zip(spans, files.stretches(path, spans), strict=True):
         assert np.array_equal(got, whole[span.start : span.end])
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".opus"])
+def test_what_grows_can_be_played_before_it_is_whole(tmp_path, suffix):
+    """As it lies there when its writer is killed."""
+    path, wave = tmp_path / f"out{suffix}", 0.3 * np.sin(np.arange(16_000) / 20).astype(np.float32)
+    with Writer(path, rate=16_000, channels=1, grows=True) as out:
+        for _ in range(20):
+            out.write(wave)
+            out.settle()
+        assert not path.exists()
+        played = soundfile.read(tmp_path / f"out.partial{suffix}")[0]
+        assert len(played) > 18.5 * 16_000
+        assert np.abs(played[:16_000] - wave).max() < (1e-3 if suffix in {".wav", ".flac"} else 1)
+        if suffix == ".wav":
+            assert len(played) == 20 * 16_000
+    assert [found.name for found in tmp_path.iterdir()] == [f"out{suffix}"]
+    assert soundfile.info(path).duration == pytest.approx(20, abs=0.2)
+
+
+def test_what_grows_replaces_what_an_earlier_run_left_and_follows_no_link(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "out.partial.wav").symlink_to("mine.txt")
+    with Writer(tmp_path / "out.wav", rate=16_000, channels=1, grows=True) as out:
+        out.write(np.zeros(100, np.float32))
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert soundfile.info(tmp_path / "out.wav").frames == 100

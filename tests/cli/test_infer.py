@@ -1,7 +1,9 @@
 """`sovits infer` as it is typed: good calls, and each with its bad twin. The speaker is a toy that speaks noise."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -13,6 +15,9 @@ from typer.testing import CliRunner
 from sovits_cli import files
 from sovits_cli.audio.files import Writer
 from sovits_cli.cli.app import app
+from sovits_cli.events import Progress
+from sovits_cli.report.console import Console
+from tests import kills
 from tests.checkpoints import synthetic
 from tests.inference import toys
 from tests.inference.toys import voice_recording
@@ -116,6 +121,7 @@ def test_unreadable_sentences_are_exit_code_7(place, monkeypatch):
 
 
 def test_doubtful_sentences_are_exit_code_7_named_and_counted(place, monkeypatch):
+    monkeypatch.setattr("sovits_cli.inference.script.MOST_HALVINGS", 0)
     monkeypatch.setattr("sovits_cli.inference.engine.MOST_ADRIFT", -1.0)
     result = infer(*LITERAL, "--seed", 1)
     assert result.exit_code == 7
@@ -200,6 +206,27 @@ def test_bad_calls(place, args, code, text):
     assert left(place) == before
 
 
+def test_a_reference_at_an_absurd_rate(place):
+    for rate in (1, 800_000):
+        soundfile.write(place / "odd.wav", np.zeros(4 * rate, np.float32) + 0.1, rate)
+        one_line(infer("--ref", "odd.wav", "--say", "Hello."), 3, f"odd.wav has a sample rate of {rate} Hz")
+
+
+def test_no_output_takes_the_place_of_what_is_read(place):
+    (place / "words.lex").write_text("en|Zorbifax|Z AO1 R\n")
+    (place / "sovits.yaml").write_text("lexicon: words.lex\n")
+    synthetic.write_gpt(place / "x.ckpt", synthetic.TINY_GPT)
+    for name, what in (("words.lex", "the lexicon"), ("sovits.yaml", "the settings"), ("x.ckpt", "the model x")):
+        one_line(infer(*LITERAL, "--srt", name, "--gpt", "x.ckpt"), 2, f"--srt {name} is the file of {what}")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_one_line(place):
+    (place / "kept").mkdir(mode=0o500)
+    for flags in (["-o", "kept/out.wav"], ["--srt", "kept/out.srt"]):
+        one_line(infer(*LITERAL[:4], *flags), 5, f"cannot write {flags[1]}: Permission denied")
+
+
 def test_the_folder_is_made(place):
     assert infer(*LITERAL[:4], "-o", "deep/er/out.ogg").exit_code == 0
     assert soundfile.info("deep/er/out.ogg").format == "OGG"
@@ -236,6 +263,67 @@ def test_ctrl_c(place, monkeypatch):
     monkeypatch.setattr(Writer, "write", write)
     one_line(infer(*LITERAL, "--srt", "out.srt", "-q"), 130, "interrupted")
     assert left(place) == ["r.wav", "text.txt"]
+
+
+def test_ctrl_c_after_a_sentence_keeps_it(place, monkeypatch):
+    def emit(self, event):
+        if isinstance(event, Progress):
+            raise KeyboardInterrupt
+        told(self, event)
+
+    told = Console.emit
+    monkeypatch.setattr(Console, "emit", emit)
+    result = infer(*LITERAL, "-q")
+    one_line(result, 130, "interrupted")
+    assert " s of speech are kept in out.partial.wav\n" in result.stderr
+    assert left(place) == ["out.partial.wav", "r.wav", "text.txt"]
+    assert soundfile.info("out.partial.wav").duration > 0.5
+
+
+KILLED = """
+import sys
+from tests.kills import serve, told
+from sovits_cli.inference import engine, longform
+from sovits_cli.cli import app
+whole = longform._Track.add
+longform._Track.add = lambda self, said: (whole(self, said), told())
+sys.argv = ["sovits", "infer", *sys.argv[1:]]
+def work():
+    sys.stdout = sys.stderr = open("told.txt", "w")
+    try:
+        app.main()
+    except SystemExit as end:
+        print("exit", end.code, flush=True)
+serve(work)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_at_any_sentence_what_was_spoken_can_be_played(place, number, monkeypatch):
+    (place / "text.txt").write_text(" ".join(f"This is sentence number {index}." for index in range(12)))
+    monkeypatch.setenv("PYTHONPATH", str(kills.ROOT))
+    kept = []
+
+    def look():
+        if not (place / "out.wav").exists():
+            kept.append(soundfile.read("out.partial.wav")[0])
+            cues = (place / "out.partial.srt").read_text().count("-->")
+            assert len(kept[-1]) > cues * 16_000 * 0.3
+            if number == signal.SIGTERM:
+                assert (
+                    "are kept in out.partial.wav, their subtitles in out.partial.srt"
+                    in (place / "told.txt").read_text()
+                )
+                assert (place / "told.txt").read_text().endswith("exit 130\n")
+        (place / "out.wav").unlink(missing_ok=True)
+
+    typed = [*LITERAL, "--srt", "out.srt", "--seed", "1", "--batch-size", "1"]
+    running = kills.killed(KILLED, typed, kills=6, most_events=10, seed=2, number=number, after=look, folder=place)
+    assert running >= 3
+    assert len(kept) >= 3
+    assert all(np.abs(wave).max() > 0.01 for wave in kept)
+    assert infer(*typed, "-q").exit_code in (0, 7)
+    assert left(place) == ["out.srt", "out.wav", "r.wav", "text.txt", "told.txt"]
 
 
 def test_a_full_disk(place, monkeypatch):

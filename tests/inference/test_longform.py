@@ -1,4 +1,5 @@
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,12 @@ import torch
 from sovits_cli.audio import files as audio_files
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import ModelError, ResourceError, UnforeseenError
-from sovits_cli.events import Chose, Doubtful, Progress, Skipped
+from sovits_cli.events import Chose, Doubtful, Progress, Skipped, Warned
 from sovits_cli.inference import engine, longform
 from sovits_cli.inference.acoustic import Timbre
 from sovits_cli.inference.longform import DoubtfulSentence, infer
 from sovits_cli.inference.order import Asked, check
+from sovits_cli.locks import held_output
 from sovits_cli.models.t2s.decode import T2SResult
 from sovits_cli.versions import Drawing
 from tests.inference import toys
@@ -228,7 +230,7 @@ def test_formats(order, heard, fake, suffix):
     ("failure", "kind"),
     [(KeyboardInterrupt(), KeyboardInterrupt), (ResourceError("the disk is full"), ResourceError)],
 )
-def test_what_fails_in_the_middle_leaves_nothing(order, heard, fake, monkeypatch, empty_folder, failure, kind):
+def test_what_fails_in_the_middle_keeps_what_was_spoken(order, heard, fake, monkeypatch, empty_folder, failure, kind):
     whole = audio_files.Writer.write
     written = []
 
@@ -241,7 +243,65 @@ def test_what_fails_in_the_middle_leaves_nothing(order, heard, fake, monkeypatch
     monkeypatch.setattr(audio_files.Writer, "write", write)
     with pytest.raises(kind):
         speak(order(srt=empty_folder / "out.srt"), heard)
+    assert sorted(path.name for path in empty_folder.iterdir()) == ["out.partial.srt", "out.partial.wav", "r.wav"]
+    (told,) = heard.of(Warned)
+    places = [empty_folder / f"out.partial.{suffix}" for suffix in ("wav", "srt")]
+    assert told.text == "4 s of speech are kept in {}, their subtitles in {}".format(*places)
+    assert soundfile.info("out.partial.wav").duration == pytest.approx(3.3, abs=0.5)
+    monkeypatch.setattr(audio_files.Writer, "write", whole)
+    speak(order(srt=empty_folder / "out.srt"), heard)
+    assert sorted(path.name for path in empty_folder.iterdir()) == ["out.srt", "out.wav", "r.wav"]
+
+
+def test_before_anything_was_spoken_nothing_is_left(order, heard, fake, monkeypatch, empty_folder):
+    def write(self, block):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(audio_files.Writer, "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        speak(order(srt=empty_folder / "out.srt"), heard)
     assert [path.name for path in empty_folder.iterdir()] == ["r.wav"]
+    assert heard.of(Warned) == []
+
+
+def test_subtitles_that_cannot_be_written_cost_no_speech(order, heard, fake, monkeypatch, empty_folder):
+    def cue(self, start_s, end_s, text):
+        self._fail(OSError(28, "No space left on device"))
+
+    monkeypatch.setattr(longform.SrtWriter, "cue", cue)
+    with pytest.raises(ResourceError, match=r"out.srt: the disk is full; the speech is whole: .*out.wav"):
+        speak(order(srt=empty_folder / "out.srt"), heard)
+    assert sorted(path.name for path in empty_folder.iterdir()) == ["out.wav", "r.wav"]
+
+
+def test_a_sentence_that_raises_is_named_and_the_others_are_spoken(order, heard, fake, monkeypatch):
+    waved = longform.Voice.wave
+
+    def wave(self, codes, phones, timbre, **rest):
+        if len(phones) in broken:
+            raise RuntimeError("odd shapes")
+        return waved(self, codes, phones, timbre, **rest)
+
+    monkeypatch.setattr(longform.Voice, "wave", wave)
+    broken = {13, 6, 7}
+    report = speak(order(srt=order().out.with_suffix(".srt")), heard)
+    assert (report.sentences, [one.text for one in report.doubtful]) == (3, ["Hello there, my old friend."])
+    assert report.doubtful[0].reason == "it could not be spoken: internal error: RuntimeError: odd shapes"
+    assert str(heard.of(Doubtful)[0].cause) == "odd shapes"
+    assert report.srt.read_text().count("-->") == 2
+    broken = range(100)
+    with pytest.raises(UnforeseenError, match="odd shapes"):
+        speak(order(out=order().out.with_name("none.wav")), heard)
+    assert not list(report.out.parent.glob("none*"))
+
+
+def test_two_at_once_do_not_write_one_file(order, heard, fake, empty_folder):
+    with held_output(empty_folder / "out.wav"):
+        with pytest.raises(ResourceError, match=r"out.wav: another sovits .* works here"):
+            speak(order(), heard)
+        speak(order(out=empty_folder / "b.wav"), heard)
+    speak(order(), heard)
+    assert sorted(path.name for path in empty_folder.iterdir()) == ["b.wav", "out.wav", "r.wav"]
 
 
 def test_what_was_there_stays_when_it_fails(order, heard, fake, monkeypatch, empty_folder):
@@ -268,12 +328,19 @@ def test_a_long_text_takes_no_more_memory(order, heard, fake):
 
 
 def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
-    threads = []
+    threads, others = [], []
+    pool = ThreadPoolExecutor(1)
+    pool.submit(torch.set_num_threads, 2).result()
     monkeypatch.setattr(
         longform.Voice,
         "spoken",
-        lambda self, text, lang: threads.append(torch.get_num_threads()) or longform_spoken(text),
+        lambda self, text, lang: note() or longform_spoken(text),
     )
+
+    def note():
+        threads.append(torch.get_num_threads())
+        others.append(pool.submit(torch.get_num_threads).result())
+
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -283,7 +350,9 @@ def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+    pool.shutdown()
     assert threads == [1, 2]
+    assert others == [2, 2], "the other threads of the process keep theirs"
 
 
 def test_where_the_settings_say_nothing_the_version_does():

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from sovits_cli.errors import AudioError, TextError, UsageError
+from sovits_cli.errors import AudioError, ResourceError, TextError, UsageError
 from sovits_cli.inference.order import Asked, check
 from tests.inference.toys import voice_recording
 
@@ -47,6 +47,50 @@ def test_the_transcript_of_a_long_recording_fits_no_window(asked, empty_folder):
     order = check(replace(asked, prompt_text="Some words."), "en")
     assert order.transcript is None
     assert order.no_transcript == "its transcript is of all 14 s, a prompt holds 10 s"
+
+
+@pytest.mark.parametrize(
+    ("lang", "prompt_lang", "transcript", "mode"),
+    [
+        ("en", "auto", "今天天气很好。", "auto"),
+        ("zh", "auto", "What is said.", "auto"),
+        ("zh", "auto", "大丈夫。ありがとう。", "auto_ja"),
+        ("yue", "auto", "今天天气很好。", "auto_yue"),
+        ("yue", "zh", "今天天气很好。", "zh"),
+        ("en", "auto", "42", "en"),
+        ("en", "ja", "What is said.", "ja"),
+    ],
+)
+def test_a_transcript_is_read_in_its_own_language(asked, lang, prompt_lang, transcript, mode):
+    said = {"zh": "你好世界。", "yue": "你好世界。"}.get(lang, "Hello there.")
+    order = check(replace(asked, text=None, say=said, prompt_text=transcript, prompt_lang=prompt_lang), lang)
+    assert (order.lang, order.prompt_lang) == (lang, mode)
+
+
+def test_an_unknown_prompt_language(asked):
+    with pytest.raises(TextError, match="unknown language 'english'") as error:
+        check(replace(asked, prompt_lang="english"), "en")
+    assert error.value.hint == "--prompt-lang en"
+
+
+def test_places_that_cannot_be_written_are_refused_first(asked, empty_folder):
+    (empty_folder / "file").write_text("")
+    (empty_folder / "folder.wav").mkdir()
+    (empty_folder / "ref_is_not_read").write_text("")
+    asked = replace(asked, ref="ref_is_not_read")
+    for change, kind in (
+        ({"out": "file/out.wav"}, ResourceError),
+        ({"srt": "file/deep/out.srt"}, ResourceError),
+        ({"out": "folder.wav"}, UsageError),
+        ({"srt": "."}, UsageError),
+        ({"out": f"{'x' * 250}.wav"}, ResourceError),
+    ):
+        with pytest.raises(kind, match="cannot write"):
+            check(replace(asked, **{name: empty_folder / value for name, value in change.items()}), "en")
+    with pytest.raises(AudioError):
+        check(replace(asked, out=empty_folder / "deep" / "er" / "out.wav"), "en")
+    assert not (empty_folder / "deep").exists()
+    assert not list(empty_folder.glob(".*"))
 
 
 def test_builtin(asked):
@@ -110,9 +154,21 @@ def test_a_bad_suffix_is_refused_before_the_recording_is_read(asked, empty_folde
         ({"out": "r.wav"}, "-o .*r.wav is the file of --ref too"),
         ({"srt": "text.txt"}, "--srt .*text.txt is the file of -t too"),
         ({"srt": "out.wav"}, "--srt .*out.wav is the file of -o too"),
+        ({"srt": "r.txt"}, "--srt .*r.txt is the file of the transcript too"),
+        ({"srt": "words.lex"}, "--srt .*words.lex is the file of the lexicon too"),
+        ({"srt": "link.srt"}, "--srt .*link.srt is the file of the lexicon too"),
+        ({"srt": "hard.srt"}, "--srt .*hard.srt is the file of the lexicon too"),
+        ({"out": "x.wav"}, "-o .*x.wav, which grows as .*x.partial.wav, is the file of the model toy too"),
+        ({"srt": "out.partial.wav"}, "--srt .*out.partial.wav is the file of -o too"),
     ],
 )
 def test_no_output_overwrites_an_input(asked, empty_folder, change, said):
+    (empty_folder / "r.txt").write_text("What is said.")
+    (empty_folder / "words.lex").write_text("")
+    (empty_folder / "link.srt").symlink_to("words.lex")
+    (empty_folder / "hard.srt").hardlink_to(empty_folder / "words.lex")
+    others = (("the lexicon", empty_folder / "words.lex"), ("the model toy", empty_folder / "x.partial.wav"))
+    asked = replace(asked, others=others)
     with pytest.raises(UsageError, match=said):
         check(replace(asked, **{name: empty_folder / value for name, value in change.items()}), "en")
 
