@@ -131,7 +131,7 @@ def _preview(run: Run, script: Script, words: Lexicon, bundle: Bundle) -> None:
 
 def _read_aloud(sentence: PreviewedSentence) -> str:
     """A sentence as people check it: its text, then each stretch with language, reading, phones and guesses."""
-    from sovits_cli.text.reading import visible
+    from sovits_cli.text.forms import visible
 
     told = [visible(sentence.text) + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
     for part in sentence.segments:

@@ -13,7 +13,7 @@ from sovits_cli.files import check_place, partial, real_path
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.reference import Reference
 from sovits_cli.inference.tongues import ALL, Tongues, understood
-from sovits_cli.text import cuts, encoding, lexicon, pauses, pronunciation, reading, segment
+from sovits_cli.text import cuts, encoding, lexicon, pauses, pronunciation, segment, unread
 from sovits_cli.text.encoding import Decoded
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.split import MIN_CHARS, PAUSES_S, End, Sentence, sentences
@@ -169,7 +169,7 @@ def _notes(source: Decoded, how: str) -> Iterator[str]:
     """What was guessed about the encoding, and which characters will not be heard."""
     if source.is_guess:
         yield encoding.told("the text", source.encoding)
-    if lost := reading.told(reading.unread(source.text, how)):
+    if lost := unread.told(unread.characters(source.text, how)):
         yield lost
 
 

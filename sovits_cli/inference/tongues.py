@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import TextError
-from sovits_cli.text import reading, segment
+from sovits_cli.text import segment, unread
 from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import RECOMMENDED, VERSIONS
@@ -87,7 +87,7 @@ def understood(text: str, lang: str, tongues: Tongues) -> Understood:
 def _fragments(text: str, lang: str) -> Iterator[segment.Run]:
     """Stretches of a text with letters that some front end reads; numbers are of any language."""
     how = segment.mode(lang)
-    lost = {found.character for found in reading.unread(text, lang)}
+    lost = {found.character for found in unread.characters(text, lang)}
     for stretch in _STRETCH.findall(text):
         for run in segment.runs(stretch, how):
             if run.lang in LANGUAGES and any(sign.isalpha() and sign not in lost for sign in run.text):

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import symbols
-from sovits_cli.text.language import Language, load
+from sovits_cli.text.guarded import Guarded
+from sovits_cli.text.language import load
 from sovits_cli.text.languages import language
 from sovits_cli.text.once import once
 from sovits_cli.versions import SymbolTable
@@ -114,7 +115,9 @@ def frontend(lang: str) -> Frontend:
             f"{row.name} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed",
             hint=f"pip install {' '.join(missing)}" if row.origin else f'pip install "sovits[{row.code}]"',
         )
-    made: Frontend = load(row.place)() if not row.origin else _registered(row)
+    if row.origin:
+        return Guarded(row)
+    made: Frontend = load(row.place)()
     return made
 
 
@@ -123,18 +126,6 @@ def _is_installed(package: str) -> bool:
         return find_spec(package) is not None
     except ModuleNotFoundError:  # what the package would be inside of
         return False
-
-
-def _registered(row: Language) -> Frontend:
-    """The front end of another package. Raises TextError: it cannot be loaded."""
-    try:
-        made: Frontend = load(row.place)()
-    except (Exception, SystemExit) as error:
-        raise TextError(
-            f"{row.name} of {row.origin} cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}",
-            hint=f"pip install --upgrade {row.origin.partition(' ')[0]}",
-        ) from error
-    return made
 
 
 def excerpt(text: str, limit: int = 40) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from sovits_cli.text import languages
-from sovits_cli.text.language import Language, load
+from sovits_cli.text.guarded import asked
+from sovits_cli.text.language import Language
 from sovits_cli.text.languages import BUILT_IN, LANGUAGES
 from sovits_cli.text.scripts import HAN, UnicodeScript, WordBreaks
 from sovits_cli.text.segment import Mode
@@ -92,7 +93,7 @@ class Joints:
         for script in sorted(self._scripts, key=HAN.__eq__):  # Han last: another script of the text tells more
             row = languages.owner(script)
             if row.word_ends and script.pattern.search(window):
-                ends: list[int] | None = load(row.word_ends)(window)
+                ends: list[int] | None = asked(row, row.word_ends, window)
                 if ends is not None:
                     return self._within(window, ends)
         return self._within(window, range(1, len(window)))

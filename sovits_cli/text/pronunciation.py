@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sovits_cli.errors import TextError
 from sovits_cli.text import segment, symbols
 from sovits_cli.text.frontend import excerpt
-from sovits_cli.text.language import load
+from sovits_cli.text.guarded import asked
 from sovits_cli.text.languages import LANGUAGES, language
 from sovits_cli.versions import SymbolTable
 
@@ -155,7 +155,7 @@ def _phones(token: str, lang: str) -> tuple[str, ...]:
     row = language(lang)
     if token in row.phones or token in symbols.PUNCTUATION:
         return (token,)
-    return (load(row.syllables.place)(token) if row.syllables else None) or ()
+    return (asked(row, row.syllables.place, token) if row.syllables else None) or ()
 
 
 def _languages_of(word: str, how: segment.Mode) -> list[str]:

@@ -6,21 +6,20 @@ The way in for preparation and inference. Knows the modes of `segment` and the f
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
-from sovits_cli.errors import TextError
-from sovits_cli.text import languages, lexicon, pronunciation, segment, symbols
-from sovits_cli.text.frontend import Frontend, Pronounced, Script, UnreadableError, excerpt, frontend, pronounce
+from sovits_cli.text import forms, languages, lexicon, pronunciation, segment, symbols
+from sovits_cli.text.frontend import Pronounced, Script, UnreadableError, excerpt, frontend, pronounce
 from sovits_cli.text.language import Language, Marks
 from sovits_cli.text.languages import BUILT_IN, LANGUAGES, language
 from sovits_cli.text.lexicon import Lexicon
 from sovits_cli.text.pronunciation import Given
 from sovits_cli.text.scripts import LATIN
+from sovits_cli.text.unread import is_lost
 from sovits_cli.versions import SymbolTable
 
 FEWEST_PHONES = 6
@@ -77,21 +76,6 @@ class Reading:
         return [count for piece in self.pieces for count in piece.word2ph or ()]
 
 
-@dataclass(frozen=True)
-class Unread:
-    """A character that no front end of the mode knows, and where it first stands: position from 1."""
-
-    character: str
-    position: int
-    count: int
-
-    @property
-    def name(self) -> str:
-        """As shown in a message."""
-        shown = self.character if self.character.isprintable() else ascii(self.character).strip("'")
-        return f"{shown} ({unicodedata.name(self.character, f'U+{ord(self.character):04X}').lower()})"
-
-
 def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY) -> Reading:
     """Read a text.
 
@@ -107,8 +91,8 @@ def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, word
     """
     how = segment.mode(lang)
     if compat:
-        return _official(words.applied(_official_form(text), how), how, table)
-    runs = segment.runs(words.applied(readable_form(text), how), how)
+        return _official(words.applied(forms.official(text), how), how, table)
+    runs = segment.runs(words.applied(forms.readable(text), how), how)
     pieces = tuple(_pieces(pronunciation.stretches(runs), table))
     if not pieces:
         raise UnreadableError(
@@ -129,43 +113,6 @@ def speakable(
     return found
 
 
-def unread(text: str, lang: str) -> list[Unread]:
-    """Characters of a text that will not be heard, each once: of scripts no front end knows, controls, pictures."""
-    codes = segment.mode(lang).languages
-    first: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    for place, character in enumerate(pronunciation.shown(text), start=1):
-        if character > "~" or character < " ":
-            first.setdefault(character, place)
-            counts[character] = counts.get(character, 0) + 1
-    return [
-        Unread(character, place, counts[character]) for character, place in first.items() if _is_lost(character, codes)
-    ]
-
-
-def told(found: Iterable[Unread], limit: int = 5) -> str:
-    """One line that names characters left out; empty where there are none."""
-    items = list(found)
-    if not items:
-        return ""
-    named = ", ".join(f"{item.name} at {item.position}" for item in items[:limit])
-    more = f" and {len(items) - limit} others" if len(items) > limit else ""
-    count = sum(item.count for item in items)
-    lost = "1 character cannot be read and is" if count == 1 else f"{count} characters cannot be read and are"
-    return f"{lost} left out: {named}{more}"
-
-
-def readable_form(text: str) -> str:
-    """Visible text with full-width letters as plain ones, and the digits of every script as 0 to 9."""
-    plain = _WIDE_LETTERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
-    return visible(_DIGIT.sub(_plain_digit, plain))
-
-
-def visible(text: str) -> str:
-    """Text without lone surrogates, invisible marks and controls; those of terminals go with what they say."""
-    return _HIDDEN.sub("", text)
-
-
 def script(lang: str) -> Script:
     """What knows sentences of a mode: the front end of a language with Latin letters, or one for all scripts.
 
@@ -178,16 +125,6 @@ def script(lang: str) -> Script:
     return frontend(how.latin) if how.is_whole else _Mixed(how)
 
 
-_HIDDEN = re.compile(
-    "\x1b\\[[0-9;]*[A-Za-z]"
-    "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_WIDE_LETTERS = re.compile("[Ａ-Ｚａ-ｚ]+")
-_DIGIT = re.compile(r"[^\D0-9]")
-"""A decimal digit of another script, full-width ones too: numbers of the front ends are made of 0 to 9."""
-
-_FOREIGN_DIGIT = re.compile(r"[^\D0-9０-９]")
 _COMMAS = ",，、;；:："
 _STOPS = {"。": ".", "！": "!", "？": "?"}
 _SOUND = re.compile(r"[^\W_]|[%&@#+=×÷$€£￥¥]")
@@ -202,7 +139,7 @@ class _Mixed:
 
     def readable(self, text: str) -> bool:
         """Whether there is a letter, a character or a number of a script that some front end reads."""
-        return any(character.isalnum() and not _is_lost(character, self._codes) for character in text)
+        return any(character.isalnum() and not is_lost(character, self._codes) for character in text)
 
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence: by the language before it, or that of Latin."""
@@ -216,15 +153,6 @@ class _Mixed:
         last = next((character for character in reversed(text) if character.isalpha()), "")
         script = next((script for script in languages.scripts() if script.pattern.fullmatch(last)), LATIN)
         return None if script == LATIN else LANGUAGES[self._how.owner(script)]
-
-
-def _official_form(text: str) -> str:
-    """Text without what makes the official program fail: halves of characters, and digits of which it knows none."""
-    return _FOREIGN_DIGIT.sub(_plain_digit, _LONE_SURROGATE.sub("", text))
-
-
-def _plain_digit(found: re.Match[str]) -> str:
-    return str(unicodedata.decimal(found[0]))
 
 
 def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:
@@ -314,48 +242,3 @@ def _has_sound(stretch: pronunciation.Stretch) -> bool:
         return stretch.lang in LANGUAGES
     text = "".join(map(str, stretch.parts))
     return _SOUND.search(text) is not None and frontend(stretch.lang).readable(text)
-
-
-_SIGNS = frozenset({"Sc", "Sm", "So"})
-_PROBES = ("{}5", "5{}", "5{}3", "a {} b")
-"""Where a sign may stand that is read: €5, 20°, 5−3, a ≈ b."""
-
-_SILENT = "☃"
-"""A sign for which no language has a word."""
-
-
-@lru_cache(maxsize=32768)
-def _is_lost(character: str, codes: tuple[str, ...]) -> bool:
-    """Whether a character has a sound or a meaning that none of the languages gives it."""
-    kind = unicodedata.category(character)
-    if character in "\t\n\r\v\f\x85" or kind[0] in "ZPM" or kind in {"Cf", "Sk"}:
-        return False
-    if kind[0] == "C":
-        return True
-    plain = readable_form(character)
-    if kind == "So" and any(map(str.isalnum, unicodedata.normalize("NFKC", character))):
-        return False
-    return not any(_reads(code, plain) or (kind in _SIGNS and _says(code, plain)) for code in codes)
-
-
-@lru_cache(maxsize=32768)
-def _reads(code: str, character: str) -> bool:
-    """Whether a language reads a character; one that cannot be loaded is taken to read the letters of its scripts."""
-    try:
-        return frontend(code).readable(character)
-    except TextError:
-        return any(script.pattern.fullmatch(character) for script in LANGUAGES[code].scripts)
-
-
-@lru_cache(maxsize=32768)
-def _says(code: str, sign: str) -> bool:
-    """Whether a language has a word for a sign in one of the places where signs stand."""
-    try:
-        speaker = frontend(code)
-    except TextError:
-        return False
-    return any(_letters(speaker, probe.format(sign)) != _letters(speaker, probe.format(_SILENT)) for probe in _PROBES)
-
-
-def _letters(speaker: Frontend, text: str) -> str:
-    return "".join(filter(str.isalnum, speaker.normalise(text, compat=False)))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import pauses, pronunciation, reading, symbols
+from sovits_cli.text import pauses, pronunciation, reading, symbols, unread
 from sovits_cli.text.guesses import guessed
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.split import sentences
@@ -58,7 +58,7 @@ def crashes(found: Iterator[str], lang: str, *, compat: bool) -> list[tuple[str,
     failed = []
     for text in found:
         try:
-            reading.told(reading.unread(text, lang))
+            unread.told(unread.characters(text, lang))
             speak(text, lang, compat=compat)
         except TextError as error:
             if "\n" in error.message:

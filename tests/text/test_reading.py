@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import reading, segment, symbols
+from sovits_cli.text import reading, segment, symbols, unread
 from sovits_cli.text.frontend import UnreadableError
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.split import sentences
@@ -88,7 +88,7 @@ def test_digits_of_every_script_are_read(lang, text, digit, compat):
 @pytest.mark.parametrize("lang", ["en", "zh", "ja", "ko", "yue"])
 def test_half_a_character_is_left_out_and_named(lang, compat):
     assert read("a\ud83d 3", lang, compat=compat).phones == read("a 3", lang, compat=compat).phones
-    assert reading.told(reading.unread("a\ud83d", lang)).endswith(r"left out: \ud83d (u+d83d) at 2")
+    assert unread.told(unread.characters("a\ud83d", lang)).endswith(r"left out: \ud83d (u+d83d) at 2")
 
 
 def test_a_language_the_table_lacks():
@@ -97,24 +97,24 @@ def test_a_language_the_table_lacks():
 
 
 def test_lost_characters_are_named_with_their_place():
-    found = reading.unread("你好😀 Привет, 𠮷😀\x07", "zh")
+    found = unread.characters("你好😀 Привет, 𠮷😀\x07", "zh")
     assert [(item.character, item.position, item.count) for item in found][:2] == [("😀", 3, 2), ("П", 5, 1)]
-    told = reading.told(found)
+    told = unread.told(found)
     assert told.startswith("10 characters cannot be read and are left out: 😀 (grinning face) at 3, П (cyrillic")
     assert told.endswith(" others")
     assert "\n" not in told
-    assert reading.told(reading.unread("Hello, “naïve” 世界！½ 3℃", "auto")) == ""
+    assert unread.told(unread.characters("Hello, “naïve” 世界！½ 3℃", "auto")) == ""
 
 
 @pytest.mark.parametrize("lang", ["en", "zh", "ja", "ko", "yue", "auto"])
 def test_signs_that_are_read_are_not_lost(lang):
-    assert reading.told(reading.unread("€5 £3 20° −5 5−3 ￥10 ¥10 $5 5% 3+4=7 2½ 20℃", lang)) == ""
+    assert unread.told(unread.characters("€5 £3 20° −5 5−3 ￥10 ¥10 $5 5% 3+4=7 2½ 20℃", lang)) == ""
 
 
 def test_signs_that_no_language_of_the_mode_has_a_word_for_are_lost():
-    assert [item.character for item in reading.unread("a → b ≈ c ☃ ∮", "en")] == ["☃", "∮"]
-    assert [item.character for item in reading.unread("你好 → ☃ ∮", "all_zh")] == ["☃", "∮"]  # → is said in English
-    assert [item.character for item in reading.unread("₹5 © ♥", "ja")] == ["♥"]
+    assert [item.character for item in unread.characters("a → b ≈ c ☃ ∮", "en")] == ["☃", "∮"]
+    assert [item.character for item in unread.characters("你好 → ☃ ∮", "all_zh")] == ["☃", "∮"]  # → is said in English
+    assert [item.character for item in unread.characters("₹5 © ♥", "ja")] == ["♥"]
 
 
 def test_sharps_between_other_scripts():
@@ -123,14 +123,14 @@ def test_sharps_between_other_scripts():
 
 
 def test_a_mode_names_what_its_own_languages_lack():
-    assert [item.character for item in reading.unread("你好 hi", "en")] == ["你", "好"]
-    assert reading.unread("你好 hi", "zh") == []
+    assert [item.character for item in unread.characters("你好 hi", "en")] == ["你", "好"]
+    assert unread.characters("你好 hi", "zh") == []
 
 
 @given(st.text(max_size=60), st.sampled_from(["auto", "auto_ja", "en", "zh", "all_zh", "yue"]))
 @_PROPERTY
 def test_any_text_is_read_or_refused_in_one_line(text, lang):
-    reading.told(reading.unread(text, lang))
+    unread.told(unread.characters(text, lang))
     try:
         said = read(text, lang)
     except TextError as error:

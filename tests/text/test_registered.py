@@ -13,7 +13,7 @@ from sovits_cli.data import manifest
 from sovits_cli.errors import TextError
 from sovits_cli.inference.order import Asked, check_text
 from sovits_cli.inference.tongues import ALL, Tongues, understood
-from sovits_cli.text import languages, lexicon, pronunciation, reading, registered, segment
+from sovits_cli.text import languages, lexicon, pronunciation, reading, registered, segment, unread
 from sovits_cli.text.encoding import decode
 from sovits_cli.text.guesses import guessed
 from sovits_cli.text.language import Language
@@ -93,7 +93,7 @@ def test_it_is_read(quish):
         reading.read("Miła.", "qq", SymbolTable.V1)
     with pytest.raises(TextError, match=r"^nothing to read in '你好'"):
         reading.read("你好", "qq", V2)
-    assert [item.character for item in reading.unread("miła 你", "qq")] == ["你"]
+    assert [item.character for item in unread.characters("miła 你", "qq")] == ["你"]
     assert guessed(reading.read("zo miła", "qq", V2).pieces[0]) == ("zo",)
 
 
@@ -209,7 +209,7 @@ def test_a_script_of_its_own_is_read_in_it_by_auto(ivanish):
     assert runs("Привет, hello 5 你好", "iv") == ["iv:Привет, ", "en:hello 5 ", "iv:你好"]
     assert segment.mode("all_iv").holds_numbers
     assert reading.read("да hi", "auto", V2).pieces[0].phones == ("M", "M")
-    assert reading.unread("Привет Ω", "auto") == []
+    assert unread.characters("Привет Ω", "auto") == []
     text = "Привет из города и т. Москва далеко отсюда. A small town is near Dr. Smith here."
     assert cut(text, "auto") == [
         "Привет из города и т. Москва далеко отсюда.",
@@ -221,7 +221,29 @@ def test_a_script_of_its_own_is_read_in_it_by_auto(ivanish):
 
 def test_without_it_cyrillic_is_lost():
     assert runs("Привет, hello", "auto") == ["en:Привет, hello"]
-    assert {item.character for item in reading.unread("да", "auto")} == {"д", "а"}
+    assert {item.character for item in unread.characters("да", "auto")} == {"д", "а"}
+
+
+class Failing(Ivanish):
+    def readable(self, text):
+        return text.encode("cp1251") != b""
+
+    def normalise(self, text, *, compat):
+        raise KeyError(text)
+
+
+def test_a_front_end_that_fails_costs_only_its_own_texts(monkeypatch):
+    failing = Language(
+        "fa", "Faulty", f"{__name__}:Failing", frozenset({V2}), (CYRILLIC,), guesses=":x", origin="sovits-faulty 1.0"
+    )
+    monkeypatch.setitem(LANGUAGES, "fa", failing)
+    assert unread.characters("你好 € café", "auto") == []
+    assert reading.read("你好 café", "auto", V2).phones
+    with pytest.raises(TextError, match=r"^Faulty of sovits-faulty 1\.0 fails: KeyError: 'да'$") as failure:
+        reading.read("да", "auto", V2)
+    assert failure.value.hint == "pip install --upgrade sovits-faulty"
+    with pytest.raises(TextError, match=r"^Faulty of sovits-faulty 1\.0 fails: "):
+        guessed(reading.Piece("fa", "да", "да", ("M",), None))
 
 
 def row(**changes):
