@@ -17,7 +17,7 @@ from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.installed import MODEL_FILE as MODEL_FILE
 from sovits_cli.checkpoints.installed import named_if_pulled
 from sovits_cli.checkpoints.machine import printable
-from sovits_cli.checkpoints.opening import read_text
+from sovits_cli.checkpoints.opening import MAX_MODEL_JSON_BYTES, read_text
 from sovits_cli.errors import ModelError
 from sovits_cli.files import inside, parse_json, real_path
 from sovits_cli.paths import models_dir, package_dir
@@ -29,7 +29,6 @@ VOICE_FILE = "voice.json"
 BUNDLED_LICENCE = "MIT"
 """Of the models in the package: ours, trained on speech of flite (`LICENSES/PROVENANCE.txt`)."""
 
-_MAX_JSON_BYTES = 1 << 20
 _MAX_CHARACTERS = 1024
 _MAX_BASES = 16
 """A voice tuned from a voice tuned from a voice …"""
@@ -179,7 +178,7 @@ def _bundled_folders() -> list[Path]:
 def json_object(place: Path) -> dict[str, Any]:
     """Read what a folder says of itself. Raises ModelError: it cannot be read."""
     try:
-        said = parse_json(read_text(place, "a JSON file", most_bytes=_MAX_JSON_BYTES))
+        said = parse_json(read_text(place, "a JSON file", most_bytes=MAX_MODEL_JSON_BYTES))
     except ValueError as error:
         raise ModelError(f"{place} cannot be read: {error}", hint=f"mend or remove {place.parent}") from error
     if not isinstance(said, dict):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sovits_cli.checkpoints.opening import MAX_MODEL_JSON_BYTES, read_text
 from sovits_cli.errors import ModelError
 from sovits_cli.files import parse_json, real_path
 from sovits_cli.paths import models_dir
@@ -62,9 +63,9 @@ def users(path: Path) -> list[str]:
 
 def _uses(model: Path, path: Path) -> bool:
     try:
-        said = parse_json(model.read_text(encoding="utf-8"))
+        said = parse_json(read_text(model, "a JSON file", most_bytes=MAX_MODEL_JSON_BYTES))
         places = [real_path(model.parent / value) for value in said.values() if isinstance(value, str)]
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (ModelError, OSError, ValueError, AttributeError, RecursionError):
         return True
     wanted = real_path(path)
     return any(wanted == place or place in wanted.parents for place in places if place != real_path(model.parent))

@@ -15,6 +15,9 @@ from sovits_cli.errors import ModelError
 _NOT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Some systems lack one or the other."""
 
+MAX_MODEL_JSON_BYTES = 1 << 20
+"""Of what a model folder says of itself: a few names."""
+
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",

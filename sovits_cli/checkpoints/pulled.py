@@ -22,6 +22,7 @@ from sovits_cli.checkpoints.catalogue import VOICE_FILE
 from sovits_cli.checkpoints.download import digest, fetch
 from sovits_cli.checkpoints.hub_client import Remote
 from sovits_cli.checkpoints.installed import MODEL_FILE, BrokenModelError, pulled_files, users
+from sovits_cli.checkpoints.opening import MAX_MODEL_JSON_BYTES, read_text
 from sovits_cli.checkpoints.registry import Part, Pullable, pullable
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Note, Progress, Reporter
@@ -144,8 +145,8 @@ def voices_on(name: str, runs: Path) -> list[str]:
     found = []
     for place in sorted(runs.glob(f"*/{VOICE_FILE}")):
         try:
-            said = parse_json(place.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            said = parse_json(read_text(place, "a JSON file", most_bytes=MAX_MODEL_JSON_BYTES))
+        except (ModelError, ValueError):
             continue  # `list` says what is wrong with it
         if isinstance(said, dict) and said.get("base") in (name, str(models_dir() / name)):
             found.append(place.parent.name)

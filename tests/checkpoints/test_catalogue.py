@@ -10,6 +10,8 @@ import pytest
 from sovits_cli import paths
 from sovits_cli.checkpoints import catalogue, networks, ours
 from sovits_cli.checkpoints.catalogue import everything, find
+from sovits_cli.checkpoints.installed import users
+from sovits_cli.checkpoints.pulled import voices_on
 from sovits_cli.errors import ModelError
 from tests.checkpoints import synthetic
 
@@ -195,6 +197,19 @@ def test_a_voice_of_any_values_is_told_in_one_line(shipped, runs, key, value):
     (folder / "voice.json").write_text(json.dumps({**said, key: value}))
     if key == "name" and isinstance(value, str):
         return
+    told(lambda: find("anna", runs=runs))
+
+
+@pytest.mark.timeout(30)
+def test_a_pipe_in_the_place_of_a_json_file_waits_for_nobody(shipped, runs):
+    for place in (synthetic.install("base") / "model.json", synthetic.write_voice(runs, "anna", "base") / "voice.json"):
+        place.unlink()
+        os.mkfifo(place)
+    found, broken = everything(runs)
+    assert ([one.name for one in found], broken) == (["mini"], [])
+    assert users(paths.models_dir() / "base" / "gpt.ckpt") == ["base"]
+    assert voices_on("base", runs) == []
+    told(lambda: find("base", runs=runs))
     told(lambda: find("anna", runs=runs))
 
 
