@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sovits_cli.text import en_numbers as numbers
+from sovits_cli.text.number_signs import POWER_OF_TEN
 from sovits_cli.text.wordlists import pairs
 
 _UNITS = pairs(
@@ -40,7 +41,7 @@ def _any(table: dict[str, str]) -> str:
 _UNIT = rf"({_any(_UNITS)})(?:\^?([23]))?(?:/({_any(_PER)}))?(?![\w^/]|'[a-z])"
 _MEASURE = re.compile(rf"(?<![\w.,-])({numbers.WRITTEN})(\s?|-){_UNIT}")
 _FRACTION = re.compile(rf"(?<![\w.,/-])(?:(\d{{1,6}})\s+)?(\d{{1,2}})/([1-9]\d?)\s?{_UNIT}")
-_SCIENTIFIC = re.compile(rf"(?<![\w.,])({numbers.WRITTEN})[eE]([+-]?\d{{1,3}})(?!\w|\.\d)(?:\s?{_UNIT})?")
+_SCIENTIFIC = re.compile(rf"(?<![\w.,])({numbers.WRITTEN}){POWER_OF_TEN}([+-]?\d+)(?!\w|\.\d)(?:\s?{_UNIT})?")
 _FEET = re.compile(r"(?<![\w.,])(\d{1,2})'\s?(\d{1,2})\"")
 _PERCENT = re.compile(rf"(?<![\d.,])({numbers.WRITTEN})\s?%")
 

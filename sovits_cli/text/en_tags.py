@@ -50,7 +50,7 @@ _NUMERALS = wordlists.words(
 _REFLEXIVES = wordlists.words("myself yourself himself herself itself ourselves yourselves themselves everything each")
 _HOW = wordlists.words("again once twice carefully well immediately sparingly everything everyone something anything")
 _NOT_HOW = wordlists.words("daily weekly monthly yearly early only family friendly likely lovely elderly")
-_LINKED = wordlists.words("and or but then so")
+_LINKED = wordlists.words("and or then")
 _COMMANDS = wordlists.words("use insert extract convert combine compress reject invite rewrite")
 """Words that open a sentence as verbs even where a bare noun follows: use water, insert coin."""
 
@@ -76,14 +76,15 @@ def is_command(tokens: Sequence[str], place: int) -> bool:
     """Whether a word that may be a noun or a verb opens its sentence as a command: "Use two eggs", "Record yourself".
 
     What follows tells: an object, or how it is to be done. After a numeral the object must follow too, since
-    "Segment two is missing" is none.
+    "Segment two is missing" is none; a noun in a list may have one too: "the gap, overlap twelve samples".
     """
     words = [token.lower() for token in tokens[: place + 3]]
     word, after, then = [*words[place:], "", ""][:3]
     if word.endswith("s") or _before(words, place) not in {"", *_LINKED}:
         return False
     if after.split("-")[0] in _NUMERALS:
-        return word in _COMMANDS or (then.isalpha() and not _closed(then) and not then.endswith("ed"))
+        is_counted = then.isalpha() and not _closed(then) and not then.endswith("ed")
+        return word in _COMMANDS or (is_counted and words[place - 1 : place] != [","])
     if after in _DETERMINERS | _OBJECT_OPENERS | _REFLEXIVES | _HOW | _AFTER_COMMANDS.get(word, frozenset()):
         return True
     if after.endswith("ly") and len(after) > 4 and after not in _NOT_HOW:

@@ -14,7 +14,10 @@ OPERATOR = re.compile(r"(?<=[\w)])\s?([+×÷=])\s?(?=[\w(])|(?<!\w)([+])(?=\d)|(
 MIXED = re.compile(r"(?<=\d)\s?(?=[¼-¾⅐-⅞])")
 """Between a whole number and its fraction, as in 2½; before NFKC makes 21/2 of them."""
 
-SCIENTIFIC = re.compile(r"(?<![\dA-Za-z.])(-?\d+(?:\.\d+)?)[eE]\+?(-?\d{1,3})(?![A-Za-z\d])")
+POWER_OF_TEN = r"(?:e(?=[+-]?\d\d?(?!\d))|E(?=[+-]\d\d?(?!\d)|\d(?!\d))|[eE](?=[+-]\d{3}))"
+"""The e of 1e-5, by what follows it; not that of U+4E00 or of a commit, 612e952."""
+
+SCIENTIFIC = re.compile(rf"(?<![\dA-Za-z.])(-?\d+(?:\.\d+)?){POWER_OF_TEN}\+?(-?\d+)(?![A-Za-z\d])")
 """1e-5: what is multiplied, and the power of ten."""
 
 ELLIPSES = str.maketrans({"…": "\ue000", "‥": "\ue000"})

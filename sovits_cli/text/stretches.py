@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from functools import lru_cache
 
+from sovits_cli.text.number_signs import POWER_OF_TEN
 from sovits_cli.text.scripts import LATIN, UnicodeScript
 
 
@@ -32,7 +33,7 @@ def _pattern(scripts: tuple[UnicodeScript, ...], *, is_official: bool) -> re.Pat
         digits, word = r"\d+(?:[^\w\s]\d+)*", rf"(?:{letter}|{_SYMBOL}|(?<=\w)['’])+"
     else:
         unit = rf"(?:{_UNITS})(?!{letter}|\d)"
-        power = rf"[eE][+-]?\d{{1,3}}(?!{letter}|\d)"
+        power = rf"{POWER_OF_TEN}[+-]?\d+(?!{letter}|\d)"
         amount = rf"(?:\d+(?:[.,:/~～\-]\d+)*(?:{power}|\s?[{_FRACTIONS}])?|[{_FRACTIONS}])"
         number = rf"(?:(?<!\w)[-+−])?(?:(?:HK|US)?[$€£￥¥])?{amount}"
         sharp = rf"(?<!{letter}{letter})(?:#|\+\+)(?![A-Za-z])"  # C#, C++

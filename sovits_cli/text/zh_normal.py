@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Callable
 
 from sovits_cli.text import wordlists
+from sovits_cli.text.number_signs import POWER_OF_TEN
 from sovits_cli.text.zh_numbers import cardinal, plain, spelled
 from sovits_cli.text.zh_official import clock, simplified
 
@@ -54,7 +55,7 @@ _UNITS = wordlists.pairs(
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
 _MEASURED = re.compile(rf"(-?)({_NUMBER})({_UNIT})(?![A-Za-z\d])")
 _FRACTION = re.compile(rf"(?<![\d/])(\d{{1,2}})/(\d{{1,2}})({_UNIT})(?![A-Za-z\d])")
-_SCIENTIFIC = re.compile(rf"(?<![\dA-Za-z.])(-?)({_NUMBER})[eE]([+-]?)(\d{{1,3}})(?![A-Za-z\d])")
+_SCIENTIFIC = re.compile(rf"(?<![\dA-Za-z.])(-?)({_NUMBER}){POWER_OF_TEN}([+-]?)(\d+)(?![A-Za-z\d])")
 _TEMPERATURE = frozenset("度")
 
 _CHOICES = r"(?:-|~|～|—)"

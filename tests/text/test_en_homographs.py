@@ -114,6 +114,10 @@ SENTENCES = """
 2 use: Use of force is banned.
 2 use: Use is free.
 2 use: In use since May.
+1 use: If you can, use two eggs.
+2 use: It took long, so use shares fell.
+2 overlap: Join them, overlap twelve samples.
+1 overlap: Overlap twelve samples.
 1 record: Record it.
 1 record: Record yourself.
 1 record: Stop, and record every sound.

@@ -64,6 +64,9 @@ CASES = {
         "-2.5e+3": "negative two point five times ten to the power of three",
         "3e8 m/s": "three times ten to the power of eight meters per second",
         "v1e5 1e5f": "v one e five one e five f",
+        "U+4E00 and 612e952": "U plus four E zero zero and six hundred twelve e nine hundred fifty-two",
+        "1E6 1E-12 2e10": "one times ten to the power of six one times ten to the power of negative twelve "
+        "two times ten to the power of ten",
         "a 3:2 ratio": "a three to two ratio",
     },
     "fractions": {
