@@ -20,8 +20,6 @@ from sovits_cli.text.split import MIN_CHARS, PAUSES_S, End, Sentence, sentences
 
 TRANSCRIPT_SUFFIX = ".txt"
 
-_AUTO_CANTONESE = "auto_yue"
-
 OUR_CUT = "auto"
 """Cut at sentences, and further where they are too long to say in one go."""
 
@@ -224,15 +222,15 @@ def _check_prompt_lang(given: str) -> None:
 def _prompt_lang(given: str, transcript: str, lang: str) -> str:
     """The mode in which to read a transcript, which need not be that of the text.
 
-    Told by its characters; what they leave open (numbers alone, whether Han characters are Cantonese) is as in the
-    text, whose mode is `lang`.
+    Told by its characters; what they leave open (numbers alone, or which of two languages of the same script) is as
+    in the text, whose mode is `lang`.
     """
     if given != segment.AUTO:
         return given
     if not any(map(str.isalpha, transcript)):
         return lang
     found = segment.resolved(segment.AUTO, transcript)
-    return _AUTO_CANTONESE if found == segment.AUTO and segment.mode(lang).han == "yue" else found
+    return segment.auto_like(lang) if found == segment.AUTO else found
 
 
 def _refuse_collisions(asked: Asked, ref: Path) -> None:

@@ -151,6 +151,15 @@ def resolved(code: str, document: str) -> str:
     return f"{AUTO}_{best}" if best and told[best] >= enough else AUTO
 
 
+def auto_like(code: str) -> str:
+    """`auto`; `auto_yue` and its like where the mode is of a language that characters do not tell from another."""
+    how = mode(code)
+    asked = how.main or how.prefers
+    written = LANGUAGES[asked].scripts if asked else ()
+    twins = [row.code for row in LANGUAGES.values() if row.scripts == written]
+    return f"{AUTO}_{asked}" if asked in twins[1:] else AUTO
+
+
 def doubt(code: str, document: str) -> str:
     """One line where nothing told which of several languages the Latin letters of a document are; else empty.
 
