@@ -12,10 +12,11 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-from sovits_cli import files
+from sovits_cli import files, paths
 from sovits_cli.audio.files import Writer
 from sovits_cli.cli.app import app
 from sovits_cli.events import Progress
+from sovits_cli.models.t2s.stack import CachedStack
 from sovits_cli.report.console import Console
 from tests import kills
 from tests.checkpoints import synthetic
@@ -138,6 +139,15 @@ def test_doubtful_sentences_are_exit_code_7_named_and_counted(place, monkeypatch
     assert report["doubtful"][0]["start_s"] == 0
     assert report["doubtful"][1]["end_s"] == pytest.approx(report["seconds"])
     assert "words may be missing" in report["doubtful"][1]["reason"]
+
+
+def test_logits_that_are_nan_are_the_models_fault(place, monkeypatch):
+    """Weights that are numbers can give them all the same; those that are none are refused when they are loaded."""
+    whole = CachedStack.logits
+    monkeypatch.setattr(CachedStack, "logits", lambda self, hidden: whole(self, hidden) * float("nan"))
+    gpt = paths.models_dir() / "toy" / "gpt.safetensors"
+    one_line(infer(*LITERAL, "-q"), 4, f"{gpt} gives logits that are NaN or infinite")
+    assert left(place) == ["r.wav", "text.txt"]
 
 
 def test_official_files_without_an_installed_model(empty_folder, monkeypatch):

@@ -136,6 +136,16 @@ def test_results_as_they_end():
     assert steps[-1] == 0
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])
+def test_logits_that_are_no_numbers_are_told_at_once(wrong):
+    model, steps = small(), []
+    with torch.no_grad():
+        model.ar_predict_layer.weight.fill_(wrong)
+    with pytest.raises(FloatingPointError, match="NaN or infinite"):
+        decode(model, MIXED[:2], SAMPLING, on_step=lambda *step: steps.append(step))
+    assert steps == []
+
+
 def test_nothing_asked():
     assert decode(small(), [], SAMPLING) == []
 
