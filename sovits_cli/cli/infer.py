@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
     from sovits_cli.text.lexicon import Lexicon
 
 DEFAULT_OUT = Path("out.wav")
+
+KERNELS_KEPT = "16"
+"""Kernels that oneDNN keeps compiled. Nearly every sentence has another length, and so needs its own: of 1024 kept by
+default none is used again, and each costs memory."""
+
+LARGE_BYTES = 1 << 18
+"""Buffers from this size on go back to the system when they are free, rather than leave holes in the heap."""
 
 
 @command(
@@ -85,6 +95,7 @@ def infer_command(
     from sovits_cli.text import lexicon
 
     began_s = time.perf_counter()
+    _bound_heap()
     settings = run.settings.inference
     run.tell_lost_languages()
     words = lexicon.EMPTY if run.settings.lexicon is None else lexicon.read(run.settings.lexicon)
@@ -108,6 +119,17 @@ def infer_command(
     memory = vram.memory(device)
     document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
     run.result(document, text=_told(report, memory))
+
+
+def _bound_heap() -> None:
+    """Let this process need no more memory for an hour of speech than for a minute: what is in it is not kept by us."""
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS_KEPT)
+    with suppress(OSError, AttributeError, TypeError):  # not glibc
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+_M_MMAP_THRESHOLD = -3
+"""As in malloc.h of glibc."""
 
 
 def _read_files(run: Run, bundle: Bundle) -> Iterator[tuple[str, Path]]:
