@@ -77,27 +77,26 @@ class Cost:
         return self.step_s + float(max(computing, starting))
 
 
-def fit(trials: Sequence[Trial], *, spare: float, unseen_bytes: float = 0.0, starts: bool) -> Cost:
+def fit(trials: Sequence[Trial], *, spare: float, starts: bool) -> Cost:
     """The cost that these steps show.
 
     Args:
         spare: factor on their memory, for what differs from one step to the next of the same shape.
-        unseen_bytes: what every step takes beside what was counted.
         starts: whether short steps may be spent on starting kernels, as on a GPU.
     """
     measured = np.array([one.peak_bytes for one in trials])
-    peaks = spare * measured + unseen_bytes
+    peaks = spare * measured
     rows = np.array([_memory_terms(one.clips, one.places) for one in trials])
     coefficients = from_above(rows, peaks)
     computing, starting = _times(trials, starts=starts)
     return Cost(
         bytes=coefficients,
-        step_bytes=spare * max(one.step_bytes for one in trials) + unseen_bytes,
+        step_bytes=spare * max(one.step_bytes for one in trials),
         computing=computing,
         starting=starting,
         step_s=float(np.median([one.step_s for one in trials])),
         tried={(one.clips, one.places): peak for one, peak in zip(trials, peaks.tolist(), strict=True)},
-        margin=float(np.mean(rows @ coefficients / (measured + unseen_bytes))) - 1,
+        margin=float(np.mean(rows @ coefficients / measured)) - 1,
     )
 
 

@@ -66,11 +66,10 @@ def plan_stage(
     sizes = [
         (len(batch), prober.places(len(batch), seconds)) for batch, seconds in zip(batches, longest_s, strict=True)
     ]
-    if prober.on_gpu:
-        cost = prober.cost
-        costliest = max(range(len(batches)), key=lambda index: cost.memory(*sizes[index]))
-        prober.try_out(len(batches[costliest]), longest_s[costliest])
     cost = prober.cost
+    costliest = max(range(len(batches)), key=lambda index: cost.memory(*sizes[index]))
+    if prober.try_out(len(batches[costliest]), longest_s[costliest]):
+        cost = prober.cost
     updates = math.ceil(len(batches) / accumulation)
     return StagePlan(
         stage=prober.name,
@@ -114,13 +113,13 @@ def batch_size(
 def fitting(prober: Prober[Any], seconds: float, free: float) -> int:
     """How many clips of so many seconds fit in a step, up to `MOST_CLIPS`; 0 if not even one does.
 
-    On a GPU the very step is tried, and what it showed is counted in, until the answer stays.
+    Where steps are quick the very step is tried, and what it showed is counted in, until the answer stays.
     """
     places = prober.places(1, seconds)
     for _ in range(MOST_CLIPS):
         cost = prober.cost
         sizes = range(MOST_CLIPS, 0, -1)
         found = next((clips for clips in sizes if cost.memory(clips, clips * places) <= SPARE * free), 0)
-        if not found or not prober.on_gpu or not prober.try_out(found, seconds):
+        if not found or not prober.try_out(found, seconds):
             break
     return found

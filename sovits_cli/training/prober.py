@@ -39,8 +39,9 @@ FIRST = (1, 2.0)
 SHORT = ((1, 6.0), (1, 12.0), (2, 6.0), (2, 12.0))
 """Clips and seconds of the steps that are tried: longer than a block of attention."""
 
-LONG = (1, 30.0)
-"""Another one on a CPU, which shows how time grows with a length, and what a step takes beside its tensors."""
+LONG = (1, 54.0)
+"""Another one on a CPU, before them, which shows how memory and time grow with a length: the longest clip of the
+default settings."""
 
 GRID = tuple(
     sorted([*itertools.product((1, 8), (10.0, 20.0, 40.0, 54.0, 80.0)), (32, 10.0)], key=lambda one: one[0] * one[1])
@@ -49,12 +50,14 @@ GRID = tuple(
 so that short steps say little of long ones."""
 
 QUICK_S = 2.0
-"""A step that takes less is timed twice more, unwatched, and the shortest time counts."""
+"""A step that takes less is done twice more, unwatched, a longer one once; the shortest time counts."""
 
-SPARE_STEPS = {"cpu": 1.05, "cuda": 1.03}
-"""What the tensors of a step take of the memory of a device, over what they hold: long ones leave holes in the heap of
-a CPU; what a kernel of a GPU takes beside them differs a little from step to step. Measured with
-`tests.benchmarks.train_memory`."""
+AFFORDABLE_S = 10.0
+"""A step that is expected to take more on a CPU is not tried to make sure."""
+
+SPARE_STEPS = {"cpu": 1.08, "cuda": 1.03}
+"""What steps of the same shape take at most, over what one of them took: holes in the heap of a CPU and workspaces of a
+GPU differ from step to step. Measured with `tests.benchmarks.train_memory`."""
 
 SPARE = 0.9
 """Share of the free memory that a step may fill."""
@@ -74,9 +77,10 @@ class Prober(Generic[Item]):
     ) -> None:
         self._stage, self._engine, self._batch = stage, engine, batch
         self._trials: list[Trial] = []
-        self._unseen_bytes = 0.0
-        self._began_bytes: tuple[int | None, int] = None, 0
+        self._began_bytes: tuple[int | None, int] | None = None
         """Resident before the first step, if anybody counts, and of it in tensors."""
+        self._least_bytes = 0.0
+        """What any step takes, however short: at its end, while the optimisers step."""
         self._cost: Cost | None = None
 
     @property
@@ -96,7 +100,7 @@ class Prober(Generic[Item]):
 
     @property
     def on_gpu(self) -> bool:
-        """Whether steps are quick, and best tried as they will be."""
+        """Whether steps are quick, and workspaces chosen by their shape."""
         return self.device.type == "cuda"
 
     @property
@@ -113,13 +117,14 @@ class Prober(Generic[Item]):
         return self._batch(1, seconds).places * clips
 
     def try_out(self, clips: int, seconds: float) -> bool:
-        """Measure one step more, if it is expected to fit; one that does not, after all, costs all that was free.
+        """Measure one step more, if it is expected to fit, and to be quick.
 
-        False if it was not tried.
+        One that does not fit after all costs all that was free. False if it was not tried.
         """
         shape, known = (clips, self.places(clips, seconds)), self.cost
         free = free_bytes(self.device)
-        if shape in known.tried or known.memory(*shape) > SPARE * free:
+        slow = not self.on_gpu and known.time_s(*shape) > AFFORDABLE_S
+        if slow or shape in known.tried or known.memory(*shape) > SPARE * free:
             return False
         with self._trying() as stage:
             found = self._tried(stage, clips, seconds)
@@ -130,11 +135,9 @@ class Prober(Generic[Item]):
     def _try_some(self) -> None:
         """The steps that every prediction is made from."""
         with self._trying() as stage:
+            shapes = SHORT if self.on_gpu else (LONG, *SHORT)
+            self._trials = [self._tried(stage, *shape, hold=True) or self._too_large() for shape in shapes]
             if not self.on_gpu:
-                self._unseen_bytes, long = self._unseen(stage)
-            self._trials = [self._tried(stage, *shape, hold=True) or self._too_large() for shape in SHORT]
-            if not self.on_gpu:
-                self._trials.append(long or self._too_large())
                 return
             free = free_bytes(self.device)
             for clips, seconds in GRID:
@@ -147,7 +150,7 @@ class Prober(Generic[Item]):
 
     def _fitted(self) -> Cost:
         spare = SPARE_STEPS.get(self.device.type, 1.0)
-        return costs.fit(self._trials, spare=spare, unseen_bytes=self._unseen_bytes, starts=self.on_gpu)
+        return costs.fit(self._trials, spare=spare, starts=self.on_gpu)
 
     def _too_large(self) -> NoReturn:
         raise ResourceError(
@@ -161,9 +164,11 @@ class Prober(Generic[Item]):
         stage = self._stage()
         with preserved([player.module for player in stage.players]), self._engine.trial_scale():
             stage.train()
-            self._began_bytes = (resident.begin() if self.device.type == "cpu" else None), _held(stage)
+            if self._began_bytes is None:
+                self._began_bytes = (resident.begin() if self.device.type == "cpu" else None), _held(stage)
             _fill_optimizers(stage)
-            self._step(stage, *FIRST)
+            first = max(self._step(stage, *FIRST).step_bytes for _ in range(2))
+            self._least_bytes = self._least_bytes or first
             yield stage
             for player in stage.players:
                 player.optimizer.zero_grad(set_to_none=True)
@@ -179,10 +184,12 @@ class Prober(Generic[Item]):
         is the peak of short steps too, higher by the room of those that come last.
         """
         spared = _gradients(stage.players[-1].parameters) if hold else 0
+        if self.device.type == "cpu":
+            resident.begin()  # what other steps left
         try:
             watched = self._step(stage, clips, seconds, hold=hold)
-            again = 2 if self.on_gpu or watched.seconds < QUICK_S else 0
-            timed = [self._step(stage, clips, seconds, watch=False) for _ in range(again)] or [watched]
+            again = 2 if self.on_gpu or watched.seconds < QUICK_S else 1  # holes that a step leaves cost the next one
+            timed = [self._step(stage, clips, seconds, hold=hold, watch=False) for _ in range(again)]
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -191,22 +198,20 @@ class Prober(Generic[Item]):
         return Trial(
             clips,
             self.places(clips, seconds),
-            watched.peak_bytes - spared,
-            watched.step_bytes,
+            max(one.peak_bytes for one in (watched, *timed)) - spared,
+            max(watched.step_bytes, self._least_bytes),
             min(one.seconds for one in timed),
             min(one.step_s for one in timed),
         )
 
-    def _unseen(self, stage: TrainingStage[Item]) -> tuple[float, Trial | None]:
-        """A long step, and its bytes that no tensor holds: workspaces of kernels, the heap's own, code that was loaded.
+    def _resident_bytes(self, counted: int) -> int:
+        """Peak bytes of a step where resident memory is counted: tensors, workspaces of kernels, holes of the heap.
 
-        Zero where nobody counts them.
+        Elsewhere those that were counted.
         """
-        long = self._tried(stage, *LONG)
-        most, (before, held) = resident.peak(), self._began_bytes
-        if before is None or most is None or long is None:
-            return 0.0, long
-        return max(0.0, most - before - (max(long.peak_bytes, long.step_bytes) - held)), long
+        before, held = self._began_bytes or (None, 0)
+        most = resident.peak()
+        return counted if before is None or most is None else max(counted, most - before + held)
 
     def _step(
         self, stage: TrainingStage[Item], clips: int, seconds: float, *, hold: bool = False, watch: bool = True
@@ -219,8 +224,10 @@ class Prober(Generic[Item]):
         room = 0
         if hold:
             for parameter in (one for player in stage.players for one in player.parameters):
-                parameter.grad = torch.zeros_like(parameter)
+                parameter.grad = torch.empty_like(parameter).zero_()  # written, and with that resident
             room = sum(_gradients(player.parameters) for player in stage.players)
+        if self.device.type == "cpu":
+            resident.begin(trim=False)
         with Watch(self.device, _held(stage) + room, counting=watch) as watched:
             began_s = self._clock_s()
             with self._engine.autocast():
@@ -229,13 +236,14 @@ class Prober(Generic[Item]):
             for index, player in enumerate(stage.players):
                 self._engine.backward(losses.totals[player.name], player.parameters, keep_graph=index < last)
             del losses
-            computed_s, peak_bytes = self._clock_s(), watched.lap()
+            computed_s, peak_bytes = self._clock_s(), self._resident_bytes(watched.lap())
             for player in stage.players:
                 self._engine.clip(player.module, player.optimizer, 1.0)
                 self._engine.step(player.optimizer)
             self._engine.finish_step()
             ended_s = self._clock_s()
-            return Step(peak_bytes, watched.lap(), ended_s - began_s, ended_s - computed_s)
+            step_bytes = self._resident_bytes(watched.lap()) if (clips, seconds) == FIRST else watched.lap()
+            return Step(peak_bytes, step_bytes, ended_s - began_s, ended_s - computed_s)
 
     def _clock_s(self) -> float:
         """Seconds of a clock, once the device is done."""

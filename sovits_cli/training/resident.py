@@ -22,11 +22,16 @@ _most_reserved: dict[int, int] = {}
 """Peaks of the counts that were ended by `begin` and `begin_gpu`: bytes, by the number of the GPU."""
 
 
-def begin() -> int | None:
-    """Give freed memory back, begin the count of the peak anew: bytes that are resident now; None if nobody counts."""
+def begin(*, trim: bool = True) -> int | None:
+    """Give freed memory back (`trim`), begin the count of the peak anew.
+
+    Returns:
+        Bytes that are resident now; None if nobody counts.
+    """
     global _most_resident
     with contextlib.suppress(OSError, AttributeError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(0)
+        if trim:
+            ctypes.CDLL(None).malloc_trim(0)
     before = peak() or 0
     try:
         (_PROCESS / "clear_refs").write_text("5")

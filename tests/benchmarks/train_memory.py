@@ -82,7 +82,8 @@ def predict(said: dict[str, str]) -> dict[str, Any]:
         "computing": [float(f"{one:.4g}") for one in cost.computing],
         "starting": [float(f"{one:.4g}") for one in cost.starting],
         "step_s": round(cost.step_s, 4),
-        "unseen_gib": round(prober._unseen_bytes / GIB, 3),
+        "step_gib": round(cost.step_bytes / GIB, 3),
+        "tried": {f"{clips} x {places // clips}": round(peak / GIB, 3) for (clips, places), peak in cost.tried.items()},
         "margin": round(cost.margin, 4),
     }
     cells = {}

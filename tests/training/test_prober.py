@@ -17,7 +17,7 @@ from sovits_cli.errors import ResourceError
 from sovits_cli.terms import Precision
 from sovits_cli.training import prober as room
 from sovits_cli.training import resident
-from sovits_cli.training.prober import GRID, SHORT, Prober, Step
+from sovits_cli.training.prober import GRID, LONG, SHORT, Prober, Step
 from tests.training.probers import Made, gpt, sovits
 
 MAKERS = [gpt, partial(gpt, checkpointing=True), sovits]
@@ -29,10 +29,10 @@ def test_short_steps_tell_what_long_ones_cost(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[], Made], clips: int, seconds: float
 ) -> None:
     """Of tensors; what else a step takes is told apart below."""
-    monkeypatch.setattr(resident, "begin", lambda: None)
+    monkeypatch.setattr(resident, "begin", lambda **_: None)
     prober, _ = make()
     stage = prober._stage()
-    prober._step(stage, clips, seconds)  # makes the buffers of attention, which stay
+    prober._step(stage, *LONG)  # makes the buffers of attention, which stay
     took = prober._step(stage, clips, seconds)
     cost = prober.cost
     predicted = cost.memory(clips, prober.places(clips, seconds))
@@ -122,7 +122,8 @@ def test_a_gradient_that_overflows_hides_no_optimiser() -> None:
     assert prober._engine.state_dict()["scale"] == 2.0**16
 
 
-def test_checkpointing_costs_less_memory() -> None:
+def test_checkpointing_costs_less_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resident, "begin", lambda **_: None)
     whole, _ = gpt()
     again, _ = gpt(checkpointing=True)
     places = whole.places(4, 54)
@@ -134,8 +135,10 @@ def test_what_no_tensor_holds_is_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     real, extra = Prober._step, 150 * 2**20
 
     def greedy(self: Prober[Any], *shape: Any, **more: Any) -> Step:
-        np.ones(extra, np.uint8)  # as a workspace
-        return real(self, *shape, **more)
+        workspace = np.ones(extra, np.uint8)
+        took = real(self, *shape, **more)
+        del workspace
+        return took
 
     modest, _ = gpt()
     needed = modest.cost.memory(1, 0)
@@ -241,6 +244,14 @@ def test_a_step_that_does_not_fit_after_all_costs_all_that_is_free(
     like_a_gpu.clear()
     with pytest.raises(ResourceError, match="out of memory while a short step was tried"):
         assert gpt()[0].cost
+
+
+def test_on_a_cpu_quick_steps_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    prober, _ = gpt()
+    assert prober.try_out(3, 4.0)
+    assert (3, prober.places(3, 4.0)) in prober.cost.tried
+    monkeypatch.setattr(room, "AFFORDABLE_S", 0.0)
+    assert not prober.try_out(3, 5.0)
 
 
 @pytest.mark.gpu
