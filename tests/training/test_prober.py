@@ -30,6 +30,7 @@ def test_short_steps_tell_what_long_ones_cost(
 ) -> None:
     """Of tensors; what else a step takes is told apart below."""
     monkeypatch.setattr(resident, "begin", lambda **_: None)
+    monkeypatch.setattr(room, "SPARE_STEPS", {})
     prober, _ = make()
     stage = prober._stage()
     prober._step(stage, *LONG)  # makes the buffers of attention, which stay
