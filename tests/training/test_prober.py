@@ -218,6 +218,7 @@ def like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[int, float], float
     monkeypatch.setattr(Prober, "_trying", trying)
     monkeypatch.setattr(Prober, "on_gpu", property(lambda _: True))
     monkeypatch.setattr(room, "free_bytes", lambda _: 10**9)
+    monkeypatch.setattr(room, "SPARE_STEPS", {})
     monkeypatch.setattr(room, "_gradients", lambda _: 0)
     return table
 
@@ -227,7 +228,7 @@ def test_on_a_gpu_long_steps_are_tried_as_far_as_they_fit(like_a_gpu: dict[tuple
     prober, _ = gpt()
     tried = prober.cost.tried
     assert [(shape, (*shape[:1], prober.places(*shape)) in tried) for shape in GRID] == [
-        (shape, like_a_gpu[shape] * 1.05 < 9e8) for shape in GRID
+        (shape, like_a_gpu[shape] < 9e8) for shape in GRID
     ]
     assert not prober.try_out(1, 40.0)  # known
     assert not prober.try_out(30, 80.0)  # too large
