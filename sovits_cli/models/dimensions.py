@@ -8,9 +8,9 @@ Knows no network.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Protocol
 
 from sovits_cli.errors import ModelError
 
@@ -19,6 +19,9 @@ SIZE = (1, 1 << 16)
 
 MAX_VALUES = 16
 """Of a list of numbers."""
+
+VOCODER = "vocoder configuration"
+"""What a vocoder's dimensions are called in messages."""
 
 _EXACT = 2.0**53
 """Below it a float holds every whole number."""
@@ -91,26 +94,43 @@ def hold(said: str, relations: Mapping[str, bool]) -> None:
         raise DimensionError(f"{said}: {broken}", hint="sovits models inspect FILE")
 
 
-def upsampling(
-    *,
-    rates: Sequence[int],
-    kernels: Sequence[int],
-    channels: int,
-    branch_kernels: Sequence[int],
-    branch_dilations: Sequence[Sequence[int]],
-) -> dict[str, bool]:
+class Upsampled(Protocol):
+    """The dimensions of a HiFi-GAN stack, by their official names."""
+
+    @property
+    def upsample_rates(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def upsample_kernel_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def upsample_initial_channel(self) -> int: ...  # noqa: D102
+    @property
+    def resblock_kernel_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def resblock_dilation_sizes(self) -> tuple[tuple[int, ...], ...]: ...  # noqa: D102
+
+
+def upsampling(config: Upsampled) -> dict[str, bool]:
     """What has to hold between the dimensions of a HiFi-GAN stack, for `hold`."""
+    rates, kernels = config.upsample_rates, config.upsample_kernel_sizes
     return {
         "`upsample_rates` and `upsample_kernel_sizes` differ in length": len(rates) == len(kernels),
         "`upsample_kernel_sizes` must be the `upsample_rates` or more by an even number": all(
             kernel >= rate and (kernel - rate) % 2 == 0 for rate, kernel in zip(rates, kernels, strict=False)
         ),
-        "`upsample_initial_channel` cannot be halved by each of `upsample_rates`": channels >> len(rates) >= 1,
-        "`resblock_kernel_sizes` and `resblock_dilation_sizes` differ in length": (
-            len(branch_kernels) == len(branch_dilations)
+        "`upsample_initial_channel` cannot be halved by each of `upsample_rates`": (
+            config.upsample_initial_channel >> len(rates) >= 1
         ),
-        "`resblock_kernel_sizes` must be odd": all(kernel % 2 for kernel in branch_kernels),
+        "`resblock_kernel_sizes` and `resblock_dilation_sizes` differ in length": (
+            len(config.resblock_kernel_sizes) == len(config.resblock_dilation_sizes)
+        ),
+        "`resblock_kernel_sizes` must be odd": all(kernel % 2 for kernel in config.resblock_kernel_sizes),
     }
+
+
+def check_vocoder(config: Upsampled) -> None:
+    """Check the dimensions of a vocoder, which is such a stack alone. Raises DimensionError."""
+    check(config, VOCODER)
+    hold(VOCODER, upsampling(config))
 
 
 def _plain(value: Any, *, whole: bool) -> Any:

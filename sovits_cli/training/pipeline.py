@@ -162,28 +162,17 @@ def _voice_job(asked: _Asked, together: Ranks, stop: StopRequest) -> VoiceJob:
     settings, reporter = asked.settings, asked.reporter
     base, base_name = _base(settings, Experiment(asked.dataset), reporter)
     base = pairing.begun_from(base, asked.init)
-    name = settings.train.exp_name or _name_of(asked.dataset)
-    folder = settings.train.out / name
-    reporter.emit(Chose("run", str(folder), "named by --name" if settings.train.exp_name else "named after the folder"))
+    job = _plain_job(asked, together, stop)
+    reporter.emit(
+        Chose("run", str(job.folder), "named by --name" if settings.train.exp_name else "named after the folder")
+    )
     said = settings.model_dump(mode="json")
     config = {
-        "gpt": {"data": said["data"], "optimizer": said["optimizer"], "train": {**said["train"], "exp_name": name}},
+        "gpt": {"data": said["data"], "optimizer": said["optimizer"], "train": {**said["train"], "exp_name": job.name}},
         "sovits": {"train": said["sovits"]["train"]},
     }
-    return VoiceJob(
-        settings=settings,
-        given=asked.given,
-        said_where=asked.said_where,
-        dataset=asked.dataset,
-        name=name,
-        folder=folder,
-        device=together.place,
-        stop=stop,
-        reporter=reporter,
-        ranks=together,
-        base=base,
-        exporter=Exporter(name, base.version, base_name, config, settings.train.keep_weights),
-    )
+    exporter = Exporter(job.name, base.version, base_name, config, settings.train.keep_weights)
+    return VoiceJob(**vars(job), base=base, exporter=exporter)
 
 
 def _content_job(asked: _Asked, together: Ranks, stop: StopRequest) -> Job:
@@ -191,24 +180,29 @@ def _content_job(asked: _Asked, together: Ranks, stop: StopRequest) -> Job:
     settings, reporter = asked.settings, asked.reporter
     if asked.init:
         raise UsageError(f"--init {asked.init[0]}: the content stage begins with a new encoder", hint="leave it away")
-    name = settings.train.exp_name or _name_of(asked.dataset)
-    folder = settings.train.out / name
+    job = _plain_job(asked, together, stop)
     reporter.emit(Chose("recordings", str(asked.dataset), "with timed phones"))
-    reporter.emit(Chose("family", str(folder), f"for {settings.content.family}"))
-    job = Job(
-        settings=settings,
-        given=asked.given,
-        said_where=asked.said_where,
-        dataset=asked.dataset,
-        name=name,
-        folder=folder,
-        device=together.place,
-        stop=stop,
-        reporter=reporter,
-        ranks=together,
-    )
+    reporter.emit(Chose("family", str(job.folder), f"for {settings.content.family}"))
     refuse_unused(job)
     return job
+
+
+def _plain_job(asked: _Asked, together: Ranks, stop: StopRequest) -> Job:
+    """What every run has: its name, its folder and its device."""
+    train, dataset = asked.settings.train, asked.dataset
+    name = train.exp_name or _name_of(dataset)
+    return Job(
+        settings=asked.settings,
+        given=asked.given,
+        said_where=asked.said_where,
+        dataset=dataset,
+        name=name,
+        folder=train.out / name,
+        device=together.place,
+        stop=stop,
+        reporter=asked.reporter,
+        ranks=together,
+    )
 
 
 STAGES: dict[Stage, Callable[[Any], Prepared[Any]]] = {

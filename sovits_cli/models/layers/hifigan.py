@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sovits_cli.models.dimensions import KERNEL, check, hold, upsampling
+from sovits_cli.models.dimensions import KERNEL, check_vocoder
 from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d
 
 SLOPE = 0.1
@@ -42,17 +42,7 @@ class HifiganShape:
     is_bias: bool = False
 
     def __post_init__(self) -> None:
-        check(self, "vocoder configuration")
-        hold(
-            "vocoder configuration",
-            upsampling(
-                rates=self.upsample_rates,
-                kernels=self.upsample_kernel_sizes,
-                channels=self.upsample_initial_channel,
-                branch_kernels=self.resblock_kernel_sizes,
-                branch_dilations=self.resblock_dilation_sizes,
-            ),
-        )
+        check_vocoder(self)
 
     @property
     def hop(self) -> int:

@@ -202,13 +202,7 @@ def _relations(config: SovitsConfig) -> dict[str, bool]:
         relations["the product of `upsample_rates` must equal `hop_length`"] = (
             prod(config.upsample_rates) == config.hop_length
         )
-        relations |= upsampling(
-            rates=config.upsample_rates,
-            kernels=config.upsample_kernel_sizes,
-            channels=config.upsample_initial_channel,
-            branch_kernels=config.resblock_kernel_sizes,
-            branch_dilations=config.resblock_dilation_sizes,
-        )
+        relations |= upsampling(config)
     if config.decoder == "istft":
         relations["`hop_length` must be a multiple of `istft_upsample`"] = (
             config.hop_length % config.istft_upsample == 0

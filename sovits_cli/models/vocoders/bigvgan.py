@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sovits_cli.errors import ModelError
-from sovits_cli.models.dimensions import KERNEL, check, hold, upsampling
+from sovits_cli.models.dimensions import KERNEL, check_vocoder
 from sovits_cli.models.layers.hifigan import dilated_pairs
 from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d, fold_weight_norm
 from sovits_cli.models.vocoders.vocoder import Vocoder
@@ -51,17 +51,7 @@ class BigvganShape:
     use_bias_at_final: bool = False
 
     def __post_init__(self) -> None:
-        check(self, "vocoder configuration")
-        hold(
-            "vocoder configuration",
-            upsampling(
-                rates=self.upsample_rates,
-                kernels=self.upsample_kernel_sizes,
-                channels=self.upsample_initial_channel,
-                branch_kernels=self.resblock_kernel_sizes,
-                branch_dilations=self.resblock_dilation_sizes,
-            ),
-        )
+        check_vocoder(self)
 
 
 class Bigvgan(Vocoder):
