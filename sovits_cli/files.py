@@ -38,12 +38,9 @@ def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
     target = _target(path, follow_links=follow_links)
     temporary = target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial{target.suffix}")
     try:
-        yield temporary
-        temporary.replace(target)
-    except OSError as error:
-        if disk_full(error) or error.filename == str(temporary):
-            raise write_error(path, error) from error
-        raise
+        with _told_of(path, temporary):
+            yield temporary
+            temporary.replace(target)
     finally:
         with suppress(OSError):  # a folder that cannot be written says so again; what the body raised is the news
             temporary.unlink(missing_ok=True)
@@ -66,12 +63,19 @@ def growing(path: Path) -> Iterator[Path]:
     """
     target = _target(path, follow_links=True)
     temporary = partial(target)
-    try:
+    with _told_of(path, temporary):
         temporary.unlink(missing_ok=True)  # a link is not followed
         yield temporary
         temporary.replace(target)
+
+
+@contextmanager
+def _told_of(path: Path, temporary: Path) -> Iterator[None]:
+    """Tell a write of `temporary` that fails, or finds the disk full, as one of `path`."""
+    try:
+        yield
     except OSError as error:
-        if disk_full(error) or error.filename == str(temporary):
+        if disk_full(error) or str(error.filename) == str(temporary):  # as text or as a path, by who opened it
             raise write_error(path, error) from error
         raise
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sovits_cli.errors import ResourceError, UsageError
-from sovits_cli.files import atomic, inside, parse_json, plain_name, refuse_link
+from sovits_cli.files import atomic, growing, inside, parse_json, plain_name, refuse_link
 
 
 def _names(folder):
@@ -42,6 +42,13 @@ def test_full_disk_is_a_resource_error(tmp_path):
     with pytest.raises(ResourceError, match="disk is full"):
         _write(tmp_path / "a.bin", OSError(errno.ENOSPC, "No space left on device"))
     assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("writing", [atomic, growing])
+def test_who_opened_the_file_may_name_it_as_text_or_path(tmp_path, writing, kind):
+    with pytest.raises(ResourceError, match=r"cannot write .*a\.bin: Read-only"), writing(tmp_path / "a.bin") as place:
+        raise OSError(errno.EROFS, "Read-only file system", kind(place))
 
 
 def test_foreign_os_error_is_left_alone(tmp_path):
