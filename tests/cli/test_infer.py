@@ -309,7 +309,8 @@ serve(work)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_at_any_sentence_what_was_spoken_can_be_played(place, number, monkeypatch):
+@pytest.mark.parametrize("times", [3, pytest.param(12, marks=pytest.mark.slow)])
+def test_killed_at_any_sentence_what_was_spoken_can_be_played(place, number, times, monkeypatch):
     (place / "text.txt").write_text(" ".join(f"This is sentence number {index}." for index in range(12)))
     monkeypatch.setenv("PYTHONPATH", str(kills.ROOT))
     kept = []
@@ -328,9 +329,9 @@ def test_killed_at_any_sentence_what_was_spoken_can_be_played(place, number, mon
         (place / "out.wav").unlink(missing_ok=True)
 
     typed = [*LITERAL, "--srt", "out.srt", "--seed", "1", "--batch-size", "1"]
-    running = kills.killed(KILLED, typed, kills=6, most_events=10, seed=2, number=number, after=look, folder=place)
-    assert running >= 3
-    assert len(kept) >= 3
+    running = kills.killed(KILLED, typed, kills=times, most_events=10, seed=2, number=number, after=look, folder=place)
+    assert running > times / 2
+    assert len(kept) > times / 2
     assert all(np.abs(wave).max() > 0.01 for wave in kept)
     assert infer(*typed, "-q").exit_code in (0, 7)
     assert left(place) == ["out.srt", "out.wav", "r.wav", "text.txt", "told.txt"]

@@ -20,11 +20,20 @@ from sovits_cli.training import resident
 from sovits_cli.training.prober import GRID, LONG, SHORT, Prober, Step
 from tests.training.probers import Made, gpt, sovits
 
-MAKERS = [gpt, partial(gpt, checkpointing=True), sovits]
+checkpointing = partial(gpt, checkpointing=True)
 
 
-@pytest.mark.parametrize("make", MAKERS, ids=["gpt", "checkpointing", "sovits"])
-@pytest.mark.parametrize(("clips", "seconds"), [(1, 20.0), (3, 12.0)])
+@pytest.mark.parametrize(
+    ("make", "clips", "seconds"),
+    [
+        pytest.param(gpt, 1, 20.0, id="gpt-long"),
+        pytest.param(gpt, 3, 12.0, id="gpt-many", marks=pytest.mark.slow),
+        pytest.param(checkpointing, 1, 20.0, id="checkpointing-long", marks=pytest.mark.slow),
+        pytest.param(checkpointing, 3, 12.0, id="checkpointing-many"),
+        pytest.param(sovits, 1, 20.0, id="sovits-long"),
+        pytest.param(sovits, 3, 12.0, id="sovits-many", marks=pytest.mark.slow),
+    ],
+)
 def test_short_steps_tell_what_long_ones_cost(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[], Made], clips: int, seconds: float
 ) -> None:
