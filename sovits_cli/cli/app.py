@@ -174,12 +174,12 @@ def usage_error(error: Any) -> UsageError:
 _HELP = """GPT-SoVITS as one command line: voice cloning and few-shot training.
 
 \b
-sovits infer --ref r.wav -t text.txt -o out.wav   speak, with the voice of r.wav
+sovits infer --ref r.wav -t text.txt -o out.wav  speak in the voice of r.wav
 
 \b
-sovits slice long.wav --max-sec 54                a voice of your own: recordings,
-sovits prep slices/ --lang en                     a dataset,
-sovits train --precision 16-mixed                 a trained model
+sovits slice long.wav --max-sec 54               your own voice: recordings,
+sovits prep slices/ --lang en                    a dataset,
+sovits train --precision 16-mixed                a trained model
 """
 """A backspace on a line of its own keeps the lines after it as they are."""
 

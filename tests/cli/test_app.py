@@ -181,8 +181,9 @@ def test_an_output_that_knows_ascii_only_gets_escapes() -> None:
 
 def test_the_examples_of_the_help_stay_as_they_are(sovits: Sovits) -> None:
     lines = sovits("--help").stdout.splitlines()
-    assert "  sovits infer --ref r.wav -t text.txt -o out.wav   speak, with the voice of r.wav" in lines
-    assert "  sovits train --precision 16-mixed                 a trained model" in lines
+    assert "  sovits infer --ref r.wav -t text.txt -o out.wav  speak in the voice of r.wav" in lines
+    assert "  sovits train --precision 16-mixed                a trained model" in lines
+    assert max(map(len, lines)) <= 80
     assert not any("\\b" in line or "\b" in line for line in lines)
 
 
