@@ -180,7 +180,12 @@ def _plain(report: InferReport) -> dict[str, object]:
 def _told(report: InferReport, memory: vram.MemoryUse) -> str:
     """What the user reads at the end."""
     notes = [f"real-time factor {report.real_time_factor:.2f}", f"{memory.kind} {vram.size(memory.peak_bytes)} at most"]
-    notes += [f"{report.retries} tries repeated"] if report.retries else []
-    notes += [f"{len(report.doubtful)} sentences may be wrong"] if report.doubtful else []
-    count = f"{report.sentences} sentence{'s' * (report.sentences != 1)}"
+    notes += [f"{_counted(report.retries, 'try', 'tries')} repeated"] if report.retries else []
+    notes += [f"{_counted(len(report.doubtful), 'sentence')} may be wrong"] if report.doubtful else []
+    count = _counted(report.sentences, "sentence")
     return f"{report.out}: {duration(report.seconds)} of speech, {count} ({', '.join(notes)})"
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    """A number and its noun: "1 try", "2 tries"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
