@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,8 @@ class Prober(Generic[Item]):
         self, stage: Callable[[], TrainingStage[Item]], engine: Engine, batch: Callable[[int, float], Item]
     ) -> None:
         self._stage, self._engine, self._batch = stage, engine, batch
+        self._places: dict[int, int] = {}
+        """Of one clip, by its tokens."""
         self._trials: list[Trial] = []
         self._began_bytes: tuple[int | None, int] | None = None
         """Resident before the first step, if anybody counts, and of it in tensors."""
@@ -113,8 +116,11 @@ class Prober(Generic[Item]):
         return self._cost
 
     def places(self, clips: int, seconds: float) -> int:
-        """Of such a batch."""
-        return self._batch(1, seconds).places * clips
+        """Of such a batch; a length counts as whole tokens, and is made up once."""
+        tokens = math.ceil(round(seconds * SEMANTIC_RATE_HZ, 6))
+        if tokens not in self._places:
+            self._places[tokens] = self._batch(1, tokens / SEMANTIC_RATE_HZ).places
+        return self._places[tokens] * clips
 
     def try_out(self, clips: int, seconds: float) -> bool:
         """Measure one step more, if it is expected to fit, and to be quick.

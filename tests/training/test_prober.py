@@ -282,3 +282,14 @@ def test_a_gpu_takes_what_it_was_told_to(make: Callable[..., Made]) -> None:
             assert 1.0 <= predicted / max(took.peak_bytes, took.step_bytes) <= 1.1
             took_s = min(prober._step(stage, clips, seconds).seconds for _ in range(3))
             assert cost.time_s(clips, prober.places(clips, seconds)) == pytest.approx(took_s, rel=0.5)
+
+
+def test_a_length_is_made_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan asks for the longest clip of each of thousands of batches."""
+    prober, _ = gpt()
+    made: list[float] = []
+    batch = prober._batch
+    monkeypatch.setattr(prober, "_batch", lambda clips, seconds: made.append(seconds) or batch(clips, seconds))
+    found = {prober.places(clips, seconds) / clips for clips in (1, 8) for seconds in (11.97, 11.99, 12.0)}
+    assert (len(found), made) == (1, [12.0])
+    assert prober.places(1, 12.01) > found.pop()
