@@ -29,6 +29,10 @@ RISING, RISING_FROM = "data.max_sec", "data.rise_from"
 """A limit that may be written as a range, and the key its beginning goes to."""
 
 
+LENGTHS = (("train.epochs", "train.max_steps"), ("sovits.train.epochs", "sovits.train.max_steps"))
+"""Two ways to say how long a stage trains: steps count where one layer says both, else whichever was said last."""
+
+
 @dataclass(frozen=True)
 class Value:
     """A value and where it was said: "user file /home/x/config.yaml:3", "variable SOVITS_DEVICE"."""
@@ -114,7 +118,7 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
     merged: dict[str, Value] = {}
     notes: list[str] = []
     for layer in layers:
-        for key, value in _risen(layer).items():
+        for key, value in _by_epochs(_risen(layer)).items():
             if reason := official.NO_EFFECT.get(key):
                 notes.append(f"{key} ({value.origin}) has no effect: {reason}")
             else:
@@ -135,6 +139,12 @@ def _risen(layer: Mapping[str, Value]) -> Mapping[str, Value]:
         return {**layer, RISING_FROM: Value(None, said.origin)}
     first, last = (files.scalar(part) for part in said.value.split(":", 1))
     return {**layer, RISING_FROM: Value(first, said.origin), RISING: Value(last, said.origin)}
+
+
+def _by_epochs(layer: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Let epochs that are said in a layer take the place of steps that were said in an earlier one."""
+    said = {steps: Value(None, layer[epochs].origin) for epochs, steps in LENGTHS if epochs in layer}
+    return {**said, **layer}
 
 
 def parse(key: str, text: str) -> object:

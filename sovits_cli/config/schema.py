@@ -166,7 +166,9 @@ class TrainSettings(Section):
     seed: int = Field(default=1234, ge=0, lt=2**32, description="seed of everything random")
     epochs: int = Field(default=20, ge=1, description="passes over the dataset, GPT stage")
     max_steps: int | None = Field(
-        default=None, ge=1, description="stop a stage after so many optimiser steps; null: by epochs"
+        default=None,
+        ge=1,
+        description="train a stage for so many optimiser steps, whatever the epochs; null: by epochs",
     )
     batch_size: BatchSize = Field(default=8, description="clips in a batch, or auto: as many as fit the device")
     batch_seconds: float | None = Field(

@@ -177,3 +177,26 @@ def test_a_limit_may_be_a_range(layers_said, expected):
 def test_a_range_that_is_none(said):
     with pytest.raises(SettingsError, match=r"data\.(rise_from|max_sec)"):
         layers.load(sets=[f"data.max_sec={said}"])
+
+
+@pytest.mark.parametrize(
+    ("sets", "flags", "steps"),
+    [
+        (["train.max_steps=9"], {}, 9),
+        (["train.max_steps=9"], {"train.epochs": ("--epochs", "3")}, None),
+        (["train.epochs=3"], {"train.max_steps": ("--max-steps", "9")}, 9),
+        (["train.epochs=3", "train.max_steps=9"], {}, 9),
+        (["train.max_steps=9"], {"sovits.train.epochs": ("--epochs", "3")}, 9),
+    ],
+)
+def test_epochs_and_steps_count_as_they_were_said_last(
+    sets: list[str], flags: dict[str, tuple[str, str]], steps: int | None
+) -> None:
+    assert layers.load(flags, sets=sets).settings.train.max_steps == steps
+
+
+def test_epochs_typed_beat_the_steps_of_a_recipe() -> None:
+    typed = dict.fromkeys(("train.epochs", "sovits.train.epochs"), ("--epochs", "3"))
+    found = layers.load(typed, config_files=[Path("mini")])
+    assert (found.settings.train.max_steps, found.settings.sovits.train.max_steps) == (None, None)
+    assert found.origin["train.max_steps"] == "flag --epochs"
