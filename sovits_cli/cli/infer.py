@@ -108,8 +108,8 @@ def infer_command(
         _preview(run, script, words, bundle)
         return
     order = check(asked, settings.lang, cut=settings.cut, words=words, tongues=speaks, joins=joins)
-    for note in order.notes:
-        run.reporter.emit(Warned(note))
+    for event in (*map(Warned, order.notes), *order.left_out):
+        run.reporter.emit(event)
     run.reporter.emit(Chose("model", bundle.name, bundle.why))
     device = run.device
 

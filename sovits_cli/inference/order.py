@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sovits_cli.audio.files import check_suffix
 from sovits_cli.errors import TextError, UsageError
+from sovits_cli.events import Skipped
 from sovits_cli.files import check_place, partial, real_path
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.reference import Reference
@@ -38,6 +39,7 @@ class Order:
         out: the audio file to write.
         srt: subtitles to write, or None.
         notes: what the user should know about the text before it is spoken.
+        left_out: what of it the model does not speak.
         words: how some words are read.
         prompt_lang: language or mode of the transcript.
     """
@@ -51,6 +53,7 @@ class Order:
     out: Path
     srt: Path | None
     notes: tuple[str, ...] = ()
+    left_out: tuple[Skipped, ...] = ()
     words: Lexicon = lexicon.EMPTY
     prompt_lang: str = segment.AUTO
 
@@ -127,6 +130,7 @@ def check(
         out=asked.out,
         srt=asked.srt,
         notes=script.notes,
+        left_out=script.left_out,
         words=words,
         prompt_lang=_prompt_lang(asked.prompt_lang, transcript or "", script.lang),
     )
@@ -134,11 +138,12 @@ def check(
 
 @dataclass(frozen=True)
 class Script:
-    """A text to speak: its sentences, the mode it is read in, and what the user should know of it."""
+    """A text to speak: its sentences, the mode it is read in, what the user should know of it, and what is left out."""
 
     sentences: list[Sentence]
     lang: str
     notes: tuple[str, ...]
+    left_out: tuple[Skipped, ...] = ()
 
 
 def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT, tongues: Tongues = ALL, joins: bool = True) -> Script:
@@ -151,7 +156,8 @@ def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT, tongues: Tongues 
     doubt = segment.doubt(found.lang, words)
     text = pronunciation.with_inline(source.text, found.lang)
     pieces = pauses.sentences(text, lambda stretch: _cut(stretch, found.lang, cut, joins=joins))
-    return Script(pieces, found.lang, (*_notes(source, resolved), *found.notes, *([doubt] if doubt else [])))
+    notes = (*_notes(source, resolved), *found.notes, *([doubt] if doubt else []))
+    return Script(pieces, found.lang, notes, found.left_out)
 
 
 def _cut(text: str, how: str, method: str, *, joins: bool) -> list[Sentence]:

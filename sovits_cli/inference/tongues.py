@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import TextError
+from sovits_cli.events import Skipped
 from sovits_cli.text import segment, unread
 from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.languages import LANGUAGES
@@ -53,10 +54,11 @@ def of(bundle: Bundle) -> Tongues:
 
 @dataclass(frozen=True)
 class Understood:
-    """The mode in which a text is to be read, and what the user should know."""
+    """The mode in which a text is to be read, what the user should know, and what of it will not be spoken."""
 
     lang: str
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[Skipped, ...] = ()
 
 
 def understood(text: str, lang: str, tongues: Tongues) -> Understood:
@@ -71,17 +73,24 @@ def understood(text: str, lang: str, tongues: Tongues) -> Understood:
         TextError: it speaks nothing of the text, or not the language that was asked for.
     """
     if set(tongues.known) >= LANGUAGES.keys():
-        return Understood(lang, ())
+        return Understood(lang)
     main = segment.mode(lang).main
     if tongues.is_sure and main is not None and main not in tongues.known:
         raise _unknown([main], tongues)
     fragments = list(_fragments(text, lang))
     strange = [run for run in fragments if run.lang not in tongues.known]
     if not strange:
-        return Understood(_only(lang, tongues), ())
+        return Understood(_only(lang, tongues))
     if tongues.is_sure and len(strange) == len(fragments):
         raise _unknown(list(dict.fromkeys(run.lang for run in strange)), tongues)
-    return Understood(_only(lang, tongues), (_told(strange, tongues),))
+    langs = _named(list(dict.fromkeys(run.lang for run in strange)))
+    where = excerpt(strange[0].text.strip(_AROUND)) + (f" and {len(strange) - 1} more" if len(strange) > 1 else "")
+    if tongues.is_sure:
+        left_out = Skipped(where, f"{tongues.model} does not speak {langs}")
+        return Understood(_only(lang, tongues), left_out=(left_out,))
+    known = _named(tongues.known)
+    note = f"{tongues.model} knows {known}: {where} in {langs} is nonsense to it, unless it was trained on that"
+    return Understood(lang, (note,))
 
 
 def _fragments(text: str, lang: str) -> Iterator[segment.Run]:
@@ -107,15 +116,6 @@ def _unknown(langs: Sequence[str], tongues: Tongues) -> TextError:
         f"{tongues.model} does not speak {_named(langs)}: it knows {_named(tongues.known)}",
         hint=hint,
     )
-
-
-def _told(strange: Sequence[segment.Run], tongues: Tongues) -> str:
-    langs = _named(list(dict.fromkeys(run.lang for run in strange)))
-    where = excerpt(strange[0].text.strip(_AROUND)) + (f" and {len(strange) - 1} more" if len(strange) > 1 else "")
-    if tongues.is_sure:
-        return f"{tongues.model} does not speak {langs}: {where} left out"
-    known = _named(tongues.known)
-    return f"{tongues.model} knows {known}: {where} in {langs} is nonsense to it, unless it was trained on that"
 
 
 def _named(langs: Sequence[str]) -> str:

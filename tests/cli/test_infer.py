@@ -440,6 +440,10 @@ def test_files_that_cannot_be_read_are_one_line(place, data, text):
 
 def test_a_language_that_the_model_does_not_speak(place):
     one_line(infer("--ref", "r.wav", "--model", "mini", "--say", "你好世界。"), 3, "mini does not speak Chinese")
+    result = infer("--ref", "r.wav", "--model", "mini", "--say", "Hello, 你好, my friend.", "-o", "out.wav")
+    assert result.exit_code == 7
+    assert "warning: left out: '你好': mini does not speak Chinese" in result.stderr
+    assert (place / "out.wav").is_file()
     shown = infer("--dry-run", "--model", "mini", "--say", "你好世界。")
     assert "warning: mini knows English: '你好世界' in Chinese is nonsense to it" in shown.stderr
     assert "  zh  你好世界." in shown.stdout

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from sovits_cli.errors import TextError
+from sovits_cli.events import Skipped
 from sovits_cli.inference import tongues
 from sovits_cli.inference.order import Asked, check_text
 from sovits_cli.inference.tongues import ALL, Tongues, understood
@@ -44,14 +45,14 @@ def test_a_whole_text_is_refused(text, lang, speaks, said):
 
 
 @pytest.mark.parametrize(
-    ("text", "speaks", "lang", "note"),
+    ("text", "speaks", "lang", "left_out"),
     [
-        ("Hello 你好, 5 and 再见.", ENGLISH, "en", "mini does not speak Chinese: '你好' and 1 more left out"),
-        ("你好, hello. 안녕.", V1, "auto", "v1 does not speak Korean: '안녕' left out"),
+        ("Hello 你好, 5 and 再见.", ENGLISH, "en", Skipped("'你好' and 1 more", "mini does not speak Chinese")),
+        ("你好, hello. 안녕.", V1, "auto", Skipped("'안녕'", "v1 does not speak Korean")),
     ],
 )
-def test_a_fragment_is_told(text, speaks, lang, note):
-    assert understood(text, "auto", speaks) == tongues.Understood(lang, (note,))
+def test_a_fragment_is_left_out_by_name(text, speaks, lang, left_out):
+    assert understood(text, "auto", speaks) == tongues.Understood(lang, left_out=(left_out,))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_fragment_is_told(text, speaks, lang, note):
     ],
 )
 def test_nothing_to_tell(text, speaks, lang):
-    assert understood(text, "auto", speaks) == tongues.Understood(lang, ())
+    assert understood(text, "auto", speaks) == tongues.Understood(lang)
 
 
 def test_a_voice_of_ones_own_is_only_warned():
