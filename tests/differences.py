@@ -1,0 +1,100 @@
+"""Many comparisons in one case: every difference is kept, and the case fails once, with the whole list.
+
+A table of plain values, in the place of `pytest.mark.parametrize`:
+
+    @every_case(("text", "wanted"), [("1", "one"), ("2", "two")])
+    def test_numbers(text, wanted):
+        assert spell(text) == wanted
+
+A loop of one's own:
+
+    with differences() as compare:
+        for file in files:
+            with compare(file.name):
+                assert read(file) == recorded(file)
+
+The cases of one test share its fixtures: what needs a folder or a patch of its own stays parametrised.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import pytest
+
+MAX_LINES = 8
+"""Of the message of one difference."""
+
+
+class Differences:
+    """What differed so far; `with compare(name):` keeps a failure inside it and goes on after it."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.skipped: list[str] = []
+        self.found: list[str] = []
+
+    @contextmanager
+    def __call__(self, name: object) -> Iterator[None]:
+        """Everything inside is one comparison, called `name` in the list."""
+        self.names.append(str(name))
+        try:
+            yield
+        except pytest.skip.Exception as reason:
+            self.skipped.append(f"{name}: {reason}")
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - an error is one difference of many
+            kind = "" if isinstance(error, AssertionError | pytest.fail.Exception) else f"{type(error).__name__}: "
+            lines = f"{name}: {kind}{error}".splitlines()
+            rest = [f"... {len(lines) - MAX_LINES} lines more"] if len(lines) > MAX_LINES else []
+            self.found.append("\n    ".join(lines[:MAX_LINES] + rest))
+
+    def report(self) -> None:
+        """Fail with everything that differs; skip where everything was skipped; nothing compared is a failure too."""
+        assert self.names, "nothing was compared"
+        if self.found:
+            listed = "\n  ".join(self.found)
+            pytest.fail(f"{len(self.found)} of {len(self.names)} differ:\n  {listed}", pytrace=False)
+        if len(self.skipped) == len(self.names):
+            pytest.skip(self.skipped[0])
+
+
+@contextmanager
+def differences() -> Iterator[Differences]:
+    """Compare many things, then fail once with all that differ."""
+    collected = Differences()
+    yield collected
+    collected.report()
+
+
+def every_case(
+    names: str | Sequence[str], cases: Iterable[Any], *, ids: Callable[[Any], object] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Run a test on every case of a table within one case of pytest's; the other arguments are fixtures as ever.
+
+    Args:
+        names: The arguments that a case fills, as for `parametrize`: a sequence, or names with commas between.
+        cases: A value each, or a tuple of values where there are several names.
+        ids: What a case is called in the list, by its value; its `repr` without this.
+    """
+    filled = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    table = list(cases)
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @wraps(test)
+        def run(**fixtures: Any) -> None:
+            with differences() as compare:
+                for case in table:
+                    values = [case] if len(filled) == 1 else case
+                    with compare(ids(case) if ids else repr(case)):
+                        test(**fixtures, **dict(zip(filled, values, strict=True)))
+
+        asked = inspect.signature(test)
+        left = [parameter for name, parameter in asked.parameters.items() if name not in filled]
+        run.__signature__ = asked.replace(parameters=left)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
