@@ -26,14 +26,12 @@ from typing import Any
 
 import pytest
 
-MAX_LINES = 8
-"""Of the message of one difference."""
-
 
 class Differences:
     """What differed so far; `with compare(name):` keeps a failure inside it and goes on after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_lines: int) -> None:
+        self.max_lines = max_lines
         self.names: list[str] = []
         self.skipped: list[str] = []
         self.found: list[str] = []
@@ -49,8 +47,8 @@ class Differences:
         except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - an error is one difference of many
             kind = "" if isinstance(error, AssertionError | pytest.fail.Exception) else f"{type(error).__name__}: "
             lines = f"{name}: {kind}{error}".splitlines()
-            rest = [f"... {len(lines) - MAX_LINES} lines more"] if len(lines) > MAX_LINES else []
-            self.found.append("\n    ".join(lines[:MAX_LINES] + rest))
+            rest = [f"... {len(lines) - self.max_lines} lines more"] if len(lines) > self.max_lines else []
+            self.found.append("\n    ".join(lines[: self.max_lines] + rest))
 
     def report(self) -> None:
         """Fail with everything that differs; skip where everything was skipped; nothing compared is a failure too."""
@@ -63,9 +61,9 @@ class Differences:
 
 
 @contextmanager
-def differences() -> Iterator[Differences]:
-    """Compare many things, then fail once with all that differ."""
-    collected = Differences()
+def differences(max_lines: int = 8) -> Iterator[Differences]:
+    """Compare many things, then fail once with all that differ; `max_lines` of the message of each are shown."""
+    collected = Differences(max_lines)
     yield collected
     collected.report()
 

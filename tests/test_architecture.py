@@ -8,58 +8,28 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from sovits_cli.cli.app import COMMANDS
 from sovits_cli.config.schema import InferenceSettings, PrepSettings
 from sovits_cli.text.languages import BUILT_IN
 from sovits_cli.versions import VERSIONS
-
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "sovits_cli"
-FILES = sorted(PACKAGE.rglob("*.py"))
+from tests import source
+from tests.differences import differences, every_case
+from tests.source import FILES, PACKAGE, ROOT, calls, imported_at_once, name, room, tree
 
 HEAVY = {"torch", "torchaudio", "lightning_fabric", "lightning", "librosa", "transformers", "matplotlib", "scipy"}
 """Libraries that cost seconds or hundreds of megabytes."""
 
-TORCHLESS = ["text", "cli", "config", "report", "audio/files.py", "audio/slicer.py", "audio/slicing.py"]
+TORCHLESS = ("text/", "cli/", "config/", "report/", "audio/files.py", "audio/slicer.py", "audio/slicing.py")
 """What works without torch until it is asked for a model."""
 
-
-def name(path: Path) -> str:
-    return path.relative_to(PACKAGE).as_posix()
-
-
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def imported_at_once(path: Path) -> Iterator[str]:
-    """Names of modules that importing this file imports; blocks for type checkers do not count."""
-    todo: list[ast.AST] = list(tree(path).body)
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            todo.extend(node.orelse)
-        elif isinstance(node, ast.If | ast.Try | ast.With | ast.ClassDef):
-            todo.extend(ast.iter_child_nodes(node))
-
-
-def calls(path: Path) -> Iterator[str]:
-    """Dotted names of everything called in a file, as written: "sys.exit", "print"."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call):
-            yield ast.unparse(node.func)
+WRITING = {"print", "sys.stdout.write", "sys.stderr.write", "typer.echo", "typer.secho"}
+ENDING = {"exit", "quit", "sys.exit", "os._exit", "SystemExit", "typer.Exit", "typer.Abort"}
 
 
 def test_upper_rooms_import_lower_ones_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,35 +48,42 @@ def test_every_room_has_its_layer() -> None:
     assert {layer.removeprefix("sovits_cli.") for layer in layers} - {"|"} == rooms | modules
 
 
-@pytest.mark.parametrize("place", TORCHLESS)
-def test_no_heavy_import_at_module_level(place: str) -> None:
-    for path in FILES:
-        if name(path) == place or name(path).startswith(f"{place}/"):
-            found = {module.partition(".")[0] for module in imported_at_once(path)} & HEAVY
-            assert not found, f"{name(path)} imports {found}"
+def test_no_import_goes_in_a_circle() -> None:
+    """Inside a room too, where the layers do not look."""
+    known = {source.module(path) for path in FILES}
+    graph = {source.module(path): known & set(imported_at_once(path)) for path in FILES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_only_the_report_writes_and_only_the_command_line_exits(path: Path) -> None:
-    room = name(path).partition("/")[0]
+def heavy_imports(path: Path) -> Iterable[str]:
+    """A library that costs seconds is imported where it is used, in what works without torch."""
+    if name(path).startswith(TORCHLESS):
+        return {library.partition(".")[0] for library in imported_at_once(path)} & HEAVY
+    return ()
+
+
+def printing_and_ending(path: Path) -> Iterable[str]:
+    """Only the report writes, and only the command line exits."""
     called = set(calls(path))
-    if room != "report":
-        assert not called & {"print", "sys.stdout.write", "sys.stderr.write", "typer.echo", "typer.secho"}
-    if room != "cli":
-        assert not called & {"exit", "quit", "sys.exit", "os._exit", "SystemExit", "typer.Exit", "typer.Abort"}
+    return (called & WRITING if room(path) != "report" else set()) | (called & ENDING if room(path) != "cli" else set())
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if name(path) != "paths.py"], ids=name)
-def test_links_are_followed_without_fear_of_loops(path: Path) -> None:
+def resolving(path: Path) -> Iterable[str]:
     """`Path.resolve` raises RuntimeError for a loop of links; `files.real_path` does not."""
-    resolved = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute) and node.attr == "resolve"]
-    assert [ast.unparse(node.value) for node in resolved if ast.unparse(node.value) not in {"examples"}] == []
+    if name(path) == "paths.py":
+        return ()
+    resolved = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute) and node.attr == "resolve")
+    return [ast.unparse(node) for node in resolved if ast.unparse(node.value) != "examples"]
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if name(path) != "versions.py"], ids=name)
-def test_nobody_asks_for_a_version_by_name(path: Path) -> None:
+def versions_by_name(path: Path) -> Iterable[str]:
     """Rooms go by traits: no comparison, no match and no table key is the name of a model version."""
-    asked = []
+    if name(path) == "versions.py":
+        return ()
+    asked: list[ast.AST] = []
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Compare):
             asked += [node.left, *node.comparators]
@@ -115,32 +92,52 @@ def test_nobody_asks_for_a_version_by_name(path: Path) -> None:
         elif isinstance(node, ast.Dict):
             asked += [key for key in node.keys if key is not None]
     constants = {part.value for item in asked for part in ast.walk(item) if isinstance(part, ast.Constant)}
-    assert not constants & set(VERSIONS)
+    return constants & set(VERSIONS)
 
 
 CODES = "|".join(row.code for row in BUILT_IN)
-OWN_FILES = re.compile(rf"text/(languages|scripts|han|({CODES})(_\w+)?)\.py")
-"""The table of languages, the scripts that its rows name, and the files of one language."""
+OWN_FILES = re.compile(rf"versions\.py|text/(languages|scripts|han|({CODES})(_\w+)?)\.py|text/({CODES})/\w+\.py")
+"""The tables of versions and languages, the scripts that a row names, and the files of one language."""
 
 
-def told_by_name(source: ast.Module) -> set[str]:
+def languages_in(parsed: ast.Module) -> set[str]:
     """Constants that are a language or a mode of one, or ranges of letters of East Asian scripts."""
     letter = "[\u1100-\u11ff\u3041-\u318f\u3400-\u9fff\uac00-\ud7a3]"
     wanted = re.compile(rf"(?:(?:auto|all)_)?(?:{CODES})|.*{letter}-{letter}.*", re.DOTALL)
-    found = (node.value for node in ast.walk(source) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    found = (node.value for node in ast.walk(parsed) if isinstance(node, ast.Constant) and isinstance(node.value, str))
     return {value for value in found if wanted.fullmatch(value)}
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if name(path) != "versions.py" and not OWN_FILES.fullmatch(name(path))], ids=name
-)
-def test_nobody_asks_for_a_language_by_name(path: Path) -> None:
+def languages_by_name(path: Path) -> Iterable[str]:
     """Rooms go by the rows of `text/languages.py`; which of them a model speaks is in its own row."""
-    assert not told_by_name(tree(path))
+    return () if OWN_FILES.fullmatch(name(path)) else languages_in(tree(path))
 
 
-@pytest.mark.parametrize(
-    ("source", "found"),
+def without_a_header(path: Path) -> Iterable[str]:
+    """Every file begins with what it is."""
+    return () if ast.get_docstring(tree(path)) else [name(path)]
+
+
+RULES = (
+    heavy_imports,
+    printing_and_ending,
+    resolving,
+    versions_by_name,
+    languages_by_name,
+    without_a_header,
+)
+
+
+def test_every_file_keeps_to_its_room() -> None:
+    with differences() as compare:
+        for rule in RULES:
+            for path in FILES:
+                with compare(f"{name(path)}, {rule.__name__}"):
+                    assert sorted(rule(path)) == [], rule.__doc__
+
+
+@every_case(
+    "written, found",
     [
         ('ENGLISH = "en"', {"en"}),
         ('how == "all_zh"', {"all_zh"}),
@@ -148,19 +145,25 @@ def test_nobody_asks_for_a_language_by_name(path: Path) -> None:
         ('("end", "zh-CN 你好")', set()),
     ],
 )
-def test_the_test_for_languages_would_see_them(source: str, found: set[str]) -> None:
-    assert told_by_name(ast.parse(source)) == found
+def test_the_rule_for_languages_would_see_them(written: str, found: set[str]) -> None:
+    assert languages_in(ast.parse(written)) == found
 
 
-@pytest.mark.parametrize("settings", [PrepSettings, InferenceSettings])
-def test_the_help_names_every_language_of_ours(settings: type[BaseModel]) -> None:
-    told = str(settings.model_fields["lang"].description).replace(",", "").split()
-    assert {row.code for row in BUILT_IN} <= set(told)
+def test_the_rule_for_heavy_imports_would_see_them(tmp_path: Path) -> None:
+    path = tmp_path / "room.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import librosa\n"
+        "try:\n    import torch.nn\nexcept ImportError:\n    pass\n"
+        "def later():\n    import scipy\n"
+    )
+    assert set(imported_at_once(path)) == {"typing", "torch.nn"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_every_file_says_what_it_is(path: Path) -> None:
-    assert ast.get_docstring(tree(path))
+@every_case("settings", [PrepSettings, InferenceSettings])
+def test_the_help_names_every_language_of_ours(settings: type) -> None:
+    named = str(settings.model_fields["lang"].description).replace(",", "").split()
+    assert {row.code for row in BUILT_IN} <= set(named)
 
 
 def loaded(*args: str) -> set[str]:
@@ -179,9 +182,11 @@ def loaded(*args: str) -> set[str]:
 def test_the_root_help_loads_next_to_nothing() -> None:
     modules = loaded("--help")
     assert not modules & (HEAVY | {"numpy", "pydantic", "rich", "yaml", "soundfile", "importlib.metadata"})
-    assert not {module for module in modules if module.startswith("sovits_cli.") and ".cli" not in module} - {
+    ours = {name for name in modules if name.startswith("sovits_cli.") and ".cli" not in name}
+    assert ours <= {
         "sovits_cli.errors",
         "sovits_cli.events",
+        "sovits_cli.memory",
         "sovits_cli.report",
         "sovits_cli.report.console",
         "sovits_cli.report.jsonl",
@@ -189,23 +194,10 @@ def test_the_root_help_loads_next_to_nothing() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "command", [name for name, lazy in COMMANDS.items() if (PACKAGE / "cli" / f"{lazy.module}.py").exists()]
-)
+@every_case("command", [name for name, lazy in COMMANDS.items() if (PACKAGE / "cli" / f"{lazy.module}.py").exists()])
 def test_a_help_page_loads_no_torch(command: str) -> None:
     assert not loaded(command, "--help") & HEAVY
 
 
 def test_settings_load_no_torch() -> None:
     assert not loaded("config", "show") & HEAVY
-
-
-def test_the_test_for_heavy_imports_would_see_them(tmp_path: Path) -> None:
-    path = tmp_path / "room.py"
-    path.write_text(
-        "from typing import TYPE_CHECKING\n"
-        "if TYPE_CHECKING:\n    import librosa\n"
-        "try:\n    import torch.nn\nexcept ImportError:\n    pass\n"
-        "def later():\n    import scipy\n"
-    )
-    assert set(imported_at_once(path)) == {"typing", "torch.nn"}

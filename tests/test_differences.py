@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from tests.differences import MAX_LINES, differences, every_case
+from tests.differences import differences, every_case
 
 
 def outcome(test, **fixtures):
@@ -58,5 +58,5 @@ def test_skipped_cases_are_left_out_and_an_empty_table_fails():
 
 
 def test_a_long_message_is_cut():
-    with pytest.raises(pytest.fail.Exception, match="12 lines more"), differences() as compare, compare("long"):
-        raise AssertionError("\n".join("x" * (MAX_LINES + 12)))
+    with pytest.raises(pytest.fail.Exception, match="12 lines more"), differences(3) as compare, compare("long"):
+        raise AssertionError("\n".join("x" * 15))
