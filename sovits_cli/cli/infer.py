@@ -21,9 +21,9 @@ from sovits_cli.report.console import duration
 
 if TYPE_CHECKING:
     from sovits_cli.checkpoints.bundle import Bundle
-    from sovits_cli.inference.longform import InferReport
-    from sovits_cli.inference.order import Script
     from sovits_cli.inference.preview import PreviewedSentence
+    from sovits_cli.inference.request import Script
+    from sovits_cli.inference.writer import InferReport
     from sovits_cli.text.lexicon import Lexicon
 
 DEFAULT_OUT = Path("out.wav")
@@ -90,8 +90,8 @@ def infer_command(
 
         sovits infer --ref r.wav -t text.txt -o out.wav
     """
-    from sovits_cli.inference import tongues
-    from sovits_cli.inference.order import Asked, check, check_text
+    from sovits_cli.inference import language_support
+    from sovits_cli.inference.request import InferInputs, check, check_text
     from sovits_cli.text import lexicon
 
     began_s = time.perf_counter()
@@ -100,20 +100,20 @@ def infer_command(
     run.tell_lost_languages()
     words = lexicon.EMPTY if run.settings.lexicon is None else lexicon.read(run.settings.lexicon)
     bundle = _bundle(run, gpt, sovits)
-    asked = Asked(ref, text, say, prompt_text, out, srt, settings.prompt_lang, tuple(_read_files(run, bundle)))
-    speaks, joins = tongues.of(bundle), bundle.version.several_sentences
+    inputs = InferInputs(ref, text, say, prompt_text, out, srt, settings.prompt_lang, tuple(_read_files(run, bundle)))
+    speaks, joins = language_support.of(bundle), bundle.version.several_sentences
     if dry_run:
         any_language = replace(speaks, is_sure=False)
-        script = check_text(asked, settings.lang, cut=settings.cut, tongues=any_language, joins=joins)
+        script = check_text(inputs, settings.lang, cut=settings.cut, support=any_language, joins=joins)
         _preview(run, script, words, bundle)
         return
-    order = check(asked, settings.lang, cut=settings.cut, words=words, tongues=speaks, joins=joins)
+    order = check(inputs, settings.lang, cut=settings.cut, words=words, support=speaks, joins=joins)
     for event in (*map(Warned, order.notes), *order.left_out):
         run.reporter.emit(event)
     run.reporter.emit(Chose("model", bundle.name, bundle.why))
     device = run.device
 
-    from sovits_cli.inference.longform import infer
+    from sovits_cli.inference.writer import infer
 
     report = infer(order, settings, bundle, device=device, reporter=run.reporter, began_s=began_s)
     memory = vram.memory(device)

@@ -1,4 +1,4 @@
-"""The acoustic half of a voice: what it hears in a reference, and how it makes sound of codes. One kind a decoder.
+"""The acoustic half of a voice: what it hears in a reference, and how it makes sound of tokens. One kind a decoder.
 
 Legend: T samples, P phones, S semantic tokens, F mel frames.
 """
@@ -19,11 +19,11 @@ from sovits_cli.audio.resample import sinc_resample
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import flow_model, sovits_model, vocoder_model
 from sovits_cli.features import speaker
-from sovits_cli.inference.flow import FlowManner, FlowPrompt, cut_prompt, in_turn, side_by_side, vocoded
+from sovits_cli.inference.flow import FlowPrompt, FlowSampling, cut_prompt, parallel_chunks, sequential, vocoded
 from sovits_cli.inference.reference import Reference
 from sovits_cli.versions import AcousticKind
 
-MOST_PEAK_DIVISOR = 2.0
+MAX_PEAK_DIVISOR = 2.0
 """A reference over full scale is scaled down, by no more than this (official)."""
 
 
@@ -33,7 +33,7 @@ class FlowSettings:
 
     Args:
         steps: None is what the version is used with.
-        guidance: see `FlowManner`.
+        guidance: see `FlowSampling`.
         parallel: make the chunks of a sentence side by side.
     """
 
@@ -43,7 +43,7 @@ class FlowSettings:
 
 
 @dataclass(frozen=True)
-class Known:
+class PromptTokens:
     """What is said in a reference: phones (P,) and the semantic tokens (S,) of its window."""
 
     phones: Tensor
@@ -51,7 +51,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Timbre:
+class SpeakerStyle:
     """How a reference sounds: its style vector (1, G, 1), and what a flow goes on from."""
 
     style: Tensor
@@ -59,7 +59,7 @@ class Timbre:
 
 
 class Acoustic(Protocol):
-    """Codes to sound, in the timbre of a reference."""
+    """Tokens to sound, in the timbre of a reference."""
 
     rate: int
     """Sample rate of the sound."""
@@ -67,20 +67,20 @@ class Acoustic(Protocol):
     network: nn.Module
     """For counting its numbers."""
 
-    goes_on: bool
+    needs_prompt: bool
     """Whether it needs to know what is said in the reference."""
 
-    def timbre(self, reference: Reference, known: Known | None) -> Timbre:
+    def style(self, reference: Reference, known: PromptTokens | None) -> SpeakerStyle:
         """Listen to a reference."""
 
-    def wave(self, codes: Tensor, phones: Tensor, timbre: Timbre, *, speed: float, seed: int) -> np.ndarray:
-        """Codes (S,) of a sentence with its phones (P,) to samples (T,) float32."""
+    def wave(self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, *, speed: float, seed: int) -> np.ndarray:
+        """Tokens (S,) of a sentence with its phones (P,) to samples (T,) float32."""
 
 
 class VitsAcoustic:
-    """Codes to sound in one network."""
+    """Tokens to sound in one network."""
 
-    goes_on = False
+    needs_prompt = False
 
     def __init__(self, bundle: Bundle, device: torch.device, settings: FlowSettings) -> None:
         del settings  # of flows
@@ -92,7 +92,7 @@ class VitsAcoustic:
         self.network: nn.Module = self._model
         self.rate = self._model.config.sampling_rate
 
-    def timbre(self, reference: Reference, known: Known | None) -> Timbre:
+    def style(self, reference: Reference, known: PromptTokens | None) -> SpeakerStyle:
         """Average the style over the reference's stretches."""
         del known
         spec = self._model.config.spec
@@ -101,15 +101,15 @@ class VitsAcoustic:
             refers.append(magnitude(wave[None], spec).to(self._device))
             if self._speakers is not None:
                 speakers.append(self._speakers.vector(wave, spec.sample_rate).to(self._device))
-        return Timbre(self._model.style(refers, speakers))
+        return SpeakerStyle(self._model.style(refers, speakers))
 
-    def wave(self, codes: Tensor, phones: Tensor, timbre: Timbre, *, speed: float, seed: int) -> np.ndarray:
+    def wave(self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, *, speed: float, seed: int) -> np.ndarray:
         """Decode."""
         with torch.inference_mode():
             made = self._model.decode(
-                codes.to(self._device)[None, None],
+                tokens.to(self._device)[None, None],
                 phones.to(self._device)[None],
-                timbre.style,
+                style.style,
                 noise_scale=self._noise_scale,
                 speed=speed,
                 generator=torch.Generator().manual_seed(seed),
@@ -119,9 +119,9 @@ class VitsAcoustic:
 
 
 class FlowAcoustic:
-    """Codes to a mel spectrogram along a flow that goes on from the reference's, and a vocoder."""
+    """Tokens to a mel spectrogram along a flow that goes on from the reference's, and a vocoder."""
 
-    goes_on = True
+    needs_prompt = True
 
     def __init__(self, bundle: Bundle, device: torch.device, settings: FlowSettings) -> None:
         self._device = device
@@ -130,12 +130,12 @@ class FlowAcoustic:
         self._vocoder = vocoder_model(bundle).to(device).requires_grad_(requires_grad=False).for_inference()
         traits = self._model.flow_config.traits
         steps = traits.steps if settings.steps is None else settings.steps
-        self._manner = FlowManner(traits.chunk_frames, steps, settings.guidance)
+        self._manner = FlowSampling(traits.chunk_frames, steps, settings.guidance)
         self._parallel = settings.parallel
         self.network: nn.Module = nn.ModuleList([self._model, self._vocoder])
         self.rate = traits.vocoder_rate
 
-    def timbre(self, reference: Reference, known: Known | None) -> Timbre:
+    def style(self, reference: Reference, known: PromptTokens | None) -> SpeakerStyle:
         """Average the style over the reference's stretches; what is said in its window is the prompt."""
         assert known is not None
         config = self._model.flow_config
@@ -148,20 +148,20 @@ class FlowAcoustic:
             (window,) = files.stretches(reference.path, (reference.window,))
             wave = sinc_resample(torch.from_numpy(window), reference.rate, config.mel.sample_rate)
             frames = scale_log_mel(log_mel(wave[None].to(self._device), config.mel))
-        return Timbre(style, cut_prompt(condition, frames, config.traits.prompt_frames))
+        return SpeakerStyle(style, cut_prompt(condition, frames, config.traits.prompt_frames))
 
-    def wave(self, codes: Tensor, phones: Tensor, timbre: Timbre, *, speed: float, seed: int) -> np.ndarray:
+    def wave(self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, *, speed: float, seed: int) -> np.ndarray:
         """Follow the flow."""
-        assert timbre.prompt is not None
+        assert style.prompt is not None
         drawn = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             condition = self._model.condition(
-                codes.to(self._device)[None, None], phones.to(self._device)[None], timbre.style, speed=speed
+                tokens.to(self._device)[None, None], phones.to(self._device)[None], style.style, speed=speed
             )
-            following = (self._model.cfm, condition, timbre.prompt, self._manner, _noise_from(drawn))
+            following = (self._model.cfm, condition, style.prompt, self._manner, _noise_from(drawn))
             if self._parallel:
-                return side_by_side(self._vocoder, *following, hop=self._model.flow_config.hop)
-            return vocoded(self._vocoder, in_turn(*following))
+                return parallel_chunks(self._vocoder, *following, hop=self._model.flow_config.hop)
+            return vocoded(self._vocoder, sequential(*following))
 
 
 ACOUSTICS: dict[AcousticKind, Callable[[Bundle, torch.device, FlowSettings], Acoustic]] = {
@@ -176,7 +176,7 @@ def _stretches(reference: Reference, rate: int) -> Iterator[Tensor]:
     for stretch in files.stretches(reference.path, reference.timbre):
         wave = sinc_resample(torch.from_numpy(stretch), reference.rate, rate)
         peak = float(wave.abs().max())
-        yield wave / min(MOST_PEAK_DIVISOR, peak) if peak > 1 else wave
+        yield wave / min(MAX_PEAK_DIVISOR, peak) if peak > 1 else wave
 
 
 def _noise_from(generator: torch.Generator) -> Callable[[tuple[int, int, int]], Tensor]:

@@ -35,7 +35,7 @@ class FlowPrompt:
 
 
 @dataclass(frozen=True)
-class FlowManner:
+class FlowSampling:
     """How a flow is followed.
 
     Args:
@@ -57,7 +57,7 @@ def cut_prompt(condition: Tensor, frames: Tensor, most: int) -> FlowPrompt:
     return FlowPrompt(condition[..., :size][..., -most:], frames[..., :size][..., -most:])
 
 
-def in_turn(flow: FlowMatching, condition: Tensor, prompt: FlowPrompt, manner: FlowManner, noise: Noise) -> Tensor:
+def sequential(flow: FlowMatching, condition: Tensor, prompt: FlowPrompt, manner: FlowSampling, noise: Noise) -> Tensor:
     """Frames (1, M, F) of a condition (1, U, F), scaled to -1..1: each chunk goes on from the one before."""
     size = prompt.frames.shape[-1]
     made = []
@@ -68,12 +68,12 @@ def in_turn(flow: FlowMatching, condition: Tensor, prompt: FlowPrompt, manner: F
     return torch.cat(made, dim=-1)
 
 
-def side_by_side(
+def parallel_chunks(
     vocoder: nn.Module,
     flow: FlowMatching,
     condition: Tensor,
     prompt: FlowPrompt,
-    manner: FlowManner,
+    manner: FlowSampling,
     noise: Noise,
     *,
     hop: int,
@@ -103,7 +103,7 @@ def vocoded(vocoder: nn.Module, frames: Tensor) -> np.ndarray:
     return samples
 
 
-def _sampled(flow: FlowMatching, chunks: Tensor, prompt: FlowPrompt, manner: FlowManner, noise: Noise) -> Tensor:
+def _sampled(flow: FlowMatching, chunks: Tensor, prompt: FlowPrompt, manner: FlowSampling, noise: Noise) -> Tensor:
     """Frames (B, M, F) of chunks of a condition (B, U, F)."""
     condition = torch.cat([prompt.condition, chunks], dim=-1)
     size = prompt.frames.shape[-1]

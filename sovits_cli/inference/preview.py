@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sovits_cli.events import Reporter
-from sovits_cli.inference.order import Script
+from sovits_cli.inference.request import Script
 from sovits_cli.inference.script import readings
 from sovits_cli.text import pronunciation, reading
 from sovits_cli.text.guesses import guessed

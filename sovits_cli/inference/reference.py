@@ -18,10 +18,10 @@ from sovits_cli.audio import files
 from sovits_cli.errors import AudioError
 from sovits_cli.terms import Span
 
-SHORTEST_S, LONGEST_S = 3.0, 10.0
+MIN_S, MAX_S = 3.0, 10.0
 """What the official program accepts, in seconds, both included."""
 
-LOWEST_HZ, HIGHEST_HZ = 4_000, 768_000
+MIN_HZ, MAX_HZ = 4_000, 768_000
 """Below there is no voice to hear; above no recorder goes."""
 
 FRAME_S = 0.02
@@ -29,12 +29,12 @@ SILENCE_DB = -40.0
 """Below the loudest frames, a frame counts as a pause."""
 
 CLIP_LEVEL = 0.999
-FAINTEST_LEVEL = 1e-4
-MOST_CLIPPED = 0.2
+MIN_LEVEL = 1e-4
+MAX_CLIPPED_SHARE = 0.2
 """Share of clipped samples above which there is no voice left to hear."""
 
-MOST_TIMBRE_STRETCHES = 8
-"""Stretches of at most `LONGEST_S` that a long recording's timbre is averaged over, evenly spread."""
+MAX_STYLE_STRETCHES = 8
+"""Stretches of at most `MAX_S` that a long recording's timbre is averaged over, evenly spread."""
 
 
 @dataclass(frozen=True)
@@ -85,29 +85,29 @@ def find(path: Path) -> Reference:
         AudioError: unreadable, of an absurd rate, too short, silent, or nothing in it that is speech and not clipped.
     """
     info = files.probe(path)
-    if not LOWEST_HZ <= info.rate <= HIGHEST_HZ:
+    if not MIN_HZ <= info.rate <= MAX_HZ:
         raise AudioError(
-            f"{path} has a sample rate of {info.rate} Hz: a reference needs {LOWEST_HZ} to {HIGHEST_HZ} Hz",
+            f"{path} has a sample rate of {info.rate} Hz: a reference needs {MIN_HZ} to {MAX_HZ} Hz",
             hint="its header may be wrong; write it again at its true rate, 16000 Hz or more",
         )
     frame = max(1, round(FRAME_S * info.rate))
     frames = _measure(path, frame)
     total = _samples(frames, frame, info.frames)
     seconds = total / info.rate
-    if seconds < SHORTEST_S:
+    if seconds < MIN_S:
         raise AudioError(
-            f"{path} is {seconds:.1f} s long: a reference needs {SHORTEST_S:.0f} to {LONGEST_S:.0f} s of one voice",
+            f"{path} is {seconds:.1f} s long: a reference needs {MIN_S:.0f} to {MAX_S:.0f} s of one voice",
             hint="record or cut a longer one; several short recordings of the voice can be joined into one file",
         )
-    if float(frames.level.max(initial=0.0)) < FAINTEST_LEVEL:
+    if float(frames.level.max(initial=0.0)) < MIN_LEVEL:
         raise AudioError(f"{path} is silent: a reference needs a voice", hint="use a recording with speech in it")
-    window = _best_window(frames, frame, total) if seconds > LONGEST_S else Span(0, total)
-    if frames.clipped[window.start // frame : window.end // frame].mean() > MOST_CLIPPED:
+    window = _best_window(frames, frame, total) if seconds > MAX_S else Span(0, total)
+    if frames.clipped[window.start // frame : window.end // frame].mean() > MAX_CLIPPED_SHARE:
         raise AudioError(
             f"{path} is clipped throughout: a reference needs an undistorted voice",
             hint="record it again with less gain",
         )
-    if seconds <= LONGEST_S:
+    if seconds <= MAX_S:
         return Reference(path, info.rate, seconds, window, (window,))
     timbre = sorted({window, *_stretches(frames, frame, total, info.rate)})
     return Reference(path, info.rate, seconds, window, tuple(timbre))
@@ -171,8 +171,8 @@ def _best_window(frames: _Frames, frame: int, total: int) -> Span:
 def _stretches(frames: _Frames, frame: int, total: int, rate: int) -> tuple[Span, ...]:
     """Evenly spread stretches that hold enough speech; all of them if none does."""
     speech = _is_speech(frames)
-    count = min(MOST_TIMBRE_STRETCHES, -(-total // round(LONGEST_S * rate)))
-    length = min(round(LONGEST_S * rate), total // count)
+    count = min(MAX_STYLE_STRETCHES, -(-total // round(MAX_S * rate)))
+    length = min(round(MAX_S * rate), total // count)
     starts = [round(index * (total - length) / max(count - 1, 1)) for index in range(count)]
     spans = [Span(start, start + length) for start in starts]
     spoken = [span for span in spans if speech[span.start // frame : span.end // frame].mean() > 0.25]

@@ -1,4 +1,4 @@
-"""Sentences to lines: each with its phones, its place in the text and the pause after it.
+"""Sentences to lines: each with its phones, its position in the text and the pause after it.
 
 A sentence whose phones are more than can be said in one go is cut further. Knows no audio.
 """
@@ -17,28 +17,28 @@ from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.split import Sentence, halves, sentences
 
 if TYPE_CHECKING:
-    from sovits_cli.inference.voice import Spoken
+    from sovits_cli.inference.voice import EncodedText
 
 Read = TypeVar("Read")
-Pronounce = Callable[[str, str], "Spoken"]
+Pronounce = Callable[[str, str], "EncodedText"]
 """Reads a text in a language."""
 
-MOST_PHONES = 250
+MAX_PHONES = 250
 """About 20 s of speech: official clips in training were seldom longer, and errors grow with length."""
 
-FEWEST_CHARS = 20
+MIN_CHARS_TO_SPLIT = 20
 """A piece this short is said in one go, however many phones it has."""
 
-MOST_HALVINGS = 2
+MAX_HALVINGS = 2
 """A line that fails is cut into at most 2 ** this many parts."""
 
 
 @dataclass(frozen=True)
-class Line:
+class Utterance:
     """One thing to say.
 
     Args:
-        index: its place, from 0; with the seed it decides every draw.
+        index: its position, from 0; with the seed it decides every draw.
         text: as it stands in the source, without white space around it.
         spoken: its phones.
         pause_s: silence after it, in seconds.
@@ -50,23 +50,23 @@ class Line:
 
     index: int
     text: str
-    spoken: Spoken
+    encoded: EncodedText
     pause_s: float
     is_exact: bool = False
     part: tuple[int, ...] = ()
-    cut: Callable[[], Sequence[Line]] = field(default=tuple, compare=False, repr=False)
+    cut: Callable[[], Sequence[Utterance]] = field(default=tuple, compare=False, repr=False)
 
     @property
-    def place(self) -> tuple[int, ...]:
+    def position(self) -> tuple[int, ...]:
         """What tells it from all other lines and parts, in the order of the text."""
         return (self.index, *self.part)
 
 
-def lines(found: Iterable[Sentence], lang: str, pronounce: Pronounce, reporter: Reporter) -> Iterator[Line]:
+def utterances(found: Iterable[Sentence], lang: str, pronounce: Pronounce, reporter: Reporter) -> Iterator[Utterance]:
     """Read sentences one by one, as they are asked for. See `readings`."""
     read = readings(found, lang, pronounce, lambda spoken: len(spoken.phones), reporter)
     for index, (spoken, piece) in enumerate(read):
-        yield _line((index,), spoken, piece, lang, pronounce)
+        yield _utterance((index,), spoken, piece, lang, pronounce)
 
 
 def readings(
@@ -94,7 +94,7 @@ def readings(
         failed: list[SovitsError] = []
         read: list[tuple[Read, Sentence]] = []
         with contained(failed.append):
-            read.extend(fitting(sentence, lang, pronounce, phones))  # pieces before the one that fails are kept
+            read.extend(split_to_fit(sentence, lang, pronounce, phones))  # pieces before the one that fails are kept
         for error in failed:
             unreadable = error
             reporter.emit(Skipped(excerpt(pronunciation.shown(sentence.text).strip()), error.message, error.__cause__))
@@ -104,48 +104,50 @@ def readings(
         raise unreadable
 
 
-def _line(place: tuple[int, ...], spoken: Spoken, piece: Sentence, lang: str, pronounce: Pronounce) -> Line:
-    index, *part = place
-    return Line(
+def _utterance(
+    position: tuple[int, ...], encoded: EncodedText, piece: Sentence, lang: str, pronounce: Pronounce
+) -> Utterance:
+    index, *part = position
+    return Utterance(
         index=index,
         text=pronunciation.shown(piece.text).strip(),
-        spoken=spoken,
+        encoded=encoded,
         pause_s=piece.pause_s,
         is_exact=piece.is_exact,
         part=tuple(part),
-        cut=partial(_parts, place, piece, lang, pronounce),
+        cut=partial(_parts, position, piece, lang, pronounce),
     )
 
 
-def _parts(place: tuple[int, ...], piece: Sentence, lang: str, pronounce: Pronounce) -> list[Line]:
+def _parts(position: tuple[int, ...], piece: Sentence, lang: str, pronounce: Pronounce) -> list[Utterance]:
     """The halves of a line, each a line; none where it cannot be cut, or was cut often enough."""
-    pieces = halves(piece.text, lang) if len(place) <= MOST_HALVINGS else [piece]
+    pieces = halves(piece.text, lang) if len(position) <= MAX_HALVINGS else [piece]
     if len(pieces) == 1:
         return []
     pieces[-1] = replace(pieces[-1], pause_s=piece.pause_s, is_exact=piece.is_exact)
-    read: list[Spoken] = []
+    read: list[EncodedText] = []
     with contained(lambda _: read.clear()):  # then the whole is all there is, and stays as doubtful as it was
         read += [pronounce(half.text.strip(), lang) for half in pieces]
     return [
-        _line((*place, number), spoken, half, lang, pronounce)
+        _utterance((*position, number), spoken, half, lang, pronounce)
         for number, (spoken, half) in enumerate(zip(read, pieces, strict=False))
     ]
 
 
-def fitting(
+def split_to_fit(
     sentence: Sentence, lang: str, pronounce: Callable[[str, str], Read], phones: Callable[[Read], int]
 ) -> Iterator[tuple[Read, Sentence]]:
     """A sentence as it is read, or the pieces of it that can be said in one go; `phones` counts those of a reading."""
     text = sentence.text.strip()
     spoken = pronounce(text, lang)
-    if phones(spoken) <= MOST_PHONES or len(text) <= FEWEST_CHARS:
+    if phones(spoken) <= MAX_PHONES or len(text) <= MIN_CHARS_TO_SPLIT:
         yield spoken, sentence
         return
-    pieces = sentences(text, lang, max_chars=max(FEWEST_CHARS, len(text) // 2))
+    pieces = sentences(text, lang, max_chars=max(MIN_CHARS_TO_SPLIT, len(text) // 2))
     if len(pieces) == 1:
         yield spoken, sentence
         return
     for piece in pieces[:-1]:
-        yield from fitting(piece, lang, pronounce, phones)
+        yield from split_to_fit(piece, lang, pronounce, phones)
     last = replace(pieces[-1], pause_s=sentence.pause_s, is_exact=sentence.is_exact)
-    yield from fitting(last, lang, pronounce, phones)
+    yield from split_to_fit(last, lang, pronounce, phones)

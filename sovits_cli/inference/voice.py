@@ -17,7 +17,7 @@ from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import gpt_model
 from sovits_cli.features import content
 from sovits_cli.features.semantic import SemanticTokenizer
-from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, Known, Timbre
+from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, PromptTokens, SpeakerStyle
 from sovits_cli.inference.reference import Reference
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.models.t2s.request import T2SRequest
@@ -57,7 +57,7 @@ NO_PROMPT = Prompt(torch.zeros(0, dtype=torch.long), None, torch.zeros(0, dtype=
 
 
 @dataclass(frozen=True)
-class Spoken:
+class EncodedText:
     """A sentence as the networks want it.
 
     Args:
@@ -98,7 +98,7 @@ class Voice:
         return self.acoustic.rate
 
     @property
-    def knows_its_place(self) -> bool:
+    def tracks_alignment(self) -> bool:
         """Whether a head of the GPT was taught at which phone the speech is."""
         return self.bundle.version.learning.alignment > 0
 
@@ -108,14 +108,14 @@ class Voice:
         networks = (self.gpt, self.acoustic.network)
         return sum(value.numel() for network in networks for value in network.parameters())
 
-    def timbre(self, reference: Reference, prompt: Prompt = NO_PROMPT) -> Timbre:
+    def style(self, reference: Reference, prompt: Prompt = NO_PROMPT) -> SpeakerStyle:
         """How a reference sounds; `prompt` tells what is said in it, where that is known."""
-        if not self.acoustic.goes_on:
-            return self.acoustic.timbre(reference, None)
+        if not self.acoustic.needs_prompt:
+            return self.acoustic.style(reference, None)
         if len(prompt.tokens):
-            return self.acoustic.timbre(reference, Known(prompt.phones, prompt.tokens))
+            return self.acoustic.style(reference, PromptTokens(prompt.phones, prompt.tokens))
         unknown = torch.tensor(symbols.ids([UNKNOWN_WORDS], self.bundle.version.symbols))
-        return self.acoustic.timbre(reference, Known(unknown, self._tokens(reference)))
+        return self.acoustic.style(reference, PromptTokens(unknown, self._tokens(reference)))
 
     def prompt(self, reference: Reference, transcript: str, lang: str) -> Prompt:
         """What the GPT continues: the window of the reference with its transcript."""
@@ -123,7 +123,7 @@ class Voice:
         spoken = self.spoken(closed, lang)
         return Prompt(spoken.phones, spoken.bert, self._tokens(reference))
 
-    def spoken(self, text: str, lang: str) -> Spoken:
+    def spoken(self, text: str, lang: str) -> EncodedText:
         """Read a sentence. Raises TextError if there is nothing to read in it."""
         table = self.bundle.version.symbols
         said = reading.speakable(text, lang, table, compat=self._compat, words=self._words)
@@ -131,18 +131,18 @@ class Voice:
         if self.bundle.bert is not None and self.gpt.config.bert_dim and any(piece.has_bert for piece in said.pieces):
             bert = self._bert_features().of_pieces(said.pieces)
         sounds = sum(phone not in symbols.PUNCTUATION for phone in said.phones)
-        return Spoken(torch.tensor(symbols.ids(said.phones, table)), bert, sounds)
+        return EncodedText(torch.tensor(symbols.ids(said.phones, table)), bert, sounds)
 
-    def wave(self, codes: Tensor, phones: Tensor, timbre: Timbre, *, speed: float, seed: int) -> np.ndarray:
-        """Codes (S,) of a sentence with its phones (P,) to samples (T,) float32."""
-        return self.acoustic.wave(codes, phones, timbre, speed=speed, seed=seed)
+    def wave(self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, *, speed: float, seed: int) -> np.ndarray:
+        """Tokens (S,) of a sentence with its phones (P,) to samples (T,) float32."""
+        return self.acoustic.wave(tokens, phones, style, speed=speed, seed=seed)
 
-    def adrift(self, request: T2SRequest, codes: Tensor) -> float:
+    def alignment_error(self, request: T2SRequest, tokens: Tensor) -> float:
         """How far tokens (S,) leave what they should say, see `Text2Semantic.adrift`; 0 where the model cannot tell."""
-        if not self.knows_its_place:
+        if not self.tracks_alignment:
             return 0.0
         bert = None if request.bert is None else request.bert.to(self.device)
-        heard = torch.cat([request.prompt.to(codes), codes])
+        heard = torch.cat([request.prompt.to(tokens), tokens])
         return self.gpt.adrift(request.phones.to(self.device), bert, heard.to(self.device))
 
     def _tokens(self, reference: Reference) -> Tensor:

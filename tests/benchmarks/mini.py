@@ -36,10 +36,10 @@ from sovits_cli.checkpoints import catalogue
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Silent
 from sovits_cli.inference import reference
-from sovits_cli.inference.engine import Speaker
-from sovits_cli.inference.longform import manner
-from sovits_cli.inference.script import lines
+from sovits_cli.inference.script import utterances
+from sovits_cli.inference.synthesizer import Synthesizer
 from sovits_cli.inference.voice import NO_PROMPT, Voice
+from sovits_cli.inference.writer import synthesis_options
 from sovits_cli.text.split import MIN_CHARS, sentences
 from tests.tools.recogniser import errors, hear_samples
 from tests.tools.teacher_speech import RATE_HZ, VOICES, Take, record
@@ -157,7 +157,7 @@ def padded(wave: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SpokenText:
     """A text as the model said it."""
 
     text: str
@@ -165,13 +165,15 @@ class Spoken:
     doubt: str
 
 
-def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: InferenceSettings) -> list[Spoken]:
+def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: InferenceSettings) -> list[SpokenText]:
     """Each text by itself, cut and joined as `sovits infer` does."""
-    speaker = Speaker(voice, style, NO_PROMPT, manner(settings, settings.seed or 0, voice.bundle.version))
+    speaker = Synthesizer(
+        voice, style, NO_PROMPT, synthesis_options(settings, settings.seed or 0, voice.bundle.version)
+    )
     least = MIN_CHARS if voice.bundle.version.several_sentences else 0
     cuts = [sentences(text, "en", min_chars=least) for text in texts]
     whole = [piece for cut in cuts for piece in cut]
-    said = deque(speaker.say(lines(whole, "en", voice.spoken, Silent())))
+    said = deque(speaker.speak(utterances(whole, "en", voice.spoken, Silent())))
     found, end = [], 0
     for text, cut in zip(texts, cuts, strict=True):
         end += len(cut)
@@ -179,10 +181,10 @@ def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: Inf
         while said and said[0].line.index < end:
             parts.append(said.popleft())
         assert parts[0].line.text in text
-        pauses = [np.zeros(round(part.line.pause_s * voice.rate), np.float32) for part in parts[:-1]]
+        pauses = [np.zeros(round(part.utterance.pause_s * voice.rate), np.float32) for part in parts[:-1]]
         waves = [piece for pair in zip_longest((part.wave for part in parts), pauses) for piece in pair]
         wave = np.concatenate([piece for piece in waves if piece is not None])
-        found.append(Spoken(text, wave, "; ".join(part.doubt for part in parts if part.doubt)))
+        found.append(SpokenText(text, wave, "; ".join(part.problem for part in parts if part.problem)))
     return found
 
 
@@ -191,7 +193,7 @@ def misheard(text: str, wave: np.ndarray) -> tuple[int, int]:
     return errors(text, hear_samples(padded(wave), RATE_HZ))
 
 
-def listen(said: Sequence[Spoken], teacher: Teacher, name: str, pitch: float, pool: Executor) -> list[Heard]:
+def listen(said: Sequence[SpokenText], teacher: Teacher, name: str, pitch: float, pool: Executor) -> list[Heard]:
     """What the recogniser makes of the model and of the teacher."""
     texts = [one.text for one in said]
     owns = [teacher.wave(name, text, pitch) for text in texts]
@@ -223,7 +225,7 @@ def figures(
     same = total = 0
     for name, kind in REFERENCES:
         source = teacher.say(name, REFERENCE_TEXT, PITCHES[kind])
-        style = voice.timbre(reference.find(source))
+        style = voice.style(reference.find(source))
         parts = {"sentences": chosen, "single words": WORDS, "long sentences": LONG}
         heard = {
             part: listen(speak(voice, style, texts, settings), teacher, name, PITCHES[kind], pool)
@@ -250,7 +252,7 @@ def figures(
         }
         if pictures is not None:
             draw(own[0], pictures / f"{name}-{kind}.png")
-    style = voice.timbre(reference.find(teacher.say("slt", REFERENCE_TEXT)))
+    style = voice.style(reference.find(teacher.say("slt", REFERENCE_TEXT)))
     by_seed = {}
     for seed in range(1, 11):
         said = speak(voice, style, [HELD_OUT[2]], settings.model_copy(update={"seed": seed}))

@@ -31,7 +31,7 @@ LITERAL = ["--ref", "r.wav", "-t", "text.txt", "-o", "out.wav"]
 def place(empty_folder, monkeypatch):
     """An empty folder with a recording and a text, and an installed toy that is believed."""
     toys.install(tokens=45)
-    toys.believe(monkeypatch)
+    toys.accept_any_alignment(monkeypatch)
     voice_recording(empty_folder / "r.wav", 4.0)
     (empty_folder / "text.txt").write_text("Hello there, my old friend.\n\nHow are you on this day?\n")
     return empty_folder
@@ -122,8 +122,8 @@ def test_unreadable_sentences_are_exit_code_7(place, monkeypatch):
 
 
 def test_doubtful_sentences_are_exit_code_7_named_and_counted(place, monkeypatch):
-    monkeypatch.setattr("sovits_cli.inference.script.MOST_HALVINGS", 0)
-    monkeypatch.setattr("sovits_cli.inference.engine.MOST_ADRIFT", -1.0)
+    monkeypatch.setattr("sovits_cli.inference.script.MAX_HALVINGS", 0)
+    monkeypatch.setattr("sovits_cli.inference.synthesizer.MAX_ALIGNMENT_ERROR", -1.0)
     result = infer(*LITERAL, "--seed", 1)
     assert result.exit_code == 7
     assert "warning: sentence 2 at " in result.stderr
@@ -154,7 +154,7 @@ def test_official_files_without_an_installed_model(empty_folder, monkeypatch):
     """Their content encoder is needed for a prompt only."""
     synthetic.write_gpt(empty_folder / "x.ckpt", synthetic.TINY_GPT)
     synthetic.write_sovits(empty_folder / "y.pth", synthetic.TINY_SOVITS)
-    monkeypatch.setattr("sovits_cli.inference.engine.BREATH_S", 0.0)
+    monkeypatch.setattr("sovits_cli.inference.synthesizer.BREATH_S", 0.0)
     weights = ["--gpt", "x.ckpt", "--sovits", "y.pth", "--ref", "builtin:slt", "--say", "Hello you."]
     result = infer(*weights)
     assert result.exit_code == 7, "random weights end by chance"
@@ -166,7 +166,7 @@ def test_official_files_without_an_installed_model(empty_folder, monkeypatch):
 
 def test_official_files_with_an_installed_model(empty_folder, monkeypatch):
     folder = synthetic.install()
-    monkeypatch.setattr("sovits_cli.inference.engine.BREATH_S", 0.0)
+    monkeypatch.setattr("sovits_cli.inference.synthesizer.BREATH_S", 0.0)
     weights = ["--gpt", folder / "gpt.ckpt", "--sovits", folder / "sovits.pth"]
     result = infer(*weights, "--ref", "builtin:slt", "--say", "Hello you.", "-o", "a.wav")
     assert result.exit_code == 7, "random weights end by chance"
@@ -249,18 +249,18 @@ def test_a_wrong_checkpoint_is_explained(place):
 
 def test_a_hundred_thousand_characters_without_a_full_stop(place, monkeypatch):
     """The text is cut and every word reaches the speaker; the networks are left out."""
-    from sovits_cli.inference import longform
-    from sovits_cli.inference.engine import Said, Speaker
+    from sovits_cli.inference import writer
+    from sovits_cli.inference.synthesizer import SpokenUtterance, Synthesizer
 
     words = []
 
-    def say(self, lines):
-        for line in lines:
+    def speak(self, utterances):
+        for line in utterances:
             words.append(line.text)
-            yield Said(line, np.zeros(160, np.float32), 1, "")
+            yield SpokenUtterance(line, np.zeros(160, np.float32), 1, "")
 
-    monkeypatch.setattr(Speaker, "say", say)
-    monkeypatch.setattr(longform.Voice, "spoken", lambda self, text, lang: type("S", (), {"phones": [1] * 9})())
+    monkeypatch.setattr(Synthesizer, "speak", speak)
+    monkeypatch.setattr(writer.Voice, "spoken", lambda self, text, lang: type("S", (), {"phones": [1] * 9})())
     (place / "text.txt").write_text("lorem ipsum dolor sit amet " * 3704)
     assert infer(*LITERAL, "-q").exit_code == 0
     assert " ".join(words).split() == ("lorem ipsum dolor sit amet " * 3704).split()
@@ -293,10 +293,10 @@ def test_ctrl_c_after_a_sentence_keeps_it(place, monkeypatch):
 KILLED = """
 import sys
 from tests.kills import serve, told
-from sovits_cli.inference import engine, longform
+from sovits_cli.inference import synthesizer, writer
 from sovits_cli.cli import app
-whole = longform._Track.add
-longform._Track.add = lambda self, said: (whole(self, said), told())
+whole = writer._Track.add
+writer._Track.add = lambda self, said: (whole(self, said), told())
 sys.argv = ["sovits", "infer", *sys.argv[1:]]
 def work():
     sys.stdout = sys.stderr = open("told.txt", "w")

@@ -46,7 +46,7 @@ def test_each_stretch_is_heard_by_the_speaker_encoder(bundle, tmp_path, monkeypa
         vectors = Vectors(value)
         monkeypatch.setattr(speaker, "load", lambda *_, vectors=vectors: vectors)
         acoustic = VitsAcoustic(bundle, torch.device("cpu"), FlowSettings())
-        styles.append(acoustic.timbre(found, None).style)
+        styles.append(acoustic.style(found, None).style)
         assert len(vectors.heard) == len(found.timbre) > 1
         assert {rate for _, rate in vectors.heard} == {32_000}
     assert styles[0].shape == (1, SPEAKING.gin_channels, 1)

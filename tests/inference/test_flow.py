@@ -8,9 +8,9 @@ from sovits_cli.audio import files as audio_files
 from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Chose, Warned
-from sovits_cli.inference.flow import FlowManner, FlowPrompt, cut_prompt, in_turn, side_by_side
-from sovits_cli.inference.longform import infer
-from sovits_cli.inference.order import Asked, check
+from sovits_cli.inference.flow import FlowPrompt, FlowSampling, cut_prompt, parallel_chunks, sequential
+from sovits_cli.inference.request import InferInputs, check
+from sovits_cli.inference.writer import infer
 from sovits_cli.versions import VERSIONS
 from tests.checkpoints import synthetic_flow
 from tests.inference import toys
@@ -53,7 +53,7 @@ def prompt(frames):
 
 def test_each_chunk_goes_on_from_the_one_before():
     flow = CountingFlow()
-    made = in_turn(flow, condition(25), prompt(4), FlowManner(chunk_frames=14, steps=3, guidance=0.5), noise)
+    made = sequential(flow, condition(25), prompt(4), FlowSampling(chunk_frames=14, steps=3, guidance=0.5), noise)
     assert torch.equal(made, condition(25)[:, :BANDS])
     assert [asked[0].shape[-1] for asked in flow.asked] == [14, 14, 9]
     first, second, third = (asked[1][0, 0].tolist() for asked in flow.asked)
@@ -67,8 +67,8 @@ def test_each_chunk_goes_on_from_the_one_before():
 @pytest.mark.parametrize("frames", [1, 9, 10, 11, 26, 40])
 def test_side_by_side_covers_every_frame(frames):
     flow = CountingFlow()
-    manner = FlowManner(chunk_frames=14, steps=3)
-    got = side_by_side(HoldingVocoder(), flow, condition(frames), prompt(4), manner, noise, hop=HOP, overlap=2)
+    manner = FlowSampling(chunk_frames=14, steps=3)
+    got = parallel_chunks(HoldingVocoder(), flow, condition(frames), prompt(4), manner, noise, hop=HOP, overlap=2)
     (asked,) = flow.asked
     assert asked[0].shape[-1] == 14
     assert abs(len(got) - frames * HOP) <= 320, "joining may move each piece a little"
@@ -89,7 +89,7 @@ def order(empty_folder):
 
     def make(transcript="Some words.", seconds=4.0, text="Hello there my friend. How are you today? I am quite well."):
         toys.voice_recording(empty_folder / "r.wav", seconds, rate=22_050)
-        return check(Asked("r.wav", None, text, transcript, empty_folder / "out.wav", None), "en")
+        return check(InferInputs("r.wav", None, text, transcript, empty_folder / "out.wav", None), "en")
 
     return make
 

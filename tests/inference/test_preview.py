@@ -2,16 +2,16 @@ import pytest
 
 from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
-from sovits_cli.inference.order import Asked, Script, check_text
 from sovits_cli.inference.preview import preview
-from sovits_cli.inference.script import MOST_PHONES
+from sovits_cli.inference.request import InferInputs, Script, check_text
+from sovits_cli.inference.script import MAX_PHONES
 from sovits_cli.text.lexicon import EMPTY, parsed
 from sovits_cli.text.split import Sentence
 from sovits_cli.versions import SymbolTable
 
 
 def seen(text, heard, lang="en", words=EMPTY, **how):
-    script = check_text(Asked(None, None, text, None, "out.wav", None), lang)
+    script = check_text(InferInputs(None, None, text, None, "out.wav", None), lang)
     return preview(script, SymbolTable.V2, words, heard, compat=how.get("compat", False))
 
 
@@ -40,7 +40,7 @@ def test_what_is_too_long_is_cut_as_for_speaking(heard):
     text = " ".join(["seven hundred and seventy seven thousand"] * 30)
     found = preview(Script([Sentence(text, 0.5, True)], "en", ()), SymbolTable.V2, EMPTY, heard, compat=False)
     assert len(found.sentences) > 2
-    assert all(len(part.phones) <= MOST_PHONES for sentence in found.sentences for part in sentence.segments)
+    assert all(len(part.phones) <= MAX_PHONES for sentence in found.sentences for part in sentence.segments)
     assert found.sentences[-1].pause_s == 0.5
 
 

@@ -41,7 +41,7 @@ def test_of_a_longer_one_a_window_is_chosen_and_all_of_it_heard(tmp_path, second
     assert not found.is_whole
     assert found.window in found.timbre
     assert found.timbre == tuple(sorted(found.timbre))
-    assert len(found.timbre) <= 1 + reference.MOST_TIMBRE_STRETCHES
+    assert len(found.timbre) <= 1 + reference.MAX_STYLE_STRETCHES
     assert min(span.start for span in found.timbre) == 0
     assert max(span.end for span in found.timbre) == round(seconds * RATE)
     assert all(0 < span.samples <= 10 * RATE for span in found.timbre)

@@ -3,8 +3,8 @@ import torch
 
 from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
-from sovits_cli.inference.script import FEWEST_CHARS, MOST_PHONES, lines
-from sovits_cli.inference.voice import Spoken
+from sovits_cli.inference.script import MAX_PHONES, MIN_CHARS_TO_SPLIT, utterances
+from sovits_cli.inference.voice import EncodedText
 from sovits_cli.text.split import PAUSES_S, End, Sentence, sentences
 
 
@@ -13,16 +13,16 @@ def spell(text, lang):
     letters = [ord(letter) % 700 for letter in text if letter.isalnum()]
     if not letters:
         raise TextError(f"nothing to read in {text!r}")
-    return Spoken(torch.tensor(letters), None, len(letters))
+    return EncodedText(torch.tensor(letters), None, len(letters))
 
 
 def told(found, heard, pronounce=spell):
-    return list(lines(found, "en", pronounce, heard))
+    return list(utterances(found, "en", pronounce, heard))
 
 
 def test_each_sentence_is_a_line(heard):
     found = told([Sentence(" One two. ", 0.5), Sentence("Three.\n", 0.0)], heard)
-    assert [(line.index, line.text, line.pause_s, line.spoken.sounds) for line in found] == [
+    assert [(line.index, line.text, line.pause_s, line.encoded.sounds) for line in found] == [
         (0, "One two.", 0.5, 6),
         (1, "Three.", 0.0, 5),
     ]
@@ -36,7 +36,7 @@ def test_phones_are_made_when_they_are_asked_for(heard):
         asked.append(text)
         return spell(text, lang)
 
-    script = lines([Sentence("One.", 0.1), Sentence("Two.", 0.1)], "en", pronounce, heard)
+    script = utterances([Sentence("One.", 0.1), Sentence("Two.", 0.1)], "en", pronounce, heard)
     next(script)
     assert asked == ["One."]
 
@@ -62,9 +62,9 @@ def test_a_sentence_whose_reading_breaks_is_named_and_the_others_are_read(heard)
 
 def test_a_line_can_be_cut_at_its_marks(heard):
     (whole,) = told([Sentence("One, two. Three, four, five.", 0.7, is_exact=True)], heard)
-    assert whole.place == (0,)
+    assert whole.position == (0,)
     parts = whole.cut()
-    assert [(part.place, part.text, part.pause_s, part.is_exact) for part in parts] == [
+    assert [(part.position, part.text, part.pause_s, part.is_exact) for part in parts] == [
         ((0, 0), "One, two.", PAUSES_S[End.SENTENCE], False),
         ((0, 1), "Three, four, five.", 0.7, True),
     ]
@@ -94,21 +94,21 @@ def test_too_many_phones_are_cut_and_nothing_is_lost(heard):
 
     def doubled(text, lang):
         spoken = spell(text, lang)
-        return Spoken(spoken.phones.repeat(3), None, 3 * spoken.sounds)
+        return EncodedText(spoken.phones.repeat(3), None, 3 * spoken.sounds)
 
     whole = [Sentence(text + ".", 0.7), Sentence("The end.", 0.0)]
     found = told(whole, heard, doubled)
     assert len(found) > 10
-    assert max(len(line.spoken.phones) for line in found) <= MOST_PHONES
+    assert max(len(line.encoded.phones) for line in found) <= MAX_PHONES
     assert " ".join(line.text for line in found) == f"{text}. The end."
     assert [line.index for line in found] == list(range(len(found)))
     assert (found[-2].pause_s, found[-1].pause_s) == (0.7, 0.0)
 
 
-@pytest.mark.parametrize("text", ["x" * FEWEST_CHARS, "1" * (FEWEST_CHARS + 3)])
+@pytest.mark.parametrize("text", ["x" * MIN_CHARS_TO_SPLIT, "1" * (MIN_CHARS_TO_SPLIT + 3)])
 def test_what_cannot_be_cut_is_said_in_one_go(heard, text):
     def endless(text, lang):
-        return Spoken(torch.zeros(MOST_PHONES + 1, dtype=torch.long), None, MOST_PHONES + 1)
+        return EncodedText(torch.zeros(MAX_PHONES + 1, dtype=torch.long), None, MAX_PHONES + 1)
 
     found = told([Sentence(text, 0.0)], heard, endless)
     assert "".join(line.text for line in found) == text
@@ -118,5 +118,5 @@ def test_what_cannot_be_cut_is_said_in_one_go(heard, text):
 def test_a_text_without_a_full_stop_stays_in_bounds(heard):
     text = "lorem ipsum dolor " * 600
     found = told(sentences(text, "en"), heard)
-    assert max(len(line.spoken.phones) for line in found) <= MOST_PHONES
+    assert max(len(line.encoded.phones) for line in found) <= MAX_PHONES
     assert " ".join(line.text for line in found).split() == text.split()

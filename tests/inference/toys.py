@@ -15,7 +15,7 @@ from sovits_cli import paths
 from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.catalogue import find
-from sovits_cli.inference import engine
+from sovits_cli.inference import synthesizer
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
@@ -106,9 +106,9 @@ def install(
     return find(name)
 
 
-def believe(patch: pytest.MonkeyPatch) -> None:
+def accept_any_alignment(patch: pytest.MonkeyPatch) -> None:
     """Let no toy be doubted for leaving its text, which it never reads."""
-    patch.setattr(engine, "MOST_ADRIFT", math.inf)
+    patch.setattr(synthesizer, "MAX_ALIGNMENT_ERROR", math.inf)
 
 
 def speaking(config: T2SConfig, tokens: float, drawing: Drawing = ROW.drawing) -> dict[str, torch.Tensor]:

@@ -6,7 +6,7 @@ import torch
 
 from sovits_cli.audio.mel import log_mel, scale_log_mel
 from sovits_cli.audio.sola import joined
-from sovits_cli.inference.flow import FlowManner, cut_prompt, in_turn, side_by_side, vocoded
+from sovits_cli.inference.flow import FlowSampling, cut_prompt, parallel_chunks, sequential, vocoded
 from sovits_cli.models.vocoders.kinds import VOCODERS
 from tests.parity import flow, golden
 from tests.parity.acoustic import fill, tensors
@@ -43,7 +43,7 @@ class Case:
         condition = self.model.condition(codes[None, None], phones[None], self.ge)
         frames = scale_log_mel(log_mel(raw, self.model.flow_config.mel))
         self.prompt = cut_prompt(condition, frames, said["T_ref"])
-        self.manner = FlowManner(said["T_chunk"], STEPS)
+        self.manner = FlowSampling(said["T_chunk"], STEPS)
 
     def condition(self, suffix=""):
         codes, phones = tensors(self.recorded, f"pipe/semantic{suffix}", f"pipe/phones{suffix}")
@@ -66,7 +66,7 @@ def off_by(got, wanted):
 
 
 def test_chunk_after_chunk(case, measured):
-    frames = in_turn(case.model.cfm, case.condition(), case.prompt, case.manner, case.noise("pipe/noise"))
+    frames = sequential(case.model.cfm, case.condition(), case.prompt, case.manner, case.noise("pipe/noise"))
     measured(off_by(vocoded(case.vocoder, frames), case.recorded["pipe/audio"]), AUDIO_TOLERANCE, "pipe/audio")
 
 
@@ -75,7 +75,7 @@ def test_side_by_side(case, measured):
     if "pipe/batched_audio0" not in case.recorded:
         pytest.skip("the file has no chunks side by side")
     conditions = [case.condition(), case.condition("_b")]
-    whole = side_by_side(
+    whole = parallel_chunks(
         case.vocoder,
         case.model.cfm,
         torch.cat(conditions, dim=-1),

@@ -11,8 +11,8 @@ import pytest
 
 from sovits_cli.data import manifest
 from sovits_cli.errors import TextError
-from sovits_cli.inference.order import Asked, check_text
-from sovits_cli.inference.tongues import ALL, Tongues, understood
+from sovits_cli.inference.language_support import ALL, LanguageSupport, supported_text
+from sovits_cli.inference.request import InferInputs, check_text
 from sovits_cli.text import languages, lexicon, pronunciation, reading, registered, segment, unread
 from sovits_cli.text.encoding import decode
 from sovits_cli.text.guesses import guessed
@@ -149,10 +149,10 @@ def test_lists_and_recognisers_name_it(quish):
 
 def test_models_that_do_not_speak_it_say_so(quish):
     with pytest.raises(TextError, match=r"^mini does not speak Quish: it knows English$") as failure:
-        understood("Miła.", "qq", Tongues("mini", ("en",)))
+        supported_text("Miła.", "qq", LanguageSupport("mini", ("en",)))
     assert failure.value.hint.startswith("train a voice that does: sovits prep RECORDINGS --lang qq --model ")
-    asked = Asked(None, None, "Miła żaba. Łuka!", None, Path("out.wav"), None)
-    script = check_text(asked, "auto", tongues=Tongues("mine", ("en",), is_sure=False))
+    asked = InferInputs(None, None, "Miła żaba. Łuka!", None, Path("out.wav"), None)
+    script = check_text(asked, "auto", support=LanguageSupport("mine", ("en",), is_sure=False))
     assert script.lang == "auto_qq"
     assert script.notes == (
         "mine knows English: 'Miła żaba. Łuka' in Quish is nonsense to it, unless it was trained on that",
@@ -160,13 +160,13 @@ def test_models_that_do_not_speak_it_say_so(quish):
 
 
 def test_where_nothing_tells_the_user_is_told(quish):
-    def notes(text, lang, tongues=ALL):
-        return check_text(Asked(None, None, text, None, Path("out.wav"), None), lang, tongues=tongues).notes
+    def notes(text, lang, support=ALL):
+        return check_text(InferInputs(None, None, text, None, Path("out.wav"), None), lang, support=support).notes
 
     told = ("Latin letters are read as English: say so by --lang auto_en, or give --lang qq (Quish)",)
     assert notes("Hola.", "auto") == told
     assert notes("你好 [重|AH0].", "auto") == notes("Hola.", "auto_en") == notes("Hola.", "qq") == ()
-    assert notes("Hola.", "auto", Tongues("mini", ("en",))) == ()
+    assert notes("Hola.", "auto", LanguageSupport("mini", ("en",))) == ()
 
 
 def test_a_dataset_is_prepared_in_it(quish, tmp_path):

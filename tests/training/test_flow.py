@@ -89,7 +89,7 @@ def test_a_lora_is_trained_exported_and_spoken_with(dataset, tmp_path, name):
     assert not any(key.endswith("bias") for key in tuned if TUNED in key)
     voice = Voice(find("v", runs=tmp_path / "runs"), "cpu", flow=FlowSettings(steps=2))
     reference = find_reference(toys.voice_recording(tmp_path / "r.wav"))
-    wave = voice.wave(torch.arange(20), torch.arange(9), voice.timbre(reference), speed=1.0, seed=1)
+    wave = voice.wave(torch.arange(20), torch.arange(9), voice.style(reference), speed=1.0, seed=1)
     assert len(wave) > 0
     assert any("LoRA of rank 4" in event.text for event in reporter.heard if isinstance(event, Note))
 

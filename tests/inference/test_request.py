@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 from sovits_cli.errors import AudioError, ResourceError, TextError, UsageError
-from sovits_cli.inference.order import Asked, check
+from sovits_cli.inference.request import InferInputs, check
 from tests.inference.toys import voice_recording
 
-ASKED = Asked(ref="r.wav", text="text.txt", say=None, prompt_text=None, out=None, srt=None)
+ASKED = InferInputs(ref="r.wav", text="text.txt", say=None, prompt_text=None, out=None, srt=None)
 
 
 @pytest.fixture

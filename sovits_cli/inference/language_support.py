@@ -25,7 +25,7 @@ _AROUND = " ,.!?:;…，。！？：；、"
 
 
 @dataclass(frozen=True)
-class Tongues:
+class LanguageSupport:
     """What a model speaks.
 
     Args:
@@ -44,16 +44,16 @@ class Tongues:
         return tuple(LANGUAGES) if self.languages is None else self.languages
 
 
-ALL = Tongues("any model", None)
+ALL = LanguageSupport("any model", None)
 
 
-def of(bundle: Bundle) -> Tongues:
+def of(bundle: Bundle) -> LanguageSupport:
     """What a bundle speaks."""
-    return Tongues(bundle.name, bundle.version.languages, is_sure=bundle.origin in {"bundled", "installed"})
+    return LanguageSupport(bundle.name, bundle.version.languages, is_sure=bundle.origin in {"bundled", "installed"})
 
 
 @dataclass(frozen=True)
-class Understood:
+class SupportedText:
     """The mode in which a text is to be read, what the user should know, and what of it will not be spoken."""
 
     lang: str
@@ -61,36 +61,36 @@ class Understood:
     left_out: tuple[Skipped, ...] = ()
 
 
-def understood(text: str, lang: str, tongues: Tongues) -> Understood:
+def supported_text(text: str, lang: str, support: LanguageSupport) -> SupportedText:
     """Find what of a text a model cannot say.
 
     Args:
         text: all of it.
         lang: mode of `segment`.
-        tongues: what the model speaks.
+        support: what the model speaks.
 
     Raises:
         TextError: it speaks nothing of the text, or not the language that was asked for.
     """
-    if set(tongues.known) >= LANGUAGES.keys():
-        return Understood(lang)
+    if set(support.known) >= LANGUAGES.keys():
+        return SupportedText(lang)
     main = segment.mode(lang).main
-    if tongues.is_sure and main is not None and main not in tongues.known:
-        raise _unknown([main], tongues)
+    if support.is_sure and main is not None and main not in support.known:
+        raise _unknown([main], support)
     fragments = list(_fragments(text, lang))
-    strange = [run for run in fragments if run.lang not in tongues.known]
+    strange = [run for run in fragments if run.lang not in support.known]
     if not strange:
-        return Understood(_only(lang, tongues))
-    if tongues.is_sure and len(strange) == len(fragments):
-        raise _unknown(list(dict.fromkeys(run.lang for run in strange)), tongues)
+        return SupportedText(_only(lang, support))
+    if support.is_sure and len(strange) == len(fragments):
+        raise _unknown(list(dict.fromkeys(run.lang for run in strange)), support)
     langs = _named(list(dict.fromkeys(run.lang for run in strange)))
     where = excerpt(strange[0].text.strip(_AROUND)) + (f" and {len(strange) - 1} more" if len(strange) > 1 else "")
-    if tongues.is_sure:
-        left_out = Skipped(where, f"{tongues.model} does not speak {langs}")
-        return Understood(_only(lang, tongues), left_out=(left_out,))
-    known = _named(tongues.known)
-    note = f"{tongues.model} knows {known}: {where} in {langs} is nonsense to it, unless it was trained on that"
-    return Understood(lang, (note,))
+    if support.is_sure:
+        left_out = Skipped(where, f"{support.model} does not speak {langs}")
+        return SupportedText(_only(lang, support), left_out=(left_out,))
+    known = _named(support.known)
+    note = f"{support.model} knows {known}: {where} in {langs} is nonsense to it, unless it was trained on that"
+    return SupportedText(lang, (note,))
 
 
 def _fragments(text: str, lang: str) -> Iterator[segment.Run]:
@@ -103,17 +103,17 @@ def _fragments(text: str, lang: str) -> Iterator[segment.Run]:
                 yield run
 
 
-def _only(lang: str, tongues: Tongues) -> str:
+def _only(lang: str, support: LanguageSupport) -> str:
     """The one language that a model speaks, so that numbers are read in it; else the mode as it is."""
-    return tongues.known[0] if tongues.is_sure and len(tongues.known) == 1 else lang
+    return support.known[0] if support.is_sure and len(support.known) == 1 else lang
 
 
-def _unknown(langs: Sequence[str], tongues: Tongues) -> TextError:
+def _unknown(langs: Sequence[str], support: LanguageSupport) -> TextError:
     hint = f"sovits models pull {RECOMMENDED}, then the same again with --model {RECOMMENDED}"
     if not set(langs) <= set(VERSIONS[RECOMMENDED].languages):
         hint = f"train a voice that does: sovits prep RECORDINGS --lang {langs[0]} --model {RECOMMENDED}, sovits train"
     return TextError(
-        f"{tongues.model} does not speak {_named(langs)}: it knows {_named(tongues.known)}",
+        f"{support.model} does not speak {_named(langs)}: it knows {_named(support.known)}",
         hint=hint,
     )
 

@@ -1,4 +1,4 @@
-"""`sovits infer`: an order and a model in, one audio file out, however long; subtitles beside it if asked for.
+"""`sovits infer`: an request and a model in, one audio file out, however long; subtitles beside it if asked for.
 
 Sentences are written as they are finished, to `out.partial.wav`, which becomes `out.wav` at the end; memory does not
 grow with the text.
@@ -24,10 +24,10 @@ from sovits_cli.errors import ResourceError, UnforeseenError
 from sovits_cli.events import Chose, Doubtful, Progress, Reporter, Warned
 from sovits_cli.files import partial
 from sovits_cli.inference.acoustic import FlowSettings
-from sovits_cli.inference.engine import Manner, Said, Speaker
-from sovits_cli.inference.order import Order
-from sovits_cli.inference.script import lines
+from sovits_cli.inference.request import SynthesisRequest
+from sovits_cli.inference.script import utterances
 from sovits_cli.inference.subtitles import SrtWriter
+from sovits_cli.inference.synthesizer import SpokenUtterance, SynthesisOptions, Synthesizer
 from sovits_cli.inference.voice import NO_PROMPT, Voice
 from sovits_cli.locks import held_output
 from sovits_cli.models.t2s.decode import Sampling
@@ -72,7 +72,7 @@ class InferReport:
         elapsed_s: time it took, loading the model included.
         real_time_factor: elapsed seconds per second of audio.
         sentences: how many were spoken.
-        retries: how often one was said again because a check failed.
+        retries: how often one was spoken again because a check failed.
         doubtful: what may be wrong; empty if nothing is.
         seed: gives the same audio again.
     """
@@ -91,7 +91,7 @@ class InferReport:
 
 
 def infer(
-    order: Order,
+    request: SynthesisRequest,
     settings: InferenceSettings,
     bundle: Bundle,
     *,
@@ -99,10 +99,10 @@ def infer(
     reporter: Reporter,
     began_s: float | None = None,
 ) -> InferReport:
-    """Speak an order.
+    """Speak an request.
 
     Args:
-        order: checked before.
+        request: checked before.
         settings: how to speak.
         bundle: the model.
         device: where to compute.
@@ -116,27 +116,34 @@ def infer(
     began_s = time.perf_counter() if began_s is None else began_s
     seed = secrets.randbelow(SEEDS) if settings.seed is None else settings.seed
     reporter.emit(Chose("seed", str(seed), "drawn; --seed gives the same again" if settings.seed is None else "given"))
-    is_prompt, use = _prompt_use(order, bundle)
-    reporter.emit(Chose("reference", str(order.reference.path), f"{order.reference.described}: {use}"))
+    is_prompt, use = _prompt_use(request, bundle)
+    reporter.emit(Chose("reference", str(request.reference.path), f"{request.reference.described}: {use}"))
     flow = _flow_settings(settings, bundle, reporter)
-    voice = Voice(bundle, device, flow=flow, compat=settings.text_compat, words=order.words)
-    prompt = voice.prompt(order.reference, str(order.transcript), order.prompt_lang) if is_prompt else NO_PROMPT
-    speaker = Speaker(voice, voice.timbre(order.reference, prompt), prompt, manner(settings, seed, bundle.version))
-    script = lines(order.sentences, order.lang, voice.spoken, reporter)
-    subtitles = None if order.srt is None else SrtWriter(order.srt)
-    writer = Writer(order.out, rate=voice.rate, channels=1, grows=True)
-    track = _Track(writer, subtitles, voice.rate, settings.pause, len(order.sentences), reporter)
-    with held_output(order.out), _few_threads(voice), _kept(track, order, reporter), subtitles or nullcontext(), writer:
-        for said in speaker.say(script):
-            track.add(said)
+    voice = Voice(bundle, device, flow=flow, compat=settings.text_compat, words=request.words)
+    prompt = voice.prompt(request.reference, str(request.transcript), request.prompt_lang) if is_prompt else NO_PROMPT
+    options = synthesis_options(settings, seed, bundle.version)
+    synthesizer = Synthesizer(voice, voice.style(request.reference, prompt), prompt, options)
+    script = utterances(request.sentences, request.lang, voice.spoken, reporter)
+    subtitles = None if request.srt is None else SrtWriter(request.srt)
+    writer = Writer(request.out, rate=voice.rate, channels=1, grows=True)
+    track = _Track(writer, subtitles, voice.rate, settings.pause, len(request.sentences), reporter)
+    with (
+        held_output(request.out),
+        _few_threads(voice),
+        _kept(track, request, reporter),
+        subtitles or nullcontext(),
+        writer,
+    ):
+        for spoken in synthesizer.speak(script):
+            track.add(spoken)
         if track.failure is not None and not track.is_heard:
             raise track.failure
     if subtitles is not None and subtitles.failure is not None:
-        raise _without_subtitles(order, subtitles.failure)
+        raise _without_subtitles(request, subtitles.failure)
     seconds, elapsed_s = track.seconds, time.perf_counter() - began_s
     return InferReport(
-        out=order.out,
-        srt=order.srt,
+        out=request.out,
+        srt=request.srt,
         model=bundle.name,
         rate=voice.rate,
         seconds=seconds,
@@ -150,7 +157,7 @@ def infer(
 
 
 class _Track:
-    """The file being written: sentences and pauses in order, subtitles, and what is counted."""
+    """The file being written: sentences and pauses in request, subtitles, and what is counted."""
 
     def __init__(
         self,
@@ -177,41 +184,41 @@ class _Track:
         """Audio so far."""
         return self._joiner.position_s
 
-    def add(self, said: Said) -> None:
+    def add(self, spoken: SpokenUtterance) -> None:
         """Write one sentence, or a part of one, and the pause after it."""
         start_s = self.seconds
-        for block in self._joiner.clip(said.wave):
+        for block in self._joiner.clip(spoken.wave):
             self._writer.write(block)
-        if said.doubt:
-            self._warn(said, start_s)
-        if len(said.wave):
+        if spoken.problem:
+            self._warn(spoken, start_s)
+        if len(spoken.wave):
             self.is_heard = True
-            self._close(said, start_s)
-        elif said.cause is not None:
-            self.failure = self.failure or UnforeseenError(said.cause)
+            self._close(spoken, start_s)
+        elif spoken.cause is not None:
+            self.failure = self.failure or UnforeseenError(spoken.cause)
         self._writer.settle()
-        self.count = said.line.index + 1
-        self.retries += said.tries - 1
+        self.count = spoken.utterance.index + 1
+        self.retries += spoken.tries - 1
         total = max(self._total, self.count)
         self._reporter.emit(
             Progress("speaking", self.count, total, "sentences", detail=f"{self.seconds:.0f} s of audio")
         )
 
-    def _close(self, said: Said, start_s: float) -> None:
+    def _close(self, spoken: SpokenUtterance, start_s: float) -> None:
         """Write what comes with a sentence that is heard: its subtitle, and the pause after it."""
         if self._subtitles is not None:
-            self._subtitles.cue(start_s, self.seconds, said.line.text)
-        factor = 1.0 if said.line.is_exact else self._pause_factor
-        for block in self._joiner.pause(said.line.pause_s * factor):
+            self._subtitles.cue(start_s, self.seconds, spoken.utterance.text)
+        factor = 1.0 if spoken.utterance.is_exact else self._pause_factor
+        for block in self._joiner.pause(spoken.utterance.pause_s * factor):
             self._writer.write(block)
 
-    def _warn(self, said: Said, start_s: float) -> None:
-        """Name a sentence that may be wrong; what to do about it is said once."""
+    def _warn(self, spoken: SpokenUtterance, start_s: float) -> None:
+        """Name a sentence that may be wrong; what to do about it is spoken once."""
         hint = "" if self.doubtful else "listen to it; another --seed, or shorter sentences, may help"
-        number = said.line.index + 1
-        self.doubtful.append(DoubtfulSentence(number, said.line.text, start_s, self.seconds, said.doubt))
-        item = f"sentence {number} at {start_s:.1f} s, {excerpt(said.line.text)},"
-        self._reporter.emit(Doubtful(item, f"{said.doubt} (after {said.tries} tries)", hint, said.cause))
+        number = spoken.utterance.index + 1
+        self.doubtful.append(DoubtfulSentence(number, spoken.utterance.text, start_s, self.seconds, spoken.problem))
+        item = f"sentence {number} at {start_s:.1f} s, {excerpt(spoken.utterance.text)},"
+        self._reporter.emit(Doubtful(item, f"{spoken.problem} (after {spoken.tries} tries)", hint, spoken.cause))
 
 
 def _flow_settings(settings: InferenceSettings, bundle: Bundle, reporter: Reporter) -> FlowSettings:
@@ -222,7 +229,7 @@ def _flow_settings(settings: InferenceSettings, bundle: Bundle, reporter: Report
     return asked
 
 
-def _prompt_use(order: Order, bundle: Bundle) -> tuple[bool, str]:
+def _prompt_use(request: SynthesisRequest, bundle: Bundle) -> tuple[bool, str]:
     """Whether the reference is a prompt, and what to tell the user.
 
     A transcript found beside the recording that is of no use is no reason to fail; one that was typed is, where only
@@ -231,30 +238,30 @@ def _prompt_use(order: Order, bundle: Bundle) -> tuple[bool, str]:
     if not bundle.version.prompted:
         return False, f"timbre, which is all that {bundle.name} takes"
     heard = "timbre and sound" if bundle.version.flow else "timbre"
-    if order.transcript is None:
-        return False, f"{heard}; {order.no_transcript}"
-    if bundle.content is None and not order.transcript_typed:
+    if request.transcript is None:
+        return False, f"{heard}; {request.no_transcript}"
+    if bundle.content is None and not request.transcript_typed:
         return False, "timbre; no prompt, for no content encoder is installed"
     return True, "timbre and prompt"
 
 
 @contextmanager
-def _kept(track: _Track, order: Order, reporter: Reporter) -> Iterator[None]:
+def _kept(track: _Track, request: SynthesisRequest, reporter: Reporter) -> Iterator[None]:
     """Where the speech ends early, say where it is as far as it came."""
     try:
         yield
     except BaseException:
         if track.is_heard:
-            kept = f"{track.seconds:.0f} s of speech are kept in {partial(order.out)}"
-            kept += "" if order.srt is None else f", their subtitles in {partial(order.srt)}"
+            kept = f"{track.seconds:.0f} s of speech are kept in {partial(request.out)}"
+            kept += "" if request.srt is None else f", their subtitles in {partial(request.srt)}"
             reporter.emit(
                 Warned(kept, hint="the next run into the same file begins anew: rename what you want to keep")
             )
         raise
 
 
-def _without_subtitles(order: Order, failure: ResourceError) -> ResourceError:
-    return ResourceError(f"{failure.message}; the speech is whole: {order.out}", hint=failure.hint)
+def _without_subtitles(request: SynthesisRequest, failure: ResourceError) -> ResourceError:
+    return ResourceError(f"{failure.message}; the speech is whole: {request.out}", hint=failure.hint)
 
 
 @contextmanager
@@ -270,7 +277,7 @@ def _few_threads(voice: Voice) -> Iterator[None]:
         yield
 
 
-def manner(settings: InferenceSettings, seed: int, version: ModelVersion) -> Manner:
+def synthesis_options(settings: InferenceSettings, seed: int, version: ModelVersion) -> SynthesisOptions:
     """How to say lines, by the settings, and by the version of the model where they say nothing."""
     usual = version.drawing
     penalty = settings.repetition_penalty
@@ -280,4 +287,4 @@ def manner(settings: InferenceSettings, seed: int, version: ModelVersion) -> Man
         temperature=usual.temperature if settings.temperature is None else settings.temperature,
         repetition_penalty=usual.repetition_penalty if penalty is None else penalty,
     )
-    return Manner(sampling, seed, speed=settings.speed, batch_size=settings.batch_size)
+    return SynthesisOptions(sampling, seed, speed=settings.speed, batch_size=settings.batch_size)

@@ -12,8 +12,8 @@ from sovits_cli.errors import TextError, UsageError
 from sovits_cli.events import Skipped
 from sovits_cli.files import check_place, partial, real_path
 from sovits_cli.inference import examples, reference, texts
+from sovits_cli.inference.language_support import ALL, LanguageSupport, supported_text
 from sovits_cli.inference.reference import Reference
-from sovits_cli.inference.tongues import ALL, Tongues, understood
 from sovits_cli.text import cuts, encoding, lexicon, pauses, pronunciation, segment, unread
 from sovits_cli.text.encoding import Decoded
 from sovits_cli.text.lexicon import Lexicon
@@ -26,7 +26,7 @@ OUR_CUT = "auto"
 
 
 @dataclass(frozen=True)
-class Order:
+class SynthesisRequest:
     """One call of `sovits infer`.
 
     Args:
@@ -59,7 +59,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Asked:
+class InferInputs:
     """What was typed.
 
     Args:
@@ -84,22 +84,22 @@ class Asked:
 
 
 def check(
-    asked: Asked,
+    inputs: InferInputs,
     lang: str,
     *,
     cut: str = OUR_CUT,
     words: Lexicon = lexicon.EMPTY,
-    tongues: Tongues = ALL,
+    support: LanguageSupport = ALL,
     joins: bool = True,
-) -> Order:
+) -> SynthesisRequest:
     """Read and check everything but the model.
 
     Args:
-        asked: what was typed.
+        inputs: what was typed.
         lang: mode of `text.segment`.
         cut: `OUR_CUT`, or an official method of `text.cuts`.
         words: how some words are read.
-        tongues: what the model speaks.
+        support: what the model speaks.
         joins: short sentences may share a line, see `ModelVersion.several_sentences`.
 
     Raises:
@@ -108,31 +108,31 @@ def check(
         ResourceError: a file cannot be written where it is to be.
         TextError: the text or its language cannot be used.
     """
-    if asked.ref is None:
+    if inputs.ref is None:
         raise UsageError("no voice: --ref was not given", hint=f"--ref RECORDING, or {_example_voices()}")
-    ref = examples.resolve(asked.ref, examples.VOICE_SUFFIX)
-    check_suffix(asked.out)
-    _refuse_collisions(asked, ref)
-    for place in (asked.out, asked.srt):
+    ref = examples.resolve(inputs.ref, examples.VOICE_SUFFIX)
+    check_suffix(inputs.out)
+    _refuse_collisions(inputs, ref)
+    for place in (inputs.out, inputs.srt):
         if place is not None:
             check_place(place)
-    _check_prompt_lang(asked.prompt_lang)
-    script = check_text(asked, lang, cut=cut, tongues=tongues, joins=joins)
+    _check_prompt_lang(inputs.prompt_lang)
+    script = check_text(inputs, lang, cut=cut, support=support, joins=joins)
     found = reference.find(ref)
-    transcript, why_none = _transcript(asked, found)
-    return Order(
+    transcript, why_none = _transcript(inputs, found)
+    return SynthesisRequest(
         sentences=script.sentences,
         lang=script.lang,
         reference=found,
         transcript=transcript,
-        transcript_typed=asked.prompt_text is not None,
+        transcript_typed=inputs.prompt_text is not None,
         no_transcript=why_none,
-        out=asked.out,
-        srt=asked.srt,
+        out=inputs.out,
+        srt=inputs.srt,
         notes=script.notes,
         left_out=script.left_out,
         words=words,
-        prompt_lang=_prompt_lang(asked.prompt_lang, transcript or "", script.lang),
+        prompt_lang=_prompt_lang(inputs.prompt_lang, transcript or "", script.lang),
     )
 
 
@@ -146,13 +146,15 @@ class Script:
     left_out: tuple[Skipped, ...] = ()
 
 
-def check_text(asked: Asked, lang: str, *, cut: str = OUR_CUT, tongues: Tongues = ALL, joins: bool = True) -> Script:
+def check_text(
+    inputs: InferInputs, lang: str, *, cut: str = OUR_CUT, support: LanguageSupport = ALL, joins: bool = True
+) -> Script:
     """Read and check the text alone. Raises TextError or UsageError, as `check` does."""
     segment.mode(lang)
-    source = _text(asked, lang)
+    source = _text(inputs, lang)
     resolved = segment.resolved(lang, source.text)
     words = pauses.without(pronunciation.plain(source.text))
-    found = understood(words, resolved, tongues)
+    found = supported_text(words, resolved, support)
     doubt = segment.doubt(found.lang, words)
     text = pronunciation.with_inline(source.text, found.lang)
     pieces = pauses.sentences(text, lambda stretch: _cut(stretch, found.lang, cut, joins=joins))
@@ -177,13 +179,13 @@ def _notes(source: Decoded, how: str) -> Iterator[str]:
         yield lost
 
 
-def _text(asked: Asked, lang: str) -> Decoded:
-    if (asked.text is None) == (asked.say is None):
-        both = "both -t and --say were given" if asked.say is not None else "neither -t nor --say was given"
+def _text(inputs: InferInputs, lang: str) -> Decoded:
+    if (inputs.text is None) == (inputs.say is None):
+        both = "both -t and --say were given" if inputs.say is not None else "neither -t nor --say was given"
         raise UsageError(f"nothing clear to speak: {both}", hint='-t text.txt, or --say "Hello there."')
-    text = _typed(asked.say, "--say", lang) if asked.say is not None else texts.read(str(asked.text), lang)
+    text = _typed(inputs.say, "--say", lang) if inputs.say is not None else texts.read(str(inputs.text), lang)
     if not text.text.strip():
-        source = "--say" if asked.say is not None else asked.text
+        source = "--say" if inputs.say is not None else inputs.text
         raise TextError(f"there is nothing to speak: {source} is empty", hint='-t text.txt, or --say "Hello there."')
     return text
 
@@ -204,17 +206,17 @@ def _typed(words: str, flag: str, lang: str = "") -> Decoded:
     return encoding.decode(data, flag, lang)
 
 
-def _transcript(asked: Asked, found: Reference) -> tuple[str | None, str]:
+def _transcript(inputs: InferInputs, found: Reference) -> tuple[str | None, str]:
     """The reference's words, or why there are none: they are of use only for a window that is the whole of it."""
-    text = None if asked.prompt_text is None else _typed(asked.prompt_text, "--prompt-text").text
+    text = None if inputs.prompt_text is None else _typed(inputs.prompt_text, "--prompt-text").text
     if text is None:
         beside = found.path.with_suffix(TRANSCRIPT_SUFFIX)
-        is_the_text = asked.text is not None and real_path(Path(asked.text)) == real_path(beside)
+        is_the_text = inputs.text is not None and real_path(Path(inputs.text)) == real_path(beside)
         text = texts.read(str(beside)).text if beside.is_file() and not is_the_text else ""
     if not text.strip():
         return None, "a transcript would make it a prompt too"
     if not found.is_whole:
-        return None, f"its transcript is of all {found.seconds:.0f} s, a prompt holds {reference.LONGEST_S:.0f} s"
+        return None, f"its transcript is of all {found.seconds:.0f} s, a prompt holds {reference.MAX_S:.0f} s"
     return text.strip(), ""
 
 
@@ -239,14 +241,14 @@ def _prompt_lang(given: str, transcript: str, lang: str) -> str:
     return segment.auto_like(lang) if found == segment.AUTO else found
 
 
-def _refuse_collisions(asked: Asked, ref: Path) -> None:
+def _refuse_collisions(inputs: InferInputs, ref: Path) -> None:
     """No output, nor the place where it grows, may be an input, or the other output."""
-    taken = [("--ref", ref), *asked.others]
+    taken = [("--ref", ref), *inputs.others]
     if ref.name and (beside := ref.with_suffix(TRANSCRIPT_SUFFIX)).is_file():
         taken.append(("the transcript", beside))
-    if asked.text is not None and asked.text != texts.STDIN:
-        taken.append(("-t", examples.resolve(asked.text, examples.TEXT_SUFFIX)))
-    for flag, path in (("-o", asked.out), ("--srt", asked.srt)):
+    if inputs.text is not None and inputs.text != texts.STDIN:
+        taken.append(("-t", examples.resolve(inputs.text, examples.TEXT_SUFFIX)))
+    for flag, path in (("-o", inputs.out), ("--srt", inputs.srt)):
         if path is None:
             continue
         places = (path, partial(path))

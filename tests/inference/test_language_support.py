@@ -6,14 +6,14 @@ import pytest
 
 from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
-from sovits_cli.inference import tongues
-from sovits_cli.inference.order import Asked, check_text
-from sovits_cli.inference.tongues import ALL, Tongues, understood
+from sovits_cli.inference import language_support
+from sovits_cli.inference.language_support import ALL, LanguageSupport, supported_text
+from sovits_cli.inference.request import InferInputs, check_text
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import RECOMMENDED, VERSIONS
 
-ENGLISH = Tongues("mini", ("en",))
-V1 = Tongues("v1", ("zh", "en", "ja"))
+ENGLISH = LanguageSupport("mini", ("en",))
+V1 = LanguageSupport("v1", ("zh", "en", "ja"))
 
 
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
@@ -40,7 +40,7 @@ def test_the_recommended_one_speaks_all():
 )
 def test_a_whole_text_is_refused(text, lang, speaks, said):
     with pytest.raises(TextError, match=f"^{said}") as failure:
-        understood(text, lang, speaks)
+        supported_text(text, lang, speaks)
     assert failure.value.hint == f"sovits models pull {RECOMMENDED}, then the same again with --model {RECOMMENDED}"
 
 
@@ -52,7 +52,7 @@ def test_a_whole_text_is_refused(text, lang, speaks, said):
     ],
 )
 def test_a_fragment_is_left_out_by_name(text, speaks, lang, left_out):
-    assert understood(text, "auto", speaks) == tongues.Understood(lang, left_out=(left_out,))
+    assert supported_text(text, "auto", speaks) == language_support.SupportedText(lang, left_out=(left_out,))
 
 
 @pytest.mark.parametrize(
@@ -67,24 +67,24 @@ def test_a_fragment_is_left_out_by_name(text, speaks, lang, left_out):
     ],
 )
 def test_nothing_to_tell(text, speaks, lang):
-    assert understood(text, "auto", speaks) == tongues.Understood(lang)
+    assert supported_text(text, "auto", speaks) == language_support.SupportedText(lang)
 
 
 def test_a_voice_of_ones_own_is_only_warned():
     bundle = SimpleNamespace(name="mine", version=VERSIONS["mini"], origin="trained")
-    mine = tongues.of(bundle)
-    assert understood("你好。", "auto", mine) == tongues.Understood(
+    mine = language_support.of(bundle)
+    assert supported_text("你好。", "auto", mine) == language_support.SupportedText(
         "auto", ("mine knows English: '你好' in Chinese is nonsense to it, unless it was trained on that",)
     )
     bundle.origin = "bundled"
-    assert tongues.of(bundle).is_sure
+    assert language_support.of(bundle).is_sure
 
 
 @pytest.mark.parametrize(("said", "fails"), [("[你好|HH AH0 L OW1]. [pause 1s]", False), ("你好 [pause 1s]", True)])
 def test_words_that_are_told_how_to_read_count_for_nothing(said, fails):
-    asked = Asked(None, None, said, None, "out.wav", None)
+    asked = InferInputs(None, None, said, None, "out.wav", None)
     if fails:
         with pytest.raises(TextError, match="does not speak Chinese"):
-            check_text(asked, "auto", tongues=ENGLISH)
+            check_text(asked, "auto", support=ENGLISH)
     else:
-        assert check_text(asked, "auto", tongues=ENGLISH).notes == ()
+        assert check_text(asked, "auto", support=ENGLISH).notes == ()

@@ -11,15 +11,15 @@ from sovits_cli.audio import files as audio_files
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import ModelError, ResourceError, UnforeseenError
 from sovits_cli.events import Chose, Doubtful, Progress, Skipped, Warned
-from sovits_cli.inference import engine, longform
-from sovits_cli.inference.acoustic import Timbre
-from sovits_cli.inference.longform import DoubtfulSentence, infer
-from sovits_cli.inference.order import Asked, check
+from sovits_cli.inference import synthesizer, writer
+from sovits_cli.inference.acoustic import SpeakerStyle
+from sovits_cli.inference.request import InferInputs, check
+from sovits_cli.inference.writer import DoubtfulSentence, infer
 from sovits_cli.locks import held_output
 from sovits_cli.models.t2s.decode import T2SResult
 from sovits_cli.versions import Drawing
 from tests.inference import toys
-from tests.inference.test_engine import FakeVoice
+from tests.inference.test_synthesizer import FakeVoice
 from tests.inference.toys import voice_recording
 
 SEEDED = InferenceSettings(seed=5)
@@ -32,7 +32,7 @@ def order(empty_folder):
     voice_recording(empty_folder / "r.wav", 4.0)
 
     def make(text=TEXT, **change):
-        asked = Asked("r.wav", None, text, None, empty_folder / "out.wav", None)
+        asked = InferInputs("r.wav", None, text, None, empty_folder / "out.wav", None)
         return check(replace(asked, **change), "en")
 
     return make
@@ -55,21 +55,21 @@ def fake(monkeypatch):
         def __init__(self, bundle, device, **options):
             super().__init__()
 
-        def timbre(self, reference, prompt):
-            return Timbre(torch.zeros(1))
+        def style(self, reference, prompt):
+            return SpeakerStyle(torch.zeros(1))
 
         def spoken(self, text, lang):
             return longform_spoken(text)
 
-    monkeypatch.setattr(engine, "decode_each", decode_each)
-    monkeypatch.setattr(longform, "Voice", Voice)
+    monkeypatch.setattr(synthesizer, "decode_each", decode_each)
+    monkeypatch.setattr(writer, "Voice", Voice)
     return asked
 
 
 def longform_spoken(text):
-    from sovits_cli.inference.voice import Spoken
+    from sovits_cli.inference.voice import EncodedText
 
-    return Spoken(torch.arange(max(6, len(text) // 2)), None, 5)
+    return EncodedText(torch.arange(max(6, len(text) // 2)), None, 5)
 
 
 class Named:
@@ -82,7 +82,7 @@ def speak(order, heard, settings=SEEDED, bundle=Named):
 
 
 def test_the_real_thing_with_a_toy(order, heard, monkeypatch):
-    toys.believe(monkeypatch)
+    toys.accept_any_alignment(monkeypatch)
     bundle = toys.install(tokens=45)
     report = speak(order(srt=order().out.with_suffix(".srt")), heard, bundle=bundle)
     info = soundfile.info(report.out)
@@ -187,7 +187,7 @@ def test_a_doubtful_sentence_is_named(order, heard, fake, monkeypatch, cut_fails
             is_first = len(request.phones) == 13 or (cut_fails and len(request.phones) in {6, 7})
             yield index, T2SResult(torch.ones(60, dtype=torch.long), ended=not is_first)
 
-    monkeypatch.setattr(engine, "decode_each", decode_each)
+    monkeypatch.setattr(synthesizer, "decode_each", decode_each)
     report = speak(order(srt=order().out.with_suffix(".srt")), heard)
     assert report.sentences == 3
     if not cut_fails:
@@ -215,7 +215,7 @@ def test_what_cannot_be_read_is_left_out(order, heard, fake, monkeypatch):
             raise TextError("nothing to read")
         return longform_spoken(text)
 
-    monkeypatch.setattr(longform.Voice, "spoken", spoken)
+    monkeypatch.setattr(writer.Voice, "spoken", spoken)
     assert speak(order(), heard).sentences == 2
     assert [skipped.reason for skipped in heard.of(Skipped)] == ["nothing to read"]
 
@@ -268,21 +268,21 @@ def test_subtitles_that_cannot_be_written_cost_no_speech(order, heard, fake, mon
     def cue(self, start_s, end_s, text):
         self._fail(OSError(28, "No space left on device"))
 
-    monkeypatch.setattr(longform.SrtWriter, "cue", cue)
+    monkeypatch.setattr(writer.SrtWriter, "cue", cue)
     with pytest.raises(ResourceError, match=r"out.srt: the disk is full; the speech is whole: .*out.wav"):
         speak(order(srt=empty_folder / "out.srt"), heard)
     assert sorted(path.name for path in empty_folder.iterdir()) == ["out.wav", "r.wav"]
 
 
 def test_a_sentence_that_raises_is_named_and_the_others_are_spoken(order, heard, fake, monkeypatch):
-    waved = longform.Voice.wave
+    waved = writer.Voice.wave
 
-    def wave(self, codes, phones, timbre, **rest):
+    def wave(self, tokens, phones, style, **rest):
         if len(phones) in broken:
             raise RuntimeError("odd shapes")
-        return waved(self, codes, phones, timbre, **rest)
+        return waved(self, tokens, phones, style, **rest)
 
-    monkeypatch.setattr(longform.Voice, "wave", wave)
+    monkeypatch.setattr(writer.Voice, "wave", wave)
     broken = {13, 6, 7}
     report = speak(order(srt=order().out.with_suffix(".srt")), heard)
     assert (report.sentences, [one.text for one in report.doubtful]) == (3, ["Hello there, my old friend."])
@@ -306,7 +306,7 @@ def test_two_at_once_do_not_write_one_file(order, heard, fake, empty_folder):
 
 def test_what_was_there_stays_when_it_fails(order, heard, fake, monkeypatch, empty_folder):
     (empty_folder / "out.wav").write_text("before")
-    monkeypatch.setattr(longform.Voice, "spoken", lambda self, text, lang: 1 / 0)
+    monkeypatch.setattr(writer.Voice, "spoken", lambda self, text, lang: 1 / 0)
     with pytest.raises(UnforeseenError, match="ZeroDivisionError"):
         speak(order(), heard)
     assert (empty_folder / "out.wav").read_text() == "before"
@@ -332,7 +332,7 @@ def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
     pool = ThreadPoolExecutor(1)
     pool.submit(torch.set_num_threads, 2).result()
     monkeypatch.setattr(
-        longform.Voice,
+        writer.Voice,
         "spoken",
         lambda self, text, lang: note() or longform_spoken(text),
     )
@@ -345,7 +345,7 @@ def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
     torch.set_num_threads(2)
     try:
         speak(order("One small sentence."), heard)
-        monkeypatch.setattr(longform.Voice, "parameters", longform.SMALL_PARAMETERS)
+        monkeypatch.setattr(writer.Voice, "parameters", writer.SMALL_PARAMETERS)
         speak(order("One small sentence."), heard)
         assert torch.get_num_threads() == 2
     finally:
@@ -357,7 +357,9 @@ def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
 
 def test_where_the_settings_say_nothing_the_version_does():
     version = replace(toys.ROW, drawing=Drawing(7, 0.5, 1.2))
-    usual = longform.manner(SEEDED, 1, version).sampling
+    usual = writer.synthesis_options(SEEDED, 1, version).sampling
     assert (usual.top_k, usual.temperature, usual.repetition_penalty) == (7, 0.5, 1.2)
-    said = longform.manner(replace_settings(top_k=0, temperature=0.9, repetition_penalty=2.0), 1, version).sampling
+    said = writer.synthesis_options(
+        replace_settings(top_k=0, temperature=0.9, repetition_penalty=2.0), 1, version
+    ).sampling
     assert (said.top_k, said.temperature, said.repetition_penalty) == (None, 0.9, 2.0)
