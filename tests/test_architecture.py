@@ -25,7 +25,7 @@ from tests.source import FILES, PACKAGE, ROOT, calls, imported_at_once, name, ro
 HEAVY = {"torch", "torchaudio", "lightning_fabric", "lightning", "librosa", "transformers", "matplotlib", "scipy"}
 """Libraries that cost seconds or hundreds of megabytes."""
 
-TORCHLESS = ("text/", "cli/", "config/", "report/", "audio/files.py", "audio/slicer.py", "audio/slicing.py")
+TORCHLESS = ("text/", "cli/", "config/", "report/", "audio/reader.py", "audio/slicer.py", "audio/slicing.py")
 """What works without torch until it is asked for a model."""
 
 WRITING = {"print", "sys.stdout.write", "sys.stderr.write", "typer.echo", "typer.secho"}

@@ -18,7 +18,7 @@ class Level:
     peak_dbfs: float | None
 
 
-class LevelCount:
+class LevelMeter:
     """Measures the level of a stream: `add` blocks, read `level`."""
 
     def __init__(self) -> None:

@@ -9,11 +9,12 @@ Positions are frames (one RMS value every hop) inside, samples outside.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from sovits_cli.audio.levels import History, LevelMeter
+from sovits_cli.audio.silence import RmsHistory, RmsMeter
 from sovits_cli.errors import UsageError
 from sovits_cli.terms import Span
 
@@ -74,7 +75,7 @@ class SlicerParams:
         }[key]
 
 
-class Slicer:
+class SilenceSlicer:
     """Feed blocks of a mono signal at `rate`, get finished spans; `flush` at the end.
 
     Spans come in order and never overlap; what lies between them is silence left out.
@@ -85,7 +86,7 @@ class Slicer:
         if self._hop < 1:
             raise UsageError(f"hop_size is {params.hop_ms:g} ms: less than one sample at {rate} Hz")
         window = min(round(rate * params.min_interval_ms / 1000), 4 * self._hop)
-        self._meter = LevelMeter(self._hop, window)
+        self._meter = RmsMeter(self._hop, window)
         self._threshold = 10 ** (params.threshold_db / 20)
         # The official program rounds two of these before dividing and one after; so it has to be done here.
         self._min_length = round(round(rate * params.min_length_ms / 1000) / self._hop)
@@ -93,7 +94,7 @@ class Slicer:
         self._kept = round(round(rate * params.max_sil_kept_ms / 1000) / self._hop)
         self._set_limit(params.max_s, rate)
 
-        self._history = History()
+        self._history = RmsHistory()
         self._samples = 0
         self._silence: int | None = None  # first frame of the silence that is going on
         self._sealed: int | None = None  # the cut at its beginning, once nothing can change it any more
@@ -162,7 +163,7 @@ class Slicer:
 
     def _cuts(self, begin: int, end: int) -> tuple[int, int]:
         """Choose where the clip before a silence ends and the next one begins: one place, unless it is long."""
-        quietest = self._history.quietest
+        quietest = self._history.quietest_frame
         if end - begin <= self._kept:
             cut = quietest(begin, end)
             return cut, cut
@@ -176,7 +177,7 @@ class Slicer:
 
     def _left_cut(self, begin: int) -> int:
         """Choose the end of the clip before a long silence."""
-        return self._history.quietest(begin, begin + self._kept) if self._sealed is None else self._sealed
+        return self._history.quietest_frame(begin, begin + self._kept) if self._sealed is None else self._sealed
 
     def _seal(self, begin: int) -> list[Span]:
         """Finish the clip before the silence that is going on, once its end is certain."""
@@ -207,7 +208,7 @@ class Slicer:
             if end is not None and self._sample(end) - self._piece * self._hop <= self._max_samples:
                 break
             latest = limit if end is None else min(limit, end - self._crumb)
-            cut = self._history.quietest_lull(limit - self._search, latest, self._lull)
+            cut = self._history.quietest_pause(limit - self._search, latest, self._lull)
             spans.append(Span(self._piece * self._hop, cut * self._hop))
             self._piece = cut
         return spans
@@ -225,3 +226,39 @@ class Slicer:
 
     def _sample(self, frame: int) -> int:
         return min(frame * self._hop, self._samples)
+
+
+LONGEST_PAUSE_S = 1.0
+"""Over a longer silence speech does not go on."""
+
+
+class SliceJoiner:
+    """Feed spans in order, get those that are certain; `flush` at the end.
+
+    Args:
+        target_s: no joined span is longer.
+        rate: samples per second of the spans.
+    """
+
+    def __init__(self, target_s: float, rate: int) -> None:
+        self._longest = int(target_s * rate)
+        self._pause = int(LONGEST_PAUSE_S * rate)
+        self._open: Span | None = None
+
+    def feed(self, spans: Iterable[Span]) -> list[Span]:
+        """Take spans; give those that nothing more is joined to."""
+        done = []
+        for span in spans:
+            if self._open is None:
+                self._open = span
+            elif span.start - self._open.end <= self._pause and span.end - self._open.start <= self._longest:
+                self._open = Span(self._open.start, span.end)
+            else:
+                done.append(self._open)
+                self._open = span
+        return done
+
+    def flush(self) -> list[Span]:
+        """End of the recording: the last span."""
+        last, self._open = self._open, None
+        return [] if last is None else [last]

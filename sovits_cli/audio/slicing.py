@@ -14,19 +14,18 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from sovits_cli.audio.clips import ClipCutter, ClipForm, block_frames
 from sovits_cli.audio.loudness import Level
-from sovits_cli.audio.neighbours import Neighbours
-from sovits_cli.audio.slice_folder import SliceFolder, gap_row, slice_row
-from sovits_cli.audio.slicer import Slicer, SlicerParams
-from sovits_cli.audio.source import Source, as_mono
+from sovits_cli.audio.reader import AudioReader, as_mono
+from sovits_cli.audio.slice_manifest import SliceFolder, gap_row, slice_row
+from sovits_cli.audio.slice_writer import SliceFormat, SpanCopier, block_frames
+from sovits_cli.audio.slicer import SilenceSlicer, SliceJoiner, SlicerParams
 from sovits_cli.errors import AudioError, SovitsError, UnforeseenError, UsageError, contained
 from sovits_cli.events import Note, Progress, Reporter, Silent, Skipped, Warned
 from sovits_cli.files import real_path
 from sovits_cli.locks import held
 from sovits_cli.terms import Span
 
-_EXACT = ClipForm()
+_EXACT = SliceFormat()
 _NOBODY = Silent()
 _REPORT_EVERY_S = 0.2
 _MOST_WAITING = 8
@@ -34,7 +33,7 @@ _MOST_WAITING = 8
 
 
 @dataclass(frozen=True)
-class SlicedSource:
+class SlicedRecording:
     """What became of one recording. Lengths in seconds; `replaced` counts slices of an earlier run."""
 
     source: Path
@@ -46,11 +45,11 @@ class SlicedSource:
 
 
 @dataclass(frozen=True)
-class SliceReport:
-    """What `slice_files` did."""
+class SliceResult:
+    """What `slice_recordings` did."""
 
     folder: Path
-    sources: tuple[SlicedSource, ...]
+    sources: tuple[SlicedRecording, ...]
 
     @property
     def lengths_s(self) -> tuple[float, ...]:
@@ -63,14 +62,14 @@ class SliceReport:
         return sum(source.duration_s for source in self.sources)
 
 
-def slice_files(
+def slice_recordings(
     inputs: Sequence[Path],
     out_dir: Path,
     params: SlicerParams,
-    form: ClipForm = _EXACT,
+    form: SliceFormat = _EXACT,
     *,
     reporter: Reporter = _NOBODY,
-) -> SliceReport:
+) -> SliceResult:
     """Slice recordings, and those directly in folders, into `out_dir` with its manifest (see slice_folder.py).
 
     What cannot be sliced is reported as Skipped and the rest is done; the slices of a recording appear together.
@@ -86,9 +85,9 @@ def slice_files(
 
 
 def _slice_all(
-    recordings: Mapping[Path, Path], folder: SliceFolder, params: SlicerParams, form: ClipForm, reporter: Reporter
-) -> SliceReport:
-    done: list[SlicedSource] = []
+    recordings: Mapping[Path, Path], folder: SliceFolder, params: SlicerParams, form: SliceFormat, reporter: Reporter
+) -> SliceResult:
+    done: list[SlicedRecording] = []
     failed: list[SovitsError] = []
 
     def fail(path: Path, error: SovitsError) -> None:
@@ -99,32 +98,32 @@ def _slice_all(
 
     try:
         for number, (source, path) in enumerate(recordings.items()):
-            ticker = _Ticker(reporter, path.name, number, len(recordings))
+            progress = _SliceProgress(reporter, path.name, number, len(recordings))
             with contained(partial(fail, path)):
-                done.append(_slice_one(source, path, folder, params, form, ticker))
+                done.append(_slice_one(source, path, folder, params, form, progress))
                 _tell(reporter, folder, source, done[-1])
     finally:
         folder.save()
     if not done:
         raise _nothing_done(failed)
-    return SliceReport(folder.path, tuple(done))
+    return SliceResult(folder.path, tuple(done))
 
 
 def _slice_one(
-    source: Path, path: Path, folder: SliceFolder, params: SlicerParams, form: ClipForm, ticker: _Ticker
-) -> SlicedSource:
+    source: Path, path: Path, folder: SliceFolder, params: SlicerParams, form: SliceFormat, progress: _SliceProgress
+) -> SlicedRecording:
     """Slice one recording into a staging folder; its slices move in place when all are there."""
-    with Source(path) as reading, ClipCutter(path, form) as cutter, folder.staging() as staging:
+    with AudioReader(path) as reading, SpanCopier(path, form) as cutter, folder.staging() as staging:
         info = reading.info
-        slicer = Slicer(params, info.rate)
-        joined = None if params.target_s is None else Neighbours(params.target_s, info.rate)
-        with _Copier(cutter, staging, folder.name(source), form.clip_rate(info.rate) / info.rate) as copier:
+        slicer = SilenceSlicer(params, info.rate)
+        joined = None if params.target_s is None else SliceJoiner(params.target_s, info.rate)
+        with _SliceWriter(cutter, staging, folder.name(source), form.clip_rate(info.rate) / info.rate) as copier:
             samples = 0
             for block in reading.blocks(block_frames=block_frames(info)):
                 samples += len(block)
                 spans = slicer.feed(as_mono(block))
                 copier.take(spans if joined is None else joined.feed(spans))
-                ticker.tick(samples / info.rate, info.duration_s, len(copier.clips))
+                progress.update(samples / info.rate, info.duration_s, len(copier.clips))
             last = slicer.flush()
             if slicer.silent:
                 raise AudioError(
@@ -135,11 +134,11 @@ def _slice_one(
         slices = [slice_row(clip.file, source, info.rate, clip.span, asdict(clip.level)) for clip in copier.clips]
         spans = [clip.span for clip in copier.clips]
         gaps = [gap_row(source, info.rate, gap) for gap in _gaps(spans, samples)]
-        replaced = folder.exchange(source, staging, slices, gaps)
+        replaced = folder.replace_slices(source, staging, slices, gaps)
     duration_s = samples / info.rate
-    ticker.tick(duration_s, duration_s, len(slices), last=True)
+    progress.update(duration_s, duration_s, len(slices), last=True)
     lengths_s = tuple(span.samples / info.rate for span in spans)
-    return SlicedSource(path, info.rate, info.channels, duration_s, lengths_s, replaced)
+    return SlicedRecording(path, info.rate, info.channels, duration_s, lengths_s, replaced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +150,16 @@ class _Clip:
     level: Level
 
 
-class _Copier:
+class _SliceWriter:
     """Copies spans on a thread of its own, in order, a little behind the search. Leaving it waits for the last."""
 
-    def __init__(self, cutter: ClipCutter, folder: Path, name: str, scale: float) -> None:
+    def __init__(self, cutter: SpanCopier, folder: Path, name: str, scale: float) -> None:
         self._cutter, self._folder, self._name, self._scale = cutter, folder, name, scale
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="slices")
         self._waiting: deque[Future[_Clip]] = deque()
         self.clips: list[_Clip] = []
 
-    def __enter__(self) -> _Copier:
+    def __enter__(self) -> _SliceWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -186,14 +185,14 @@ class _Copier:
             self.clips.append(self._waiting.popleft().result())
 
 
-class _Ticker:
+class _SliceProgress:
     """Reports progress a few times a second: seconds of one recording, or recordings if there are several."""
 
     def __init__(self, reporter: Reporter, name: str, number: int, total: int) -> None:
         self._reporter, self._name, self._number, self._total = reporter, name, number, total
         self._told_s = time.monotonic()
 
-    def tick(self, done_s: float, duration_s: float, slices: int, *, last: bool = False) -> None:
+    def update(self, done_s: float, duration_s: float, slices: int, *, last: bool = False) -> None:
         """Tell how far this recording is, if it is time."""
         now_s = time.monotonic()
         if now_s - self._told_s < _REPORT_EVERY_S and not last:
@@ -239,7 +238,7 @@ def _gaps(spans: Iterable[Span], samples: int) -> Iterator[Span]:
         end = span.end
 
 
-def _tell(reporter: Reporter, folder: SliceFolder, source: Path, sliced: SlicedSource) -> None:
+def _tell(reporter: Reporter, folder: SliceFolder, source: Path, sliced: SlicedRecording) -> None:
     if sliced.replaced:
         count = f"{len(sliced.lengths_s)} slices replace {sliced.replaced} of an earlier run"
         reporter.emit(Note(f"{sliced.source.name}: {count}"))

@@ -9,9 +9,9 @@
     )
     def slice_command(run: Run, inputs: Annotated[list[Path], typer.Argument(help="files or folders")]) -> None:
         \"\"\"Cut long recordings at silence. (The help page.)\"\"\"
-        from sovits_cli.audio.slicing import slice_files          # heavy imports here
+        from sovits_cli.audio.slicing import slice_recordings          # heavy imports here
 
-        report = slice_files(inputs, run.settings.slice.out, reporter=run.reporter)
+        report = slice_recordings(inputs, run.settings.slice.out, reporter=run.reporter)
         run.result(report, text=f"{report.count} slices in {report.folder}")
 
 `run` (cli/context.py) holds settings, reporter, device and result; never print or exit, raise errors of errors.py.

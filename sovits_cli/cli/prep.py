@@ -20,7 +20,7 @@ from sovits_cli.report.tables import aligned
 
 if TYPE_CHECKING:
     from sovits_cli.data.manifest import Manifest
-    from sovits_cli.prep.pipeline import PrepPlan, PrepReport
+    from sovits_cli.prep.pipeline import PrepPlan, PrepResult
 
 
 @command(
@@ -56,7 +56,7 @@ def prep_command(
     place = source or _default_source(settings.slice.out)
 
     from sovits_cli.checkpoints import catalogue
-    from sovits_cli.prep.loading import BundleModels
+    from sovits_cli.prep.feature_models import BundleFeatureModels
     from sovits_cli.prep.pipeline import PrepOptions, plan, prepare
     from sovits_cli.text import lexicon
 
@@ -76,7 +76,7 @@ def prep_command(
         text_compat=settings.prep.text_compat,
         words=words,
     )
-    models = BundleModels(chosen, run.device, _reference(settings.prep.model, chosen.name))
+    models = BundleFeatureModels(chosen, run.device, _reference(settings.prep.model, chosen.name))
     if plan_only:
         planned = plan(manifest, settings.prep.out, models, options, run.reporter)
         run.result(planned, text=_planned(planned, settings.prep.out))
@@ -89,20 +89,20 @@ def _manifest(run: Run, place: Path, *, plan_only: bool) -> Manifest:
     """What the recordings say: as it is written beside them or in a list, or as whisper hears it."""
     settings = run.settings.prep
     if settings.asr is None:
-        from sovits_cli.data import sources
+        from sovits_cli.data.manifest_readers import read_manifest
 
-        return sources.read(place, settings.lang)
+        return read_manifest(place, settings.lang)
 
-    from sovits_cli.prep.asr import LIST_FILE, foreseen, transcribed
+    from sovits_cli.prep.transcription import LIST_FILE, plan_transcription, transcribe_missing
     from sovits_cli.prep.whisper import Whisper
 
     if plan_only:
-        return foreseen(place, settings.lang, settings.out / LIST_FILE, run.reporter)
+        return plan_transcription(place, settings.lang, settings.out / LIST_FILE, run.reporter)
 
     def listen() -> Whisper:
         return Whisper(settings.asr_model, run.device)
 
-    return transcribed(place, settings.lang, settings.out / LIST_FILE, listen, run.reporter)
+    return transcribe_missing(place, settings.lang, settings.out / LIST_FILE, listen, run.reporter)
 
 
 def _default_source(slices: Path) -> Path:
@@ -130,7 +130,7 @@ def _planned(plan: PrepPlan, out: Path) -> str:
     return "\n".join([f"{out}: {plan.clips} clips, {total(plan.seconds)}{left_out}", *aligned(rows)])
 
 
-def _told(report: PrepReport) -> str:
+def _told(report: PrepResult) -> str:
     """What the user reads at the end."""
     counts = f"{report.clips} clips, {total(report.seconds)}, {', '.join(report.languages)}"
     notes = [f"features of {report.model}"]

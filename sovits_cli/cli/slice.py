@@ -11,13 +11,13 @@ import typer
 from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, option
 from sovits_cli.config.schema import SliceSettings
-from sovits_cli.data.lengths import histogram
+from sovits_cli.data.length_buckets import length_bins
 from sovits_cli.events import Chose
 from sovits_cli.report.plots import length_histogram, total
 
 if TYPE_CHECKING:
-    from sovits_cli.audio.clips import ClipForm
-    from sovits_cli.audio.slicing import SlicedSource, SliceReport
+    from sovits_cli.audio.slice_writer import SliceFormat
+    from sovits_cli.audio.slicing import SlicedRecording, SliceResult
 
 
 @command(
@@ -52,7 +52,7 @@ def slice_command(
     unless --max or --alpha is given.
     """
     from sovits_cli.audio.slicer import SlicerParams
-    from sovits_cli.audio.slicing import slice_files
+    from sovits_cli.audio.slicing import slice_recordings
 
     cut = run.settings.slice
     limit = f"at most {cut.max_sec:g} s each"
@@ -66,20 +66,20 @@ def slice_command(
         max_s=cut.max_sec,
         target_s=cut.target_sec,
     )
-    report = slice_files(inputs, cut.out, params, _form(cut), reporter=run.reporter)
+    report = slice_recordings(inputs, cut.out, params, _form(cut), reporter=run.reporter)
     run.result(_document(report), text=_told(report, cut.max_sec))
 
 
-def _form(cut: SliceSettings) -> ClipForm:
+def _form(cut: SliceSettings) -> SliceFormat:
     """Read the loudness mix: either flag asks for it, the other is then the official one."""
-    from sovits_cli.audio.clips import ClipForm
     from sovits_cli.audio.loudness import LoudnessMix
+    from sovits_cli.audio.slice_writer import SliceFormat
 
     given = {name: value for name, value in (("max", cut.max), ("alpha", cut.alpha)) if value is not None}
-    return ClipForm(rate=cut.rate, mono=cut.mono, loudness=LoudnessMix(**given) if given else None)
+    return SliceFormat(rate=cut.rate, mono=cut.mono, loudness=LoudnessMix(**given) if given else None)
 
 
-def _document(report: SliceReport) -> dict[str, Any]:
+def _document(report: SliceResult) -> dict[str, Any]:
     """What --json shows."""
     lengths_s = sorted(report.lengths_s)
     return {
@@ -91,12 +91,12 @@ def _document(report: SliceReport) -> dict[str, Any]:
         "shortest_s": lengths_s[0],
         "median_s": statistics.median(lengths_s),
         "longest_s": lengths_s[-1],
-        "lengths": histogram(lengths_s),
+        "lengths": length_bins(lengths_s),
         "sources": [_source(source) for source in report.sources],
     }
 
 
-def _source(source: SlicedSource) -> dict[str, Any]:
+def _source(source: SlicedRecording) -> dict[str, Any]:
     return {
         "source": source.source,
         "rate": source.rate,
@@ -108,7 +108,7 @@ def _source(source: SlicedSource) -> dict[str, Any]:
     }
 
 
-def _told(report: SliceReport, limit_s: float) -> str:
+def _told(report: SliceResult, limit_s: float) -> str:
     """What the user reads at the end."""
     kept_s = sum(report.lengths_s)
     recordings = f"{len(report.sources)} recording{'s' if len(report.sources) > 1 else ''}"

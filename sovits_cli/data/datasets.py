@@ -18,11 +18,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sovits_cli.audio import files
-from sovits_cli.audio.mel import magnitude
-from sovits_cli.data import tensors
+from sovits_cli.audio.mel import magnitude_spectrogram
+from sovits_cli.audio.reader import probe_audio, read_audio
 from sovits_cli.data.collate import GptItem, SovitsItem
-from sovits_cli.data.layout import Cause, Experiment, LeftOut, TextRow
+from sovits_cli.data.experiment import (
+    Experiment,
+    LeftOut,
+    LeftOutCause,
+    TextRow,
+    feature_shape,
+    load_feature,
+)
 from sovits_cli.errors import AudioError, DatasetError, InputError, TextError
 from sovits_cli.terms import SEMANTIC_RATE_HZ, SpecSpec
 from sovits_cli.text import symbols
@@ -40,7 +46,7 @@ _INT16 = 32768
 class OutsideError(DatasetError):
     """A clip that a limit or a missing file keeps out. `seconds` is its audio, None where that is not known."""
 
-    def __init__(self, message: str, cause: Cause, seconds: float | None = None) -> None:
+    def __init__(self, message: str, cause: LeftOutCause, seconds: float | None = None) -> None:
         super().__init__(message)
         self.cause = cause
         self.seconds = seconds
@@ -72,13 +78,13 @@ class SovitsLimits:
 
 
 class GptDataset(Dataset[GptItem]):
-    """Phones, codes and BERT features, in the order of the semantic file.
+    """Phones, tokens and BERT features, in the order of the semantic file.
 
     Args:
         experiment: folder made by `prep` or by the official program.
         table: symbol table of the model.
         limits: which clips to take.
-        vocab: codes of the model with its end token, which no clip may hold.
+        vocab: tokens of the model with its end token, which no clip may hold.
         bert_dim: width of BERT features; 0 for a model without them.
 
     Raises:
@@ -101,14 +107,16 @@ class GptDataset(Dataset[GptItem]):
         text, semantic = experiment.read_text(), experiment.read_semantic()
         left_out = [*text.left_out, *semantic.left_out]
         refused = {item.name for item in left_out}
-        for name, codes in semantic.good.items():
+        for name, tokens in semantic.rows.items():
             try:
-                self._kept.append(self._accept(name, text.good.get(name), codes, table, vocab))
+                self._kept.append(self._accept(name, text.rows.get(name), tokens, table, vocab))
             except InputError as error:
                 if name not in refused:
-                    left_out.append(_left_out(name, error, len(codes) / SEMANTIC_RATE_HZ))
-        untokenised = [name for name in text.good if name not in semantic.good and name not in refused]
-        left_out += [LeftOut(name, f"no row in {experiment.semantic_file.name}", Cause.MISSING) for name in untokenised]
+                    left_out.append(_left_out(name, error, len(tokens) / SEMANTIC_RATE_HZ))
+        untokenised = [name for name in text.rows if name not in semantic.rows and name not in refused]
+        left_out += [
+            LeftOut(name, f"no row in {experiment.semantic_file.name}", LeftOutCause.MISSING) for name in untokenised
+        ]
         self.left_out = tuple(left_out)
 
     @property
@@ -119,7 +127,7 @@ class GptDataset(Dataset[GptItem]):
     @property
     def lengths_s(self) -> list[float]:
         """Seconds of each item."""
-        return [len(item.codes) / SEMANTIC_RATE_HZ for item in self._kept]
+        return [len(item.tokens) / SEMANTIC_RATE_HZ for item in self._kept]
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -129,35 +137,37 @@ class GptDataset(Dataset[GptItem]):
         path = self._experiment.bert_path(item.name)
         if not self._bert_dim or not path.is_file():
             return item
-        return GptItem(item.name, item.phones, item.codes, tensors.load(path).float())
+        return GptItem(item.name, item.phones, item.tokens, load_feature(path).float())
 
-    def _accept(self, name: str, row: TextRow | None, codes: np.ndarray, table: SymbolTable, vocab: int) -> GptItem:
+    def _accept(self, name: str, row: TextRow | None, tokens: np.ndarray, table: SymbolTable, vocab: int) -> GptItem:
         if row is None:
-            raise OutsideError(f"no row in {self._experiment.text_file.name}", Cause.MISSING)
+            raise OutsideError(f"no row in {self._experiment.text_file.name}", LeftOutCause.MISSING)
         phones = symbols.ids(row.phones, table)
-        self._check_lengths(len(phones), len(codes))
-        if codes.min() < 0 or codes.max() >= vocab - 1:
-            raise DatasetError(f"semantic tokens {codes.min()}..{codes.max()}, expected 0..{vocab - 2}: other model")
+        self._check_lengths(len(phones), len(tokens))
+        if tokens.min() < 0 or tokens.max() >= vocab - 1:
+            raise DatasetError(f"semantic tokens {tokens.min()}..{tokens.max()}, expected 0..{vocab - 2}: other model")
         if self._bert_dim and self._experiment.bert_path(name).is_file():
-            found = tensors.shape(self._experiment.bert_path(name))
+            found = feature_shape(self._experiment.bert_path(name))
             if found != (self._bert_dim, len(phones)):
                 raise DatasetError(f"BERT features {found}, expected {(self._bert_dim, len(phones))}")
-        return GptItem(name, torch.tensor(phones), torch.from_numpy(codes), None)
+        return GptItem(name, torch.tensor(phones), torch.from_numpy(tokens), None)
 
-    def _check_lengths(self, phones: int, codes: int) -> None:
-        seconds, rules = codes / SEMANTIC_RATE_HZ, self._rules
+    def _check_lengths(self, phones: int, tokens: int) -> None:
+        seconds, rules = tokens / SEMANTIC_RATE_HZ, self._rules
         if seconds > rules.max_sec:
-            raise OutsideError(f"{seconds:.1f} s, over max_sec {rules.max_sec:g}", Cause.LONG)
+            raise OutsideError(f"{seconds:.1f} s, over max_sec {rules.max_sec:g}", LeftOutCause.LONG)
         if seconds < rules.min_sec:
-            raise OutsideError(f"{seconds:.1f} s, under min_sec {rules.min_sec:g}", Cause.SHORT)
+            raise OutsideError(f"{seconds:.1f} s, under min_sec {rules.min_sec:g}", LeftOutCause.SHORT)
         most = int(rules.max_sec * PHONES_PER_MAX_SEC) if rules.max_phones is None else rules.max_phones
         if phones > most:
-            raise OutsideError(f"{phones} phones, at most {most} train with max_sec {rules.max_sec:g}", Cause.PHONES)
+            raise OutsideError(
+                f"{phones} phones, at most {most} train with max_sec {rules.max_sec:g}", LeftOutCause.PHONES
+            )
         rate = phones / seconds
         if not rules.min_phones_per_s <= rate <= rules.max_phones_per_s:
             expected = f"{rules.min_phones_per_s:g}..{rules.max_phones_per_s:g}"
             raise OutsideError(
-                f"{rate:.1f} phones per second, expected {expected}: does the text fit the audio?", Cause.RATE
+                f"{rate:.1f} phones per second, expected {expected}: does the text fit the audio?", LeftOutCause.RATE
             )
 
 
@@ -201,7 +211,7 @@ class SovitsDataset(Dataset[SovitsItem]):
         self.lengths_s: list[float] = []
         text = experiment.read_text()
         left_out = list(text.left_out)
-        for row in text.good.values():
+        for row in text.rows.values():
             try:
                 phones = torch.tensor(symbols.ids(row.phones, table))
                 self.lengths_s.append(self._checked_length_s(row.name))
@@ -222,22 +232,22 @@ class SovitsDataset(Dataset[SovitsItem]):
         name, phones = self._kept[index]
         samples, content = self._clip(name)
         wave = samples.float() / _INT16
-        spec = magnitude(wave[None], self._spec)[0]
+        spec = magnitude_spectrogram(wave[None], self._spec)[0]
         frames = spec.shape[-1]
-        ssl = _fit(content.float(), frames, name)
-        return SovitsItem(name, ssl, spec, wave[: frames * self._spec.hop], phones, self._speaker(name))
+        content = _fit(content.float(), frames, name)
+        return SovitsItem(name, content, spec, wave[: frames * self._spec.hop], phones, self._speaker(name))
 
     def _checked_length_s(self, name: str) -> float:
         wave, content = self._experiment.wave_path(name), self._experiment.content_path(name)
         for path in (wave, content):
             if not path.is_file():
-                raise OutsideError(f"no {path.parent.name}/{path.name}", Cause.MISSING)
-        seconds = files.probe(wave).duration_s
+                raise OutsideError(f"no {path.parent.name}/{path.name}", LeftOutCause.MISSING)
+        seconds = probe_audio(wave).duration_s
         if seconds > self._rules.max_sec:
-            raise OutsideError(f"{seconds:.1f} s, over max_sec {self._rules.max_sec:g}", Cause.LONG, seconds)
+            raise OutsideError(f"{seconds:.1f} s, over max_sec {self._rules.max_sec:g}", LeftOutCause.LONG, seconds)
         if seconds < self._rules.min_sec:
-            raise OutsideError(f"{seconds:.2f} s, under min_sec {self._rules.min_sec:g}", Cause.SHORT, seconds)
-        self._check_content(tensors.shape(content), seconds)
+            raise OutsideError(f"{seconds:.2f} s, under min_sec {self._rules.min_sec:g}", LeftOutCause.SHORT, seconds)
+        self._check_content(feature_shape(content), seconds)
         if self._speaker_channels:
             self._check_speaker(self._experiment.speaker_path(name))
         return seconds
@@ -252,21 +262,21 @@ class SovitsDataset(Dataset[SovitsItem]):
     def _check_speaker(self, path: Path) -> None:
         if not path.is_file():
             raise DatasetError(f"no {path.parent.name}/{path.name}: sovits prep makes it")
-        found = tensors.shape(path)
+        found = feature_shape(path)
         if found != (1, self._speaker_channels):
             raise DatasetError(f"speaker vector {found}, expected (1, {self._speaker_channels}): other model")
 
     def _speaker(self, name: str) -> Tensor | None:
         if not self._speaker_channels:
             return None
-        return tensors.load(self._experiment.speaker_path(name))[0].float()
+        return load_feature(self._experiment.speaker_path(name))[0].float()
 
     def _clip(self, name: str) -> tuple[Tensor, Tensor]:
         found = self._cache.get(name)
         if found is None:
-            wave, _ = files.read(self._experiment.wave_path(name), rate=self._spec.sample_rate, mono=True)
+            wave, _ = read_audio(self._experiment.wave_path(name), rate=self._spec.sample_rate, mono=True)
             samples = np.clip(np.round(wave * _INT16), -_INT16, _INT16 - 1).astype(np.int16)
-            found = torch.from_numpy(samples), tensors.load(self._experiment.content_path(name))[0]
+            found = torch.from_numpy(samples), load_feature(self._experiment.content_path(name))[0]
             self._cache.put(name, found)
         return found
 

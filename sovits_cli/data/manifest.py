@@ -1,4 +1,4 @@
-"""Which recordings say what: utterances, and the official `.list` file in and out.
+"""Which recordings say what: rows, and the official `.list` file in and out.
 
 A list has four fields a line: path, speaker, language code, text. Some programs add one or two more, an emotion and a
 remark, which are not read:
@@ -22,13 +22,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sovits_cli.data.layout import Experiment, LeftOut, TextRow
+from sovits_cli.data.experiment import Experiment, LeftOut, TextRow
 from sovits_cli.errors import DatasetError, TextError
 from sovits_cli.files import atomic, real_path
 from sovits_cli.text import encoding, languages, segment
 
 LIST_FIELDS = 4
-MOST_COLUMNS = 2
+MAX_EXTRA_FIELDS = 2
 """Fields after the text that are no text: emotion and remark."""
 
 _BAR = re.compile(r"\|(?![^\[\]]*\])")
@@ -40,7 +40,7 @@ _COLUMN = re.compile(r"(?<!\s)\|(?!\s)(?![^\[\]]*\])")
 _LONGEST_NAME_BYTES = 251
 """Of a name that files are named after: file systems take 255, of which `.txt` may come to it."""
 
-_UNSAID = ("", "auto")
+_UNSPECIFIED = ("", "auto")
 """What a list says where nobody chose a language: the one of the command is used."""
 
 _AROUND_PATHS = " '\"\r\n\u202a"
@@ -48,7 +48,7 @@ _AROUND_PATHS = " '\"\r\n\u202a"
 
 
 @dataclass(frozen=True)
-class Utterance:
+class ManifestRow:
     """One recording and what it says.
 
     Args:
@@ -82,7 +82,7 @@ class Manifest:
     Args:
         source: the file or folder.
         kind: what it was read as, in words.
-        utterances: what can be used.
+        rows: what can be used.
         left_out: what cannot, and why.
         experiment: set if the source is one.
         notes: lines for the user, on encodings and languages that were guessed.
@@ -90,18 +90,18 @@ class Manifest:
 
     source: Path
     kind: str
-    utterances: tuple[Utterance, ...]
+    rows: tuple[ManifestRow, ...]
     left_out: tuple[LeftOut, ...]
     experiment: Experiment | None = None
     notes: tuple[str, ...] = ()
 
     def checked(self) -> Manifest:
         """Leave unusable names out, and tell equal ones apart. Raises DatasetError: one of them twice, or none."""
-        bad = [item for item in self.utterances if any(sign in item.name for sign in "\t\n\r")]
+        bad = [item for item in self.rows if any(sign in item.name for sign in "\t\n\r")]
         left_out = [LeftOut(item.name, "tab or line break in the file name") for item in bad]
-        kept = tuple(_with_usable_name(item) for item in self.utterances if item not in bad)
-        utterances, notes = _with_languages(_told_apart(kept))
-        found = replace(self, utterances=utterances, left_out=(*self.left_out, *left_out), notes=(*self.notes, *notes))
+        kept = tuple(_with_usable_name(item) for item in self.rows if item not in bad)
+        rows, notes = _with_languages(_with_unique_names(kept))
+        found = replace(self, rows=rows, left_out=(*self.left_out, *left_out), notes=(*self.notes, *notes))
         if not kept:
             raise _nothing_usable(found)
         return found
@@ -117,25 +117,25 @@ def read_list(path: Path, language: str) -> Manifest:
     Raises:
         DatasetError: the file cannot be read.
     """
-    utterances: list[Utterance] = []
+    rows: list[ManifestRow] = []
     left_out: list[LeftOut] = []
     columns: list[str] = []
-    files = TextFiles(language)
+    files = TextFileReader(language)
     for number, line in enumerate(files.read(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            said, more = _utterance(line, path, number, language)
+            said, more = _list_row(line, path, number, language)
         except (DatasetError, TextError) as error:
             left_out.append(LeftOut(f"{path.name} line {number}", error.message))
         else:
-            utterances.append(said)
+            rows.append(said)
             columns += [more] if more else []
-    notes = (*files.notes, *_told_columns(path, columns))
-    return Manifest(path, "a .list file", tuple(utterances), tuple(left_out), notes=notes)
+    notes = (*files.notes, *_extra_field_notes(path, columns))
+    return Manifest(path, "a .list file", tuple(rows), tuple(left_out), notes=notes)
 
 
-def _told_columns(path: Path, columns: Sequence[str]) -> Iterator[str]:
+def _extra_field_notes(path: Path, columns: Sequence[str]) -> Iterator[str]:
     if columns:
         yield (
             f"{path}: {len(columns)} lines have fields after the text that are not read, the first: "
@@ -143,9 +143,9 @@ def _told_columns(path: Path, columns: Sequence[str]) -> Iterator[str]:
         )
 
 
-def write_list(path: Path, utterances: Iterable[Utterance]) -> None:
+def write_list(path: Path, rows: Iterable[ManifestRow]) -> None:
     """Write a `.list` file that the official program reads."""
-    lines = [f"{item.path}|{item.speaker}|{item.language.upper()}|{list_text(item.text)}\n" for item in utterances]
+    lines = [f"{item.path}|{item.speaker}|{item.language.upper()}|{list_text(item.text)}\n" for item in rows]
     with atomic(path) as place:
         place.write_text("".join(lines), encoding="utf-8", newline="\n")
 
@@ -158,12 +158,12 @@ def list_text(text: str) -> str:
 def language_code(found: str, default: str) -> str:
     """Turn a code in any case into ours; `default` stands where a list says none. Raises TextError."""
     code = found.strip().lower()
-    if code in _UNSAID:
+    if code in _UNSPECIFIED:
         code = default.strip().lower()
     return segment.mode(languages.listed(code)).code
 
 
-class TextFiles:
+class TextFileReader:
     """Reads the text files of one source, in any encoding, and remembers which encodings were a guess.
 
     Args:
@@ -199,7 +199,7 @@ def _named(paths: Sequence[Path]) -> str:
     return first if len(paths) == 1 else f"{first} (and {len(paths) - 1} more)"
 
 
-def _utterance(line: str, source: Path, number: int, language: str) -> tuple[Utterance, str]:
+def _list_row(line: str, source: Path, number: int, language: str) -> tuple[ManifestRow, str]:
     """A line, and what is not read of it."""
     cells = line.split("|", LIST_FIELDS - 1)
     if len(cells) != LIST_FIELDS:
@@ -208,7 +208,7 @@ def _utterance(line: str, source: Path, number: int, language: str) -> tuple[Utt
     text, more = text_field(rest)
     if not text.strip():
         raise DatasetError("no text")
-    said = Utterance(
+    said = ManifestRow(
         path=_resolved(place, source.parent),
         speaker=speaker,
         language=language_code(code, language),
@@ -220,7 +220,7 @@ def _utterance(line: str, source: Path, number: int, language: str) -> tuple[Utt
 
 def text_field(rest: str) -> tuple[str, str]:
     """Split what follows the third bar of a line into the text and the fields after it, as the header has it."""
-    if len(_BAR.findall(rest)) > MOST_COLUMNS:
+    if len(_BAR.findall(rest)) > MAX_EXTRA_FIELDS:
         return rest, ""
     text, *columns = _COLUMN.split(rest)
     return text, "|".join(columns)
@@ -247,7 +247,7 @@ def is_file(path: Path) -> bool:
         raise DatasetError(f"cannot look for {str(path)[:80]}…: {error.strerror}") from error
 
 
-def _with_usable_name(item: Utterance) -> Utterance:
+def _with_usable_name(item: ManifestRow) -> ManifestRow:
     """Give another name where files and tables cannot bear that of the recording: not in UTF-8, or very long."""
     written = os.fsencode(item.name)
     name = written.decode("utf-8", errors="replace").replace("\ufffd", "_")
@@ -258,14 +258,14 @@ def _with_usable_name(item: Utterance) -> Utterance:
     return replace(item, alias=f"{Path(short).stem}-{mark}{Path(name).suffix[:8]}")
 
 
-def _told_apart(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
+def _with_unique_names(rows: Sequence[ManifestRow]) -> tuple[ManifestRow, ...]:
     """Recordings of one name in several folders each get a mark of their own, made of their place.
 
     Raises:
         DatasetError: the same recording twice.
     """
-    owners: dict[str, dict[Path, Utterance]] = {}
-    for item in utterances:
+    owners: dict[str, dict[Path, ManifestRow]] = {}
+    for item in rows:
         key, place = unicodedata.normalize("NFC", item.name).casefold(), real_path(item.path)
         earlier = owners.setdefault(key, {}).setdefault(place, item)
         if earlier is not item:
@@ -276,7 +276,7 @@ def _told_apart(utterances: Sequence[Utterance]) -> tuple[Utterance, ...]:
     root = Path(os.path.commonpath([place.parent for place in twins.values()])) if twins else Path()
     return tuple(
         replace(item, alias=_marked(item.name, twins[id(item)].relative_to(root))) if id(item) in twins else item
-        for item in utterances
+        for item in rows
     )
 
 
@@ -286,14 +286,14 @@ def _marked(name: str, place: Path) -> str:
     return f"{Path(name).stem}-{mark}{Path(name).suffix}"
 
 
-def _with_languages(utterances: tuple[Utterance, ...]) -> tuple[tuple[Utterance, ...], list[str]]:
+def _with_languages(rows: tuple[ManifestRow, ...]) -> tuple[tuple[ManifestRow, ...], list[str]]:
     """Scripts that several languages have, in `auto`, as the texts of all of them tell; and a line where they do not.
 
     One text by itself may hold nothing else.
     """
-    document = "\n".join(item.text for item in utterances if item.language == segment.AUTO)
+    document = "\n".join(item.text for item in rows if item.language == segment.AUTO)
     how = segment.resolved(segment.AUTO, document)
-    told = tuple(replace(item, language=how) if item.language == segment.AUTO else item for item in utterances)
+    told = tuple(replace(item, language=how) if item.language == segment.AUTO else item for item in rows)
     return told, list(filter(None, [segment.doubt(how, document)]))
 
 

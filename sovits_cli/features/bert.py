@@ -95,7 +95,7 @@ class BertFeatures:
 
     def of_pieces(self, pieces: Sequence[Piece]) -> Tensor:
         """Features (D, P) of a text in several languages, zeros for those without."""
-        return joined(pieces, self.features)
+        return join_piece_features(pieces, self.features)
 
     def _window(self, text: str, window: Window) -> Tensor:
         """Vectors (characters, D) of the characters this window keeps."""
@@ -127,7 +127,7 @@ class CharacterIds:
         return self._words.get(normal, self._unknown)
 
 
-def joined(pieces: Sequence[Piece], encode: Callable[[str, Sequence[int]], Tensor]) -> Tensor:
+def join_piece_features(pieces: Sequence[Piece], encode: Callable[[str, Sequence[int]], Tensor]) -> Tensor:
     """Features (D, P) of pieces one after the other: what `encode` gives, zeros where a piece has no features.
 
     At least one piece must have some.

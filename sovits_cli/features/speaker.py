@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sovits_cli.audio.fbank import FRAME_SAMPLES, RATE_HZ, fbank
-from sovits_cli.audio.resample import sinc_resample
+from sovits_cli.audio.mel import FRAME_SAMPLES, RATE_HZ, kaldi_fbank
+from sovits_cli.audio.resampling import sinc_resample
 from sovits_cli.checkpoints.build import build
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.recognise import ModelKind, expect, read
@@ -23,7 +23,7 @@ UNUSED_KEYS = ("seg_1.",)
 """Beginnings of keys of the published file that the vector does not need."""
 
 
-class SpeakerVectors:
+class SpeakerEmbedder:
     """A published speaker encoder on a device."""
 
     def __init__(self, model: SpeakerEncoder, device: torch.device) -> None:
@@ -45,11 +45,11 @@ class SpeakerVectors:
             )
         parts = -(-len(heard) // round(LONGEST_S * RATE_HZ))
         with torch.inference_mode():
-            vectors = [self._model(fbank(part.to(self._device))[None]) for part in heard.tensor_split(parts)]
+            vectors = [self._model(kaldi_fbank(part.to(self._device))[None]) for part in heard.tensor_split(parts)]
             return torch.stack(vectors).mean(dim=0).cpu()
 
 
-def load(bundle: Bundle, device: torch.device | str = "cpu") -> SpeakerVectors:
+def load(bundle: Bundle, device: torch.device | str = "cpu") -> SpeakerEmbedder:
     """Load the speaker encoder of a model.
 
     Raises:
@@ -66,7 +66,7 @@ def load(bundle: Bundle, device: torch.device | str = "cpu") -> SpeakerVectors:
         source=contents.path,
         optional=UNUSED_KEYS,
     )
-    return SpeakerVectors(model, torch.device(device))
+    return SpeakerEmbedder(model, torch.device(device))
 
 
 def missing(bundle: Bundle) -> ModelError:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sovits_cli.audio import files
-from sovits_cli.audio.mel import log_mel, magnitude, scale_log_mel
-from sovits_cli.audio.resample import sinc_resample
+from sovits_cli.audio.mel import log_mel, magnitude_spectrogram, scale_log_mel
+from sovits_cli.audio.reader import read_spans
+from sovits_cli.audio.resampling import sinc_resample
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import flow_model, sovits_model, vocoder_model
 from sovits_cli.features import speaker
@@ -98,7 +98,7 @@ class VitsAcoustic:
         spec = self._model.config.spec
         refers, speakers = [], []
         for wave in _stretches(reference, spec.sample_rate):
-            refers.append(magnitude(wave[None], spec).to(self._device))
+            refers.append(magnitude_spectrogram(wave[None], spec).to(self._device))
             if self._speakers is not None:
                 speakers.append(self._speakers.vector(wave, spec.sample_rate).to(self._device))
         return SpeakerStyle(self._model.style(refers, speakers))
@@ -142,10 +142,10 @@ class FlowAcoustic:
         with torch.inference_mode():
             spec = self._model.config.spec
             waves = _stretches(reference, spec.sample_rate)
-            style = self._model.style([magnitude(wave[None], spec).to(self._device) for wave in waves])
+            style = self._model.style([magnitude_spectrogram(wave[None], spec).to(self._device) for wave in waves])
             tokens, phones = known.tokens.to(self._device)[None, None], known.phones.to(self._device)[None]
             condition = self._model.condition(tokens, phones, style)
-            (window,) = files.stretches(reference.path, (reference.window,))
+            (window,) = read_spans(reference.path, (reference.window,))
             wave = sinc_resample(torch.from_numpy(window), reference.rate, config.mel.sample_rate)
             frames = scale_log_mel(log_mel(wave[None].to(self._device), config.mel))
         return SpeakerStyle(style, cut_prompt(condition, frames, config.traits.prompt_frames))
@@ -173,7 +173,7 @@ ACOUSTICS: dict[AcousticKind, Callable[[Bundle, torch.device, FlowSettings], Aco
 
 def _stretches(reference: Reference, rate: int) -> Iterator[Tensor]:
     """The samples (T,) of each stretch."""
-    for stretch in files.stretches(reference.path, reference.timbre):
+    for stretch in read_spans(reference.path, reference.timbre):
         wave = sinc_resample(torch.from_numpy(stretch), reference.rate, rate)
         peak = float(wave.abs().max())
         yield wave / min(MAX_PEAK_DIVISOR, peak) if peak > 1 else wave

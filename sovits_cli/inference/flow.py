@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sovits_cli.audio.crossfade import overlap_add
 from sovits_cli.audio.mel import unscale_log_mel
-from sovits_cli.audio.sola import joined
 from sovits_cli.models.cfm.matching import FlowMatching
 
 OVERLAP_FRAMES = 12
@@ -93,7 +93,7 @@ def parallel_chunks(
     chunks = torch.cat([padded[..., start : start + size] for start in starts])
     frames = _sampled(flow, chunks, _repeated(prompt, len(chunks)), manner, noise)  # (chunks, M, size)
     waves = vocoded(vocoder, frames.transpose(0, 1).flatten(1)[None]).reshape(len(chunks), size * hop)
-    whole = joined(list(waves), overlap * hop)
+    whole = overlap_add(list(waves), overlap * hop)
     return whole[overlap * hop : len(whole) - missing * hop]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sovits_cli.audio import files
+from sovits_cli.audio.reader import probe_audio, read_blocks
 from sovits_cli.errors import AudioError
 from sovits_cli.terms import Span
 
@@ -84,7 +84,7 @@ def find(path: Path) -> Reference:
     Raises:
         AudioError: unreadable, of an absurd rate, too short, silent, or nothing in it that is speech and not clipped.
     """
-    info = files.probe(path)
+    info = probe_audio(path)
     if not MIN_HZ <= info.rate <= MAX_HZ:
         raise AudioError(
             f"{path} has a sample rate of {info.rate} Hz: a reference needs {MIN_HZ} to {MAX_HZ} Hz",
@@ -126,7 +126,7 @@ def _measure(path: Path, frame: int) -> _Frames:
 def _whole_frames(path: Path, frame: int) -> Iterator[np.ndarray]:
     """The mono signal in rows of one frame, (rows, frame); a rest shorter than a frame is left out."""
     rest = np.zeros(0, np.float32)
-    for block in files.blocks(path):
+    for block in read_blocks(path):
         mono = np.concatenate([rest, block.mean(axis=1)])
         rows = len(mono) // frame
         rest = mono[rows * frame :]

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sovits_cli.audio.files import check_suffix
+from sovits_cli.audio.writer import check_audio_suffix
 from sovits_cli.errors import TextError, UsageError
 from sovits_cli.events import Skipped
 from sovits_cli.files import check_place, partial, real_path
@@ -111,7 +111,7 @@ def check(
     if inputs.ref is None:
         raise UsageError("no voice: --ref was not given", hint=f"--ref RECORDING, or {_example_voices()}")
     ref = examples.resolve(inputs.ref, examples.VOICE_SUFFIX)
-    check_suffix(inputs.out)
+    check_audio_suffix(inputs.out)
     _refuse_collisions(inputs, ref)
     for place in (inputs.out, inputs.srt):
         if place is not None:

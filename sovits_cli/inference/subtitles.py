@@ -11,7 +11,7 @@ from sovits_cli.files import growing, write_error
 
 
 class SrtWriter:
-    """A .srt file being written, as `audio.files.Writer` with `grows`; use as a context manager.
+    """A .srt file being written, as `audio.AudioWriter` with `grows`; use as a context manager.
 
     A failure to write it is kept in `failure` and ends it: speech is not lost for the sake of its subtitles.
 

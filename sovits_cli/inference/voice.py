@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sovits_cli.audio import files
+from sovits_cli.audio.reader import read_audio
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import gpt_model
 from sovits_cli.features import content
-from sovits_cli.features.semantic import SemanticTokenizer
+from sovits_cli.features.semantic_tokens import SemanticTokenizer
 from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, PromptTokens, SpeakerStyle
 from sovits_cli.inference.reference import Reference
 from sovits_cli.models.t2s.model import Text2Semantic
@@ -147,7 +147,7 @@ class Voice:
 
     def _tokens(self, reference: Reference) -> Tensor:
         """The semantic tokens (S,) of the reference's window."""
-        wave, _ = files.read(reference.path, rate=SSL_RATE_HZ, mono=True, span=reference.window)
+        wave, _ = read_audio(reference.path, rate=SSL_RATE_HZ, mono=True, span=reference.window)
         padded = torch.from_numpy(np.concatenate([wave, np.zeros(PROMPT_TAIL_SAMPLES, np.float32)]))
         features = content.load(self.bundle, self.device).encode(padded)
         return SemanticTokenizer(self.bundle, self.device).tokens(features)

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from threadpoolctl import ThreadpoolController
 
-from sovits_cli.audio.files import Writer
-from sovits_cli.audio.merge import Joiner
+from sovits_cli.audio.crossfade import ClipJoiner
+from sovits_cli.audio.writer import AudioWriter
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import ResourceError, UnforeseenError
@@ -125,7 +125,7 @@ def infer(
     synthesizer = Synthesizer(voice, voice.style(request.reference, prompt), prompt, options)
     script = utterances(request.sentences, request.lang, voice.spoken, reporter)
     subtitles = None if request.srt is None else SrtWriter(request.srt)
-    writer = Writer(request.out, rate=voice.rate, channels=1, grows=True)
+    writer = AudioWriter(request.out, rate=voice.rate, channels=1, grows=True)
     track = _Track(writer, subtitles, voice.rate, settings.pause, len(request.sentences), reporter)
     with (
         held_output(request.out),
@@ -161,7 +161,7 @@ class _Track:
 
     def __init__(
         self,
-        writer: Writer,
+        writer: AudioWriter,
         subtitles: SrtWriter | None,
         rate: int,
         pause_s: float,
@@ -170,7 +170,7 @@ class _Track:
     ) -> None:
         self._writer = writer
         self._subtitles = subtitles
-        self._joiner = Joiner(rate)
+        self._joiner = ClipJoiner(rate)
         self._pause_factor = pause_s / PAUSES_S[End.SENTENCE]
         self._total = total
         self._reporter = reporter
@@ -196,7 +196,7 @@ class _Track:
             self._close(spoken, start_s)
         elif spoken.cause is not None:
             self.failure = self.failure or UnforeseenError(spoken.cause)
-        self._writer.settle()
+        self._writer.update_header()
         self.count = spoken.utterance.index + 1
         self.retries += spoken.tries - 1
         total = max(self._total, self.count)

@@ -1,4 +1,4 @@
-"""Preparing a dataset: utterances in, an official experiment folder out. Every step skips what is done.
+"""Preparing a dataset: rows in, an official experiment folder out. Every step skips what is done.
 
 The tables list only clips that passed every step, so that training sees whole clips. A killed run goes on where it
 was, and ends with the same files. Knows no settings and no terminal.
@@ -11,24 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sovits_cli.data.layout import DatasetInfo, Experiment, LeftOut, Row, Rows
-from sovits_cli.data.lengths import Bucket, histogram, too_few_long
+from sovits_cli.data.experiment import DatasetInfo, Experiment, LeftOut, Row, Table
+from sovits_cli.data.length_buckets import LengthBin, length_bins, long_clip_shortage
 from sovits_cli.data.manifest import Manifest
 from sovits_cli.errors import DatasetError, SovitsError, UsageError
 from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.files import real_path
 from sovits_cli.locks import held
-from sovits_cli.prep.alignment import AlignmentStep
-from sovits_cli.prep.audio import AudioStep
-from sovits_cli.prep.bert import BertStep
-from sovits_cli.prep.content import ContentStep
-from sovits_cli.prep.journal import JOURNAL_FILE, Journal
-from sovits_cli.prep.models import Models
-from sovits_cli.prep.semantic import SemanticStep
-from sovits_cli.prep.source import SourceStep
-from sovits_cli.prep.speaker import SpeakerStep
-from sovits_cli.prep.step import Clip, Runner, Step, StepPlan
-from sovits_cli.prep.transcript import TranscriptStep
+from sovits_cli.prep.feature_models import FeatureModels
+from sovits_cli.prep.feature_steps import BertStep, ContentStep, SemanticStep, SpeakerStep
+from sovits_cli.prep.recording_steps import AlignmentStep, AudioStep, RecordingStep
+from sovits_cli.prep.resume_log import RESUME_LOG_FILE, ResumeLog
+from sovits_cli.prep.step_runner import Clip, Step, StepPlan, StepRunner
+from sovits_cli.prep.transcript_step import TranscriptStep
 from sovits_cli.text import lexicon
 from sovits_cli.text.lexicon import Lexicon
 
@@ -45,7 +40,7 @@ class PrepOptions:
 
 
 @dataclass(frozen=True)
-class PrepReport:
+class PrepResult:
     """What a dataset holds after a run.
 
     Args:
@@ -66,11 +61,13 @@ class PrepReport:
     seconds: float
     reused: int
     languages: tuple[str, ...]
-    lengths: tuple[Bucket, ...]
+    lengths: tuple[LengthBin, ...]
     left_out: tuple[LeftOut, ...]
 
 
-def prepare(manifest: Manifest, out: Path, models: Models, options: PrepOptions, reporter: Reporter) -> PrepReport:
+def prepare(
+    manifest: Manifest, out: Path, models: FeatureModels, options: PrepOptions, reporter: Reporter
+) -> PrepResult:
     """Make or complete the dataset `out`.
 
     Raises:
@@ -85,23 +82,23 @@ def prepare(manifest: Manifest, out: Path, models: Models, options: PrepOptions,
 
 
 def _prepare(
-    manifest: Manifest, experiment: Experiment, models: Models, options: PrepOptions, reporter: Reporter
-) -> PrepReport:
+    manifest: Manifest, experiment: Experiment, models: FeatureModels, options: PrepOptions, reporter: Reporter
+) -> PrepResult:
     out = experiment.root
     _tell_of_before(experiment, manifest, models, reporter)
-    with Journal(out / JOURNAL_FILE) as journal:
-        runner = Runner(journal, options.workers, reporter)
+    with ResumeLog(out / RESUME_LOG_FILE) as journal:
+        runner = StepRunner(journal, options.workers, reporter)
         for item in manifest.left_out:
             runner.leave_out(item)
-        clips = [Clip(utterance) for utterance in manifest.utterances]
+        clips = [Clip(row) for row in manifest.rows]
         steps = _steps(experiment, manifest, models, options, reporter)
         for step in steps:
             clips = runner.run(step, clips)
             if not clips:
                 raise _nothing_left(manifest, runner)
         _write_tables(experiment, manifest, clips, models)
-        journal.compact([step.name for step in steps], [clip.name for clip in clips], {SourceStep.name})
-    advice = too_few_long([clip.seconds for clip in clips], options.max_sec)
+        journal.compact([step.name for step in steps], [clip.name for clip in clips], {RecordingStep.name})
+    advice = long_clip_shortage([clip.seconds for clip in clips], options.max_sec)
     if advice is not None:
         reporter.emit(Warned(advice.text, advice.hint))
     return _report(out, clips, models, runner.left_out)
@@ -117,14 +114,14 @@ class PrepPlan:
     left_out: tuple[LeftOut, ...]
 
 
-def plan(manifest: Manifest, out: Path, models: Models, options: PrepOptions, reporter: Reporter) -> PrepPlan:
+def plan(manifest: Manifest, out: Path, models: FeatureModels, options: PrepOptions, reporter: Reporter) -> PrepPlan:
     """What `prepare` would do, without writing anything: recordings are looked at, the journal is read."""
     experiment = Experiment(out)
-    journal = Journal.read_only(out / JOURNAL_FILE)
-    runner = Runner(journal, options.workers, reporter)
+    journal = ResumeLog.read_only(out / RESUME_LOG_FILE)
+    runner = StepRunner(journal, options.workers, reporter)
     for item in manifest.left_out:
         runner.leave_out(item)
-    clips = [Clip(utterance) for utterance in manifest.utterances]
+    clips = [Clip(row) for row in manifest.rows]
     steps = runner.plan(_steps(experiment, manifest, models, options, reporter), clips)
     left_out = {item.name for item in runner.left_out}
     kept = [clip for clip in clips if clip.name not in left_out]
@@ -132,12 +129,12 @@ def plan(manifest: Manifest, out: Path, models: Models, options: PrepOptions, re
 
 
 def _steps(
-    experiment: Experiment, manifest: Manifest, models: Models, options: PrepOptions, reporter: Reporter
+    experiment: Experiment, manifest: Manifest, models: FeatureModels, options: PrepOptions, reporter: Reporter
 ) -> list[Step[Any]]:
     """All steps in order. A new one is a file beside this one and a line here."""
     source = manifest.experiment
     return [
-        SourceStep(options.min_sec, options.max_sec),
+        RecordingStep(options.min_sec, options.max_sec),
         TranscriptStep(
             models.version.symbols,
             _known(experiment.text_file, experiment.read_text),
@@ -153,7 +150,7 @@ def _steps(
     ]
 
 
-def _tell_of_before(experiment: Experiment, manifest: Manifest, models: Models, reporter: Reporter) -> None:
+def _tell_of_before(experiment: Experiment, manifest: Manifest, models: FeatureModels, reporter: Reporter) -> None:
     """Tell what an earlier run left."""
     root = experiment.root
     before = experiment.read_info()
@@ -170,15 +167,15 @@ def _tell_of_before(experiment: Experiment, manifest: Manifest, models: Models, 
         )
 
 
-def _known(path: Path, read: Callable[[], Rows[Row]]) -> dict[str, Row]:
+def _known(path: Path, read: Callable[[], Table[Row]]) -> dict[str, Row]:
     """The rows of a table of an earlier run; none if there is none, or it cannot be used."""
     try:
-        return read().good if path.is_file() else {}
+        return read().rows if path.is_file() else {}
     except DatasetError:
         return {}
 
 
-def _write_tables(experiment: Experiment, manifest: Manifest, clips: Sequence[Clip], models: Models) -> None:
+def _write_tables(experiment: Experiment, manifest: Manifest, clips: Sequence[Clip], models: FeatureModels) -> None:
     before = experiment.read_info()
     keeps = before is not None and not _is_other(manifest, experiment)
     info = DatasetInfo(
@@ -195,8 +192,8 @@ def _write_tables(experiment: Experiment, manifest: Manifest, clips: Sequence[Cl
     experiment.write_info(info)
 
 
-def _report(root: Path, clips: Sequence[Clip], models: Models, left_out: Sequence[LeftOut]) -> PrepReport:
-    return PrepReport(
+def _report(root: Path, clips: Sequence[Clip], models: FeatureModels, left_out: Sequence[LeftOut]) -> PrepResult:
+    return PrepResult(
         dataset=root,
         model=models.name,
         version=models.version.name,
@@ -204,12 +201,12 @@ def _report(root: Path, clips: Sequence[Clip], models: Models, left_out: Sequenc
         seconds=_seconds(clips),
         reused=sum(not clip.worked for clip in clips),
         languages=_languages(clips),
-        lengths=histogram([clip.seconds for clip in clips]),
+        lengths=length_bins([clip.seconds for clip in clips]),
         left_out=tuple(left_out),
     )
 
 
-def _nothing_left(manifest: Manifest, runner: Runner) -> SovitsError:
+def _nothing_left(manifest: Manifest, runner: StepRunner) -> SovitsError:
     left_out, first = runner.left_out, runner.left_out[0]
     told = (
         f"no clip of {manifest.source} can be used: {len(left_out)} left out, the first: {first.name}: {first.reason}"

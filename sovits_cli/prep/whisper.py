@@ -29,7 +29,7 @@ _MIN_SILENCE_MS = 700
 
 
 @dataclass(frozen=True)
-class Phrase:
+class TranscribedSegment:
     """A stretch of speech as it was heard.
 
     Args:
@@ -49,18 +49,18 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was heard in a recording: its language, as whisper names it, and phrases in order."""
+class Transcription:
+    """What was heard in a recording: its language, as whisper names it, and segments in order."""
 
     language: str
-    phrases: tuple[Phrase, ...]
+    segments: tuple[TranscribedSegment, ...]
 
 
-class Recogniser(Protocol):
+class SpeechRecogniser(Protocol):
     """Whoever hears."""
 
-    def hear(self, wave: np.ndarray, language: str | None) -> Heard:
-        """Samples (T,) float32 at `RATE_HZ` to phrases; `language` is one of ours, None: it is detected."""
+    def hear(self, wave: np.ndarray, language: str | None) -> Transcription:
+        """Samples (T,) float32 at `RATE_HZ` to segments; `language` is one of ours, None: it is detected."""
 
 
 class Whisper:
@@ -79,7 +79,7 @@ class Whisper:
             )
         self._model = _load(_folder(name), device)
 
-    def hear(self, wave: np.ndarray, language: str | None) -> Heard:
+    def hear(self, wave: np.ndarray, language: str | None) -> Transcription:
         """Hear a recording. Raises ModelError: the model does not know the language, or fails as for want of memory."""
         known = None if language is None else self._known(languages.language(language))
         try:
@@ -91,12 +91,12 @@ class Whisper:
                 vad_filter=True,
                 vad_parameters={"min_silence_duration_ms": _MIN_SILENCE_MS},
             )
-            phrases = tuple(map(_phrase, segments))
+            segments = tuple(map(_phrase, segments))
         except RuntimeError as error:
             raise ModelError(
                 f"whisper fails: {error}", hint="--asr-model with a smaller one, or --device cpu"
             ) from error
-        return Heard(known or info.language, phrases)
+        return Transcription(known or info.language, segments)
 
     def _known(self, spoken: Language) -> str:
         """What the model calls a language. Raises ModelError: it does not know it."""
@@ -111,8 +111,8 @@ class Whisper:
         return known
 
 
-def _phrase(segment: Segment) -> Phrase:
-    return Phrase(
+def _phrase(segment: Segment) -> TranscribedSegment:
+    return TranscribedSegment(
         start_s=segment.start,
         end_s=segment.end,
         text=segment.text.strip(),

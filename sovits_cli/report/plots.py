@@ -1,4 +1,4 @@
-"""Plots made of text: the histogram of clip lengths for the terminal. Takes numbers, gives lines; knows no audio.
+"""Plots made of text: the length_bins of clip lengths for the terminal. Takes numbers, gives lines; knows no audio.
 
 Plain ASCII, so that it reads the same in every terminal, log file and encoding.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sovits_cli.data.lengths import Bucket, histogram
+from sovits_cli.data.length_buckets import LengthBin, length_bins
 from sovits_cli.events import Surveyed
 from sovits_cli.report.tables import aligned
 
@@ -26,17 +26,17 @@ def length_histogram(lengths_s: Sequence[float], *, limit_s: float | None = None
     limit = f", limit {limit_s:g} s" if limit_s is not None else ""
     middle_s = ordered[len(ordered) // 2]
     shape = f"shortest {ordered[0]:.1f} s, middle {middle_s:.1f} s, longest {ordered[-1]:.1f} s"
-    return f"{draw(histogram(ordered))}\n{len(ordered)} clips, {total(sum(ordered))}: {shape}{limit}"
+    return f"{draw(length_bins(ordered))}\n{len(ordered)} clips, {total(sum(ordered))}: {shape}{limit}"
 
 
-def draw(buckets: Sequence[Bucket]) -> str:
+def draw(buckets: Sequence[LengthBin]) -> str:
     """Draw one line per bucket: "4-6 s  ####  120 clips  10 min", the bar as long as its share of the audio."""
     most_s = max((bucket.seconds for bucket in buckets), default=0.0)
     return "\n".join(_line(bucket, bucket.seconds / most_s if most_s else 0.0) for bucket in buckets)
 
 
 def survey(event: Surveyed) -> str:
-    """What a stage trains on: a table of what is kept and left out, with what would keep it, and the histogram."""
+    """What a stage trains on: a table of what is kept and left out, with what would keep it, and the length_bins."""
     rows = [
         (f"{group.what}", f"{group.clips} clips", total(group.seconds), group.keep)
         for group in (event.kept, *event.left_out)
@@ -52,7 +52,7 @@ def total(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _line(bucket: Bucket, share: float) -> str:
+def _line(bucket: LengthBin, share: float) -> str:
     span = f"{bucket.from_s:g}-{bucket.to_s:g} s" if bucket.to_s is not None else f"over {bucket.from_s:g} s"
     bar = "#" * max(round(share * BAR_SIGNS), 1 if bucket.clips else 0)
     return f"{span:>12}  {bar:<{BAR_SIGNS}}  {bucket.clips:>6} clips  {total(bucket.seconds):>7}"

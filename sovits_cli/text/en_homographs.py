@@ -86,7 +86,7 @@ CUES: dict[str, tuple[Cue, ...]] = {
     "wind": (_cue("after", "up down", first=True),),
     "wound": (_cue("near", _WINDING, first=True), _cue("near", "", first=False)),
 }
-"""Neighbours that decide before the tag does, in order; an empty set of words always decides."""
+"""SliceJoiner that decide before the tag does, in order; an empty set of words always decides."""
 
 SWAPPED = frozenset({"articulate", "exploit", "imprint", "mouth", "object", "predicate", "rebel", "segment", "torment"})
 """Words whose readings the official list has the wrong way round."""

@@ -225,7 +225,7 @@ def _parts(text: str, how: Mode, *, is_official: bool) -> Iterator[Run]:
 
 
 def _merged(parts: Iterable[Run]) -> list[Run]:
-    """Neighbours of one language joined."""
+    """SliceJoiner of one language joined."""
     joined: list[Run] = []
     for part in parts:
         if joined and joined[-1].lang == part.lang:

@@ -25,7 +25,7 @@ from torch.optim import AdamW
 
 from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.catalogue import MODEL_FILE
-from sovits_cli.data.aligned import STRIDE_SAMPLES, AlignedBatch, AlignedDataset, samples_of
+from sovits_cli.data.aligned_dataset import STRIDE_SAMPLES, AlignedBatch, AlignedDataset, content_samples
 from sovits_cli.errors import InputError
 from sovits_cli.events import Progress, Reporter
 from sovits_cli.files import atomic
@@ -84,7 +84,7 @@ class ContentStage:
 
         Drawn on the CPU, so that a seed gives the same training on every device.
         """
-        device, clips, samples = batch.wave.device, len(batch), samples_of(CROP_FRAMES)
+        device, clips, samples = batch.wave.device, len(batch), content_samples(CROP_FRAMES)
         room = (batch.frame_lens - CROP_FRAMES + 1).to(device)
         starts = (torch.rand(clips).to(device) * room).long()
         levels, decades = _between(*LEVELS, clips), _between(*NOISE_DECADES, clips)

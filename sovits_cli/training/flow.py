@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from sovits_cli.audio.mel import log_mel, scale_log_mel
-from sovits_cli.audio.resample import sinc_resample
+from sovits_cli.audio.resampling import sinc_resample
 from sovits_cli.data.collate import SovitsBatch
 from sovits_cli.models.cfm.matching import Draws, draw
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
@@ -112,6 +112,6 @@ class FlowStage:
         # the official network sees how far a batch is padded: a part of one stays as long
         frames = F.pad(frames, (0, draws.noise.shape[-1] - frames.shape[-1]))
         found: Tensor = self._model(
-            batch.ssl, batch.spec, batch.spec_lens, batch.text, batch.text_lens, frames, lens, draws
+            batch.content, batch.spec, batch.spec_lens, batch.phones, batch.phone_lens, frames, lens, draws
         )
         return found

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import Settings
-from sovits_cli.data.layout import Experiment
+from sovits_cli.data.experiment import Experiment
 from sovits_cli.errors import SovitsError
 from sovits_cli.events import Event, Note, Reporter, Warned
 from sovits_cli.terms import Precision, Stage

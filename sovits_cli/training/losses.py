@@ -85,7 +85,7 @@ def mel_loss(real: Tensor, fake: Tensor) -> Tensor:
 def multi_resolution_stft(
     real: Tensor, fake: Tensor, *, resolutions: Sequence[tuple[int, int]] = RESOLUTIONS
 ) -> Tensor:
-    """Spectral convergence plus log-magnitude distance, averaged over FFT sizes (Yamamoto et al. 2020).
+    """Spectral convergence plus log-magnitude_spectrogram distance, averaged over FFT sizes (Yamamoto et al. 2020).
 
     Args:
         real, fake: (B, T) or (B, 1, T) waveforms.

@@ -109,7 +109,7 @@ def make_gpt(job: VoiceJob) -> Prepared[Any]:
         bert_dim=model.config.bert_dim,
     )
     tell(job, Stage.GPT, clips)
-    collate = partial(collate_gpt, pad_code=model.config.eos, bert_dim=model.config.bert_dim)
+    collate = partial(collate_gpt, pad_token=model.config.eos, bert_dim=model.config.bert_dim)
 
     def stage_of(schedule: Schedule) -> GptStage:
         return GptStage(

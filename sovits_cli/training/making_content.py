@@ -13,7 +13,14 @@ from typing import Any
 import torch
 
 from sovits_cli.config import fields
-from sovits_cli.data.aligned import AlignedBatch, AlignedDataset, AlignedItem, collate_aligned, frames_of, samples_of
+from sovits_cli.data.aligned_dataset import (
+    AlignedBatch,
+    AlignedDataset,
+    AlignedItem,
+    collate_aligned,
+    content_frames,
+    content_samples,
+)
 from sovits_cli.errors import DatasetError, SettingsError, UsageError
 from sovits_cli.events import Note
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
@@ -32,7 +39,7 @@ DEFAULT_STEPS = 1200
 DEFAULT_BATCH_SIZE = 16
 LEAST_CLIPS = 20
 
-CROP_S = samples_of(CROP_FRAMES) / SSL_RATE_HZ
+CROP_S = content_samples(CROP_FRAMES) / SSL_RATE_HZ
 
 WARM_UP_SHARE = 0.1
 FIRST_RATE = 1 / 25
@@ -123,9 +130,9 @@ def refuse_unused(job: Job) -> None:
 
 def made_up_batch(clips: int, seconds: float) -> AlignedBatch:
     """Recordings to try a step with: noise."""
-    samples = max(int(seconds * SSL_RATE_HZ), samples_of(CROP_FRAMES))
+    samples = max(int(seconds * SSL_RATE_HZ), content_samples(CROP_FRAMES))
     wave = torch.rand(samples, generator=torch.Generator().manual_seed(0)) - 0.5
-    return collate_aligned([AlignedItem("", wave, torch.zeros(frames_of(samples), dtype=torch.int64))] * clips)
+    return collate_aligned([AlignedItem("", wave, torch.zeros(content_frames(samples), dtype=torch.int64))] * clips)
 
 
 class _Crops:
@@ -166,7 +173,7 @@ def _exporter(job: Job, clips: AlignedDataset, found: Material[Any], seed: int) 
     held_out = tuple(found.unseen) if found.held_out_clips else ()
     training = tuple(number for number in range(len(clips)) if number not in set(held_out))
     codes = job.settings.content.codes
-    pairs = [frames_of(int(clips.lengths_s[number] * SSL_RATE_HZ)) // FRAMES_PER_TOKEN for number in training]
+    pairs = [content_frames(int(clips.lengths_s[number] * SSL_RATE_HZ)) // FRAMES_PER_TOKEN for number in training]
     if sum(sorted(pairs)[:MOST_CODEBOOK_CLIPS]) < codes:
         raise SettingsError(
             f"content.codes is {codes}, but the recordings hold only {sum(pairs)} pairs of frames",

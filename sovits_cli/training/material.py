@@ -16,9 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from sovits_cli.data.layout import Cause, LeftOut
-from sovits_cli.data.lengths import too_few_long
-from sovits_cli.data.samplers import LengthBatches
+from sovits_cli.data.experiment import LeftOut, LeftOutCause
+from sovits_cli.data.length_buckets import LengthBucketSampler, long_clip_shortage
 from sovits_cli.errors import DatasetError, InputError
 from sovits_cli.events import Group, Reporter, Skipped, Surveyed, Warned
 from sovits_cli.files import atomic
@@ -42,10 +41,10 @@ LEAST_HELD_OUT = 4
 MOST_HELD_OUT_SHARE = 0.1
 
 KEEPING = {
-    Cause.LONG: "--max-sec, or sovits slice cuts them",
-    Cause.SHORT: "--set data.min_sec=..., or sovits slice --target-sec",
-    Cause.PHONES: "--set data.max_phones=...",
-    Cause.RATE: "--set data.min_phones_per_sec=... and data.max_phones_per_sec=...",
+    LeftOutCause.LONG: "--max-sec, or sovits slice cuts them",
+    LeftOutCause.SHORT: "--set data.min_sec=..., or sovits slice --target-sec",
+    LeftOutCause.PHONES: "--set data.max_phones=...",
+    LeftOutCause.RATE: "--set data.min_phones_per_sec=... and data.max_phones_per_sec=...",
 }
 """What keeps clips that a limit leaves out; any other reason is something wrong with the clip."""
 
@@ -138,14 +137,14 @@ def tell(
         reporter.emit(
             Warned(f"{stage.value}: only {len(clips)} clips: a voice needs at least a minute or two of speech")
         )
-    advice = too_few_long(clips.lengths_s, limit_s) if advise else None
+    advice = long_clip_shortage(clips.lengths_s, limit_s) if advise else None
     if advice is not None:
         reporter.emit(Warned(f"{stage.value}: {advice.text}", advice.hint))
 
 
 def _groups(left_out: Sequence[LeftOut]) -> list[Group]:
-    """What is left out, by reason, in the order of `Cause`."""
-    causes = [cause for cause in Cause if any(item.cause is cause for item in left_out)]
+    """What is left out, by reason, in the order of `LeftOutCause`."""
+    causes = [cause for cause in LeftOutCause if any(item.cause is cause for item in left_out)]
     return [
         Group(
             cause.value,
@@ -218,7 +217,7 @@ def rising(found: Material[Made], limits: Sequence[float], rise: Callable[[Seque
 def _plan(numbers: Sequence[int], lengths_s: Sequence[float], how: Batching, limit_s: float = math.inf) -> Plan:
     """Batches of the clips up to a limit, by epoch."""
     within = [index for index in numbers if lengths_s[index] <= limit_s]
-    order = LengthBatches([lengths_s[index] for index in within], how.size, how.seed, batch_s=how.seconds)
+    order = LengthBucketSampler([lengths_s[index] for index in within], how.size, how.seed, batch_s=how.seconds)
     return lambda epoch: [[within[place] for place in group] for group in order.epoch(epoch)]
 
 

@@ -17,7 +17,7 @@ import torch
 from sovits_cli.checkpoints import catalogue, pairing
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.config.schema import Settings
-from sovits_cli.data.layout import Experiment
+from sovits_cli.data.experiment import Experiment
 from sovits_cli.errors import DatasetError, ResourceError, UsageError
 from sovits_cli.events import Chose, Note, Reporter, Saved, Silent, Warned
 from sovits_cli.files import real_path

@@ -119,7 +119,7 @@ class Prober(Generic[Item]):
         """Of such a batch; a length counts as whole tokens, and is made up once."""
         tokens = math.ceil(round(seconds * SEMANTIC_RATE_HZ, 6))
         if tokens not in self._places:
-            self._places[tokens] = self._batch(1, tokens / SEMANTIC_RATE_HZ).places
+            self._places[tokens] = self._batch(1, tokens / SEMANTIC_RATE_HZ).positions
         return self._places[tokens] * clips
 
     def try_out(self, clips: int, seconds: float) -> bool:
@@ -272,7 +272,7 @@ def gpt_batch(config: T2SConfig, clips: int, seconds: float) -> GptBatch:
     phones, codes = int(seconds * PHONES_PER_S), int(seconds * SEMANTIC_RATE_HZ)
     bert = torch.zeros(config.bert_dim, phones) if config.bert_dim else None
     item = GptItem("", torch.arange(phones) % config.phones, torch.arange(codes) % config.eos, bert)
-    return collate_gpt([item] * clips, pad_code=config.eos, bert_dim=config.bert_dim)
+    return collate_gpt([item] * clips, pad_token=config.eos, bert_dim=config.bert_dim)
 
 
 def sovits_batch(config: SovitsConfig, clips: int, seconds: float) -> SovitsBatch:

@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sovits_cli.audio import files
-from sovits_cli.audio.mel import magnitude
+from sovits_cli.audio.mel import magnitude_spectrogram
+from sovits_cli.audio.reader import read_audio
+from sovits_cli.audio.writer import AudioWriter
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import sovits_model
-from sovits_cli.data import tensors
 from sovits_cli.data.collate import GptItem, SovitsItem
-from sovits_cli.data.layout import Experiment
+from sovits_cli.data.experiment import Experiment, load_feature
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.decode import Sampling, decode
 from sovits_cli.models.t2s.model import Text2Semantic
@@ -51,11 +51,13 @@ class Voice:
     def say(self, name: str, codes: Tensor, phones: Tensor) -> Tensor:
         """Codes (S,) and phones (P,) in the style of a recording: samples (T,)."""
         config = self.model.config
-        wave, _ = files.read(self.experiment.wave_path(name), rate=config.sampling_rate, mono=True)
+        wave, _ = read_audio(self.experiment.wave_path(name), rate=config.sampling_rate, mono=True)
         speakers = []
         if config.speaker_channels:
-            speakers = [tensors.load(self.experiment.speaker_path(name)).float().to(self.device)]
-        style = self.model.style([magnitude(torch.from_numpy(wave)[None].to(self.device), config.spec)], speakers)
+            speakers = [load_feature(self.experiment.speaker_path(name)).float().to(self.device)]
+        style = self.model.style(
+            [magnitude_spectrogram(torch.from_numpy(wave)[None].to(self.device), config.spec)], speakers
+        )
         return spoken(self.model, codes, phones, style)
 
 
@@ -70,19 +72,19 @@ def by_sovits(model: Synthesizer, item: SovitsItem) -> Tensor:
     """What the acoustic model makes of a clip's own tokens: (T,)."""
     device = next(model.parameters()).device
     model.eval()
-    codes = model.extract_latent(item.ssl[None].to(device))[0, 0]
+    codes = model.extract_latent(item.content[None].to(device))[0, 0]
     speakers = [] if item.speaker is None else [item.speaker[None].to(device)]
-    return spoken(model, codes, item.text.to(device), model.style([item.spec[None].to(device)], speakers))
+    return spoken(model, codes, item.phones.to(device), model.style([item.spec[None].to(device)], speakers))
 
 
 def by_gpt(model: Text2Semantic, item: GptItem, voice: Voice) -> Tensor | None:
     """How the GPT goes on from the beginning of a clip: (T,); None if it says nothing."""
     device = next(model.parameters()).device
     model.eval()
-    prompt = item.codes[: min(PROMPT_S * SEMANTIC_RATE_HZ, len(item.codes) // 2)].to(device)
+    prompt = item.tokens[: min(PROMPT_S * SEMANTIC_RATE_HZ, len(item.tokens) // 2)].to(device)
     bert = None if item.bert is None else item.bert.to(device)
     request = T2SRequest(item.phones.to(device), bert, prompt, seed=0)
-    said = decode(model, [request], Sampling(), max_tokens=int(LONGEST * len(item.codes)))[0].codes
+    said = decode(model, [request], Sampling(), max_tokens=int(LONGEST * len(item.tokens)))[0].codes
     if not len(said):
         return None
     return voice.say(item.name, torch.cat((prompt, said.to(device))), item.phones.to(device))
@@ -96,7 +98,7 @@ def write(folder: Path, stage: str, step: int, rate: int, waves: Iterator[tuple[
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():  # the folder may have come from elsewhere: nothing is written where it leads
             path.unlink()
-        with files.Writer(path, rate=rate, channels=1) as out:
+        with AudioWriter(path, rate=rate, channels=1) as out:
             out.write(wave.clamp(-1, 1).cpu().numpy()[:, None])
         paths.append(path)
     return paths

@@ -108,7 +108,7 @@ class SovitsStage:
         return replace(
             batch,
             noise=torch.randn(len(batch), config.inter_channels, batch.spec.shape[-1], device=batch.spec.device),
-            starts=draw_slices(batch.spec_lens, config.segment_frames),
+            slice_starts=draw_slices(batch.spec_lens, config.segment_frames),
         )
 
     def train(self) -> None:
@@ -147,14 +147,14 @@ class SovitsStage:
 
     def _forward(self, batch: SovitsBatch) -> SovitsOutput:
         found: SovitsOutput = self._model(
-            batch.ssl,
+            batch.content,
             batch.spec,
             batch.spec_lens,
-            batch.text,
-            batch.text_lens,
+            batch.phones,
+            batch.phone_lens,
             speaker=batch.speaker,
             noise=batch.noise,
-            ids_slice=batch.starts,
+            ids_slice=batch.slice_starts,
         )
         return found
 

@@ -24,11 +24,11 @@ class Batch(Protocol):
     def to(self, device: torch.device, *, non_blocking: bool = False) -> Self:
         """A copy on another device; the same tensors if they are there already."""
 
-    def part(self, rows: slice) -> Self:
+    def select(self, rows: slice) -> Self:
         """Some of its clips, without the padding that only others needed."""
 
     @property
-    def places(self) -> int:
+    def positions(self) -> int:
         """What its memory grows with."""
 
     def __len__(self) -> int:

@@ -79,14 +79,14 @@ class GptStage:
 
     def sizes(self, batch: GptBatch) -> Mapping[str, float]:
         """Tokens to predict, the end included; tokens; clips."""
-        codes = float(batch.code_lens.sum())
+        codes = float(batch.token_lens.sum())
         return {"tokens": codes + len(batch), "codes": codes, "clips": float(len(batch))}
 
     def drawn(self, batch: GptBatch) -> GptBatch:
         """Draw the tokens that are heard wrong."""
         if not self._token_noise:
             return batch
-        return replace(batch, heard=spoiled(batch.codes, self._token_noise, self._model.config.eos))
+        return replace(batch, input_tokens=spoiled(batch.tokens, self._token_noise, self._model.config.eos))
 
     def train(self) -> None:
         """Dropout on."""
@@ -94,7 +94,9 @@ class GptStage:
 
     def losses(self, batch: GptBatch, shares: Shares = ALONE) -> Losses:
         """Mean cross-entropy per token, and the share of tokens among the three likeliest."""
-        chosen = self._forward(batch, batch.codes, batch.code_lens, heard=batch.heard, align=self._alignment > 0)
+        chosen = self._forward(
+            batch, batch.tokens, batch.token_lens, heard=batch.input_tokens, align=self._alignment > 0
+        )
         tokens = self.sizes(batch)["tokens"]
         share = shares.get("tokens", 1.0)
         metrics = {"loss": chosen.loss / tokens, "top3": chosen.top3_accuracy}
@@ -111,7 +113,7 @@ class GptStage:
     def evaluate(self, batch: GptBatch) -> Mapping[str, Tensor]:
         """The same numbers without dropout."""
         self._model.eval()
-        found = self._forward(batch, batch.codes, batch.code_lens)
+        found = self._forward(batch, batch.tokens, batch.token_lens)
         return {"loss": found.loss / self.sizes(batch)["tokens"], "top3": found.top3_accuracy}
 
     def export(self, folder: Path, mark: Mark) -> Path:
@@ -129,7 +131,7 @@ class GptStage:
     ) -> T2SLoss:
         found: T2SLoss = self._model(
             batch.phones,
-            batch.text_keep,
+            batch.phone_mask,
             batch.bert,
             codes,
             code_lens,
@@ -143,9 +145,9 @@ class GptStage:
         """How little the model prefers the real tokens to a version with a stretch said twice or lost."""
         draw = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
         codes, code_lens = dpo_rejected(
-            batch.codes.cpu(), batch.code_lens.cpu(), pad=self._model.config.eos, generator=draw
+            batch.tokens.cpu(), batch.token_lens.cpu(), pad=self._model.config.eos, generator=draw
         )
-        rejected = self._forward(batch, codes.to(batch.codes.device), code_lens.to(batch.codes.device))
+        rejected = self._forward(batch, codes.to(batch.tokens.device), code_lens.to(batch.tokens.device))
         return preference_loss(chosen.row_logps, rejected.row_logps)
 
 

@@ -74,7 +74,7 @@ class Update(Generic[Item]):
         """Add the gradients of one batch. `largest` is told the places and clips of the part that is computed."""
         drawn = self._stage.drawn(batch.to(self._engine.device, non_blocking=True))
         for part in parts(drawn, most_places):
-            largest[:] = part.places, len(part)
+            largest[:] = part.positions, len(part)
             sizes = self._stage.sizes(part)
             shares = {name: sizes[name] / whole[name] for name in whole}
             yield self._part(part, shares), shares[self._stage.measures[0]]
@@ -109,12 +109,12 @@ class Update(Generic[Item]):
 
 def parts(batch: Item, most_places: int | None) -> Iterator[Item]:
     """A batch in parts of about so many places, of at least one clip each; whole if it fits."""
-    if most_places is None or batch.places <= most_places:
+    if most_places is None or batch.positions <= most_places:
         yield batch
         return
-    clips = max(1, len(batch) * most_places // batch.places)
+    clips = max(1, len(batch) * most_places // batch.positions)
     for start in range(0, len(batch), clips):
-        yield batch.part(slice(start, start + clips))
+        yield batch.select(slice(start, start + clips))
 
 
 def _generators(device: torch.device) -> list[Tensor]:

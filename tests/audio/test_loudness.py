@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from sovits_cli.audio.loudness import LevelCount, LoudnessMix
+from sovits_cli.audio.loudness import LevelMeter, LoudnessMix
 from sovits_cli.errors import UsageError
 
 
 def test_level_of_a_sine():
-    meter = LevelCount()
+    meter = LevelMeter()
     wave = 0.5 * np.sin(2 * np.pi * 100 * np.arange(16_000) / 16_000).astype(np.float32)
     for part in np.array_split(wave, 5):
         meter.add(part[:, None])
@@ -14,7 +14,7 @@ def test_level_of_a_sine():
 
 
 def test_level_of_digital_silence_is_none():
-    meter = LevelCount()
+    meter = LevelMeter()
     meter.add(np.zeros((10, 2), np.float32))
     meter.add(np.zeros((0, 2), np.float32))
     assert (meter.level.rms_dbfs, meter.level.peak_dbfs) == (None, None)

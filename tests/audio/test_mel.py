@@ -1,8 +1,17 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude, magnitude, mel_basis, scale_log_mel
+from sovits_cli.audio.mel import (
+    kaldi_fbank,
+    log_mel,
+    log_mel_from_magnitude,
+    magnitude_spectrogram,
+    mel_basis,
+    scale_log_mel,
+)
 from sovits_cli.errors import AudioError
 from sovits_cli.terms import MelSpec, SpecSpec
 
@@ -16,18 +25,18 @@ def tone(hz, samples=16_000, rate=16_000):
 
 @pytest.mark.parametrize("samples", [353, 640, 959, 960, 16_000, 20_011])
 def test_a_frame_for_every_whole_hop(samples):
-    assert magnitude(torch.randn(2, samples), SPEC).shape == (2, 513, samples // 320)
+    assert magnitude_spectrogram(torch.randn(2, samples), SPEC).shape == (2, 513, samples // 320)
     assert log_mel(torch.randn(2, samples), MEL).shape == (2, 80, samples // 320)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 352])
 def test_too_short(samples):
     with pytest.raises(AudioError, match="too short"):
-        magnitude(torch.zeros(1, samples), SPEC)
+        magnitude_spectrogram(torch.zeros(1, samples), SPEC)
 
 
 def test_a_tone_peaks_at_its_bin():
-    spectrogram = magnitude(tone(2000), SPEC)
+    spectrogram = magnitude_spectrogram(tone(2000), SPEC)
     assert (spectrogram[0, :, 2:-2].argmax(0) == 2000 / 16_000 * 1024).all()
     # a full tone seen through a Hann window: n_fft / 4
     assert spectrogram[0, 128, 10] == pytest.approx(256, rel=1e-3)
@@ -35,7 +44,7 @@ def test_a_tone_peaks_at_its_bin():
 
 def test_reference_value():
     wave = 0.5 * tone(440, 32_000, 32_000)
-    spectrogram = magnitude(wave, SpecSpec(sample_rate=32_000, n_fft=2048, hop=640))
+    spectrogram = magnitude_spectrogram(wave, SpecSpec(sample_rate=32_000, n_fft=2048, hop=640))
     assert spectrogram.shape == (1, 1025, 50)
     assert float(spectrogram[0, 28, 10]) == pytest.approx(251.8013, abs=1e-3)
     assert float(spectrogram.sum()) == pytest.approx(28265.63, rel=1e-5)
@@ -45,7 +54,7 @@ def test_silence_is_the_floor_and_has_a_gradient():
     wave = torch.zeros(1, 3200, requires_grad=True)
     mel = log_mel(wave, MEL)
     assert torch.allclose(mel, torch.tensor(1e-5).log())
-    magnitude(wave, SPEC).sum().backward()
+    magnitude_spectrogram(wave, SPEC).sum().backward()
     assert wave.grad.isfinite().all()
 
 
@@ -60,7 +69,7 @@ def test_filters_have_unit_area_and_rising_centres():
 
 def test_from_magnitude_is_from_wave():
     wave = torch.randn(1, 8000)
-    assert torch.equal(log_mel(wave, MEL), log_mel_from_magnitude(magnitude(wave, MEL), MEL))
+    assert torch.equal(log_mel(wave, MEL), log_mel_from_magnitude(magnitude_spectrogram(wave, MEL), MEL))
 
 
 def test_first_used_for_inference_it_still_trains():
@@ -81,3 +90,21 @@ def test_float32_under_autocast_and_from_half():
 
 def test_scale():
     assert scale_log_mel(torch.tensor([-12.0, -5.0, 2.0])).tolist() == [-1.0, 0.0, 1.0]
+
+
+def test_a_tone():
+    wave = 0.5 * torch.sin(2 * torch.pi * 440 * torch.arange(16_000) / 16_000)
+    banks = kaldi_fbank(wave)
+    assert banks.shape == (98, 80)
+    wanted = torch.tensor([-11.5712, -10.9645, -11.5497, -12.6067, -10.4288, -9.1064])
+    assert torch.allclose(banks[0, :6], wanted, atol=1e-3)
+    assert int(banks.mean(0).argmax()) == 14  # the fifteenth, of 440 Hz
+
+
+def test_silence_is_the_floor():
+    assert torch.allclose(kaldi_fbank(torch.zeros(400)), torch.tensor(math.log(1.1920929e-07)))
+
+
+def test_less_than_a_frame():
+    with pytest.raises(ValueError, match="399 samples"):
+        kaldi_fbank(torch.zeros(399))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sovits_cli.audio import levels
-from sovits_cli.audio.levels import LevelMeter
-from sovits_cli.audio.slicer import Slicer, SlicerParams
+from sovits_cli.audio import silence
+from sovits_cli.audio.silence import RmsMeter
+from sovits_cli.audio.slicer import LONGEST_PAUSE_S, SilenceSlicer, SliceJoiner, SlicerParams
 from sovits_cli.errors import UsageError
 from sovits_cli.terms import Span
 from tests.audio import signals
@@ -20,14 +20,14 @@ SMALL = SlicerParams(min_length_ms=400, min_interval_ms=50, hop_ms=10, max_sil_k
 @pytest.fixture(params=[1000, 1 << 17], ids=["small-chunks", "real-chunks"])
 def chunks(request, monkeypatch):
     """Levels are computed chunk by chunk: what comes out must not depend on that either."""
-    monkeypatch.setattr(levels, "_CHUNK_SAMPLES", request.param)
+    monkeypatch.setattr(silence, "_CHUNK_SAMPLES", request.param)
 
 
 _FIXED = [HealthCheck.function_scoped_fixture]  # the chunks stay the same for all examples
 
 
 def _slice(wave, params, rate=RATE, block=None):
-    slicer = Slicer(params, rate)
+    slicer = SilenceSlicer(params, rate)
     spans = []
     for start in range(0, len(wave), block or len(wave)):
         spans += slicer.feed(wave[start : start + (block or len(wave))])
@@ -191,7 +191,7 @@ def test_very_short_signals(length):
 
 
 def test_nothing_at_all():
-    slicer = Slicer(SMALL, RATE)
+    slicer = SilenceSlicer(SMALL, RATE)
     assert slicer.feed(np.zeros(0, np.float32)) == []
     assert slicer.flush() == []
     assert slicer.silent
@@ -199,14 +199,14 @@ def test_nothing_at_all():
 
 @pytest.mark.parametrize(("pattern", "silent"), [([-3], True), ([-3, 0.1], False)])
 def test_silent(pattern, silent):
-    slicer = Slicer(SMALL, RATE)
+    slicer = SilenceSlicer(SMALL, RATE)
     slicer.feed(_speech(pattern))
     slicer.flush()
     assert slicer.silent is silent
 
 
 def test_finished_spans_come_before_the_end():
-    slicer = Slicer(SMALL, RATE)
+    slicer = SilenceSlicer(SMALL, RATE)
     assert slicer.feed(_speech([1, -140])) == [Span(0, 1020)]
 
 
@@ -214,7 +214,7 @@ def test_finished_spans_come_before_the_end():
 @pytest.mark.parametrize("max_s", [None, 54.0])
 def test_ten_hours_need_no_more_memory_than_ten_minutes(level, max_s):
     """Endless silence, and endless noise without a pause."""
-    slicer = Slicer(SlicerParams(max_s=max_s, hop_ms=100), RATE)
+    slicer = SilenceSlicer(SlicerParams(max_s=max_s, hop_ms=100), RATE)
     minute = np.full(60 * RATE, level, np.float32)
     peaks = []
     tracemalloc.start()
@@ -244,7 +244,7 @@ def test_parameters_that_contradict_each_other(change, message):
 
 def test_hop_below_one_sample():
     with pytest.raises(UsageError, match="less than one sample"):
-        Slicer(SlicerParams(hop_ms=0.05), 8000)
+        SilenceSlicer(SlicerParams(hop_ms=0.05), 8000)
 
 
 @pytest.mark.usefixtures("chunks")
@@ -256,7 +256,44 @@ def test_hop_below_one_sample():
 )
 def test_levels_do_not_depend_on_the_blocks(length, cuts, shape):
     wave = np.random.default_rng(length).uniform(-1, 1, length).astype(np.float32)
-    whole, parts = LevelMeter(*shape), LevelMeter(*shape)
+    whole, parts = RmsMeter(*shape), RmsMeter(*shape)
     expected = [*whole.feed(wave), *whole.flush()]
     got = [some for part in np.split(wave, sorted(cuts)) for some in parts.feed(part)] + list(parts.flush())
     np.testing.assert_array_equal(np.concatenate([*got, []]), np.concatenate([*expected, []]))
+
+
+JOIN_RATE = 100
+
+
+def joined(spans, target_s=10.0, block=1):
+    joiner = SliceJoiner(target_s, JOIN_RATE)
+    found = []
+    for start in range(0, len(spans), block):
+        found += joiner.feed(spans[start : start + block])
+    return found + joiner.flush()
+
+
+def test_neighbours_are_joined_up_to_the_target():
+    spans = [Span(0, 300), Span(300, 600), Span(650, 1000), Span(1000, 1400)]
+    assert joined(spans) == [Span(0, 1000), Span(1000, 1400)]
+    assert joined(spans, target_s=2.0) == spans
+
+
+def test_over_a_long_pause_nothing_is_joined():
+    assert joined([Span(0, 100), Span(200, 300)]) == [Span(0, 300)]
+    assert joined([Span(0, 100), Span(201, 300)]) == [Span(0, 100), Span(201, 300)]
+    assert LONGEST_PAUSE_S == 1.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 150), st.integers(1, 1200)), max_size=30), st.integers(1, 7))
+def test_every_sample_stays_in_one_span(pairs, block):
+    """Whatever the blocks; spans over the target stay as they are."""
+    spans, end = [], 0
+    for pause, length in pairs:
+        spans.append(Span(end + pause, end + pause + length))
+        end = spans[-1].end
+    found = joined(spans, block=block)
+    assert found == joined(spans, block=30)
+    assert [span for span in spans if not any(one.start <= span.start and span.end <= one.end for one in found)] == []
+    assert all(one.end <= two.start for one, two in pairwise(found))
+    assert all(one.samples <= 10 * JOIN_RATE or one in spans for one in found)

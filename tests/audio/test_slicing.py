@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.audio import slicing
-from sovits_cli.audio.clips import ClipForm
 from sovits_cli.audio.loudness import LoudnessMix
+from sovits_cli.audio.reader import AudioReader
+from sovits_cli.audio.slice_writer import SliceFormat
 from sovits_cli.audio.slicer import SlicerParams
-from sovits_cli.audio.slicing import slice_files
-from sovits_cli.audio.source import Source
+from sovits_cli.audio.slicing import slice_recordings
 from sovits_cli.errors import AudioError, DatasetError, InputError, ResourceError, SovitsError, UsageError
 from sovits_cli.events import Note, Progress, Skipped, Warned
 from tests.audio import signals
@@ -38,7 +38,7 @@ def _reassemble(folder, source, dtype):
     """Slices and gaps of a source, put together again, with nothing twice and nothing missing."""
     slices = [row for row in _rows(folder) if row["source"] == str(source)]
     gaps = [row for row in _rows(folder, "gaps.jsonl") if row["source"] == str(source)]
-    with Source(source) as reading:
+    with AudioReader(source) as reading:
         whole = np.concatenate(list(reading.blocks()))
     if reading.info.lossy:
         whole = np.clip(np.rint(whole * 32768.0), -32768, 32767).astype(np.int16)
@@ -63,7 +63,7 @@ def test_short_slices_may_be_joined(tmp_path, target_s, slices):
     """Ten words with short pauses; still every sample once."""
     source = signals.write(tmp_path / "talk.wav", signals.speech([1, -0.3] * 10))
     params = SlicerParams(min_length_ms=400, min_interval_ms=100, max_sil_kept_ms=80, max_s=3.0, target_s=target_s)
-    report = slice_files([source], tmp_path / "out", params)
+    report = slice_recordings([source], tmp_path / "out", params)
     assert len(report.lengths_s) == slices
     assert max(report.lengths_s) <= (target_s or 1.3)
     result, whole = _reassemble(tmp_path / "out", source, "int16")
@@ -95,7 +95,7 @@ def test_slices_and_gaps_are_the_source(tmp_path, name, rate, channels, encoding
     wave = signals.speech(TALK, rate, channels)
     wave = wave / 32769 if encoding.get("subtype") in {"FLOAT", "DOUBLE"} else wave
     source = signals.write(tmp_path / name, wave, rate, **encoding)
-    report = slice_files([source], tmp_path / "out", QUICK)
+    report = slice_recordings([source], tmp_path / "out", QUICK)
     result, whole = _reassemble(tmp_path / "out", source, dtype)
     np.testing.assert_array_equal(result, whole)
     rows = _rows(tmp_path / "out")
@@ -115,7 +115,7 @@ def test_reassembly_of_anything(tmp_path_factory, pattern, max_s):
     wave = signals.speech([0.1, *(part / 20 * (1 if loud else -1) for loud, part in pattern)], 8000, 2)
     source = signals.write(folder / "a.wav", wave, 8000)
     params = SlicerParams(min_length_ms=200, min_interval_ms=100, max_sil_kept_ms=60, max_s=max_s)
-    slice_files([source], folder / "out", params)
+    slice_recordings([source], folder / "out", params)
     result, whole = _reassemble(folder / "out", source, "int16")
     np.testing.assert_array_equal(result, whole)
     np.testing.assert_array_equal(whole, wave)
@@ -123,8 +123,8 @@ def test_reassembly_of_anything(tmp_path_factory, pattern, max_s):
 
 def test_official_form(tmp_path):
     source = signals.write(tmp_path / "talk.mp3", signals.speech([5, -2, 5], 44_100, 2), 44_100)
-    form = ClipForm(rate=32_000, mono=True, loudness=LoudnessMix(0.9, 0.25))
-    slice_files([source], tmp_path / "out", SlicerParams(), form)
+    form = SliceFormat(rate=32_000, mono=True, loudness=LoudnessMix(0.9, 0.25))
+    slice_recordings([source], tmp_path / "out", SlicerParams(), form)
     first, second = _rows(tmp_path / "out")
     for row in (first, second):
         info = soundfile.info(tmp_path / "out" / row["file"])
@@ -139,7 +139,7 @@ def test_official_form(tmp_path):
 def test_loudness_mix_sample_by_sample(tmp_path):
     wave = (signals.speech([2, -1, 2])[:, 0] * 0.5).astype(np.int16)
     source = signals.write(tmp_path / "a.wav", wave)
-    slice_files([source], tmp_path / "out", QUICK, ClipForm(loudness=LoudnessMix()))
+    slice_recordings([source], tmp_path / "out", QUICK, SliceFormat(loudness=LoudnessMix()))
     for row in _rows(tmp_path / "out"):
         plain = wave[row["start"] : row["end"]] / 32768
         mixed, _ = soundfile.read(tmp_path / "out" / row["file"])
@@ -156,7 +156,7 @@ def test_folder_several_inputs_and_bad_ones(tmp_path, heard):
     signals.write(folder / "silent.wav", np.zeros(16_000, np.int16))
     single = signals.write(tmp_path / "d.ogg", signals.speech(TALK))
     missing = tmp_path / "missing.wav"
-    report = slice_files([folder, single, missing, single], tmp_path / "out", QUICK, reporter=heard)
+    report = slice_recordings([folder, single, missing, single], tmp_path / "out", QUICK, reporter=heard)
     assert [source.source.name for source in report.sources] == ["a.flac", "b.wav", "d.ogg"]
     skipped = {Path(event.item).name: event.reason for event in heard.of(Skipped)}
     assert skipped.keys() == {"notes.txt", "silent.wav", "missing.wav"}
@@ -170,9 +170,9 @@ def test_folder_several_inputs_and_bad_ones(tmp_path, heard):
 def test_two_sources_of_one_name(tmp_path):
     one = signals.write(_folder(tmp_path / "one") / "a.wav", signals.speech(TALK, seed=1))
     two = signals.write(_folder(tmp_path / "two") / "a.wav", signals.speech(TALK, seed=2))
-    slice_files([one], tmp_path / "out", QUICK)
-    slice_files([two], tmp_path / "out", QUICK)
-    again = slice_files([two, one], tmp_path / "out", QUICK)
+    slice_recordings([one], tmp_path / "out", QUICK)
+    slice_recordings([two], tmp_path / "out", QUICK)
+    again = slice_recordings([two, one], tmp_path / "out", QUICK)
     assert [source.replaced for source in again.sources] == [len(source.lengths_s) for source in again.sources]
     for source in (one, two):
         result, whole = _reassemble(tmp_path / "out", source, "int16")
@@ -190,12 +190,12 @@ def test_running_again_replaces_and_says_so(tmp_path, heard):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     other = signals.write(tmp_path / "b.wav", signals.speech(TALK))
     out = tmp_path / "out"
-    before = slice_files([source, other], out, QUICK)
+    before = slice_recordings([source, other], out, QUICK)
     manifest = out / "slices.jsonl"
     rows = _rows(out)
     rows[0]["text"] = rows[-1]["text"] = "hello"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    report = slice_files([source], out, SlicerParams(max_s=54), reporter=heard)
+    report = slice_recordings([source], out, SlicerParams(max_s=54), reporter=heard)
     assert len(report.lengths_s) < len(before.sources[0].lengths_s)
     listed = [row["file"] for row in _rows(out)]
     assert sorted(listed) == [name for name in _names(out) if name.endswith(".wav")]
@@ -207,10 +207,10 @@ def test_running_again_replaces_and_says_so(tmp_path, heard):
 def test_texts_of_unchanged_slices_are_kept(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     out = tmp_path / "out"
-    slice_files([source], out, QUICK)
+    slice_recordings([source], out, QUICK)
     rows = [{**row, "text": row["file"]} for row in _rows(out)]
     (out / "slices.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    slice_files([source], out, QUICK)
+    slice_recordings([source], out, QUICK)
     assert _rows(out) == rows
 
 
@@ -218,7 +218,7 @@ def test_unlisted_slices_are_left_and_named(tmp_path, heard):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     out = _folder(tmp_path / "out")
     stranger = signals.write(out / "a.wav_0000000000_0000000007.wav", signals.noise(0.1))
-    slice_files([source], out, QUICK, reporter=heard)
+    slice_recordings([source], out, QUICK, reporter=heard)
     assert stranger.exists()
     (warning,) = heard.of(Warned)
     assert "1 more files" in warning.text
@@ -231,7 +231,7 @@ def test_what_a_killed_run_left_is_cleared(tmp_path):
     for folder in (dead, alive):
         folder.mkdir(parents=True)
         (folder / "half.wav").write_bytes(b"half")
-    slice_files([source], tmp_path / "out", QUICK)
+    slice_recordings([source], tmp_path / "out", QUICK)
     assert not dead.exists()
     assert alive.exists()
 
@@ -246,24 +246,24 @@ def _damage(path):
 def test_damage_in_the_middle_leaves_no_slices(tmp_path):
     source = _damage(signals.write(tmp_path / "a.flac", signals.speech(TALK * 3)))
     with pytest.raises(AudioError, match="damaged"):
-        slice_files([source], tmp_path / "out", QUICK)
+        slice_recordings([source], tmp_path / "out", QUICK)
     assert _names(tmp_path) == ["a.flac"]
 
 
 def test_failed_source_keeps_its_earlier_slices(tmp_path):
     source = signals.write(tmp_path / "a.flac", signals.speech(TALK * 3))
-    slice_files([source], tmp_path / "out", QUICK)
+    slice_recordings([source], tmp_path / "out", QUICK)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     _damage(source)
     with pytest.raises(AudioError, match="damaged"):
-        slice_files([source], tmp_path / "out", SlicerParams())
+        slice_recordings([source], tmp_path / "out", SlicerParams())
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
 def test_single_silent_file_says_what_to_do(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.noise(3, level=0.001))
     with pytest.raises(AudioError, match="entirely silent: nothing in it is above -34 dB") as caught:
-        slice_files([source], tmp_path / "out", SlicerParams())
+        slice_recordings([source], tmp_path / "out", SlicerParams())
     assert "--threshold -49" in caught.value.hint
     assert not (tmp_path / "out").exists()
 
@@ -273,7 +273,7 @@ def test_nothing_could_be_sliced(tmp_path, heard):
     (folder / "a.txt").write_text("a")
     (folder / "b.txt").write_text("b")
     with pytest.raises(InputError, match="none of 2 files could be sliced; the first: cannot read"):
-        slice_files([folder], tmp_path / "out", QUICK, reporter=heard)
+        slice_recordings([folder], tmp_path / "out", QUICK, reporter=heard)
     assert len(heard.of(Skipped)) == 2
     assert _names(tmp_path) == ["in"]
 
@@ -284,7 +284,7 @@ def test_empty_folder(tmp_path, inside):
     if inside:
         _folder(folder / "deeper")
     with pytest.raises(AudioError, match="is a folder"):
-        slice_files([folder], tmp_path / "out", QUICK)
+        slice_recordings([folder], tmp_path / "out", QUICK)
 
 
 @pytest.mark.parametrize("given_as", ["folder", "file"])
@@ -292,14 +292,14 @@ def test_slices_are_not_sliced_again(tmp_path, given_as):
     out = _folder(tmp_path / "out")
     path = signals.write(out / "a.wav", signals.speech(TALK))
     with pytest.raises(UsageError, match="slices are not sliced again"):
-        slice_files([out if given_as == "folder" else path], out, QUICK)
+        slice_recordings([out if given_as == "folder" else path], out, QUICK)
 
 
 def test_manifest_of_something_else(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     (_folder(tmp_path / "out") / "slices.jsonl").write_text('{"file": "x.wav"}\n')
     with pytest.raises(DatasetError, match=r"slices\.jsonl line 1"):
-        slice_files([source], tmp_path / "out", QUICK)
+        slice_recordings([source], tmp_path / "out", QUICK)
 
 
 OUTSIDE = ["../victim.txt", "../out/a.wav_0000000000_0000000001.wav", "sub/a.wav_0000000000_0000000001.wav", "", "."]
@@ -319,7 +319,7 @@ def test_a_foreign_manifest_removes_and_writes_nothing(tmp_path, file):
     (out / "slices.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (good, bad)))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(DatasetError, match=r"slices\.jsonl line 2 is no row of .* file"):
-        slice_files([source], out, QUICK)
+        slice_recordings([source], out, QUICK)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -329,13 +329,13 @@ def test_rows_that_are_none(tmp_path, name, line):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     (_folder(tmp_path / "out") / name).write_text(line + "\n")
     with pytest.raises(DatasetError, match=r"jsonl line 1 is no row"):
-        slice_files([source], tmp_path / "out", QUICK)
+        slice_recordings([source], tmp_path / "out", QUICK)
 
 
 def test_nothing_is_written_through_links(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     out = tmp_path / "out"
-    slice_files([source], out, QUICK)
+    slice_recordings([source], out, QUICK)
     rows = _rows(out)
     victims = [tmp_path / f"victim{number}" for number in range(4)]
     links = [out / rows[0]["file"], out / rows[-1]["file"], out / "slices.jsonl", out / "gaps.jsonl"]
@@ -344,7 +344,7 @@ def test_nothing_is_written_through_links(tmp_path):
         link.unlink()
         link.symlink_to(victim)
     before = [victim.read_bytes() for victim in victims]
-    slice_files([source], out, SlicerParams(min_length_ms=400, min_interval_ms=100, max_sil_kept_ms=90, max_s=2.0))
+    slice_recordings([source], out, SlicerParams(min_length_ms=400, min_interval_ms=100, max_sil_kept_ms=90, max_s=2.0))
     assert [victim.read_bytes() for victim in victims] == before
     assert not any(path.is_symlink() for path in out.iterdir())
     assert sorted(row["file"] for row in _rows(out)) == [name for name in _names(out) if name.endswith(".wav")]
@@ -354,12 +354,12 @@ def test_output_folder_that_is_a_file(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     (tmp_path / "out").write_text("x")
     with pytest.raises(ResourceError, match="cannot write"):
-        slice_files([source], tmp_path / "out", QUICK)
+        slice_recordings([source], tmp_path / "out", QUICK)
 
 
 def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
-    slice_files([source], tmp_path / "out", QUICK)
+    slice_recordings([source], tmp_path / "out", QUICK)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     write = soundfile.SoundFile.write
     calls = []
@@ -372,7 +372,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
 
     monkeypatch.setattr(soundfile.SoundFile, "write", full)
     with pytest.raises(ResourceError, match="took no more data"):
-        slice_files([source], tmp_path / "out", SlicerParams(max_s=1.5))
+        slice_recordings([source], tmp_path / "out", SlicerParams(max_s=1.5))
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
@@ -394,22 +394,22 @@ def test_full_disk_while_the_mix_waits(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", Full)
     with pytest.raises(ResourceError, match="disk is full"):
-        slice_files([source], tmp_path / "out", QUICK, ClipForm(loudness=LoudnessMix()))
+        slice_recordings([source], tmp_path / "out", QUICK, SliceFormat(loudness=LoudnessMix()))
     assert _names(tmp_path) == ["a.wav"]
 
 
 def test_interrupted_run_keeps_what_is_done(tmp_path, monkeypatch):
     sources = [signals.write(tmp_path / name, signals.speech(TALK)) for name in ("a.wav", "b.wav")]
-    feed = slicing.Slicer.feed
+    feed = slicing.SilenceSlicer.feed
 
     def interrupt(self, block):
         if (tmp_path / "out" / "slices.jsonl").exists() or any(tmp_path.glob("out/a.wav_*")):
             raise KeyboardInterrupt
         return feed(self, block)
 
-    monkeypatch.setattr(slicing.Slicer, "feed", interrupt)
+    monkeypatch.setattr(slicing.SilenceSlicer, "feed", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        slice_files(sources, tmp_path / "out", QUICK)
+        slice_recordings(sources, tmp_path / "out", QUICK)
     rows = _rows(tmp_path / "out")
     assert {row["source"] for row in rows} == {str(sources[0])}
     assert sorted(row["file"] for row in rows) == [name for name in _names(tmp_path / "out") if name.endswith(".wav")]
@@ -420,7 +420,7 @@ def test_odd_names(tmp_path):
     names = ["日本語 録音.wav", 'a\'b "c".wav', "x" * 240 + ".wav", "no_suffix"]
     for name in names:
         signals.write(tmp_path / name, signals.speech(TALK), format="WAV")
-    report = slice_files([tmp_path / name for name in names], tmp_path / "out", QUICK)
+    report = slice_recordings([tmp_path / name for name in names], tmp_path / "out", QUICK)
     assert len(report.sources) == len(names)
     assert len(_rows(tmp_path / "out")) == len(report.lengths_s)
 
@@ -430,17 +430,17 @@ def test_odd_names(tmp_path):
 )
 def test_memory_does_not_grow_with_the_length(tmp_path, pattern, monkeypatch):
     """Growth is allowed for the lines of the manifest alone; the audio of the longer file is 3 MB more as floats."""
-    monkeypatch.setattr("sovits_cli.audio.clips._BLOCK_SAMPLES", 1 << 14)
+    monkeypatch.setattr("sovits_cli.audio.slice_writer._BLOCK_SAMPLES", 1 << 14)
     peaks = []
     for minutes in (2, 15):
         source = signals.write(tmp_path / "a.wav", np.concatenate([signals.speech(pattern, 1000)] * minutes), 1000)
         tracemalloc.start()
         if pattern[0] < 0:
             with pytest.raises(AudioError, match="silent"):
-                slice_files([source], tmp_path / "out", SlicerParams(max_s=10))
+                slice_recordings([source], tmp_path / "out", SlicerParams(max_s=10))
             lines = 0
         else:
-            lines = len(slice_files([source], tmp_path / "out", SlicerParams(max_s=10)).lengths_s)
+            lines = len(slice_recordings([source], tmp_path / "out", SlicerParams(max_s=10)).lengths_s)
         peaks.append(tracemalloc.get_traced_memory()[1] - 6000 * lines)
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 500_000
@@ -449,20 +449,20 @@ def test_memory_does_not_grow_with_the_length(tmp_path, pattern, monkeypatch):
 @pytest.fixture
 def broken(monkeypatch):
     """A bug that strikes recordings whose name begins with "bad"."""
-    really = slicing.ClipCutter
+    really = slicing.SpanCopier
 
     def cutter(path, form):
         if path.name.startswith("bad"):
             raise KeyError("boom")
         return really(path, form)
 
-    monkeypatch.setattr(slicing, "ClipCutter", cutter)
+    monkeypatch.setattr(slicing, "SpanCopier", cutter)
 
 
 @pytest.mark.usefixtures("broken")
 def test_a_bug_in_one_recording_is_named_and_the_others_are_done(tmp_path, heard):
     sources = [signals.write(tmp_path / f"{name}.wav", signals.speech(TALK)) for name in ("a", "bad", "c")]
-    report = slice_files(sources, tmp_path / "out", QUICK, reporter=heard)
+    report = slice_recordings(sources, tmp_path / "out", QUICK, reporter=heard)
     assert [source.source.name for source in report.sources] == ["a.wav", "c.wav"]
     (event,) = heard.of(Skipped)
     assert (event.item, event.reason) == (str(sources[1]), "internal error: KeyError: 'boom'")
@@ -474,7 +474,7 @@ def test_a_bug_in_one_recording_is_named_and_the_others_are_done(tmp_path, heard
 def test_nothing_but_bugs_is_our_bug(tmp_path, others, code):
     sources = [signals.write(tmp_path / f"{name}.wav", signals.speech(TALK)) for name in ("bad", "bad2")]
     with pytest.raises(SovitsError, match="KeyError") as caught:
-        slice_files([sources[0], *(tmp_path / name for name in others)], tmp_path / "out", QUICK)
+        slice_recordings([sources[0], *(tmp_path / name for name in others)], tmp_path / "out", QUICK)
     assert caught.value.exit_code == code
     assert not (tmp_path / "out").exists()
 
@@ -488,11 +488,11 @@ def test_names_that_are_not_utf8_and_loops_of_links(tmp_path, heard):
     (folder / "loop.wav").symlink_to("loop.wav")
     (folder / "up").symlink_to(".")
     for _ in range(2):
-        slice_files([folder], tmp_path / "out", QUICK, reporter=heard)
+        slice_recordings([folder], tmp_path / "out", QUICK, reporter=heard)
         listed = [row["file"] for row in _rows(tmp_path / "out")]
         assert sorted(listed) == [path for path in _names(tmp_path / "out") if path.endswith(".wav")]
         assert all(file.startswith(name) for file in listed)
     (tmp_path / "out" / "slices.jsonl").read_text(encoding="utf-8")
     assert {Path(event.item).name for event in heard.of(Skipped)} == {"loop.wav"}
     with pytest.raises(AudioError, match="loop"):
-        slice_files([folder / "loop.wav"], tmp_path / "out", QUICK)
+        slice_recordings([folder / "loop.wav"], tmp_path / "out", QUICK)

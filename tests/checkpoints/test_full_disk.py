@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from sovits_cli.checkpoints import official, ours
 from sovits_cli.checkpoints.convert import convert
 from sovits_cli.cli.app import app
-from sovits_cli.data import tensors
+from sovits_cli.data.experiment import feature_shape, load_feature, save_feature
 from sovits_cli.errors import SovitsError
 from sovits_cli.terms import Stage
 from sovits_cli.training.state import Position, StateFolder, TrainingState
@@ -45,7 +45,7 @@ WRITERS = {
         "a.pth", lambda path: official.write_sovits(path, weight, config, info="x", version=version("v2Pro"))),
     "safetensors": ("a.safetensors", lambda path: ours.save(path, weight, {})),
     "state": ("states/gpt-00000001.pt", lambda path: StateFolder(path.parent, Stage.GPT).save(state)),
-    "features": ("a.pt", lambda path: tensors.save(path, torch.arange(100_000.0))),
+    "features": ("a.pt", lambda path: save_feature(path, torch.arange(100_000.0))),
     "convert": ("b.ckpt", lambda path: convert(folder / "source.ckpt", path)),
 }
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

@@ -13,7 +13,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from sovits_cli import files, paths
-from sovits_cli.audio.files import Writer
+from sovits_cli.audio.writer import AudioWriter
 from sovits_cli.cli.app import app
 from sovits_cli.events import Progress
 from sovits_cli.models.t2s.stack import CachedStack
@@ -270,7 +270,7 @@ def test_ctrl_c(place, monkeypatch):
     def write(self, block):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Writer, "write", write)
+    monkeypatch.setattr(AudioWriter, "write", write)
     one_line(infer(*LITERAL, "--srt", "out.srt", "-q"), 130, "interrupted")
     assert left(place) == ["r.wav", "text.txt"]
 
@@ -341,7 +341,7 @@ def test_a_full_disk(place, monkeypatch):
     def write(self, block):
         raise files.write_error(self._path, OSError(28, "No space left on device"))
 
-    monkeypatch.setattr(Writer, "write", write)
+    monkeypatch.setattr(AudioWriter, "write", write)
     one_line(infer(*LITERAL, "-q"), 5, "cannot write out.wav: the disk is full")
     assert left(place) == ["r.wav", "text.txt"]
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sovits_cli.cli.app import app
-from sovits_cli.data.layout import Experiment
+from sovits_cli.data.experiment import Experiment
 from tests.checkpoints import synthetic
 from tests.data.recordings import record, spoken_folder
 
@@ -68,7 +68,7 @@ def test_a_list_with_its_own_languages(model, empty_folder):
     record(empty_folder / "a.wav", 1.0)
     (empty_folder / "train.list").write_text("a.wav|amy|EN|Hello | there.\nb.wav|amy|EN|Gone.\n")
     assert prep("train.list").exit_code == 7
-    assert list(Experiment(empty_folder / "dataset").read_text().good) == ["a.wav"]
+    assert list(Experiment(empty_folder / "dataset").read_text().rows) == ["a.wav"]
 
 
 def test_a_model_named_by_its_folder_is_found_again(model, empty_folder):
@@ -120,14 +120,14 @@ def test_no_sound_file_is_read_before_the_model_is_found(empty_folder):
 
 def test_recordings_are_heard_and_the_list_can_be_corrected(model, empty_folder, monkeypatch):
     from sovits_cli.prep import whisper
-    from sovits_cli.prep.whisper import Heard, Phrase
+    from sovits_cli.prep.whisper import TranscribedSegment, Transcription
 
     class Ear:
         def __init__(self, name, device):
             assert (name, device) == ("tiny", "cpu")
 
         def hear(self, wave, language):
-            return Heard("en", (Phrase(0.0, 1.0, "Helo world.", 0.0, -0.1, 1.0),))
+            return Transcription("en", (TranscribedSegment(0.0, 1.0, "Helo world.", 0.0, -0.1, 1.0),))
 
     monkeypatch.setattr(whisper, "Whisper", Ear)
     record(empty_folder / "in" / "a.wav", 1.0)
@@ -137,15 +137,15 @@ def test_recordings_are_heard_and_the_list_can_be_corrected(model, empty_folder,
     assert listed.read_text().endswith("|in|EN|Helo world.\n")
     listed.write_text(listed.read_text().replace("Helo", "Hello"))
     assert prep(*line).exit_code == 0
-    assert Experiment(empty_folder / "dataset").read_text().good["a.wav"].norm == "Hello world."
+    assert Experiment(empty_folder / "dataset").read_text().rows["a.wav"].norm == "Hello world."
 
 
 def test_a_lexicon_makes_other_phones(model, empty_folder):
     spoken_folder(empty_folder / "in", 1, text="Zorbifax")
     assert prep("in").exit_code == 0
-    before = Experiment(empty_folder / "dataset").read_text().good
+    before = Experiment(empty_folder / "dataset").read_text().rows
     (empty_folder / "words.lex").write_text("en|Zorbifax|Z AO1 R\n")
     assert prep("in", "--lexicon", "words.lex").exit_code == 0
-    after = Experiment(empty_folder / "dataset").read_text().good
+    after = Experiment(empty_folder / "dataset").read_text().rows
     assert [row.phones for row in after.values()] == [("Z", "AO1", "R")]
     assert [row.phones for row in before.values()] != [("Z", "AO1", "R")]

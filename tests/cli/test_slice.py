@@ -175,7 +175,7 @@ def test_unreadable_file(long_wav, monkeypatch):
     def refuse(path, *_, **__):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("sovits_cli.audio.source._may_read", refuse)
+    monkeypatch.setattr("sovits_cli.audio.reader._check_readable", refuse)
     one_line(slice_("long.wav"), 3, "cannot read long.wav: Permission denied")
 
 
@@ -204,14 +204,14 @@ import sys
 from sovits_cli.audio import slicing
 from sovits_cli.cli.app import app
 
-feed = slicing.Slicer.feed
+feed = slicing.SilenceSlicer.feed
 
 def slow(self, block):
     print("slicing", flush=True)
     sys.stdin.read()
     return feed(self, block)
 
-slicing.Slicer.feed = slow
+slicing.SilenceSlicer.feed = slow
 app()
 """
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sovits_cli.data import tensors
+from sovits_cli.data.experiment import load_feature, save_feature
 from tests.training.worlds import make_dataset, make_family, record
 
 Told = Callable[..., tuple[int, list[str]]]
@@ -109,7 +109,7 @@ def test_broken_clips_make_exit_code_seven(told: Told, dataset: Path) -> None:
 
 def test_features_that_are_no_numbers_are_named_and_left_out(told: Told, dataset: Path) -> None:
     path = dataset / "4-cnhubert" / "clip001.wav.pt"
-    tensors.save(path, tensors.load(path) * float("nan"))
+    save_feature(path, load_feature(path) * float("nan"))
     code, lines = told("train", "--stage", "sovits", *QUICK)
     assert code == 7
     named = [line for line in lines if line.startswith("warning: left out: clip001.wav: ")]

@@ -6,8 +6,7 @@ import numpy as np
 import soundfile
 import torch
 
-from sovits_cli.data import tensors
-from sovits_cli.data.layout import Experiment, TextRow
+from sovits_cli.data.experiment import Experiment, TextRow, save_feature
 
 RATE = 32_000
 
@@ -39,7 +38,7 @@ def experiment(root, clips, *, channels=6, rate=RATE):
     made = Experiment(root)
     for name, seconds in clips.items():
         record(made.wave_path(name), seconds, rate)
-        tensors.save(made.content_path(name), torch.zeros(1, channels, int(seconds * 50) - 1))
+        save_feature(made.content_path(name), torch.zeros(1, channels, int(seconds * 50) - 1))
     phones = {name: ("HH", "AH0", "L", "OW1", ".") * max(1, round(seconds)) for name, seconds in clips.items()}
     made.write_text(TextRow(name, phones[name], None, "hello.") for name in clips)
     made.write_semantic((name, [1] * int(seconds * 25)) for name, seconds in clips.items())

@@ -5,8 +5,8 @@ import torch
 from sovits_cli.data.collate import GptItem, SovitsItem, collate_gpt, collate_sovits
 
 
-def gpt_item(phones, codes, bert=None):
-    return GptItem("x", torch.arange(1, phones + 1), torch.arange(codes), bert)
+def gpt_item(phones, tokens, bert=None):
+    return GptItem("x", torch.arange(1, phones + 1), torch.arange(tokens), bert)
 
 
 def sovits_item(frames, phones, hop=640, speaker=None):
@@ -15,12 +15,12 @@ def sovits_item(frames, phones, hop=640, speaker=None):
 
 
 def test_gpt_batch():
-    batch = collate_gpt([gpt_item(2, 5), gpt_item(4, 3, torch.ones(6, 4))], pad_code=1024, bert_dim=6)
+    batch = collate_gpt([gpt_item(2, 5), gpt_item(4, 3, torch.ones(6, 4))], pad_token=1024, bert_dim=6)
     assert batch.phones.tolist() == [[1, 2, 0, 0], [1, 2, 3, 4]]
     assert batch.phone_lens.tolist() == [2, 4]
-    assert batch.text_keep.tolist() == [[True, True, False, False], [True] * 4]
-    assert batch.codes.tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 1024, 1024]]
-    assert batch.code_lens.tolist() == [5, 3]
+    assert batch.phone_mask.tolist() == [[True, True, False, False], [True] * 4]
+    assert batch.tokens.tolist() == [[0, 1, 2, 3, 4], [0, 1, 2, 1024, 1024]]
+    assert batch.token_lens.tolist() == [5, 3]
     assert batch.bert.shape == (2, 6, 4)
     assert batch.bert.sum(dim=(1, 2)).tolist() == [0, 24]
     assert len(batch) == 2
@@ -33,12 +33,12 @@ def test_gpt_batch_of_a_model_without_bert():
 def test_sovits_batch_is_even_and_one_longer():
     for longest, frames in ((10, 12), (11, 12), (12, 14)):
         batch = collate_sovits([sovits_item(7, 2), sovits_item(longest, 3)])
-        assert batch.ssl.shape == (2, 3, frames)
+        assert batch.content.shape == (2, 3, frames)
         assert batch.spec.shape == (2, 5, frames)
         assert batch.spec_lens.tolist() == [7, longest]
         assert batch.wave.shape == (2, 1, longest * 640)
         assert batch.wave_lens.tolist() == [7 * 640, longest * 640]
-        assert batch.text.tolist() == [[1, 2, 0], [1, 2, 3]]
+        assert batch.phones.tolist() == [[1, 2, 0], [1, 2, 3]]
         assert batch.spec.sum(dim=(1, 2)).tolist() == [35, 5 * longest]
 
 
@@ -62,12 +62,12 @@ def test_speaker_vectors_are_stacked():
 
 def test_a_part_is_what_its_items_alone_would_be():
     items = [gpt_item(2, 5), gpt_item(4, 3), gpt_item(3, 9)]
-    part = collate_gpt(items).part(slice(0, 2))
+    part = collate_gpt(items).select(slice(0, 2))
     for field, value in vars(collate_gpt(items[:2])).items():
         assert value is None or torch.equal(getattr(part, field), value)
     clips = [sovits_item(*sizes, speaker=torch.ones(2)) for sizes in ((4, 2), (9, 1), (6, 5))]
     whole = collate_sovits(clips)
-    part = whole.part(slice(0, 1))
+    part = whole.select(slice(0, 1))
     for field, value in vars(collate_sovits(clips[:1])).items():
         assert value is None or torch.equal(getattr(part, field), value)
-    assert (whole.places, part.places) == (3 * 10, 6)
+    assert (whole.positions, part.positions) == (3 * 10, 6)

@@ -5,9 +5,9 @@ import pytest
 import soundfile
 import torch
 
-from sovits_cli.data import datasets, tensors
+from sovits_cli.data import datasets
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, SovitsLimits
-from sovits_cli.data.layout import Experiment, TextRow
+from sovits_cli.data.experiment import Experiment, TextRow, load_feature, save_feature
 from sovits_cli.errors import DatasetError
 from sovits_cli.terms import SpecSpec
 from sovits_cli.text import symbols
@@ -36,14 +36,14 @@ def test_gpt_items_in_the_order_of_the_semantic_file(tmp_path):
     assert made.names == ["b", "a"]
     assert made.lengths_s == [1.0, 1.6]
     assert made[0].phones.tolist() == symbols.ids(PHONES[::-1], V2)
-    assert made[1].codes.tolist() == [6, 1023] * 20
-    assert made[0].codes.dtype is torch.int64
+    assert made[1].tokens.tolist() == [6, 1023] * 20
+    assert made[0].tokens.dtype is torch.int64
     assert made[0].bert is None
     assert not made.left_out
 
 
 @pytest.mark.parametrize(
-    ("phones", "codes", "reason"),
+    ("phones", "tokens", "reason"),
     [
         (PHONES * 108, 1351, "54.0 s, over max_sec 54"),
         (PHONES * 109, 1350, "545 phones, at most 540 train with max_sec 54"),
@@ -52,21 +52,21 @@ def test_gpt_items_in_the_order_of_the_semantic_file(tmp_path):
         (("HH", "??"), 10, "'??' is not in symbol table v2"),
     ],
 )
-def test_gpt_limits(tmp_path, phones, codes, reason):
-    made = gpt(tmp_path, {"a": PHONES, "bad": phones}, {"a": [1] * 25, "bad": [1] * codes})
+def test_gpt_limits(tmp_path, phones, tokens, reason):
+    made = gpt(tmp_path, {"a": PHONES, "bad": phones}, {"a": [1] * 25, "bad": [1] * tokens})
     assert made.names == ["a"]
     assert reason in reasons(made)["bad"]
 
 
-@pytest.mark.parametrize(("phones", "codes"), [(PHONES * 108, 1350), (PHONES * 5, 25), (PHONES * 3, 125)])
-def test_gpt_limits_are_inclusive(tmp_path, phones, codes):
-    assert gpt(tmp_path, {"edge": phones}, {"edge": [1] * codes}).names == ["edge"]
+@pytest.mark.parametrize(("phones", "tokens"), [(PHONES * 108, 1350), (PHONES * 5, 25), (PHONES * 3, 125)])
+def test_gpt_limits_are_inclusive(tmp_path, phones, tokens):
+    assert gpt(tmp_path, {"edge": phones}, {"edge": [1] * tokens}).names == ["edge"]
 
 
 def test_gpt_limits_can_be_moved(tmp_path):
     limits = GptLimits(min_sec=1.5, max_sec=80, min_phones_per_s=1, max_phones_per_s=40)
-    codes = {"long": [1] * 2000, "slow": [1] * 60, "fast": [1] * 4}
-    made = gpt(tmp_path, {"long": PHONES * 100, "slow": PHONES, "fast": PHONES}, codes, limits=limits)
+    tokens = {"long": [1] * 2000, "slow": [1] * 60, "fast": [1] * 4}
+    made = gpt(tmp_path, {"long": PHONES * 100, "slow": PHONES, "fast": PHONES}, tokens, limits=limits)
     assert made.names == ["long", "slow"]
     assert reasons(made)["fast"] == "0.2 s, under min_sec 1.5"
 
@@ -96,8 +96,8 @@ def test_gpt_bad_lines_are_left_out_once(tmp_path):
 def test_gpt_bert(tmp_path):
     made = gpt(tmp_path, dict.fromkeys("abc", PHONES), {name: [1] * 25 for name in "abc"})
     made = Experiment(tmp_path)
-    tensors.save(made.bert_path("a"), torch.ones(1024, 5).half())
-    tensors.save(made.bert_path("b"), torch.ones(1024, 6))
+    save_feature(made.bert_path("a"), torch.ones(1024, 5).half())
+    save_feature(made.bert_path("b"), torch.ones(1024, 6))
     found = GptDataset(made, V2)
     assert found.names == ["a", "c"]
     assert "BERT features (1024, 6), expected (1024, 5)" in reasons(found)["b"]
@@ -128,7 +128,7 @@ def test_sovits_items_fit_together(tmp_path, spec):
     for item in (found[0], found[1]):
         frames = item.spec.shape[1]
         assert item.spec.shape[0] == spec.bins
-        assert item.ssl.shape == (6, frames)
+        assert item.content.shape == (6, frames)
         assert item.wave.shape == (frames * spec.hop,)
     assert found[0].spec.shape[1] == 50
     assert found[1].spec.shape[1] == 36
@@ -143,10 +143,10 @@ def test_sovits_samples_are_those_of_the_file(tmp_path):
 
 def test_sovits_content_is_stretched_by_its_last_frame(tmp_path):
     made = experiment(tmp_path, {"a.wav": 1.0})
-    tensors.save(made.content_path("a.wav"), torch.arange(49.0).expand(1, 6, 49).half())
-    assert SovitsDataset(made, V2, WIDE, content_channels=6)[0].ssl[0, -3:].tolist() == [47, 48, 48]
-    tensors.save(made.content_path("a.wav"), torch.arange(52.0).expand(1, 6, 52))
-    assert SovitsDataset(made, V2, WIDE, content_channels=6)[0].ssl[0, -1] == 49
+    save_feature(made.content_path("a.wav"), torch.arange(49.0).expand(1, 6, 49).half())
+    assert SovitsDataset(made, V2, WIDE, content_channels=6)[0].content[0, -3:].tolist() == [47, 48, 48]
+    save_feature(made.content_path("a.wav"), torch.arange(52.0).expand(1, 6, 52))
+    assert SovitsDataset(made, V2, WIDE, content_channels=6)[0].content[0, -1] == 49
 
 
 @pytest.mark.parametrize("budget", [0, 70_000, 1 << 20])
@@ -155,11 +155,11 @@ def test_sovits_cache_changes_nothing(tmp_path, budget, monkeypatch):
     plain = [*SovitsDataset(made, V2, SMALL, content_channels=6, cache_bytes=0)]
     cached = SovitsDataset(made, V2, SMALL, content_channels=6, cache_bytes=budget)
     reads = []
-    monkeypatch.setattr(tensors, "load", lambda path, load=tensors.load: reads.append(path) or load(path))
+    monkeypatch.setattr(datasets, "load_feature", lambda path, load=load_feature: reads.append(path) or load(path))
     for _ in range(3):
         for item, same in zip([cached[0], cached[1]], plain, strict=True):
             assert item.name == same.name
-            for field in ("ssl", "spec", "wave", "text"):
+            for field in ("content", "spec", "wave", "phones"):
                 assert torch.equal(getattr(item, field), getattr(same, field))
     assert len(reads) == {0: 6, 70_000: 4, 1 << 20: 2}[budget]
 
@@ -170,7 +170,7 @@ def test_sovits_left_out(tmp_path):
     made.wave_path("gone.wav").unlink()
     made.content_path("bare.wav").unlink()
     record(made.wave_path("other.wav"), 1.5)
-    tensors.save(made.content_path("odd.wav"), torch.zeros(1, 768, 49))
+    save_feature(made.content_path("odd.wav"), torch.zeros(1, 768, 49))
     made.wave_path("text.wav").write_text("no audio at all")
     made.content_path("flat.wav").write_bytes(b"")
     found = SovitsDataset(made, V2, WIDE, content_channels=6, limits=SovitsLimits(max_sec=2.0))
@@ -184,7 +184,7 @@ def test_sovits_left_out(tmp_path):
     assert "(1, 768, 49), expected (1, 6, 50)" in told["odd.wav"]
     assert "text.wav" in told["text.wav"]
     assert "no feature file" in told["flat.wav"]
-    assert len(told) == len(made.read_text().good) - 2
+    assert len(told) == len(made.read_text().rows) - 2
 
 
 def test_sovits_phones_of_another_table(tmp_path):
@@ -210,8 +210,8 @@ def test_slack_is_what_the_encoder_needs():
 
 def test_sovits_speaker_vectors(tmp_path):
     made = experiment(tmp_path, {"a.wav": 1.0, "none.wav": 1.0, "other.wav": 1.0})
-    tensors.save(made.speaker_path("a.wav"), torch.ones(1, 5, dtype=torch.float16))
-    tensors.save(made.speaker_path("other.wav"), torch.ones(1, 4))
+    save_feature(made.speaker_path("a.wav"), torch.ones(1, 5, dtype=torch.float16))
+    save_feature(made.speaker_path("other.wav"), torch.ones(1, 4))
     clips = SovitsDataset(made, V2, WIDE, content_channels=6, speaker_channels=5)
     assert clips.names == ["a.wav"]
     assert clips[0].speaker.dtype is torch.float32

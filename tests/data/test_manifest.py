@@ -2,7 +2,7 @@
 
 import pytest
 
-from sovits_cli.data.manifest import Manifest, Utterance, language_code, read_list, write_list
+from sovits_cli.data.manifest import Manifest, ManifestRow, language_code, read_list, write_list
 from sovits_cli.errors import DatasetError, TextError
 from tests.data.recordings import record
 
@@ -22,26 +22,26 @@ def listed(folder, *lines, ending="\n", start=b""):
 
 def test_four_fields(folder):
     found = listed(folder, "a.wav|amy|EN|Hello.", "sub/c.wav|amy|en| Bye. ")
-    first, second = found.utterances
+    first, second = found.rows
     assert (first.path, first.speaker, first.language, first.text) == (folder / "a.wav", "amy", "en", "Hello.")
     assert (second.name, second.text) == ("c.wav", "Bye.")
     assert not found.left_out
 
 
 def test_text_may_hold_bars(folder):
-    assert listed(folder, "a.wav|amy|en|one | two||three").utterances[0].text == "one | two||three"
+    assert listed(folder, "a.wav|amy|en|one | two||three").rows[0].text == "one | two||three"
 
 
 def test_windows_files(folder):
     found = listed(folder, "a.wav|amy|En|Hello.", "", "sub\\c.wav|amy|EN|Bye.", ending="\r\n", start=b"\xef\xbb\xbf")
-    assert [item.text for item in found.utterances] == ["Hello.", "Bye."]
+    assert [item.text for item in found.rows] == ["Hello.", "Bye."]
 
 
 def test_paths_are_cleaned_and_resolved(folder, monkeypatch):
     record(folder / "elsewhere" / "d.wav", 0.1)
     monkeypatch.chdir(folder / "elsewhere")
     found = listed(folder, f'"{folder / "a.wav"}"|x|en|t', "'b.wav' |x|en|t", "\u202ad.wav|x|en|t")
-    assert [item.name for item in found.utterances] == ["a.wav", "b.wav", "d.wav"]
+    assert [item.name for item in found.rows] == ["a.wav", "b.wav", "d.wav"]
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,14 @@ def test_paths_are_cleaned_and_resolved(folder, monkeypatch):
 )
 def test_a_bad_line_is_named_and_the_rest_read(folder, line, reason):
     found = listed(folder, "b.wav|x|en|ok", line)
-    assert [item.name for item in found.utterances] == ["b.wav"]
+    assert [item.name for item in found.rows] == ["b.wav"]
     assert found.left_out[0].name == "train.list line 2"
     assert reason in found.left_out[0].reason
 
 
 @pytest.mark.parametrize("code", ["", "AUTO", "auto"])
 def test_no_language_takes_that_of_the_command(folder, code):
-    assert listed(folder, f"a.wav|x|{code}|t").utterances[0].language == "en"
+    assert listed(folder, f"a.wav|x|{code}|t").rows[0].language == "en"
 
 
 def test_codes():
@@ -75,13 +75,13 @@ def test_codes():
 
 
 def test_round_trip(folder):
-    utterances = [
-        Utterance(folder / "a.wav", "amy", "en", "one | two", ""),
-        Utterance(folder / "b.wav", "", "en", "line\nbreak", ""),
+    rows = [
+        ManifestRow(folder / "a.wav", "amy", "en", "one | two", ""),
+        ManifestRow(folder / "b.wav", "", "en", "line\nbreak", ""),
     ]
-    write_list(folder / "out.list", utterances)
+    write_list(folder / "out.list", rows)
     assert (folder / "out.list").read_text() == f"{folder}/a.wav|amy|EN|one | two\n{folder}/b.wav||EN|line break\n"
-    assert [item.text for item in read_list(folder / "out.list", "en").utterances] == ["one | two", "line break"]
+    assert [item.text for item in read_list(folder / "out.list", "en").rows] == ["one | two", "line break"]
 
 
 def test_unreadable_lists(tmp_path):
@@ -106,14 +106,14 @@ def test_lists_in_older_encodings(folder, text, encoding, name):
     place = folder / "old.list"
     place.write_bytes(f"a.wav|amy||{text}\r\nb.wav|amy||{text}\r\n".encode(encoding))
     found = read_list(place, "auto")
-    assert [item.text for item in found.utterances] == [text, text]
+    assert [item.text for item in found.rows] == [text, text]
     assert found.notes == (f"{place} is not UTF-8: read as {name}; if it is wrong, save it as UTF-8",)
     place.write_text(f"a.wav|amy||{text}\n", encoding="utf-8-sig")
     assert read_list(place, "auto").notes == ()
 
 
 def manifest(*paths, left_out=()):
-    return Manifest(paths[0], "test", tuple(Utterance(path, "", "en", "t", "list:1") for path in paths), left_out)
+    return Manifest(paths[0], "test", tuple(ManifestRow(path, "", "en", "t", "list:1") for path in paths), left_out)
 
 
 @pytest.mark.parametrize("second", ["two/a.wav", "two/A.WAV"])
@@ -126,7 +126,7 @@ def test_one_name_in_two_folders_is_told_apart(tmp_path, second):
 
 
 def checked(root, *names):
-    return manifest(*(root / name for name in names)).checked().utterances
+    return manifest(*(root / name for name in names)).checked().rows
 
 
 def test_one_recording_twice_is_refused(tmp_path):
@@ -136,7 +136,7 @@ def test_one_recording_twice_is_refused(tmp_path):
 
 def test_names_that_would_break_the_tables_are_left_out(tmp_path):
     found = manifest(tmp_path / "a.wav", tmp_path / "b\tc.wav").checked()
-    assert [item.name for item in found.utterances] == ["a.wav"]
+    assert [item.name for item in found.rows] == ["a.wav"]
     assert "tab" in found.left_out[0].reason
 
 
@@ -165,7 +165,7 @@ def test_nothing_usable_says_why(tmp_path):
 )
 def test_fields_after_the_text_are_not_said(folder, fields, text, more):
     found = listed(folder, f"a.wav|amy|EN|{fields}")
-    assert found.utterances[0].text == text
+    assert found.rows[0].text == text
     assert len(found.notes) == bool(more)
     if more:
         assert f"1 lines have fields after the text that are not read, the first: {more!r}" in found.notes[0]
@@ -175,14 +175,14 @@ def test_fields_after_the_text_are_told_once(folder):
     lines = [f"{name}.wav|amy|EN|Hello.|happy|take {name}" for name in ("a", "b", "sub/c")]
     (note,) = listed(folder, *lines).notes
     assert "3 lines" in note
-    assert not listed(folder, "a.wav|amy|EN||happy").utterances
+    assert not listed(folder, "a.wav|amy|EN||happy").rows
 
 
 @pytest.mark.parametrize(
     "text", ["One | two.", "One|two.", "one|two|three", "a|b|c|d|e", "[Nguyen|win] it is", "plain"]
 )
 def test_a_text_with_bars_survives_a_list(folder, text):
-    write_list(folder / "out.list", [Utterance(folder / "a.wav", "amy", "en", text, "")])
+    write_list(folder / "out.list", [ManifestRow(folder / "a.wav", "amy", "en", text, "")])
     found = read_list(folder / "out.list", "en")
     assert not found.notes
-    assert found.utterances[0].text.replace(" ", "") == text.replace(" ", "")
+    assert found.rows[0].text.replace(" ", "") == text.replace(" ", "")

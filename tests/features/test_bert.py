@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sovits_cli.errors import ModelError, TextError
-from sovits_cli.features.bert import BertFeatures, CharacterIds, joined, windows
+from sovits_cli.features.bert import BertFeatures, CharacterIds, join_piece_features, windows
 from sovits_cli.models.bert import Bert
 from sovits_cli.text.reading import Piece
 from tests.checkpoints import synthetic
@@ -131,5 +131,5 @@ def test_a_text_in_several_languages_has_zeros_for_the_others():
         Piece("zh", "好。", "好.", ("h", "ao3", "."), (2, 1)),
         Piece("yue", "好", "好", ("Yh", "You2"), (2,)),
     ]
-    assert joined(pieces, encode).tolist() == [[0, 0, 1, 1, 1, 0, 0]] * 4
+    assert join_piece_features(pieces, encode).tolist() == [[0, 0, 1, 1, 1, 0, 0]] * 4
     assert asked == [("好.", (2, 1))]

@@ -9,7 +9,7 @@ from torch import nn
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import AudioError, ModelError
 from sovits_cli.features import speaker
-from sovits_cli.features.speaker import SpeakerVectors
+from sovits_cli.features.speaker import SpeakerEmbedder
 from sovits_cli.models.eres2net import SpeakerConfig, SpeakerEncoder
 from sovits_cli.versions import VERSIONS
 from tests.checkpoints import synthetic
@@ -46,12 +46,12 @@ def test_a_published_encoder(tmp_path):
 
 def test_the_rate_of_the_recording_hardly_matters():
     wave = torch.sin(2 * torch.pi * 440 * torch.arange(48_000) / 48_000)
-    vectors = SpeakerVectors(Levels(), torch.device("cpu"))
+    vectors = SpeakerEmbedder(Levels(), torch.device("cpu"))
     assert torch.allclose(vectors.vector(wave, 48_000), vectors.vector(wave[::3], 16_000), atol=0.5)
 
 
 def test_a_long_recording_is_heard_in_parts(monkeypatch):
-    vectors = SpeakerVectors(Levels(), torch.device("cpu"))
+    vectors = SpeakerEmbedder(Levels(), torch.device("cpu"))
     wave = torch.randn(4 * 16_000) * torch.arange(4).repeat_interleave(16_000).add(1)
     whole = vectors.vector(wave, 16_000)
     monkeypatch.setattr(speaker, "LONGEST_S", 1.5)
@@ -60,7 +60,7 @@ def test_a_long_recording_is_heard_in_parts(monkeypatch):
 
 def test_too_short():
     with pytest.raises(AudioError, match="20 ms of audio tell nothing"):
-        SpeakerVectors(Levels(), torch.device("cpu")).vector(torch.randn(320), 16_000)
+        SpeakerEmbedder(Levels(), torch.device("cpu")).vector(torch.randn(320), 16_000)
 
 
 @pytest.mark.usefixtures("small")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sovits_cli.audio import files as audio_files
+from sovits_cli.audio.reader import read_audio
 from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Chose, Warned
@@ -105,7 +105,7 @@ def test_a_voice_speaks_at_the_rate_of_its_vocoder(order, heard, name):
     report = speak(order(), name, heard)
     assert report.rate == VERSIONS[name].rate
     assert report.sentences == 3
-    wave, rate = audio_files.read(report.out)
+    wave, rate = read_audio(report.out)
     assert rate == VERSIONS[name].rate
     assert np.isfinite(wave).all()
     assert any(event.why.endswith("timbre and prompt") for event in heard.of(Chose) if event.what == "reference")
@@ -114,7 +114,7 @@ def test_a_voice_speaks_at_the_rate_of_its_vocoder(order, heard, name):
 def test_the_batch_size_changes_nothing_and_the_steps_do(order, heard):
     synthetic_flow.install("v4")
     one, other, more = (
-        audio_files.read(speak(order(), "v4", heard, **said).out)[0]
+        read_audio(speak(order(), "v4", heard, **said).out)[0]
         for said in ({"batch_size": 1}, {"batch_size": 8}, {"steps": 3})
     )
     assert np.array_equal(one, other)
@@ -124,7 +124,7 @@ def test_the_batch_size_changes_nothing_and_the_steps_do(order, heard):
 @pytest.mark.parametrize("said", [{"guidance": 1.5}, {"parallel": True}, {"speed": 1.3}], ids=str)
 def test_options_change_the_sound(order, heard, said):
     synthetic_flow.install("v4")
-    plain, other = (audio_files.read(speak(order(), "v4", heard, **more).out)[0] for more in ({}, said))
+    plain, other = (read_audio(speak(order(), "v4", heard, **more).out)[0] for more in ({}, said))
     assert plain.shape != other.shape or not np.array_equal(plain, other)
     if "speed" in said:
         assert len(other) < len(plain)

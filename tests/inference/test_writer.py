@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from sovits_cli.audio import files as audio_files
+from sovits_cli.audio.writer import AudioWriter
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import ModelError, ResourceError, UnforeseenError
 from sovits_cli.events import Chose, Doubtful, Progress, Skipped, Warned
@@ -231,7 +231,7 @@ def test_formats(order, heard, fake, suffix):
     [(KeyboardInterrupt(), KeyboardInterrupt), (ResourceError("the disk is full"), ResourceError)],
 )
 def test_what_fails_in_the_middle_keeps_what_was_spoken(order, heard, fake, monkeypatch, empty_folder, failure, kind):
-    whole = audio_files.Writer.write
+    whole = AudioWriter.write
     written = []
 
     def write(self, block):
@@ -240,7 +240,7 @@ def test_what_fails_in_the_middle_keeps_what_was_spoken(order, heard, fake, monk
             raise failure
         whole(self, block)
 
-    monkeypatch.setattr(audio_files.Writer, "write", write)
+    monkeypatch.setattr(AudioWriter, "write", write)
     with pytest.raises(kind):
         speak(order(srt=empty_folder / "out.srt"), heard)
     assert sorted(path.name for path in empty_folder.iterdir()) == ["out.partial.srt", "out.partial.wav", "r.wav"]
@@ -248,7 +248,7 @@ def test_what_fails_in_the_middle_keeps_what_was_spoken(order, heard, fake, monk
     places = [empty_folder / f"out.partial.{suffix}" for suffix in ("wav", "srt")]
     assert told.text == "4 s of speech are kept in {}, their subtitles in {}".format(*places)
     assert soundfile.info("out.partial.wav").duration == pytest.approx(3.3, abs=0.5)
-    monkeypatch.setattr(audio_files.Writer, "write", whole)
+    monkeypatch.setattr(AudioWriter, "write", whole)
     speak(order(srt=empty_folder / "out.srt"), heard)
     assert sorted(path.name for path in empty_folder.iterdir()) == ["out.srt", "out.wav", "r.wav"]
 
@@ -257,7 +257,7 @@ def test_before_anything_was_spoken_nothing_is_left(order, heard, fake, monkeypa
     def write(self, block):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(audio_files.Writer, "write", write)
+    monkeypatch.setattr(AudioWriter, "write", write)
     with pytest.raises(KeyboardInterrupt):
         speak(order(srt=empty_folder / "out.srt"), heard)
     assert [path.name for path in empty_folder.iterdir()] == ["r.wav"]

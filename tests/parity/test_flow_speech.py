@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from sovits_cli.audio.crossfade import overlap_add
 from sovits_cli.audio.mel import log_mel, scale_log_mel
-from sovits_cli.audio.sola import joined
 from sovits_cli.inference.flow import FlowSampling, cut_prompt, parallel_chunks, sequential, vocoded
 from sovits_cli.models.vocoders.kinds import VOCODERS
 from tests.parity import flow, golden
@@ -94,5 +94,5 @@ def test_side_by_side(case, measured):
 def test_joining(path, measured):
     recorded = golden.load(path)
     pieces = [recorded[key] for key in sorted(recorded) if key.startswith("fragment")]
-    got = joined(pieces, int(recorded["overlap_len"]), search=int(recorded["search_len"]))
+    got = overlap_add(pieces, int(recorded["overlap_len"]), search=int(recorded["search_len"]))
     measured(off_by(got, recorded["joined"]), AUDIO_TOLERANCE, "joined")

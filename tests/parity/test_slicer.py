@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sovits_cli.audio.levels import LevelMeter
-from sovits_cli.audio.slicer import Slicer, SlicerParams
+from sovits_cli.audio.silence import RmsMeter
+from sovits_cli.audio.slicer import SilenceSlicer, SlicerParams
 from tests.parity import golden
 
 
@@ -32,7 +32,7 @@ def test_boundaries(path, max_s):
     for name in _waves(data):
         wave = data[f"wave_{name}_int16"] / np.float32(32768)
         for setting, values in data["settings_json"].items():
-            slicer = Slicer(_params(values, max_s), rate)
+            slicer = SilenceSlicer(_params(values, max_s), rate)
             spans = slicer.feed(wave) + slicer.flush()
             bounds = data[f"{name}/{setting}/bounds"]
             # The official end of the last clip may lie past the end of the wave; ours never does.
@@ -49,7 +49,7 @@ def test_levels(path):
     rate, setting = int(data["sr"]), data["settings_json"]["webui"]
     hop = round(rate * setting["hop_size"] / 1000)
     for name in _waves(data):
-        meter = LevelMeter(hop, min(round(rate * setting["min_interval"] / 1000), 4 * hop))
+        meter = RmsMeter(hop, min(round(rate * setting["min_interval"] / 1000), 4 * hop))
         wave = data[f"wave_{name}_int16"] / np.float32(32768)
         levels = np.concatenate([*meter.feed(wave), *meter.flush()])
         np.testing.assert_allclose(levels, data[f"{name}/rms_webui"], rtol=1e-5, atol=1e-7)

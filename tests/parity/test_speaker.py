@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sovits_cli.audio.fbank import fbank
+from sovits_cli.audio.mel import kaldi_fbank
 from sovits_cli.models.eres2net import SpeakerConfig, SpeakerEncoder
 from sovits_cli.terms import SPEAKER_CHANNELS
 from tests.parity import golden, keylists
@@ -26,7 +26,7 @@ def test_vector(case, measured, which):
     if f"embedding{which}" not in recorded:
         pytest.skip("the file has one recording")
     (wave,) = tensors(recorded, f"wave{which}_16k")
-    banks = fbank(wave)
+    banks = kaldi_fbank(wave)
     measured(distance(banks, recorded, f"fbank{which}"), FBANK_TOLERANCE, f"fbank{which}")
     with torch.inference_mode():
         vector = network(banks[None])

@@ -2,7 +2,7 @@
 
 import torch
 
-from sovits_cli.data import sources
+from sovits_cli.data.manifest_readers import read_manifest
 from sovits_cli.events import Progress, Skipped
 from sovits_cli.prep.pipeline import PrepOptions, prepare
 from sovits_cli.terms import SPEAKER_CHANNELS
@@ -51,7 +51,7 @@ class FakeModels:
         return torch.full((1, SPEAKER_CHANNELS), float(wave.abs().max()))
 
 
-class Heard:
+class RecordingReporter:
     """A reporter that keeps events; `at` raises when a step has done so many clips."""
 
     def __init__(self, at=None):
@@ -74,7 +74,7 @@ class Heard:
 def run(source, out, models=None, heard=None, *, lang="en", workers=2, min_sec=0.6, max_sec=54.0):
     """Prepare `source` with fake models."""
     options = PrepOptions(min_sec=min_sec, max_sec=max_sec, workers=workers)
-    return prepare(sources.read(source, lang), out, models or FakeModels(), options, heard or Heard())
+    return prepare(read_manifest(source, lang), out, models or FakeModels(), options, heard or RecordingReporter())
 
 
 def contents(folder):

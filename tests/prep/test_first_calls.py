@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sovits_cli.data.layout import Experiment
+from sovits_cli.data.experiment import Experiment
 from sovits_cli.text import reading
 from sovits_cli.versions import VERSIONS
 from tests.data.recordings import record
@@ -24,9 +24,9 @@ WORKERS = 4
 PREPARE = f"""
 import sys
 from pathlib import Path
-from tests.prep.fakes import FakeModels, Heard, run
+from tests.prep.fakes import FakeModels, RecordingReporter, run
 
-heard = Heard()
+heard = RecordingReporter()
 report = run(Path(sys.argv[1]), Path(sys.argv[2]), FakeModels(version="v2"), heard, lang="en", workers={WORKERS})
 print(report.clips, heard.skipped, *sorted(report.languages))
 """
@@ -55,7 +55,7 @@ def five_languages(spoken, out):
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout == f"{len(TEXTS) * CLIPS} {{}} {' '.join(sorted(TEXTS))}\n", done.stderr
-    found = {name: row.phones for name, row in Experiment(out).read_text().good.items()}
+    found = {name: row.phones for name, row in Experiment(out).read_text().rows.items()}
     for number in range(CLIPS):
         for lang, text in TEXTS.items():
             read = reading.read(text.format(number + 2), lang, VERSIONS["v2"].symbols)

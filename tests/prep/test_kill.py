@@ -14,9 +14,9 @@ FORKS = """
 import sys
 from pathlib import Path
 from tests.kills import serve, told
-from tests.prep.fakes import Heard, run
+from tests.prep.fakes import RecordingReporter, run
 
-class Loud(Heard):
+class Loud(RecordingReporter):
     def emit(self, event):
         told()
 

@@ -9,16 +9,16 @@ import pytest
 import soundfile
 import torch
 
-from sovits_cli.data import sources, tensors
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset
-from sovits_cli.data.layout import Experiment
+from sovits_cli.data.experiment import Experiment, feature_shape, load_feature
+from sovits_cli.data.manifest_readers import read_manifest
 from sovits_cli.errors import DatasetError, ResourceError, SovitsError, UsageError
 from sovits_cli.events import Note, Skipped, Warned
-from sovits_cli.prep.journal import Journal
 from sovits_cli.prep.pipeline import PrepOptions, plan
+from sovits_cli.prep.resume_log import ResumeLog
 from sovits_cli.versions import VERSIONS
 from tests.data.recordings import RATE, experiment, record, spoken_folder, tone
-from tests.prep.fakes import CHANNELS, FakeModels, Heard, contents, run
+from tests.prep.fakes import CHANNELS, FakeModels, RecordingReporter, contents, run
 
 
 @pytest.fixture
@@ -39,15 +39,15 @@ def test_the_official_layout(spoken, tmp_path):
         "prep.jsonl",
     ]
     made = Experiment(out)
-    assert list(made.read_text().good) == list(made.read_semantic().good) == names
+    assert list(made.read_text().rows) == list(made.read_semantic().rows) == names
     for index, name in enumerate(names):
         info = soundfile.info(made.wave_path(name))
         assert (info.samplerate, info.channels, info.subtype, info.format) == (32_000, 1, "PCM_16", "WAV")
         assert info.frames == round((1 + 0.1 * index) * 32_000)
-        content = tensors.load(made.content_path(name))
+        content = load_feature(made.content_path(name))
         assert content.dtype is torch.float32
         assert content.shape == (1, CHANNELS, (info.frames // 2 - 400) // 320 + 1)
-        assert len(made.read_semantic().good[name]) == content.shape[2] // 2
+        assert len(made.read_semantic().rows[name]) == content.shape[2] // 2
     assert (report.clips, report.reused, report.languages, report.left_out) == (4, 0, ("en",), ())
     assert report.seconds == pytest.approx(4.6)
     info = made.read_info()
@@ -72,7 +72,7 @@ def test_speaker_vectors_for_versions_that_take_them(spoken, tmp_path):
     run(spoken, out, models)
     made = Experiment(out)
     assert sorted(path.name for path in made.speaker_dir.iterdir()) == [f"clip{index}.wav.pt" for index in range(4)]
-    assert tensors.shape(made.speaker_path("clip0.wav")) == (1, 20_480)
+    assert feature_shape(made.speaker_path("clip0.wav")) == (1, 20_480)
     made.speaker_path("clip2.wav").unlink()
     run(spoken, out, models)
     assert models.recognised == 5
@@ -80,7 +80,7 @@ def test_speaker_vectors_for_versions_that_take_them(spoken, tmp_path):
     again = FakeModels(version="v2Pro", speaker="e1")
     run(out, tmp_path / "copy", again)
     assert again.recognised == 0
-    assert tensors.shape(Experiment(tmp_path / "copy").speaker_path("clip0.wav")) == (1, 20_480)
+    assert feature_shape(Experiment(tmp_path / "copy").speaker_path("clip0.wav")) == (1, 20_480)
     run(out, out, FakeModels(version="v2"))
     assert made.speaker_path("clip0.wav").is_file()
 
@@ -107,7 +107,7 @@ def test_stopped_anywhere_it_goes_on_and_ends_the_same(spoken, tmp_path, step, d
     run(spoken, tmp_path / "undisturbed")
     out = tmp_path / "stopped"
     with pytest.raises(KeyboardInterrupt):
-        run(spoken, out, heard=Heard(at=(step, done)))
+        run(spoken, out, heard=RecordingReporter(at=(step, done)))
     assert not (out / "2-name2text.txt").exists()
     models = FakeModels()
     run(spoken, out, models)
@@ -159,7 +159,7 @@ def test_touched_but_equal_recordings_are_kept(spoken, tmp_path):
 def test_another_model_is_another_result(spoken, tmp_path, change, encoded, tokenised):
     out = tmp_path / "dataset"
     run(spoken, out)
-    models, heard = FakeModels(name="new", **change), Heard()
+    models, heard = FakeModels(name="new", **change), RecordingReporter()
     run(spoken, out, models, heard)
     assert (models.encoded, models.tokenised) == (encoded, tokenised)
     assert Experiment(out).read_info().model == "new"
@@ -172,7 +172,7 @@ def test_a_result_replaced_but_not_journaled_belongs_to_nobody(spoken, tmp_path,
     run(spoken, out)
     original = (spoken / "clip0.wav").read_bytes()
     record(spoken / "clip0.wav", 1.0, hz=300)
-    really = Journal.add
+    really = ResumeLog.add
 
     def killed(self, at, *rest):
         if at == step:
@@ -180,7 +180,7 @@ def test_a_result_replaced_but_not_journaled_belongs_to_nobody(spoken, tmp_path,
         really(self, at, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Journal, "add", killed)
+        patched.setattr(ResumeLog, "add", killed)
         with pytest.raises(KeyboardInterrupt):
             run(spoken, out)
     (spoken / "clip0.wav").write_bytes(original)
@@ -204,7 +204,7 @@ def test_bad_items_are_named_and_the_rest_done(spoken, tmp_path):
     record(spoken / "long.wav", 2.2)
     (spoken / "empty.wav").write_bytes(b"")
     (spoken / "unreadable.wav").write_text("this is a text")
-    heard = Heard()
+    heard = RecordingReporter()
     report = run(spoken, tmp_path / "dataset", heard=heard, max_sec=2.0)
     assert report.clips == 4
     told = heard.skipped
@@ -220,7 +220,7 @@ def test_bad_items_are_named_and_the_rest_done(spoken, tmp_path):
     assert "expected mute.txt" in told["mute.wav"]
     assert len(told) == 10
     assert {item.name for item in report.left_out} == set(told)
-    assert list(Experiment(tmp_path / "dataset").read_text().good) == [f"clip{index}.wav" for index in range(4)]
+    assert list(Experiment(tmp_path / "dataset").read_text().rows) == [f"clip{index}.wav" for index in range(4)]
 
 
 def test_a_clip_that_went_bad_leaves_the_dataset(spoken, tmp_path):
@@ -229,8 +229,8 @@ def test_a_clip_that_went_bad_leaves_the_dataset(spoken, tmp_path):
     (spoken / "clip2.wav").write_bytes(b"")
     assert run(spoken, out).clips == 3
     made = Experiment(out)
-    assert "clip2.wav" not in made.read_text().good
-    assert "clip2.wav" not in made.read_semantic().good
+    assert "clip2.wav" not in made.read_text().rows
+    assert "clip2.wav" not in made.read_semantic().rows
 
 
 def test_nothing_left_is_an_error(tmp_path):
@@ -271,17 +271,17 @@ def test_workers_change_nothing(spoken, tmp_path):
 def test_another_source_into_the_same_folder_is_told(spoken, tmp_path):
     out = tmp_path / "dataset"
     run(spoken, out)
-    heard = Heard()
+    heard = RecordingReporter()
     run(spoken_folder(tmp_path / "second", 2, seconds=2.0), out, heard=heard)
     assert any("its clips are not part of it any more" in event.text for event in heard.of(Warned))
     assert Experiment(out).read_info().sources == (str(tmp_path / "second"),)
 
 
 def test_too_few_long_clips_are_told(spoken, tmp_path):
-    heard = Heard()
+    heard = RecordingReporter()
     run(spoken, tmp_path / "dataset", heard=heard)
     assert any("0 of 4 clips" in event.text for event in heard.of(Warned))
-    heard = Heard()
+    heard = RecordingReporter()
     run(spoken, tmp_path / "dataset", heard=heard, max_sec=2.0)
     assert not heard.of(Warned)
 
@@ -348,7 +348,7 @@ class TestExperimentFolders:
 
     def test_made_anew_when_they_are_not(self, spoken, tmp_path):
         run(spoken, tmp_path / "theirs", FakeModels(content="other"))
-        heard, models = Heard(), FakeModels()
+        heard, models = RecordingReporter(), FakeModels()
         run(tmp_path / "theirs", tmp_path / "ours", models, heard)
         assert models.encoded == 4
         assert any("are not those of fake" in event.text for event in heard.of(Note))
@@ -386,8 +386,8 @@ class TestExperimentFolders:
 
 def test_a_plan_says_what_would_be_done_and_writes_nothing(spoken, tmp_path):
     out = tmp_path / "dataset"
-    look = partial(plan, sources.read(spoken, "en"), out, FakeModels(), PrepOptions(0.6, 54.0, 2))
-    before = look(Heard())
+    look = partial(plan, read_manifest(spoken, "en"), out, FakeModels(), PrepOptions(0.6, 54.0, 2))
+    before = look(RecordingReporter())
     assert not out.exists()
     assert (before.clips, {step.to_do for step in before.steps}, {step.done for step in before.steps}) == (4, {4}, {0})
     run(spoken, out)
@@ -395,7 +395,7 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(spoken, tmp_path):
     (spoken / "clip2.wav").touch()
     kept = contents(out)
     models = FakeModels()
-    after = plan(sources.read(spoken, "en"), out, models, PrepOptions(0.6, 54.0, 2), Heard())
+    after = plan(read_manifest(spoken, "en"), out, models, PrepOptions(0.6, 54.0, 2), RecordingReporter())
     assert {step.step: step.to_do for step in after.steps} == {
         "transcripts": 0, "alignments": 0, "audio": 1, "bert": 0, "content": 1, "semantic": 1, "speaker": 0
     }  # fmt: skip
@@ -409,7 +409,7 @@ def test_names_of_several_folders_do_not_collide(tmp_path):
     record(tmp_path / "in" / "b.wav", 1.0).with_suffix(".txt").write_text("Hello.")
     report = run(tmp_path / "in", tmp_path / "out")
     made = Experiment(tmp_path / "out")
-    names = list(made.read_text().good)
+    names = list(made.read_text().rows)
     assert (report.clips, len(set(names)), names.count("b.wav")) == (3, 3, 1)
     marked = [name for name in names if name != "b.wav"]
     assert all(name.startswith("a-") and name.endswith(".wav") for name in marked)
@@ -417,7 +417,7 @@ def test_names_of_several_folders_do_not_collide(tmp_path):
     assert first != second
     (tmp_path / "in").rename(tmp_path / "moved")
     assert run(tmp_path / "moved", tmp_path / "again").clips == 3
-    assert list(Experiment(tmp_path / "again").read_text().good) == names
+    assert list(Experiment(tmp_path / "again").read_text().rows) == names
 
 
 def test_nothing_is_written_through_links_in_a_dataset(spoken, tmp_path):
@@ -456,7 +456,7 @@ class TestOneBadItem:
 
     @staticmethod
     def _break(monkeypatch, method, *victims, error=KeyError):
-        from sovits_cli.prep.transcript import TranscriptStep
+        from sovits_cli.prep.transcript_step import TranscriptStep
 
         really = getattr(TranscriptStep, method)
 
@@ -470,13 +470,13 @@ class TestOneBadItem:
     @pytest.mark.parametrize("method", ["key", "prepare", "finish"])
     def test_the_others_are_done(self, spoken, tmp_path, monkeypatch, method):
         self._break(monkeypatch, method, "clip1.wav")
-        heard = Heard()
+        heard = RecordingReporter()
         report = run(spoken, tmp_path / "dataset", heard=heard)
         (event,) = heard.of(Skipped)
         assert (event.item, event.reason) == ("clip1.wav", "internal error: KeyError: 'boom'")
         assert isinstance(event.cause, KeyError)
         assert event.cause.__traceback__ is not None
-        assert report.clips == len(Experiment(tmp_path / "dataset").read_text().good) > 1
+        assert report.clips == len(Experiment(tmp_path / "dataset").read_text().rows) > 1
         monkeypatch.undo()
         assert not run(spoken, tmp_path / "dataset").left_out
         run(spoken, tmp_path / "undisturbed")
@@ -508,8 +508,8 @@ class TestOneBadItem:
 
     def test_a_plan_names_it_too(self, spoken, tmp_path, monkeypatch):
         self._break(monkeypatch, "key", "clip1.wav")
-        heard = Heard()
+        heard = RecordingReporter()
         options = PrepOptions(min_sec=0.6, max_sec=54.0, workers=2)
-        made = plan(sources.read(spoken, "en"), tmp_path / "dataset", FakeModels(), options, heard)
+        made = plan(read_manifest(spoken, "en"), tmp_path / "dataset", FakeModels(), options, heard)
         assert heard.skipped == {"clip1.wav": "internal error: KeyError: 'boom'"}
         assert made.clips == made.steps[-1].to_do == len(list(spoken.glob("*.wav"))) - 1

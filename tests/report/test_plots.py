@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sovits_cli.data.lengths import Bucket
+from sovits_cli.data.length_buckets import LengthBin
 from sovits_cli.report import plots
 
 
@@ -23,7 +23,7 @@ def test_columns_stand_below_each_other() -> None:
 def test_nothing_and_a_bucket_of_silence_are_drawn() -> None:
     assert plots.length_histogram([]) == "no clips"
     assert plots.draw([]) == ""
-    assert "#" not in plots.draw([Bucket(0, 5, 0, 0.0), Bucket(5, None, 0, 0.0)])
+    assert "#" not in plots.draw([LengthBin(0, 5, 0, 0.0), LengthBin(5, None, 0, 0.0)])
 
 
 def test_a_single_short_clip_still_shows() -> None:

@@ -17,11 +17,11 @@ import torch
 
 from sovits_cli.checkpoints import catalogue, ours
 from sovits_cli.config import layers
-from sovits_cli.data.aligned import AlignedDataset, collate_aligned
+from sovits_cli.data.aligned_dataset import AlignedDataset, collate_aligned
 from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError, UsageError
 from sovits_cli.events import Metrics, Skipped
 from sovits_cli.features import content as features
-from sovits_cli.features.semantic import SemanticTokenizer
+from sovits_cli.features.semantic_tokens import SemanticTokenizer
 from sovits_cli.locks import held
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.training import making_content
@@ -348,7 +348,7 @@ def test_a_recording_that_vanishes_during_training_is_told_once(tmp_path: Path) 
 def test_crops_are_cut_from_the_recording_with_their_labels(recordings: Path) -> None:
     clips = AlignedDataset(recordings, min_sec=3.1, max_sec=54)
     batch = collate_aligned([clips[0], clips[1]])
-    assert batch.part(slice(1, 2)).wave.shape == (1, len(clips[1].wave))
+    assert batch.select(slice(1, 2)).wave.shape == (1, len(clips[1].wave))
     encoder = PhoneticEncoder(PhoneticConfig(width=8, layers=1, phones=clips.phones))
     stage = ContentStage(encoder, schedule=Schedule(0.0), export=lambda *_: Path())
     drawn = stage.drawn(batch)

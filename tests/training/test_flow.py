@@ -169,13 +169,13 @@ def batch(lens=(60, 44)) -> SovitsBatch:
     for row, size in enumerate(lens):
         wave[row, 0, : size * 640] = torch.randn(size * 640, generator=draw) * 0.1
     return SovitsBatch(
-        ssl=torch.randn(len(lens), 48, frames, generator=draw),
+        content=torch.randn(len(lens), 48, frames, generator=draw),
         spec=torch.rand(len(lens), 1025, frames, generator=draw),
         spec_lens=spec_lens,
         wave=wave,
         wave_lens=spec_lens * 640,
-        text=torch.randint(700, (len(lens), 12), generator=draw),
-        text_lens=torch.tensor([12, 9]),
+        phones=torch.randint(700, (len(lens), 12), generator=draw),
+        phone_lens=torch.tensor([12, 9]),
     )
 
 
@@ -191,7 +191,7 @@ def test_parts_of_a_batch_train_as_the_whole_does(name, pairs):
     parameters = [one for one in tried.players[0].parameters if one.grad is not None]
     once = [one.grad.clone() for one in parameters]
     tried.players[0].optimizer.zero_grad()
-    parts = [whole.part(slice(row, row + 1)) for row in range(len(whole))]
+    parts = [whole.select(slice(row, row + 1)) for row in range(len(whole))]
     assert parts[1].spec.shape[-1] < whole.spec.shape[-1]
     for part in parts:
         tried.losses(part, {"clips": 1 / len(whole)}).totals["generator"].backward()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_cli.data.layout import Cause, LeftOut
+from sovits_cli.data.experiment import LeftOut, LeftOutCause
 from sovits_cli.errors import DatasetError
 from sovits_cli.events import Surveyed, Warned
 from sovits_cli.terms import Stage
@@ -100,11 +100,13 @@ def test_reasons_are_counted_by_kind(tmp_path: Path) -> None:
     clips = numbers(
         9,
         left_out=(
-            LeftOut("a", "61.2 s, over max_sec 54", Cause.LONG, 61.2),
-            LeftOut("b", "70.0 s, over max_sec 54", Cause.LONG, 70.0),
-            LeftOut("c", "0.31 s, under min_sec 0.6", Cause.SHORT, 0.31),
-            LeftOut("d", "31.0 phones per second, expected 3..25: does the text fit the audio?", Cause.RATE, 2.0),
-            LeftOut("e", "no row in 6-name2semantic.tsv", Cause.MISSING),
+            LeftOut("a", "61.2 s, over max_sec 54", LeftOutCause.LONG, 61.2),
+            LeftOut("b", "70.0 s, over max_sec 54", LeftOutCause.LONG, 70.0),
+            LeftOut("c", "0.31 s, under min_sec 0.6", LeftOutCause.SHORT, 0.31),
+            LeftOut(
+                "d", "31.0 phones per second, expected 3..25: does the text fit the audio?", LeftOutCause.RATE, 2.0
+            ),
+            LeftOut("e", "no row in 6-name2semantic.tsv", LeftOutCause.MISSING),
         ),
     )
     events = Events()
@@ -122,7 +124,10 @@ def test_reasons_are_counted_by_kind(tmp_path: Path) -> None:
 
 
 def test_strict_stops_where_anything_is_left_out(tmp_path: Path) -> None:
-    whole, lacking = numbers(9), numbers(9, left_out=(LeftOut("a", "61.2 s, over max_sec 54", Cause.LONG, 61.2),))
+    whole, lacking = (
+        numbers(9),
+        numbers(9, left_out=(LeftOut("a", "61.2 s, over max_sec 54", LeftOutCause.LONG, 61.2),)),
+    )
     material.tell(Stage.GPT, whole, tmp_path, 54, Events(), strict=True)
     material.tell(Stage.GPT, lacking, tmp_path, 54, Events())
     with pytest.raises(DatasetError, match=r"1 clips would be left out, the first: a: 61.2 s, over max_sec 54"):

@@ -21,7 +21,7 @@ from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.checkpoints.networks import gpt_model, sovits_model
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.config import layers
-from sovits_cli.data.layout import Experiment
+from sovits_cli.data.experiment import Experiment
 from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError, UsageError
 from sovits_cli.events import Chose, Metrics, Saved, Skipped, Surveyed
 from sovits_cli.training import pipeline

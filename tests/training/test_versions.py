@@ -14,8 +14,7 @@ from sovits_cli.checkpoints.networks import sovits_model
 from sovits_cli.checkpoints.official import read_sovits
 from sovits_cli.checkpoints.safe import header
 from sovits_cli.config import layers
-from sovits_cli.data import tensors
-from sovits_cli.data.layout import Experiment
+from sovits_cli.data.experiment import Experiment, save_feature
 from sovits_cli.errors import DatasetError, ModelError
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES
@@ -57,8 +56,8 @@ def make_clips(root: Path, family: Path, row: ModelVersion) -> Experiment:
     assert info is not None
     made.write_info(replace(info, version=row.name, symbols=row.symbols.value))
     if row.speaker_embedding:
-        for name in made.read_text().good:
-            tensors.save(made.speaker_path(name), torch.randn(1, SPEAKER_CHANNELS))
+        for name in made.read_text().rows:
+            save_feature(made.speaker_path(name), torch.randn(1, SPEAKER_CHANNELS))
     return made
 
 

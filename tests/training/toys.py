@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sovits_cli.data.samplers import LengthBatches
+from sovits_cli.data.length_buckets import LengthBucketSampler
 from sovits_cli.events import Event
 from sovits_cli.terms import Precision, Stage
 from sovits_cli.training.engine import Engine, runnable
@@ -56,11 +56,11 @@ class ToyBatch:
     def to(self, device: torch.device, *, non_blocking: bool = False) -> ToyBatch:
         return ToyBatch(self.inputs.to(device))
 
-    def part(self, rows: slice) -> ToyBatch:
+    def select(self, rows: slice) -> ToyBatch:
         return ToyBatch(self.inputs[rows])
 
     @property
-    def places(self) -> int:
+    def positions(self) -> int:
         return 10 * len(self)
 
     def __len__(self) -> int:
@@ -153,7 +153,7 @@ def run(
     reporter = reporter or Events()
     engine = Engine(torch.device("cpu"), runnable(precision, torch.device("cpu")))
     items, unseen = data(), data(3)
-    order = LengthBatches([1.0] * len(items), batch_size, seed=5)
+    order = LengthBucketSampler([1.0] * len(items), batch_size, seed=5)
     torch.manual_seed(2)
 
     def load(numbers: list[int]) -> ToyBatch | None:

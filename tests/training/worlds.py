@@ -10,8 +10,7 @@ import soundfile
 import torch
 
 from sovits_cli.checkpoints import ours
-from sovits_cli.data import tensors
-from sovits_cli.data.layout import DatasetInfo, Experiment, TextRow
+from sovits_cli.data.experiment import DatasetInfo, Experiment, TextRow, save_feature
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import T2SConfig
@@ -88,7 +87,7 @@ def make_dataset(
         soundfile.write(experiment.wave_path(name), wave, 32_000, subtype="PCM_16")
         frames = int(length_s * 50) - 1
         features = torch.from_numpy(draw.standard_normal((1, channels, frames)).astype(np.float32))
-        tensors.save(experiment.content_path(name), features)
+        save_feature(experiment.content_path(name), features)
         rows.append(TextRow(name, PHONES[: 6 + index % 4], None, "hello world."))
         codes.append((name, draw.integers(CODES, size=frames // 2).tolist()))
     experiment.write_text(rows)

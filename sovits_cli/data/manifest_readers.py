@@ -1,0 +1,236 @@
+"""Where rows come from: a `.list`, an LJSpeech table, slices, a folder with transcripts, or an experiment.
+
+Knows nothing of audio beyond file names. Each reader gives a `Manifest`; `read_manifest` picks the one that fits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from sovits_cli.data.experiment import Experiment, LeftOut
+from sovits_cli.data.manifest import Manifest, ManifestRow, TextFileReader, is_file, language_code, read_list
+from sovits_cli.errors import DatasetError, TextError
+from sovits_cli.files import inside, parse_json
+
+TRANSCRIPT_SUFFIXES = (".txt", ".lab")
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aif", ".aiff", ".au", ".caf", ".w64", ".rf64")
+SLICES_FILE = "slices.jsonl"
+LJSPEECH_FILE = "metadata.csv"
+LJSPEECH_AUDIO = "wavs"
+
+_ALIGNMENT = re.compile(r"\s*\d+\s+\d+\s+\S+\s*")
+"""A line of an HTK label file: start, end, name."""
+
+
+def read_manifest(source: Path, language: str) -> Manifest:
+    """Read whatever `source` is; `language` is the code of transcripts that name none.
+
+    Raises:
+        TextError: unknown language.
+        DatasetError: nothing there that can be used, or two recordings of one name.
+    """
+    code = language_code(language, language)
+    if not source.exists():
+        raise DatasetError(f"{source} does not exist", hint="sovits prep FOLDER, or a .list file")
+    found = _from_folder(source, code) if source.is_dir() else _from_file(source, code)
+    return found.checked()
+
+
+def _from_file(source: Path, language: str) -> Manifest:
+    if source.suffix.lower() == ".list":
+        return read_list(source, language)
+    if source.suffix.lower() == ".csv":
+        return read_ljspeech(source, language)
+    if source.suffix.lower() == ".jsonl":
+        return read_slices(source, language)
+    raise DatasetError(
+        f"{source} is no dataset: expected a folder, a .list, an LJSpeech metadata.csv or a slices.jsonl",
+        hint=f"sovits prep {source.parent}",
+    )
+
+
+def _from_folder(source: Path, language: str) -> Manifest:
+    if Experiment(source).exists():
+        return read_experiment(Experiment(source), language)
+    if (source / LJSPEECH_FILE).is_file():
+        return read_ljspeech(source / LJSPEECH_FILE, language)
+    lists = sorted(source.glob("*.list"))
+    if len(lists) > 1:
+        raise DatasetError(f"{source} holds {len(lists)} .list files, expected one", hint=f"sovits prep {lists[0]}")
+    if lists:
+        return read_list(lists[0], language)
+    if (source / SLICES_FILE).is_file():
+        return read_slices(source / SLICES_FILE, language)
+    return read_folder(source, language)
+
+
+def read_folder(folder: Path, language: str) -> Manifest:
+    """Read recordings with a transcript beside each: `talk.wav` and `talk.txt` or `talk.lab`, in sub-folders too."""
+    return _with_sidecars(
+        folder, "recordings with transcripts", _sound_files(folder), TextFileReader(language), language
+    )
+
+
+def find_recordings(folder: Path, language: str, texts: TextFileReader) -> tuple[list[ManifestRow], list[Path]]:
+    """Recordings of a folder or of slices whose transcript lies beside them, and those without one.
+
+    Args:
+        folder: where they lie.
+        language: code of the transcripts.
+        texts: reads the transcripts.
+
+    Raises:
+        DatasetError: no such folder, or no recording in it.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is no folder of recordings", hint="--asr hears what is in a folder")
+    told: list[ManifestRow] = []
+    untold: list[Path] = []
+    for path in _sound_files(folder):
+        try:
+            text = _transcript(path, texts)
+        except DatasetError:
+            text = None
+        if text is None:
+            untold.append(path)
+        else:
+            told.append(ManifestRow(path, folder.name, language, text, str(path.parent)))
+    return told, untold
+
+
+def _sound_files(folder: Path) -> list[Path]:
+    """All recordings in a folder and below. Raises DatasetError where there are none."""
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES]
+    found = [path for path in found if path.is_file() and not path.name.startswith(".")]
+    if not found:
+        raise DatasetError(
+            f"{folder} holds no recording: expected {', '.join(AUDIO_SUFFIXES[:5])} or another sound file",
+            hint="sovits slice RECORDING makes slices/, or name the folder that holds the recordings",
+        )
+    return found
+
+
+def read_slices(path: Path, language: str) -> Manifest:
+    """Read the manifest of `sovits slice`; a row may hold its `text` and `language`, else a transcript lies beside."""
+    said: dict[Path, tuple[str, str]] = {}
+    recordings: list[Path] = []
+    left_out: list[LeftOut] = []
+    texts = TextFileReader(language)
+    for number, line in enumerate(texts.read(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = parse_json(line)
+            recording = inside(path.parent, str(row["file"]))
+            text = str(row.get("text") or "").strip()
+            code = language_code(str(row.get("language") or ""), language)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            why = f": {error}" if isinstance(error, ValueError) else ""
+            left_out.append(LeftOut(f"{path.name} line {number}", f"no row of a slices manifest{why}"))
+            continue
+        except TextError as error:
+            left_out.append(LeftOut(f"{path.name} line {number}", error.message))
+            continue
+        recordings.append(recording)
+        if text:
+            said[recording] = text, code
+    return _with_sidecars(path.parent, "slices", recordings, texts, language, said=said, left_out=left_out)
+
+
+def read_ljspeech(path: Path, language: str) -> Manifest:
+    """Read an LJSpeech table: id|text|normalised text, audio in `wavs/`."""
+    rows: list[ManifestRow] = []
+    left_out: list[LeftOut] = []
+    files = TextFileReader(language)
+    for number, line in enumerate(files.read(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        name, *texts = (cell.strip() for cell in line.split("|", 2))
+        text = next((cell for cell in reversed(texts) if cell), "")
+        try:
+            recording = _ljspeech_audio(path.parent, name)
+        except DatasetError as error:
+            left_out.append(LeftOut(f"{path.name} line {number}", error.message))
+            continue
+        if recording is None or not text:
+            reason = f"no {LJSPEECH_AUDIO}/{name}.wav" if recording is None else "no text"
+            left_out.append(LeftOut(f"{path.name} line {number}", reason))
+            continue
+        rows.append(ManifestRow(recording, path.parent.name, language, text, f"{path}:{number}"))
+    return Manifest(path, "an LJSpeech table", tuple(rows), tuple(left_out), notes=files.notes)
+
+
+def read_experiment(experiment: Experiment, language: str) -> Manifest:
+    """Read an official experiment folder: its phones are kept, its audio is taken as it is."""
+    table = experiment.read_text()
+    rows: list[ManifestRow] = []
+    left_out = list(table.left_out)
+    for row in table.rows.values():
+        path = experiment.wave_path(row.name)
+        if path.is_file():
+            where = str(experiment.text_file)
+            rows.append(ManifestRow(path, experiment.root.name, language, row.norm, where, ready=row))
+        else:
+            left_out.append(LeftOut(row.name, f"no {path.parent.name}/{path.name}"))
+    return Manifest(experiment.root, "an experiment folder", tuple(rows), tuple(left_out), experiment)
+
+
+def _with_sidecars(
+    folder: Path,
+    kind: str,
+    recordings: Iterable[Path],
+    texts: TextFileReader,
+    language: str,
+    *,
+    said: dict[Path, tuple[str, str]] | None = None,
+    left_out: Iterable[LeftOut] = (),
+) -> Manifest:
+    rows: list[ManifestRow] = []
+    missing = list(left_out)
+    untold: list[LeftOut] = []
+    for path in recordings:
+        try:
+            text, code = (said or {}).get(path) or (_transcript(path, texts), language)
+        except DatasetError as error:
+            missing.append(LeftOut(path.name, error.message))
+            continue
+        if text is None:
+            untold.append(LeftOut(path.name, f"no transcript: expected {path.stem}.txt or {path.stem}.lab beside it"))
+        else:
+            rows.append(ManifestRow(path, folder.name, code, text, str(path.parent)))
+    if untold and not rows:
+        raise DatasetError(
+            f"none of the {len(untold)} recordings in {folder} has a transcript beside it, such as {untold[0].name} "
+            f"and {Path(untold[0].name).stem}.txt",
+            hint="write what is said into a .txt beside each recording, or give a .list of path|speaker|language|text",
+        )
+    return Manifest(folder, kind, tuple(rows), (*missing, *untold), notes=texts.notes)
+
+
+def _transcript(recording: Path, texts: TextFileReader) -> str | None:
+    """Read the text beside a recording; None if there is none. Raises DatasetError: no recording, or no text in it."""
+    if not is_file(recording):
+        raise DatasetError("no such file")
+    beside = (recording.with_suffix(suffix) for suffix in TRANSCRIPT_SUFFIXES)
+    place = next((path for path in beside if is_file(path)), None)
+    if place is None:
+        return None
+    lines = [line for line in texts.read(place).splitlines() if line.strip()]
+    if not lines:
+        raise DatasetError(f"{place.name} is empty")
+    if all(_ALIGNMENT.fullmatch(line) for line in lines):
+        raise DatasetError(f"{place.name} holds timed labels, expected the text that is said")
+    return " ".join(" ".join(lines).split())
+
+
+def _ljspeech_audio(folder: Path, name: str) -> Path | None:
+    if not name or "/" in name or "\\" in name:
+        return None
+    for place in (folder / LJSPEECH_AUDIO, folder):
+        for suffix in ("", *AUDIO_SUFFIXES):
+            path = place / f"{name}{suffix}"
+            if path.suffix.lower() in AUDIO_SUFFIXES and is_file(path):
+                return path
+    return None
