@@ -13,14 +13,23 @@
     └── NetworkError            6  a download
 
 Other exit codes: 0 done, 7 finished but some items failed, 130 interrupted.
-`message` says what, which file or key, and what was expected; `hint` is what to type next.
+
+What an error carries:
+
+    message  one line: what, which file or key, and what was expected
+    code     a stable dotted word to tell failures apart by: "text.unknown_language"
+    fields   what the code is about, by name: {"lang": "xx"}
+    hint     advice that holds however the code is called ("record it again with less gain")
+
+No message and no hint names a flag or a command: `cli/hints.py` alone makes those, of code and fields.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol, TypedDict
 
 EXIT_OK = 0
 EXIT_BUG = 1
@@ -28,24 +37,70 @@ EXIT_SOME_FAILED = 7
 EXIT_INTERRUPTED = 130
 
 
+class Advice(TypedDict):
+    """What an error or an event carries besides its message, as keyword arguments to pass on."""
+
+    hint: str | None
+    code: str
+    fields: Mapping[str, object]
+
+
+class Advised(Protocol):
+    """An error or an event that may say what to do about it."""
+
+    @property
+    def hint(self) -> str | None:
+        """Advice that holds however the code is called."""
+
+    @property
+    def code(self) -> str:
+        """A stable dotted word for what happened."""
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """What the code is about, by name."""
+
+
 class SovitsError(Exception):
-    """A failure told in one line, with an optional hint of what to type next."""
+    """A failure told in one line.
+
+    Args:
+        message: what happened, to which file or key, and what was expected.
+        hint: plain advice, without flags and commands.
+        code: a stable dotted word; without one, that of the class.
+        fields: what the code is about, by name.
+    """
 
     exit_code = EXIT_BUG
+    code = "error"
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        fields: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code = code or type(self).code
+        self.fields: Mapping[str, object] = dict(fields or {})
+
+    @property
+    def advice(self) -> Advice:
+        """Hint, code and fields, for whoever tells this failure in other words: `Warned(text, **error.advice)`."""
+        return {"hint": self.hint, "code": self.code, "fields": self.fields}
 
 
 class UnforeseenError(SovitsError):
     """An exception that no code expected: a bug of ours. Its `__cause__` is that exception."""
 
+    code = "internal"
+
     def __init__(self, cause: BaseException) -> None:
-        super().__init__(
-            f"internal error: {type(cause).__name__}: {cause}", hint="run again with --debug and report what it shows"
-        )
+        super().__init__(f"internal error: {type(cause).__name__}: {cause}")
         self.__cause__ = cause
 
 
@@ -53,46 +108,59 @@ class UsageError(SovitsError):
     """A flag, an argument, or a combination of them."""
 
     exit_code = 2
+    code = "usage"
 
 
 class SettingsError(UsageError):
     """A key or a value in a settings file, an environment variable or a flag."""
+
+    code = "settings"
 
 
 class InputError(SovitsError):
     """Input data that cannot be used."""
 
     exit_code = 3
+    code = "input"
 
 
 class AudioError(InputError):
     """An audio file that cannot be read, written or used."""
 
+    code = "audio"
+
 
 class TextError(InputError):
     """A text that cannot be spoken: empty, unknown language, no readable character."""
 
+    code = "text"
+
 
 class DatasetError(InputError):
     """A dataset folder or a list file that cannot be used."""
+
+    code = "dataset"
 
 
 class ModelError(SovitsError):
     """A model or checkpoint that is missing, broken, or of another kind."""
 
     exit_code = 4
+    code = "model"
 
 
 class ResourceError(SovitsError):
     """Not enough memory or disk, or a device that is not there."""
 
     exit_code = 5
+    code = "resource"
 
 
 class NetworkError(SovitsError):
     """A download that failed or did not match its checksum."""
 
     exit_code = 6
+    code = "network"
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""What work reports while it runs. Pipelines emit events; `report/` draws them; nobody else prints."""
+"""What work reports while it runs. Pipelines emit events; `report/` draws them; nobody else prints.
+
+Events that ask for something carry `hint`, `code` and `fields` as the errors of `errors.py` do.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +41,19 @@ class Note(Event):
     """One line the user should read."""
 
     text: str
+    hint: str | None = None
+    code: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """One line the user should act on, with what to type."""
+    """One line the user should act on."""
 
     text: str
-    hint: str = ""
+    hint: str | None = None
+    code: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -62,15 +70,17 @@ class Skipped(Event):
 
 @dataclass(frozen=True)
 class Doubtful(Event):
-    """An item that was made and may be wrong: why, and what to do about it. The exit code of the command becomes 7.
+    """An item that was made and may be wrong, and why. The exit code of the command becomes 7.
 
     `cause` is as in `Skipped`.
     """
 
     item: str
     reason: str
-    hint: str = ""
+    hint: str | None = None
     cause: BaseException | None = field(default=None, compare=False, metadata={"json": False})
+    code: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -84,12 +94,14 @@ class Metrics(Event):
 
 @dataclass(frozen=True)
 class Group:
-    """Clips of one fate: kept, or left out for one reason; `keep` is what to type to keep them."""
+    """Clips of one fate: kept, or left out for one reason; hint or code and fields say what would keep them."""
 
     what: str
     clips: int
     seconds: float
-    keep: str = ""
+    hint: str | None = None
+    code: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,6 @@ def _nothing_done(failed: Sequence[SovitsError]) -> SovitsError:
     if len(failed) == 1:
         return first
     kind = SovitsError if all(isinstance(error, UnforeseenError) for error in failed) else AudioError
-    told = kind(f"none of {len(failed)} files could be sliced; the first: {first.message}", hint=first.hint)
+    told = kind(f"none of {len(failed)} files could be sliced; the first: {first.message}", **first.advice)
     told.__cause__ = first
     return told

@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from sovits_cli import __version__
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -133,7 +134,7 @@ def _tell(error: BaseException, args: Sequence[str]) -> int:
         Console().out(str(error))
         return EXIT_OK
     told = explain(error)
-    console = Console(json="--json" in before_end)
+    console = Console(json="--json" in before_end, hint_for=hint_for)
     if "--debug" in before_end and not isinstance(error, Interrupted):
         console.trace(error)
     console.error(told)

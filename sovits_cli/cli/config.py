@@ -9,11 +9,13 @@ import typer
 
 from sovits_cli import paths
 from sovits_cli.cli.context import Run
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, group
 from sovits_cli.config import edit, fields, files, layers, official, template
 from sovits_cli.errors import SettingsError, UsageError
-from sovits_cli.events import Note, Warned
+from sovits_cli.events import Warned
 from sovits_cli.files import atomic, real_path
+from sovits_cli.report.console import note_text
 from sovits_cli.report.tables import aligned
 
 app = group("Show, change and check settings.")
@@ -65,8 +67,8 @@ def set_command(
     In sovits.yaml of this folder, or in the user file. Comments stay as they are.
     """
     path = _chosen_file(user, project)
-    if reason := official.NO_EFFECT.get(key):
-        raise SettingsError(f"{key} has no effect: {reason}", hint="sovits config show lists all that have")
+    if note := official.no_effect(key):
+        raise SettingsError(note_text(note, hint_for), hint="sovits config show lists all that have")
     parsed = layers.parse(key, value)
     layers.build([{key: layers.Value(parsed, "typed")}])
     before = files.read_text(path) if path.exists() else ""
@@ -118,10 +120,10 @@ def validate_command(
     """
     resolved = layers.load_file(file) if file else run.resolved
     for note in resolved.notes if file else ():
-        run.reporter.emit(Note(note))
+        run.reporter.emit(note)
     said = {key: place for key, place in resolved.origin.items() if place != layers.DEFAULT}
     text = f"{file or 'settings'}: ok, {len(said)} of {len(resolved.origin)} settings said"
-    run.result({"valid": True, "said": said, "notes": resolved.notes}, text)
+    run.result({"valid": True, "said": said, "notes": [note_text(note, hint_for) for note in resolved.notes]}, text)
 
 
 @app.command("path")

@@ -55,7 +55,7 @@ class Run:
         from sovits_cli.text.languages import LANGUAGES
 
         for problem in LANGUAGES.problems:
-            self.reporter.emit(Warned(problem.message, problem.hint or ""))
+            self.reporter.emit(Warned(problem.message, **problem.advice))
 
     def result(self, value: object, text: str = "") -> None:
         """Give the result: `text` goes to stdout for people, or `value` as one JSON line with --json.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sovits_cli.cli.context import Run
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, group
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Skipped, Warned
@@ -35,7 +36,7 @@ def list_command(run: Run) -> None:
 
     found, broken = everything(run.settings.train.out)
     for error in broken:
-        run.reporter.emit(Warned(error.message, error.hint or ""))
+        run.reporter.emit(Warned(error.message, **error.advice))
     chosen = next((bundle for bundle in found if bundle.speaks), None)
     rows = [_listed(bundle, chosen) for bundle in found]
     here = {bundle.name for bundle in found if bundle.origin == "installed"}
@@ -157,7 +158,7 @@ def verify_command(
         raise next(iter(bad.values()))
     for place, problem in bad.items():
         reason = problem.message.removeprefix(f"{place} ")
-        run.reporter.emit(Skipped(str(place), f"{reason}; hint: {problem.hint}" if problem.hint else reason))
+        run.reporter.emit(Skipped(str(place), f"{reason}; hint: {hint}" if (hint := hint_for(problem)) else reason))
     run.result({"verified": good}, "\n".join(_fits(item) for item in good))
 
 

@@ -32,9 +32,9 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_type_hi
 import typer
 
 from sovits_cli.cli.context import Run
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.config import fields, files, layers
 from sovits_cli.errors import EXIT_SOME_FAILED
-from sovits_cli.events import Note
 from sovits_cli.report.console import Console
 
 P = ParamSpec("P")
@@ -96,11 +96,11 @@ def command(
 
 
 def _run(body: Callable[[Run], None], load: Callable[[], layers.Resolved], common: Mapping[str, Any]) -> None:
-    console = Console(quiet=common["quiet"], json=common["as_json"], debug=common["debug"])
+    console = Console(quiet=common["quiet"], json=common["as_json"], debug=common["debug"], hint_for=hint_for)
     try:
         resolved = load()
         for note in resolved.notes:
-            console.emit(Note(note))
+            console.emit(note)
         body(Run(resolved, console, debug=common["debug"]))
     finally:
         console.close()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sovits_cli.cli.context import Run
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, option
 from sovits_cli.errors import UsageError
 from sovits_cli.report.plans import drawn_plan
@@ -94,7 +95,7 @@ def train_command(
         )
         run.result({"stages": plans}, text="\n\n".join(map(drawn_plan, plans)))
         return
-    reporter = RunBook(run.reporter)
+    reporter = RunBook(run.reporter, hint_for)
     report = train(
         run.settings,
         dataset=dataset,

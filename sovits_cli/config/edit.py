@@ -40,7 +40,7 @@ def unset_value(text: str, key: str, name: str) -> str:
     values = _values(text, name)
     root = files.compose(text, name)
     if root is None or key not in values:
-        raise SettingsError(f"{key} is not set in {name}", hint=f"sovits config show {key}")
+        raise SettingsError(f"{key} is not set in {name}", code="settings.key_unset", fields={"key": key, "path": name})
     place = _find(root, key)
     new = _without_item(text, place) if place.mapping.flow_style else _without_lines(text, place)
     return _checked(new, {k: v for k, v in values.items() if k != key}, key, name)

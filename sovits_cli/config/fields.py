@@ -68,7 +68,9 @@ def unknown(key: str, *, where: str = "") -> SettingsError:
     if key in sections():
         inside = ", ".join(name for name in table() if name.startswith(f"{key}."))
         return SettingsError(f"{key} is a section, not a setting{place}", hint=f"it holds {inside}")
-    return SettingsError(f"unknown setting {key}{place}", hint=did_you_mean(key) or "sovits config show lists all")
+    return SettingsError(
+        f"unknown setting {key}{place}", hint=did_you_mean(key), code="settings.key_unknown", fields={"key": key}
+    )
 
 
 def did_you_mean(key: str) -> str | None:

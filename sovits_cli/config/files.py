@@ -74,7 +74,9 @@ def read_text(path: Path) -> str:
             raise SettingsError(f"{path}: not a settings file: larger than {MAX_BYTES >> 20} MiB")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise SettingsError(f"{path}: no such settings file", hint="sovits config init writes one") from None
+        raise SettingsError(
+            f"{path}: no such settings file", code="settings.file_missing", fields={"path": path}
+        ) from None
     except IsADirectoryError:
         raise SettingsError(f"{path}: is a folder, expected a settings file") from None
     except UnicodeDecodeError as error:

@@ -18,6 +18,7 @@ from sovits_cli.config import fields, files, official
 from sovits_cli.config.checks import check_relations
 from sovits_cli.config.schema import Settings
 from sovits_cli.errors import SettingsError
+from sovits_cli.events import Note
 
 PROJECT_FILE = Path("sovits.yaml")
 PREFIX = "SOVITS_"
@@ -47,7 +48,7 @@ class Resolved:
 
     settings: Settings
     origin: Mapping[str, str]
-    notes: Sequence[str] = field(default=())
+    notes: Sequence[Note] = field(default=())
     files: Sequence[Path] = field(default=())
 
     def value(self, key: str) -> object:
@@ -116,11 +117,11 @@ def find_recipe(path: Path) -> Path:
 def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
     """Merge layers, later ones win, and check the result."""
     merged: dict[str, Value] = {}
-    notes: list[str] = []
+    notes: list[Note] = []
     for layer in layers:
         for key, value in _by_epochs(_risen(layer)).items():
-            if reason := official.NO_EFFECT.get(key):
-                notes.append(f"{key} ({value.origin}) has no effect: {reason}")
+            if note := official.no_effect(key, value.origin):
+                notes.append(note)
             else:
                 fields.row(key, where=value.origin)
                 merged[key] = value
@@ -219,7 +220,7 @@ def _sets(sets: Sequence[str]) -> dict[str, Value]:
     for text in sets:
         key, equals, value = text.partition("=")
         if not equals:
-            raise SettingsError(f"--set {text}: expected key=value", hint="for example --set data.max_sec=30")
+            raise SettingsError(f"{text}: expected key=value", code="settings.not_key_value", fields={"text": text})
         where = f"--set {text}"
         fields.row(key.strip(), where=where)
         layer[key.strip()] = Value(parse(key.strip(), value.strip()), where)

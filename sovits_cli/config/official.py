@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sovits_cli.config.files import Entry
+from sovits_cli.events import Note
 
 _S2_MARKS = {"train.c_mel", "train.learning_rate", "data.filter_length", "model.inter_channels"}
 """Keys that only an s2.json has."""
 
-NO_EFFECT: dict[str, str] = {
+
+@dataclass(frozen=True)
+class Instead:
+    """The code of a hint (as in `errors.py`) that says how the same is asked for here."""
+
+    code: str
+
+
+NO_EFFECT: dict[str, str | Instead] = {
     "model.linear_units": "the width is always 4 x hidden_dim, as in the official model",
     "model.random_bert": "neither here nor in the official trainer",
-    "pretrained_s1": "choose the base with `sovits train --model`, or weights with --init",
-    "train_semantic_path": "choose the dataset with `sovits train DATASET`",
-    "train_phoneme_path": "choose the dataset with `sovits train DATASET`",
-    "output_dir": "choose the folder with `sovits train --out`",
+    "pretrained_s1": Instead("settings.official_base"),
+    "train_semantic_path": Instead("settings.official_dataset"),
+    "train_phoneme_path": Instead("settings.official_dataset"),
+    "output_dir": Instead("settings.official_out"),
     "train.half_weights_save_dir": "weights are exported into the run folder",
     "sovits.train.log_interval": "every step is logged",
     "sovits.train.eval_interval": "neither here nor in the official trainer",
@@ -24,23 +33,32 @@ NO_EFFECT: dict[str, str] = {
     "sovits.train.warmup_epochs": "neither here nor in the official trainer",
     "sovits.train.if_save_latest": "use train.if_save_latest",
     "sovits.train.if_save_every_weights": "use train.if_save_every_weights",
-    "sovits.train.pretrained_s2G": "choose the base with `sovits train --model`, or weights with --init",
-    "sovits.train.pretrained_s2D": "choose the base with `sovits train --model`, or weights with --init",
-    "sovits.train.gpu_numbers": "choose the device with --device",
+    "sovits.train.pretrained_s2G": Instead("settings.official_base"),
+    "sovits.train.pretrained_s2D": Instead("settings.official_base"),
+    "sovits.train.gpu_numbers": Instead("settings.official_device"),
     "sovits.data.max_wav_value": "audio is read as numbers from -1 to 1",
     "sovits.data.add_blank": "neither here nor in the official trainer",
     "sovits.data.n_speakers": "neither here nor in the official trainer",
     "sovits.data.cleaned_text": "neither here nor in the official trainer",
-    "sovits.data.exp_dir": "choose the dataset with `sovits train DATASET`",
-    "sovits.data.training_files": "choose the dataset with `sovits train DATASET`",
+    "sovits.data.exp_dir": Instead("settings.official_dataset"),
+    "sovits.data.training_files": Instead("settings.official_dataset"),
     "sovits.model.n_layers_q": "neither here nor in the official trainer",
-    "sovits.s2_ckpt_dir": "choose the folder with `sovits train --out`",
+    "sovits.s2_ckpt_dir": Instead("settings.official_out"),
     "sovits.save_weight_dir": "weights are exported into the run folder",
     "sovits.content_module": "the base model says which content encoder it has",
-    "sovits.name": "name the run with `sovits train --name`",
+    "sovits.name": Instead("settings.official_name"),
     "sovits.version": "the base model says which version it is",
 }
 """Keys of official files that change nothing, and why: accepted, and always reported."""
+
+
+def no_effect(key: str, origin: str = "") -> Note | None:
+    """The line for a key that changes nothing, None for any other; `origin` is where it was said."""
+    reason = NO_EFFECT.get(key)
+    told = f"{key} ({origin})" if origin else key
+    if isinstance(reason, Instead):
+        return Note(f"{told} has no effect", code=reason.code, fields={"key": key})
+    return Note(f"{told} has no effect: {reason}") if reason else None
 
 
 def place(entries: Sequence[Entry]) -> list[Entry]:

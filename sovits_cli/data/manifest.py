@@ -179,7 +179,7 @@ class TextFileReader:
         try:
             found = encoding.decode(path.read_bytes(), str(path), self._language)
         except TextError as error:
-            raise DatasetError(error.message, hint=error.hint) from error
+            raise DatasetError(error.message, **error.advice) from error
         except OSError as error:
             raise DatasetError(
                 f"cannot read {path}: {error.strerror}", hint="check the path and its permissions"

@@ -214,7 +214,7 @@ class _Track:
 
     def _warn(self, spoken: SpokenUtterance, start_s: float) -> None:
         """Name a sentence that may be wrong; what to do about it is spoken once."""
-        hint = "" if self.doubtful else "listen to it; another --seed, or shorter sentences, may help"
+        hint = None if self.doubtful else "listen to it; another --seed, or shorter sentences, may help"
         number = spoken.utterance.index + 1
         self.doubtful.append(DoubtfulSentence(number, spoken.utterance.text, start_s, self.seconds, spoken.problem))
         item = f"sentence {number} at {start_s:.1f} s, {excerpt(spoken.utterance.text)},"

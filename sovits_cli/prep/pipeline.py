@@ -212,7 +212,7 @@ def _nothing_left(manifest: Manifest, runner: StepRunner) -> SovitsError:
         f"no clip of {manifest.source} can be used: {len(left_out)} left out, the first: {first.name}: {first.reason}"
     )
     if first.bug and all(item.bug for item in left_out):
-        bug = SovitsError(told, hint=first.bug.hint)
+        bug = SovitsError(told, **first.bug.advice)
         bug.__cause__ = first.bug
         return bug
     return DatasetError(told, hint="see the reason of each above")

@@ -105,7 +105,7 @@ def transcribe_missing(
     except DatasetError as error:
         bugs = [item.bug for item in listed.left_out if item.bug]
         if bugs and len(bugs) == len(listed.left_out):
-            raise SovitsError(error.message, hint=bugs[0].hint) from bugs[0]
+            raise SovitsError(error.message, **bugs[0].advice) from bugs[0]
         hint = f"write what is said into {place} and run the same command again, or name a larger --asr-model"
         raise DatasetError(error.message, hint=hint) from error
 

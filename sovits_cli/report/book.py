@@ -8,20 +8,23 @@ A picture that cannot be drawn or written never costs the run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sovits_cli.errors import SovitsError
+from sovits_cli.errors import Advised, SovitsError
 from sovits_cli.events import Event, Reporter, Saved, Surveyed, Warned
 from sovits_cli.files import atomic
+from sovits_cli.report.console import plain_hint
 from sovits_cli.report.plots import survey
 
 
 @dataclass
 class RunBook:
-    """A reporter that passes every event on and keeps the book of the run."""
+    """A reporter that passes every event on and keeps the book of the run; `hint_for` is as in `Console`."""
 
     reporter: Reporter
+    hint_for: Callable[[Advised], str | None] = plain_hint
     _broken: set[str] = field(default_factory=set)
 
     def emit(self, event: Event) -> None:
@@ -30,7 +33,7 @@ class RunBook:
         try:
             if isinstance(event, Surveyed):
                 with atomic(event.folder / f"clips-{event.stage}.txt", follow_links=False) as place:
-                    place.write_text(survey(event) + "\n", encoding="utf-8")
+                    place.write_text(survey(event, self.hint_for) + "\n", encoding="utf-8")
             elif isinstance(event, Saved):
                 self._draw(event.folder, event.stage)
         except (OSError, SovitsError) as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TextIO
 
-from sovits_cli.errors import SovitsError
+from sovits_cli.errors import Advised, SovitsError
 from sovits_cli.events import Chose, Doubtful, Event, Metrics, Note, Progress, Saved, Skipped, Surveyed, Warned
 from sovits_cli.report import jsonl, vram
 
@@ -33,6 +33,17 @@ _CONTROLS = re.compile(
 """What a terminal would obey instead of showing it."""
 
 _COLOURS = {"error": "31;1", "warning": "33;1", "hint": "36", "dim": "2"}
+
+
+def plain_hint(what: Advised) -> str | None:
+    """The hint that an error or an event brings along; what its code asks for is for a command line to say."""
+    return what.hint
+
+
+def note_text(note: Note, hint_for: Callable[[Advised], str | None]) -> str:
+    """A note and what its code asks for, in one line: "pretrained_s1 has no effect: sovits train --model ..."."""
+    hint = hint_for(note)
+    return f"{note.text}: {hint}" if hint else note.text
 
 
 @dataclass
@@ -54,6 +65,7 @@ class Console:
         json: results and errors go to stdout as JSON.
         debug: show the traceback of an item that failed unexpectedly.
         device: where the work runs; says which memory is shown.
+        hint_for: what to tell the user to type for an error or an event.
         clock: seconds, replaceable in tests.
     """
 
@@ -61,6 +73,7 @@ class Console:
     json: bool = False
     debug: bool = False
     device: str = "cpu"
+    hint_for: Callable[[Advised], str | None] = plain_hint
     clock: Callable[[], float] = time.monotonic
     skipped: list[Skipped] = field(default_factory=list)
     doubtful: int = 0
@@ -72,22 +85,22 @@ class Console:
         match event:
             case Chose(what, value, why):
                 self.say(f"{what}: {value}" + (f" ({why})" if why else ""))
-            case Note(text):
-                self.say(text)
-            case Warned(text, hint):
-                self._line("warning", text, hint)
+            case Note():
+                self.say(note_text(event, self.hint_for))
+            case Warned(text):
+                self._line("warning", text, self.hint_for(event))
             case Skipped(item, reason):
                 self.skipped.append(event)
                 self._traceback(event.cause)
                 self._line("warning", f"left out: {item}: {reason}")
-            case Doubtful(item, reason, hint):
+            case Doubtful(item, reason):
                 self.doubtful += 1
                 self._traceback(event.cause)
-                self._line("warning", f"{item} may be wrong: {reason}", hint)
+                self._line("warning", f"{item} may be wrong: {reason}", self.hint_for(event))
             case Surveyed():
                 from sovits_cli.report.plots import survey
 
-                self.say(survey(event))
+                self.say(survey(event, self.hint_for))
             case Saved(stage, _, step, best) if best:
                 self.say(f"{stage}: step {step} is the best so far on the held-out clips")
             case Progress():
@@ -104,9 +117,10 @@ class Console:
     def error(self, error: SovitsError) -> None:
         """Tell a failure: one line and the hint on stderr, and a JSON object on stdout for machines."""
         self.close()
-        self._line("error", error.message, error.hint or "")
+        hint = self.hint_for(error)
+        self._line("error", error.message, hint)
         if self.json:
-            self.out(jsonl.dumps(jsonl.error_object(error)))
+            self.out(jsonl.dumps(jsonl.error_object(error, hint)))
 
     def trace(self, error: BaseException) -> None:
         """Write the traceback of an error to stderr, for `--debug`."""
@@ -164,7 +178,7 @@ class Console:
         if self.debug and cause is not None:
             self.trace(cause)
 
-    def _line(self, kind: str, text: str, hint: str = "") -> None:
+    def _line(self, kind: str, text: str, hint: str | None = None) -> None:
         self._write(f"{_paint(kind + ':', kind)} {_one_line(text)}")
         if hint:
             self._write(f"{_paint('hint:', 'hint')} {_one_line(hint)}")

@@ -45,13 +45,15 @@ def dumps(value: object) -> str:
     return json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
 
 
-def error_object(error: SovitsError) -> dict[str, object]:
-    """An error as the JSON object that takes the place of the result."""
+def error_object(error: SovitsError, hint: str | None) -> dict[str, object]:
+    """An error as the JSON object that takes the place of the result; `hint` is what the terminal shows."""
     return {
         "error": {
             "type": type(error).__name__,
+            "code": error.code,
+            "fields": error.fields,
             "message": error.message,
-            "hint": error.hint,
+            "hint": hint,
             "exit_code": error.exit_code,
         }
     }

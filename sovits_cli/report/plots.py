@@ -5,9 +5,10 @@ Plain ASCII, so that it reads the same in every terminal, log file and encoding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sovits_cli.data.length_buckets import LengthBin, length_bins
+from sovits_cli.errors import Advised
 from sovits_cli.events import Surveyed
 from sovits_cli.report.tables import aligned
 
@@ -35,13 +36,13 @@ def draw(buckets: Sequence[LengthBin]) -> str:
     return "\n".join(_line(bucket, bucket.seconds / most_s if most_s else 0.0) for bucket in buckets)
 
 
-def survey(event: Surveyed) -> str:
-    """What a stage trains on: a table of what is kept and left out, with what would keep it, and the length_bins."""
+def survey(event: Surveyed, hint_for: Callable[[Advised], str | None]) -> str:
+    """What a stage trains on: a table of what is kept and left out, with what would keep it, and the histogram."""
     rows = [
-        (f"{group.what}", f"{group.clips} clips", total(group.seconds), group.keep)
+        (group.what, f"{group.clips} clips", total(group.seconds), hint_for(group) or "")
         for group in (event.kept, *event.left_out)
     ]
-    table = [f"  {line}" for line in aligned([(name, count, audio, keep) for name, count, audio, keep in rows])]
+    table = [f"  {line}" for line in aligned(rows)]
     return "\n".join([f"{event.stage}:", *table, length_histogram(event.lengths_s, limit_s=event.limit_s)])
 
 

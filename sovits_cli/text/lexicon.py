@@ -147,5 +147,5 @@ def parsed(text: str, source: str) -> Lexicon:
             lang = language(code.lower()).code
             entries.setdefault(lang, {})[word] = pronunciation.said(word, value, [lang])
         except TextError as error:
-            raise TextError(f"{source} line {number}: {error.message}", hint=error.hint) from error
+            raise TextError(f"{source} line {number}: {error.message}", **error.advice) from error
     return Lexicon(entries)

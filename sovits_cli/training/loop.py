@@ -372,7 +372,7 @@ class Run(Generic[Item]):
         except ResourceError as error:
             if must or self._stopping:
                 raise
-            self._reporter.emit(Warned(f"state of step {self._at.step} not saved: {error.message}", error.hint or ""))
+            self._reporter.emit(Warned(f"state of step {self._at.step} not saved: {error.message}", **error.advice))
         self._saved_at = time.monotonic()
         self._journal.resume()
 

@@ -150,7 +150,7 @@ def _groups(left_out: Sequence[LeftOut]) -> list[Group]:
             cause.value,
             clips=sum(item.cause is cause for item in left_out),
             seconds=sum(item.seconds or 0.0 for item in left_out if item.cause is cause),
-            keep=KEEPING.get(cause, "see the reason of each; sovits prep makes it anew"),
+            hint=KEEPING.get(cause, "see the reason of each; sovits prep makes it anew"),
         )
         for cause in causes
     ]

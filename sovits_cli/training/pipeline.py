@@ -130,7 +130,7 @@ def _planned(job: Job, made: Prepared[Any]) -> StagePlan:
         needed_bytes = state_bytes(stage.modules(), [player.optimizer for player in stage.players])
         StateFolder(job.folder / STATES, stage.stage).check(needed_bytes)
     except ResourceError as error:
-        job.reporter.emit(Warned(error.message, error.hint or ""))
+        job.reporter.emit(Warned(error.message, **error.advice))
     return plan_stage(
         made.prober,
         made.material.plan_of(math.inf)(0),

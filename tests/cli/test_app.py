@@ -81,7 +81,14 @@ def test_debug_shows_the_traceback(sovits: Sovits, what: str) -> None:
 
 def test_with_json_an_error_is_an_object_on_stdout(answer: Callable[..., Any], sovits: Sovits) -> None:
     assert answer("sample", "known") == {
-        "error": {"type": "AudioError", "message": "a.wav: is empty", "hint": "leave it out", "exit_code": 3}
+        "error": {
+            "type": "AudioError",
+            "code": "audio",
+            "fields": {},
+            "message": "a.wav: is empty",
+            "hint": "leave it out",
+            "exit_code": 3,
+        }
     }
     assert answer("sample", "well", "--times", "x")["error"]["exit_code"] == 2
     assert sovits("sample", "known", "--json").stderr.startswith("error: a.wav")

@@ -56,6 +56,13 @@ def test_what_has_no_json_form_is_a_bug() -> None:
 
 
 def test_an_error_object() -> None:
-    assert jsonl.error_object(AudioError("a.wav: is empty", hint="leave it out")) == {
-        "error": {"type": "AudioError", "message": "a.wav: is empty", "hint": "leave it out", "exit_code": 3}
+    assert jsonl.error_object(AudioError("a.wav: is empty", fields={"path": "a.wav"}), "leave it out") == {
+        "error": {
+            "type": "AudioError",
+            "code": "audio",
+            "fields": {"path": "a.wav"},
+            "message": "a.wav: is empty",
+            "hint": "leave it out",
+            "exit_code": 3,
+        }
     }

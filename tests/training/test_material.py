@@ -117,7 +117,7 @@ def test_reasons_are_counted_by_kind(tmp_path: Path) -> None:
     found = {group.what: (group.clips, round(group.seconds, 2)) for group in survey.left_out}
     expected = {"over max_sec": (2, 131.2), "under min_sec": (1, 0.31), "phones per second": (1, 2.0)}
     assert found == {**expected, "feature missing": (1, 0)}
-    assert all(group.keep for group in survey.left_out)
+    assert all(group.hint for group in survey.left_out)
     assert "Skipped(item='e'" in told
     assert "Skipped(item='a'" not in told
     assert len((tmp_path / "left_out-gpt.tsv").read_text().splitlines()) == 5

@@ -1,0 +1,78 @@
+"""What to type next: the one place that turns the code and the fields of an error or event into flags and commands.
+
+    raise TextError("unknown language 'xx'", code="text.unknown_language", fields={"lang": "xx", "nearest": "ja"})
+          |
+          v                                     HINTS
+    "text.unknown_language"  ->  "--lang {nearest}"  ->  hint: --lang ja
+
+A row is a template with the names of fields in braces, or, where that is not enough, a function whose parameters are
+the fields. A hint that the error brings along needs no row, and goes before one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import string
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sovits_cli.errors import Advised
+
+Template = str | Callable[..., str]
+
+
+def hint_for(what: Advised) -> str | None:
+    """The hint of an error or an event, None if there is none (or a field that its row needs was not given)."""
+    if what.hint:
+        return what.hint
+    template = HINTS.get(what.code)
+    if template is None or not needed_fields(template) <= what.fields.keys():
+        return None
+    if isinstance(template, str):
+        return template.format_map(what.fields)
+    return template(
+        **{name: what.fields[name] for name in inspect.signature(template).parameters if name in what.fields}
+    )
+
+
+def needed_fields(template: Template) -> set[str]:
+    """The fields that a row cannot do without: those in braces, or the parameters that have no default."""
+    if isinstance(template, str):
+        return {
+            name.partition(".")[0].partition("[")[0] for _, name, _, _ in string.Formatter().parse(template) if name
+        }
+    parameters = inspect.signature(template).parameters.values()
+    return {parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty}
+
+
+HINTS: Final[Mapping[str, Template]] = {
+    # any room
+    "internal": "run again with --debug and report what it shows",
+    #
+    # config
+    "settings.file_missing": "sovits config init writes one",
+    "settings.key_unset": "sovits config show {key}",
+    "settings.key_unknown": "sovits config show lists all",
+    "settings.not_key_value": "for example --set data.max_sec=30",
+    "settings.official_base": "choose the base with `sovits train --model`, or weights with --init",
+    "settings.official_dataset": "choose the dataset with `sovits train DATASET`",
+    "settings.official_device": "choose the device with --device",
+    "settings.official_name": "name the run with `sovits train --name`",
+    "settings.official_out": "choose the folder with `sovits train --out`",
+    #
+    # audio
+    #
+    # checkpoints, versions
+    #
+    # data, features, prep
+    #
+    # inference
+    #
+    # models
+    #
+    # text
+    #
+    # training
+    #
+}
+"""Code -> what to type; in each room by code, one line or one function a row."""
