@@ -1,13 +1,11 @@
 """Changing the sample rate: soxr for data (whole arrays or streams), sinc-Hann for what the models were trained with.
 
-Knows nothing of files.
+Knows nothing of files. Legend: T samples.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,11 +29,11 @@ class Resampler:
         self._stream = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, channels, dtype="float32")
 
     def feed(self, block: np.ndarray) -> np.ndarray:
-        """Take a float32 block (frames, channels); give what is ready, (frames', channels)."""
+        """Take a float32 block (T, channels); give what is ready, (T', channels)."""
         return block if self._stream is None else self._chunk(block, last=False)
 
     def flush(self) -> np.ndarray:
-        """Give the rest. The stream is over afterwards."""
+        """Give the rest (T', channels). The stream is over afterwards."""
         nothing = np.zeros((0, self._channels), np.float32)
         return nothing if self._stream is None else self._chunk(nothing, last=True)
 
@@ -47,38 +45,33 @@ class Resampler:
 
 
 def soxr_resample(wave: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Resample a whole array, (frames,) or (frames, channels), with soxr's high quality."""
+    """Resample a whole array, (T,) or (T, channels), with soxr's high quality."""
     if from_hz == to_hz:
         return wave
     resampled: np.ndarray = soxr.resample(wave, from_hz, to_hz, quality="HQ")
     return resampled
 
 
+# Band-limited interpolation (Smith, https://ccrma.stanford.edu/~jos/resample). With both rates divided by their
+# greatest common divisor, `orig` input samples give `new` output samples, each through a filter of its own (a phase):
+#
+#     y[j new + i] = sum_n x[j orig + n] h_i[n],      i = 0..new - 1,   n = -W..W + orig - 1
+#
+#     t      = clamp((n / orig - i / new) base, -6, 6),   base = 0.99 min(orig, new)
+#     h_i[n] = sinc(t) cos(pi t / 12)^2 base / orig,      W = ceil(6 orig / base)
+#
+#     x   . . . . . . . . . . . .        new : orig = 2 : 3, so that three steps of x are two of y
+#         |<-- filter 0 -->|
+#           |<-- filter 1 -->|
+#     y   0   .  1  .  2  .  3
 def sinc_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
-    """Resample (..., T) to (..., ceil(T * to / from)) with a Hann-windowed sinc: torchaudio's, with its defaults.
+    """Resample (..., T) to (..., ceil(T * to / from)) with a Hann-windowed sinc, as the models heard it in training.
 
-    The official program uses it for references. Where torchaudio does not load (its Linux package wants a CUDA torch),
-    the same filter is made here and gives the same numbers.
+    To the last bit what `torchaudio.transforms.Resample` gives with its defaults, which the official program uses for
+    references (TTS_infer_pack/TTS.py, `resample`).
     """
     if from_hz == to_hz:
         return wave
-    resample = torchaudio_resample() or _own_sinc_resample
-    return resample(wave, from_hz, to_hz)
-
-
-@cache
-def torchaudio_resample() -> Callable[[Tensor, int, int], Tensor] | None:
-    """Give the function of torchaudio, or None where the library is absent or does not load."""
-    try:
-        from torchaudio.functional import resample
-    except (ImportError, OSError):
-        return None
-    found: Callable[[Tensor, int, int], Tensor] = resample
-    return found
-
-
-def _own_sinc_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
-    """Width 6, roll-off 0.99, as torchaudio."""
     from torch.nn import functional
 
     common = math.gcd(from_hz, to_hz)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sovits_cli.audio.mel import FRAME_SAMPLES, RATE_HZ, kaldi_fbank
+from sovits_cli.audio.mel import FBANK_RATE_HZ, FBANK_WINDOW_SAMPLES, kaldi_fbank
 from sovits_cli.audio.resampling import sinc_resample
 from sovits_cli.checkpoints.build import build
 from sovits_cli.checkpoints.bundle import Bundle
@@ -36,14 +36,14 @@ class SpeakerEmbedder:
         Raises:
             AudioError: shorter than one frame.
         """
-        heard = sinc_resample(wave.float(), rate, RATE_HZ)
-        if len(heard) < FRAME_SAMPLES:
+        heard = sinc_resample(wave.float(), rate, FBANK_RATE_HZ)
+        if len(heard) < FBANK_WINDOW_SAMPLES:
             raise AudioError(
-                f"{len(heard) / RATE_HZ * 1000:.0f} ms of audio tell nothing of the speaker: expected at least "
-                f"{FRAME_SAMPLES / RATE_HZ * 1000:.0f} ms",
+                f"{len(heard) / FBANK_RATE_HZ * 1000:.0f} ms of audio tell nothing of the speaker: expected at least "
+                f"{FBANK_WINDOW_SAMPLES / FBANK_RATE_HZ * 1000:.0f} ms",
                 hint="use a longer recording",
             )
-        parts = -(-len(heard) // round(LONGEST_S * RATE_HZ))
+        parts = -(-len(heard) // round(LONGEST_S * FBANK_RATE_HZ))
         with torch.inference_mode():
             vectors = [self._model(kaldi_fbank(part.to(self._device))[None]) for part in heard.tensor_split(parts)]
             return torch.stack(vectors).mean(dim=0).cpu()
