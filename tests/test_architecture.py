@@ -96,7 +96,7 @@ def versions_by_name(path: Path) -> Iterable[str]:
 
 
 CODES = "|".join(row.code for row in BUILT_IN)
-OWN_FILES = re.compile(rf"versions\.py|text/(languages|scripts|han|({CODES})(_\w+)?)\.py|text/({CODES})/\w+\.py")
+OWN_FILES = re.compile(rf"versions\.py|text/(languages?|({CODES})(_\w+)?)\.py|text/({CODES})/\w+\.py")
 """The tables of versions and languages, the scripts that a row names, and the files of one language."""
 
 

@@ -13,7 +13,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 from packaging.licenses import canonicalize_license_expression
 
-from sovits_cli.text import wordlists
+from sovits_cli.text import resources
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sovits_cli"
@@ -93,7 +93,7 @@ def test_changed_tables_say_so(name):
     if name.endswith(".txt"):
         first = (PACKAGE / name).read_text("utf-8").splitlines()[0]
         assert re.search(r"\(c\) \d{4} .*Apache-2\.0 .*; changed: ", first)
-        assert not wordlists.lines(Path(name).name)[0].startswith("#")
+        assert not resources.table_lines(Path(name).name)[0].startswith("#")
 
 
 def test_the_wheel_holds_them(tmp_path):

@@ -98,7 +98,7 @@ def infer_command(
     _bound_heap()
     settings = run.settings.inference
     run.tell_lost_languages()
-    words = lexicon.EMPTY if run.settings.lexicon is None else lexicon.read(run.settings.lexicon)
+    words = lexicon.EMPTY_LEXICON if run.settings.lexicon is None else lexicon.load_lexicon(run.settings.lexicon)
     bundle = _bundle(run, gpt, sovits)
     inputs = InferInputs(ref, text, say, prompt_text, out, srt, settings.prompt_lang, tuple(_read_files(run, bundle)))
     speaks, joins = language_support.of(bundle), bundle.version.several_sentences
@@ -153,9 +153,9 @@ def _preview(run: Run, script: Script, words: Lexicon, bundle: Bundle) -> None:
 
 def _read_aloud(sentence: PreviewedSentence) -> str:
     """A sentence as people check it: its text, then each stretch with language, reading, phones and guesses."""
-    from sovits_cli.text.forms import visible
+    from sovits_cli.text.characters import visible_form
 
-    told = [visible(sentence.text) + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
+    told = [visible_form(sentence.text) + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
     for part in sentence.segments:
         told += [f"  {part.lang:<3} {part.norm}", f"      {' '.join(part.phones)}"]
         told += [f"      guessed: {', '.join(part.guessed)}"] if part.guessed else []

@@ -61,7 +61,7 @@ def prep_command(
     from sovits_cli.text import lexicon
 
     run.tell_lost_languages()
-    words = lexicon.EMPTY if settings.lexicon is None else lexicon.read(settings.lexicon)
+    words = lexicon.EMPTY_LEXICON if settings.lexicon is None else lexicon.load_lexicon(settings.lexicon)
     chosen = catalogue.find(settings.prep.model, runs=settings.train.out, trained=False)
     manifest = _manifest(run, place, plan_only=plan_only)
     why = f"{manifest.kind}; without an argument: {settings.slice.out}" if source is None else manifest.kind

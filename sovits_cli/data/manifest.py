@@ -160,7 +160,7 @@ def language_code(found: str, default: str) -> str:
     code = found.strip().lower()
     if code in _UNSPECIFIED:
         code = default.strip().lower()
-    return segment.mode(languages.listed(code)).code
+    return segment.find_mode(languages.canonical_code(code)).code
 
 
 class TextFileReader:
@@ -177,7 +177,7 @@ class TextFileReader:
     def read(self, path: Path) -> str:
         """Read a file, in lines that end in a line feed. Raises DatasetError: missing, unreadable, or no text."""
         try:
-            found = encoding.decode(path.read_bytes(), str(path), self._language)
+            found = encoding.decode_text(path.read_bytes(), str(path), self._language)
         except TextError as error:
             raise DatasetError(error.message, **error.advice) from error
         except OSError as error:
@@ -191,7 +191,7 @@ class TextFileReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """A line for each encoding that was guessed."""
-        return tuple(encoding.told(_named(paths), name) for name, paths in self._guessed.items())
+        return tuple(encoding.encoding_note(_named(paths), name) for name, paths in self._guessed.items())
 
 
 def _named(paths: Sequence[Path]) -> str:
@@ -292,9 +292,9 @@ def _with_languages(rows: tuple[ManifestRow, ...]) -> tuple[tuple[ManifestRow, .
     One text by itself may hold nothing else.
     """
     document = "\n".join(item.text for item in rows if item.language == segment.AUTO)
-    how = segment.resolved(segment.AUTO, document)
+    how = segment.resolve_mode(segment.AUTO, document)
     told = tuple(replace(item, language=how) if item.language == segment.AUTO else item for item in rows)
-    return told, list(filter(None, [segment.doubt(how, document)]))
+    return told, list(filter(None, [segment.latin_doubt(how, document)]))
 
 
 def _nothing_usable(manifest: Manifest) -> DatasetError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
-from sovits_cli.text import segment, unread
+from sovits_cli.text import characters, segment
 from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import RECOMMENDED, VERSIONS
@@ -74,7 +74,7 @@ def supported_text(text: str, lang: str, support: LanguageSupport) -> SupportedT
     """
     if set(support.known) >= LANGUAGES.keys():
         return SupportedText(lang)
-    main = segment.mode(lang).main
+    main = segment.find_mode(lang).main
     if support.is_sure and main is not None and main not in support.known:
         raise _unknown([main], support)
     fragments = list(_fragments(text, lang))
@@ -93,12 +93,12 @@ def supported_text(text: str, lang: str, support: LanguageSupport) -> SupportedT
     return SupportedText(lang, (note,))
 
 
-def _fragments(text: str, lang: str) -> Iterator[segment.Run]:
+def _fragments(text: str, lang: str) -> Iterator[segment.LanguageRun]:
     """Stretches of a text with letters that some front end reads; numbers are of any language."""
-    how = segment.mode(lang)
-    lost = {found.character for found in unread.characters(text, lang)}
+    how = segment.find_mode(lang)
+    lost = {found.character for found in characters.unread_characters(text, lang)}
     for stretch in _STRETCH.findall(text):
-        for run in segment.runs(stretch, how):
+        for run in segment.language_runs(stretch, how):
             if run.lang in LANGUAGES and any(sign.isalpha() and sign not in lost for sign in run.text):
                 yield run
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from sovits_cli.events import Reporter
 from sovits_cli.inference.request import Script
 from sovits_cli.inference.script import readings
-from sovits_cli.text import pronunciation, reading
-from sovits_cli.text.guesses import guessed
+from sovits_cli.text import lexicon, reading
 from sovits_cli.text.lexicon import Lexicon
-from sovits_cli.text.reading import Reading
+from sovits_cli.text.reading import Reading, guessed_words
 from sovits_cli.versions import SymbolTable
 
 
@@ -60,11 +59,11 @@ def preview(script: Script, table: SymbolTable, words: Lexicon, reporter: Report
     """
 
     def read(text: str, lang: str) -> Reading:
-        return reading.speakable(text, lang, table, compat=compat, words=words)
+        return reading.read_for_speech(text, lang, table, compat=compat, words=words)
 
     said = readings(script.sentences, script.lang, read, lambda one: len(one.phones), reporter)
     found = [
-        PreviewedSentence(pronunciation.shown(piece.text).strip(), piece.pause_s, tuple(_segments(one)))
+        PreviewedSentence(lexicon.strip_phones(piece.text).strip(), piece.pause_s, tuple(_segments(one)))
         for one, piece in said
     ]
     return Preview(table, script.lang, tuple(found))
@@ -72,4 +71,4 @@ def preview(script: Script, table: SymbolTable, words: Lexicon, reporter: Report
 
 def _segments(said: Reading) -> Iterator[Segment]:
     for piece in said.pieces:
-        yield Segment(piece.lang, piece.text, piece.norm, piece.phones, guessed(piece))
+        yield Segment(piece.lang, piece.text, piece.norm, piece.phones, guessed_words(piece))

@@ -14,10 +14,10 @@ from sovits_cli.files import check_place, partial, real_path
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.language_support import ALL, LanguageSupport, supported_text
 from sovits_cli.inference.reference import Reference
-from sovits_cli.text import cuts, encoding, lexicon, pauses, pronunciation, segment, unread
-from sovits_cli.text.encoding import Decoded
+from sovits_cli.text import characters, encoding, lexicon, official_cuts, pauses, segment
+from sovits_cli.text.encoding import DecodedText
 from sovits_cli.text.lexicon import Lexicon
-from sovits_cli.text.split import MIN_CHARS, PAUSES_S, End, Sentence, sentences
+from sovits_cli.text.split import MIN_CHARS, PAUSES_S, Boundary, Sentence, split_sentences
 
 TRANSCRIPT_SUFFIX = ".txt"
 
@@ -54,7 +54,7 @@ class SynthesisRequest:
     srt: Path | None
     notes: tuple[str, ...] = ()
     left_out: tuple[Skipped, ...] = ()
-    words: Lexicon = lexicon.EMPTY
+    words: Lexicon = lexicon.EMPTY_LEXICON
     prompt_lang: str = segment.AUTO
 
 
@@ -88,7 +88,7 @@ def check(
     lang: str,
     *,
     cut: str = OUR_CUT,
-    words: Lexicon = lexicon.EMPTY,
+    words: Lexicon = lexicon.EMPTY_LEXICON,
     support: LanguageSupport = ALL,
     joins: bool = True,
 ) -> SynthesisRequest:
@@ -150,14 +150,14 @@ def check_text(
     inputs: InferInputs, lang: str, *, cut: str = OUR_CUT, support: LanguageSupport = ALL, joins: bool = True
 ) -> Script:
     """Read and check the text alone. Raises TextError or UsageError, as `check` does."""
-    segment.mode(lang)
+    segment.find_mode(lang)
     source = _text(inputs, lang)
-    resolved = segment.resolved(lang, source.text)
-    words = pauses.without(pronunciation.plain(source.text))
+    resolved = segment.resolve_mode(lang, source.text)
+    words = pauses.strip_pauses(lexicon.strip_inline(source.text))
     found = supported_text(words, resolved, support)
-    doubt = segment.doubt(found.lang, words)
-    text = pronunciation.with_inline(source.text, found.lang)
-    pieces = pauses.sentences(text, lambda stretch: _cut(stretch, found.lang, cut, joins=joins))
+    doubt = segment.latin_doubt(found.lang, words)
+    text = lexicon.encode_inline(source.text, found.lang)
+    pieces = pauses.split_at_pauses(text, lambda stretch: _cut(stretch, found.lang, cut, joins=joins))
     notes = (*_notes(source, resolved), *found.notes, *([doubt] if doubt else []))
     return Script(pieces, found.lang, notes, found.left_out)
 
@@ -165,21 +165,21 @@ def check_text(
 def _cut(text: str, how: str, method: str, *, joins: bool) -> list[Sentence]:
     """Sentences, by our way of cutting or an official one, whose pieces are all followed by the same pause."""
     if method == OUR_CUT:
-        return sentences(text, how, min_chars=MIN_CHARS if joins else 0)
-    is_english = segment.mode(how).is_whole
-    found = cuts.pieces(cuts.once_only(text), method, is_english=is_english)
-    return [Sentence(piece, PAUSES_S[End.SENTENCE]) for piece in found if piece]
+        return split_sentences(text, how, min_chars=MIN_CHARS if joins else 0)
+    is_english = segment.find_mode(how).is_whole
+    found = official_cuts.official_pieces(official_cuts.collapse_marks(text), method, is_english=is_english)
+    return [Sentence(piece, PAUSES_S[Boundary.SENTENCE]) for piece in found if piece]
 
 
-def _notes(source: Decoded, how: str) -> Iterator[str]:
+def _notes(source: DecodedText, how: str) -> Iterator[str]:
     """What was guessed about the encoding, and which characters will not be heard."""
     if source.is_guess:
-        yield encoding.told("the text", source.encoding)
-    if lost := unread.told(unread.characters(source.text, how)):
+        yield encoding.encoding_note("the text", source.encoding)
+    if lost := characters.unread_note(characters.unread_characters(source.text, how)):
         yield lost
 
 
-def _text(inputs: InferInputs, lang: str) -> Decoded:
+def _text(inputs: InferInputs, lang: str) -> DecodedText:
     if (inputs.text is None) == (inputs.say is None):
         both = "both -t and --say were given" if inputs.say is not None else "neither -t nor --say was given"
         raise UsageError(f"nothing clear to speak: {both}", hint='-t text.txt, or --say "Hello there."')
@@ -190,7 +190,7 @@ def _text(inputs: InferInputs, lang: str) -> Decoded:
     return text
 
 
-def _typed(words: str, flag: str, lang: str = "") -> Decoded:
+def _typed(words: str, flag: str, lang: str = "") -> DecodedText:
     """What was typed after a flag. Bytes that are not UTF-8 arrive as halves of characters, and are told as a file's.
 
     Raises:
@@ -203,7 +203,7 @@ def _typed(words: str, flag: str, lang: str = "") -> Decoded:
             f"{flag} holds half a character, U+{ord(words[error.start]):04X}, at {error.start + 1}",
             hint="type it again, or write the text into a file in UTF-8: -t text.txt",
         ) from error
-    return encoding.decode(data, flag, lang)
+    return encoding.decode_text(data, flag, lang)
 
 
 def _transcript(inputs: InferInputs, found: Reference) -> tuple[str | None, str]:
@@ -222,7 +222,7 @@ def _transcript(inputs: InferInputs, found: Reference) -> tuple[str | None, str]
 
 def _check_prompt_lang(given: str) -> None:
     try:
-        segment.mode(given)
+        segment.find_mode(given)
     except TextError as error:
         raise TextError(error.message, hint=str(error.hint).replace("--lang", "--prompt-lang")) from None
 
@@ -237,8 +237,8 @@ def _prompt_lang(given: str, transcript: str, lang: str) -> str:
         return given
     if not any(map(str.isalpha, transcript)):
         return lang
-    found = segment.resolved(segment.AUTO, transcript)
-    return segment.auto_like(lang) if found == segment.AUTO else found
+    found = segment.resolve_mode(segment.AUTO, transcript)
+    return segment.auto_mode_like(lang) if found == segment.AUTO else found
 
 
 def _refuse_collisions(inputs: InferInputs, ref: Path) -> None:

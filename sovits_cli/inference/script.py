@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sovits_cli.errors import SovitsError, contained
 from sovits_cli.events import Reporter, Skipped
-from sovits_cli.text import pronunciation
+from sovits_cli.text import lexicon
 from sovits_cli.text.frontend import excerpt
-from sovits_cli.text.split import Sentence, halves, sentences
+from sovits_cli.text.split import Sentence, split_in_two, split_sentences
 
 if TYPE_CHECKING:
     from sovits_cli.inference.voice import EncodedText
@@ -97,7 +97,7 @@ def readings(
             read.extend(split_to_fit(sentence, lang, pronounce, phones))  # pieces before the one that fails are kept
         for error in failed:
             unreadable = error
-            reporter.emit(Skipped(excerpt(pronunciation.shown(sentence.text).strip()), error.message, error.__cause__))
+            reporter.emit(Skipped(excerpt(lexicon.strip_phones(sentence.text).strip()), error.message, error.__cause__))
         any_read = any_read or bool(read)
         yield from read
     if unreadable is not None and not any_read:
@@ -110,7 +110,7 @@ def _utterance(
     index, *part = position
     return Utterance(
         index=index,
-        text=pronunciation.shown(piece.text).strip(),
+        text=lexicon.strip_phones(piece.text).strip(),
         encoded=encoded,
         pause_s=piece.pause_s,
         is_exact=piece.is_exact,
@@ -121,7 +121,7 @@ def _utterance(
 
 def _parts(position: tuple[int, ...], piece: Sentence, lang: str, pronounce: Pronounce) -> list[Utterance]:
     """The halves of a line, each a line; none where it cannot be cut, or was cut often enough."""
-    pieces = halves(piece.text, lang) if len(position) <= MAX_HALVINGS else [piece]
+    pieces = split_in_two(piece.text, lang) if len(position) <= MAX_HALVINGS else [piece]
     if len(pieces) == 1:
         return []
     pieces[-1] = replace(pieces[-1], pause_s=piece.pause_s, is_exact=piece.is_exact)
@@ -143,7 +143,7 @@ def split_to_fit(
     if phones(spoken) <= MAX_PHONES or len(text) <= MIN_CHARS_TO_SPLIT:
         yield spoken, sentence
         return
-    pieces = sentences(text, lang, max_chars=max(MIN_CHARS_TO_SPLIT, len(text) // 2))
+    pieces = split_sentences(text, lang, max_chars=max(MIN_CHARS_TO_SPLIT, len(text) // 2))
     if len(pieces) == 1:
         yield spoken, sentence
         return

@@ -9,12 +9,12 @@ import sys
 
 from sovits_cli.errors import TextError
 from sovits_cli.inference import examples
-from sovits_cli.text.encoding import Decoded, decode
+from sovits_cli.text.encoding import DecodedText, decode_text
 
 STDIN = "-"
 
 
-def read(given: str, lang: str = "") -> Decoded:
+def read(given: str, lang: str = "") -> DecodedText:
     """Read a file, a `builtin:` text, or `-` for standard input; `lang` is the language or mode it is likely in.
 
     Raises:
@@ -22,7 +22,7 @@ def read(given: str, lang: str = "") -> Decoded:
         UsageError: no such built-in text.
     """
     if given == STDIN:
-        return decode(sys.stdin.buffer.read(), "standard input", lang)
+        return decode_text(sys.stdin.buffer.read(), "standard input", lang)
     path = examples.resolve(given, examples.TEXT_SUFFIX)
     try:
         data = path.read_bytes()
@@ -32,4 +32,4 @@ def read(given: str, lang: str = "") -> Decoded:
         ) from error
     except OSError as error:
         raise TextError(f"cannot read {path}: {error.strerror or error}") from error
-    return decode(data, str(path), lang)
+    return decode_text(data, str(path), lang)

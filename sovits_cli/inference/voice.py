@@ -81,7 +81,7 @@ class Voice:
         *,
         flow: FlowSettings = FlowSettings(),  # noqa: B008 - frozen
         compat: bool = False,
-        words: Lexicon = lexicon.EMPTY,
+        words: Lexicon = lexicon.EMPTY_LEXICON,
     ) -> None:
         self.bundle = bundle
         self._compat = compat
@@ -126,7 +126,7 @@ class Voice:
     def spoken(self, text: str, lang: str) -> EncodedText:
         """Read a sentence. Raises TextError if there is nothing to read in it."""
         table = self.bundle.version.symbols
-        said = reading.speakable(text, lang, table, compat=self._compat, words=self._words)
+        said = reading.read_for_speech(text, lang, table, compat=self._compat, words=self._words)
         bert = None
         if self.bundle.bert is not None and self.gpt.config.bert_dim and any(piece.has_bert for piece in said.pieces):
             bert = self._bert_features().of_pieces(said.pieces)

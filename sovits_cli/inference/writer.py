@@ -32,7 +32,7 @@ from sovits_cli.inference.voice import NO_PROMPT, Voice
 from sovits_cli.locks import held_output
 from sovits_cli.models.t2s.decode import Sampling
 from sovits_cli.text.frontend import excerpt
-from sovits_cli.text.split import PAUSES_S, End
+from sovits_cli.text.split import PAUSES_S, Boundary
 from sovits_cli.versions import ModelVersion
 
 SEEDS = 2**32
@@ -171,7 +171,7 @@ class _Track:
         self._writer = writer
         self._subtitles = subtitles
         self._joiner = ClipJoiner(rate)
-        self._pause_factor = pause_s / PAUSES_S[End.SENTENCE]
+        self._pause_factor = pause_s / PAUSES_S[Boundary.SENTENCE]
         self._total = total
         self._reporter = reporter
         self.count = self.retries = 0

@@ -36,7 +36,7 @@ class PrepOptions:
     max_sec: float
     workers: int
     text_compat: bool = False
-    words: Lexicon = lexicon.EMPTY
+    words: Lexicon = lexicon.EMPTY_LEXICON
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class TranscriptStep(Step[Reading]):
         table: Mapping[str, TextRow],
         *,
         compat: bool = False,
-        words: Lexicon = lexicon.EMPTY,
+        words: Lexicon = lexicon.EMPTY_LEXICON,
     ) -> None:
         self._symbols = symbol_table
         self._table = table
@@ -67,7 +67,7 @@ class TranscriptStep(Step[Reading]):
         said = clip.row
         if said.ready and set(said.ready.phones) <= symbols.known(self._symbols):
             return _whole(said.ready, said.language)
-        return reading.read(said.text, said.language, self._symbols, compat=self._compat, words=self._words)
+        return reading.read_text(said.text, said.language, self._symbols, compat=self._compat, words=self._words)
 
     def finish(self, clip: Clip, prepared: Reading) -> Any:
         """Keep the row."""
@@ -93,7 +93,7 @@ class TranscriptStep(Step[Reading]):
 
 def _registered(lang: str) -> tuple[str, ...]:
     """The packages and their versions that languages of a mode come from, beside our own."""
-    return tuple(filter(None, (LANGUAGES[code].origin for code in segment.mode(lang).languages)))
+    return tuple(filter(None, (LANGUAGES[code].origin for code in segment.find_mode(lang).languages)))
 
 
 def _piece(cells: Mapping[str, Any]) -> Piece:

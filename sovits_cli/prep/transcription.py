@@ -173,7 +173,7 @@ def _listed(source: Path, lang: str, place: Path, found: _Recordings, left_out: 
 
 def _hear(path: Path, lang: str, recogniser: SpeechRecogniser) -> tuple[ManifestRow, str]:
     """What is said in a recording; with an empty text and the reason where it is of no use."""
-    only = None if lang == segment.AUTO else segment.mode(lang).main
+    only = None if lang == segment.AUTO else segment.find_mode(lang).main
     code, text, reason = only or "", "", ""
     try:
         wave, _ = read_audio(path, rate=RATE_HZ, mono=True)
@@ -181,7 +181,7 @@ def _hear(path: Path, lang: str, recogniser: SpeechRecogniser) -> tuple[Manifest
             reason = "silent"
         else:
             heard = recogniser.hear(wave, only)
-            code = only or languages.heard(heard.language).code
+            code = only or languages.language_of_recogniser(heard.language).code
             text, reason = _usable(heard, wave)
     except TextError:
         reason = f"spoken in {heard.language}, which no front end reads"

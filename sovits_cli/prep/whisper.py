@@ -81,7 +81,7 @@ class Whisper:
 
     def hear(self, wave: np.ndarray, language: str | None) -> Transcription:
         """Hear a recording. Raises ModelError: the model does not know the language, or fails as for want of memory."""
-        known = None if language is None else self._known(languages.language(language))
+        known = None if language is None else self._known(languages.find_language(language))
         try:
             segments, info = self._model.transcribe(
                 wave,

@@ -1,9 +1,52 @@
-"""English: the two steps of its front end, ours or the official program's."""
+"""English: the front end, ours or the official program's, and which word gets which reading in its sentence."""
 
 from __future__ import annotations
 
-from sovits_cli.text import en_abbreviations, en_clean, en_normal, en_official, en_words
+import re
+from collections.abc import Sequence
+
+from sovits_cli.text import en_abbreviations, en_homographs, en_lexicon, en_normal, en_official
+from sovits_cli.text.resources import word_set
 from sovits_cli.versions import SymbolTable
+
+_WORD = re.compile(r"[A-Za-z]+(?:['\-][A-Za-z]+)*")
+_TOKEN = re.compile(r"[A-Za-z]+(?:['\-][A-Za-z]+)*|[.,!?]")
+_ARTICLE = ("AH0",)
+_LETTER_A = ("EY1",)
+_AFTER_LETTER_A = word_set("is was and or to has are for in")
+_MIN_PHONES = 4
+
+
+def english_phones(norm: str) -> list[str]:
+    """Phones of a text from `en_normal.normalise`; a comma in front of very short ones, as the models were trained."""
+    tokens = _TOKEN.findall(norm)
+    found = [phone for place in range(len(tokens)) for phone in _token(tokens, place)]
+    return [","] * (len(found) < _MIN_PHONES) + found
+
+
+def unknown_words(norm: str) -> list[str]:
+    """Words of a normalised text that neither dictionary nor rule knows."""
+    return [word for word in _WORD.findall(norm) if en_lexicon.is_guessed_word(word.lower())]
+
+
+def _token(tokens: Sequence[str], place: int) -> Sequence[str]:
+    token = tokens[place]
+    if not token[0].isalpha():
+        return (token,)
+    if token == "A":
+        return _ARTICLE if _is_article(tokens, place) else _LETTER_A
+    if token == "a":
+        return _ARTICLE
+    return en_homographs.choose_reading(tokens, place) or en_lexicon.word_phones(token.lower())
+
+
+def _is_article(tokens: Sequence[str], place: int) -> bool:
+    """A capital A is the article before a word, at the start of a sentence or among words with capitals."""
+    after = tokens[place + 1] if place + 1 < len(tokens) else ""
+    before = tokens[place - 1] if place else "."
+    if len(after) < 2 or after in _AFTER_LETTER_A:
+        return False
+    return not before[0].isalpha() or (len(before) > 1 and before[0].isupper() and after[0].isupper())
 
 
 class English:
@@ -11,7 +54,7 @@ class English:
 
     def readable(self, text: str) -> bool:
         """Whether there is a letter or a digit that English can read."""
-        return any(character.isalnum() for character in en_clean.clean(text))
+        return any(character.isalnum() for character in en_normal.clean(text))
 
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence: not before a small letter, nor in "Dr."."""
@@ -21,7 +64,7 @@ class English:
 
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out numbers, signs and abbreviations; drop what cannot be read."""
-        return en_official.normalise(text) if compat else en_normal.normalise(text)
+        return en_official.official_english(text) if compat else en_normal.normalise_english(text)
 
     def phones(
         self,
@@ -31,4 +74,4 @@ class English:
         compat: bool,
     ) -> tuple[list[str], list[int] | None]:
         """Phones of a normalised text."""
-        return en_official.phones(norm) if compat else en_words.phones(norm), None
+        return en_official.official_phones(norm) if compat else english_phones(norm), None

@@ -4,43 +4,47 @@ from __future__ import annotations
 
 import re
 
-from sovits_cli.text.wordlists import pairs, words
+from sovits_cli.text import en_lexicon
+from sovits_cli.text import en_numbers as numbers
+from sovits_cli.text.resources import parse_pairs, word_set
 
-TITLES = pairs(
+TITLES = parse_pairs(
     "Mr=Mister Mrs=Mrs Ms=Ms Dr=Doctor Prof=Professor St=Saint Mt=Mount Gen=General Col=Colonel Capt=Captain "
     "Cpt=Captain Lt=Lieutenant Sgt=Sergeant Maj=Major Cmdr=Commander Adm=Admiral Rev=Reverend Hon=Honorable "
     "Gov=Governor Sen=Senator Rep=Representative Pres=President Supt=Superintendent Ft=Fort"
 )
 """Before a name, with or without a dot."""
 
-MONTHS = pairs(
+MONTHS = parse_pairs(
     "Jan=January Feb=February Mar=March Apr=April Jun=June Jul=July Aug=August Sep=September Sept=September "
     "Oct=October Nov=November Dec=December"
 )
 
-_DAYS = pairs(
+_DAYS = parse_pairs(
     "Mon=Monday Tue=Tuesday Tues=Tuesday Wed=Wednesday Thu=Thursday Thur=Thursday Thurs=Thursday Fri=Friday "
     "Sat=Saturday Sun=Sunday"
 )
-_BEFORE_NUMBER = pairs(
+_BEFORE_NUMBER = parse_pairs(
     "no=number nos=numbers vol=volume vols=volumes fig=figure figs=figures ch=chapter sec=section p=page pp=pages "
     "pg=page ca=about c=about ext=extension est=established"
 )
-_ANYWHERE = pairs(
+_ANYWHERE = parse_pairs(
     "vs=versus approx=approximately dept=department govt=government esp=especially incl=including excl=excluding "
     "max=maximum misc=miscellaneous tel=telephone viz=namely cf=compare univ=university assn=association "
     "intl=international"
 )
-_MAY_END = pairs(
+_MAY_END = parse_pairs(
     "etc=etc jr=junior sr=senior inc=incorporated ltd=limited co=company corp=corporation bros=brothers esq=esquire"
 )
-_STREETS = pairs("St=Street Dr=Drive Ave=Avenue Blvd=Boulevard Rd=Road Ln=Lane Hwy=Highway Sq=Square Pl=Place Ct=Court")
-_PHRASES = pairs(
+_STREETS = parse_pairs(
+    "St=Street Dr=Drive Ave=Avenue Blvd=Boulevard Rd=Road Ln=Lane Hwy=Highway Sq=Square Pl=Place Ct=Court"
+)
+_PHRASES = parse_pairs(
     "e.g.=for_example i.e.=that_is et_al.=et_al a.k.a.=also_known_as ph.d.=P_H_D w/o=without w/=with c/o=care_of "
     "24/7=twenty-four_seven 9/11=nine_eleven 50/50=fifty_fifty 'em=them 'til=until 'cause=because 'bout=about "
     "'n'=and"
 )
-_OPENERS = words(
+_OPENERS = word_set(
     "a after an and as at but for he her his how however i if in it its my no of on or our she so that the their then "
     "there these they this those to was we what when where why yes you your"
 )
@@ -71,7 +75,7 @@ _DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?:[A-Za-z]\b(?!\.))?")
 _INITIAL = re.compile(r"\b([A-Z])\.(?=\s[A-Z])")
 
 
-def written_out(text: str) -> str:
+def write_out_abbreviations(text: str) -> str:
     """Abbreviations in full and initials as spaced letters; a dot stays only where it ends a sentence."""
     text = _PHRASE.sub(lambda found: _PHRASES[found[0].lower()], text)
     text = _ROAD.sub(_road, text)
@@ -128,3 +132,108 @@ def _spelled(found: re.Match[str]) -> str:
     clock = letters in {"AM", "PM"}
     ends = found[0].endswith(".") and (_ends(rest) if clock or not rest.strip() else opens_sentence(rest))
     return " ".join(letters) + "." * ends
+
+
+# Words in capitals: which are spelled, which are shouted, which hide a Roman number or two words in one.
+
+SPOKEN_ACRONYMS = word_set(
+    "NASA NATO UNESCO UNICEF OPEC AIDS FIFA UEFA COVID SARS RAM ROM GIF PIN SIM SWAT BIOS LAN CAPTCHA IKEA JSON YAML "
+    "CUDA HIPAA FEMA OSHA NASDAQ INTERPOL MIDI LASER LIDAR SONAR RADAR SCUBA PETA NORAD DARPA MENSA LEGO VISA"
+)
+"""Acronyms that are said as words."""
+
+_ALWAYS_SPELLED = word_set("IT US AI OS TV PC UK EU UN AM PM PR HR OK IN OR ME CO LA ID PE GI ICE AGE ARM BAR CAT ACE")
+_SHOUTED_PAIRS = word_set("NO GO UP ON IS WE HE SO DO MY OH BE TO IF AN AT AS BY OF OUR")
+_COUNTED = word_set(
+    "war part chapter volume vol pt ch act scene book section phase type level bowl mark title article class stage "
+    "appendix figure table league division group episode season cycle step vatican rocky unit"
+)
+_REIGNING = word_set(
+    "henry louis george elizabeth charles james edward william richard john paul pius benedict francis philip "
+    "catherine napoleon alexander nicholas frederick gregory leo peter mary ferdinand gustav christian haakon innocent "
+    "clement ivan leopold ramesses xerxes darius ptolemy urban boniface albert victor wilhelm otto constantine"
+)
+
+_ROMAN = re.compile(r"\b([A-Za-z]{2,12})(\.?) ([IVXL]{1,7})\b(?!['.]\w)")
+_ROMAN_FORM = re.compile(r"(X[LC]|L?X{0,3})(I[XV]|V?I{0,3})")
+_ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
+_CAPITALS = re.compile(r"\b([A-Z]{2,})(s|'s)?\b")
+_MIXED = re.compile(r"\b(?=[A-Za-z]*[a-z][A-Z]|[A-Z]{2,}[a-z]{2})[A-Za-z]+\b")
+_SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORD = re.compile(r"[A-Za-z]{2,}")
+_SHOUTED_SHARE = 0.6
+
+
+def write_out_roman_numbers(text: str) -> str:
+    """`text` with the Roman numbers of kings in words, and those of wars, chapters and the like in digits."""
+    return _ROMAN.sub(_roman, text)
+
+
+def write_out_capitals(text: str) -> str:
+    """Run-together words apart, acronyms as spaced letters, shouted words in lower case."""
+    text = _MIXED.sub(_apart, text)
+    found = _WORD.findall(text)
+    shouting = len(found) > 2 and sum(word.isupper() for word in found) >= _SHOUTED_SHARE * len(found)
+    return _CAPITALS.sub(lambda word: _capitals(word, shouting), text)
+
+
+def roman_value(numeral: str) -> int:
+    """Value of a Roman number below 90; 0 when it is not one."""
+    if not numeral or not _ROMAN_FORM.fullmatch(numeral):
+        return 0
+    values = [_ROMAN_VALUES[letter] for letter in numeral]
+    followers = [*values[1:], 0]
+    return sum(-value if value < follower else value for value, follower in zip(values, followers, strict=True))
+
+
+def _roman(found: re.Match[str]) -> str:
+    """A number after "chapter" or "war" is counted; after the name of a king it is a rank; else it is left."""
+    word, dot, numeral = found.groups()
+    value = roman_value(numeral)
+    sure = len(numeral) > 1 or _ends_phrase(found)
+    if value and word.lower() in _COUNTED and (sure or word[0].isupper()):
+        return f"{word}{dot} {value}"
+    if value and word.istitle() and word.lower() in _REIGNING and sure:
+        return f"{word} the {numbers.ordinal(value)}"
+    return found[0]
+
+
+def _ends_phrase(found: re.Match[str]) -> bool:
+    return re.match(r"\s*(?:[.,;:!?)]|$)", found.string[found.end() : found.end() + 3]) is not None
+
+
+def _apart(found: re.Match[str]) -> str:
+    word = found[0]
+    return word if en_lexicon.look_up_word(word.lower()) else " ".join(_SEAM.split(word))
+
+
+def _capitals(found: re.Match[str], shouting: bool) -> str:
+    word, ending = found[1], found[2] or ""
+    if word in SPOKEN_ACRONYMS:
+        return found[0]
+    if _is_word(word, shouting or _has_shouting_neighbour(found)):
+        return found[0].lower()
+    return " ".join(word) + ("'s" if ending else "")
+
+
+def _is_word(word: str, shouting: bool) -> bool:
+    lower = word.lower()
+    everyday = lower in en_lexicon.everyday_words()
+    if shouting:
+        return everyday or (len(word) > 3 and en_lexicon.look_up_word(lower) is not None)
+    if len(word) == 2:
+        return word in _SHOUTED_PAIRS
+    if word in _ALWAYS_SPELLED:
+        return False
+    return everyday or (len(word) > 4 and en_lexicon.look_up_word(lower) is not None)
+
+
+def _has_shouting_neighbour(found: re.Match[str]) -> bool:
+    """Whether the next word on either side is an everyday word in capitals too."""
+    text, before = found.string, found.string[max(0, found.start() - 24) : found.start()]
+    left = re.search(r"([A-Za-z]+)[\s,]+$", before)
+    right = re.match(r"[\s,]+([A-Za-z]+)", text[found.end() : found.end() + 24])
+    return any(
+        side is not None and len(side[1]) > 1 and side[1].isupper() and side[1].lower() in en_lexicon.everyday_words()
+        for side in (left, right)
+    )

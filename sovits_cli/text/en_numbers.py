@@ -6,6 +6,8 @@ a number in a text.
 
 from __future__ import annotations
 
+import re
+
 _ONES = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
@@ -46,7 +48,7 @@ def cardinal(number: int, *, conjunction: str = "") -> str:
     if number < 100:
         return _below_hundred(number)
     if len(str(number)) > MAX_DIGITS:
-        return digits(str(number))
+        return digit_words(str(number))
     groups = _groups(number)
     words = [f"{_below_thousand(value, conjunction)} {_POWERS[power]}".strip() for power, value in groups if power]
     head = ", ".join(words)
@@ -67,7 +69,7 @@ def ordinal(number: int) -> str:
     return head + (f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th")
 
 
-def year(number: int) -> str:
+def year_words(number: int) -> str:
     """A number of four digits as a year: "nineteen eighty-four", "two thousand five", "nineteen hundred"."""
     century, rest = divmod(number, 100)
     if rest == 0:
@@ -77,18 +79,18 @@ def year(number: int) -> str:
     return f"{cardinal(century)} {f'oh {cardinal(rest)}' if rest < 10 else cardinal(rest)}"
 
 
-def digits(text: str, *, zero: str = "zero") -> str:
+def digit_words(text: str, *, zero: str = "zero") -> str:
     """Each digit of `text` by its name; everything else is left out."""
     return " ".join(zero if digit == "0" else _ONES[int(digit)] for digit in text if digit in "0123456789")
 
 
-def written(number: str) -> str:
+def number_words(number: str) -> str:
     """Words of a number as it is written: "1,234", "-2", "007", "3.14". Very long ones are read digit by digit."""
     sign = "negative " if number.startswith("-") else ""
     whole, point, fraction = number.lstrip("-").replace(",", "").partition(".")
     by_digit = len(whole) > _LONGEST_COUNT or (len(whole) > 1 and whole[0] == "0")
-    said = digits(whole) if by_digit else cardinal(int(whole or "0"))
-    return f"{sign}{said} point {digits(fraction)}" if point else sign + said
+    said = digit_words(whole) if by_digit else cardinal(int(whole or "0"))
+    return f"{sign}{said} point {digit_words(fraction)}" if point else sign + said
 
 
 def plural(words: str) -> str:
@@ -100,7 +102,7 @@ def plural(words: str) -> str:
     return f"{words}es" if words.endswith(("x", "s")) else f"{words}s"
 
 
-def fraction(numerator: int, denominator: int) -> str:
+def fraction_words(numerator: int, denominator: int) -> str:
     """Words of a fraction: "one half", "three fourths", "six" for six over one."""
     if denominator == 1:
         return cardinal(numerator)
@@ -135,3 +137,71 @@ def _below_hundred(number: int) -> str:
         return _ONES[number]
     tens, ones = divmod(number, 10)
     return f"{_TENS[tens]}-{_ONES[ones]}" if ones else _TENS[tens]
+
+
+# Numbers as they stand in a text: counts, ranks, fractions, versions, telephone numbers, arithmetic.
+
+_LIST_ITEM = re.compile(r"(?:(?<=^)|(?<=[.!?;]\s)|(?<=\n))(\d{1,2})[.)]\s+(?=[A-Z])")
+_SPACED = re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?: \d{3})* 0\d\d(?: \d{3})*(?![\w,])")
+_TELEPHONE = re.compile(
+    r"(?<![\w.,/-])(?:"
+    r"\+\d{1,3}(?:[\s.-]?\(?\d{1,4}\)?){2,6}"
+    r"|(?:\(\d{2,4}\)\s?|\d{2,4}[\s.-])\d{3,4}[\s.-]\d{4}"
+    r"|\d{3}-\d{4}"
+    r")(?![\w/]|[.,-]\d)"
+)
+_HYPHENATED = re.compile(r"(?<![\w.,])\d+(?:-\d+){2,}(?!\w)|(?<![\w.,])(?:0\d+|\d{5,})-\d+(?!\w)")
+_MIXED = re.compile(r"(?<![\d/.,])(\d{1,6})\s+(\d{1,2})/(\d{1,2})(?![\d/])")
+_FRACTION = re.compile(r"(?<![\d/.,])(\d{1,3})/([1-9]\d{0,2})(?![\d/])")
+_VERSION = re.compile(r"(?<!\d)\d+(?:\.\d+){2,}")
+_TIMES = re.compile(r"(?<=\d)(?:\s*[×*]\s*|\s+x\s+)(?=-?\.?\d)")
+_BY = re.compile(r"(?<=\d)x(?=\d)")
+_MINUS = re.compile(r"(?<=[\d)]) - (?=[\d(])")
+_RANGE = re.compile(rf"(?<![\w.,-])({WRITTEN})(?:\s?–\s?|-)(?={WRITTEN})")
+_NEGATIVE = re.compile(r"(?<![\w.)\]%^])-(?=\.?\d)")
+_RATIO = re.compile(r"(?<![\d:])(\d+):(\d+)(?![\d:])")
+_RANK = re.compile(rf"(?<![\d.,])({WRITTEN})(?:st|nd|rd|th)\b")
+_PLURAL = re.compile(r"(?<=-)(\d+)s\b")
+_YEAR = re.compile(r"(?<![\d.,])(10[1-9]\d|1[1-9]\d\d|20\d\d)(?![\d]|[.,]\d)")
+_POWER = re.compile(r"\^(-?\d+)")
+_WRITTEN = re.compile(WRITTEN)
+
+
+def write_out_number_groups(text: str) -> str:
+    """First step: what only looks like numbers, digit by digit, and everything that joins two numbers."""
+    text = _LIST_ITEM.sub(lambda item: f"{ordinal(int(item[1]))}, ", text)
+    text = _SPACED.sub(lambda number: number[0].replace(" ", ""), text)
+    text = _TELEPHONE.sub(_digit_groups, text)
+    text = _HYPHENATED.sub(_digit_groups, text)
+    text = _MIXED.sub(lambda parts: f"{parts[1]} and {fraction_words(int(parts[2]), int(parts[3]))}", text)
+    text = _FRACTION.sub(lambda parts: fraction_words(int(parts[1]), int(parts[2])), text)
+    text = _VERSION.sub(lambda run: f" {' point '.join(map(number_words, run[0].split('.')))} ", text)
+    text = _BY.sub(" by ", _TIMES.sub(" times ", text))
+    text = _RANGE.sub(lambda pair: f"{pair[1]} to ", _MINUS.sub(" minus ", text))
+    text = _RATIO.sub(lambda pair: f"{pair[1]} to {pair[2]}", text)
+    return _NEGATIVE.sub("negative ", text)
+
+
+def write_out_numbers(text: str) -> str:
+    """Last step: every number that is left; four digits alone are a year where they can be one."""
+    text = _POWER.sub(_power, text)
+    text = _PLURAL.sub(lambda found: f" {plural(number_words(found[1]))} ", text)
+    text = _RANK.sub(lambda rank: _rank(rank[1].replace(",", "")), text)
+    text = _YEAR.sub(lambda year: f" {year_words(int(year[1]))} ", text)
+    return _WRITTEN.sub(lambda found: f" {number_words(found[0])} ", text)
+
+
+def _digit_groups(found: re.Match[str]) -> str:
+    plus = "plus " if found[0].startswith("+") else ""
+    return plus + ", ".join(digit_words(group) for group in re.findall(r"\d+", found[0]))
+
+
+def _power(found: re.Match[str]) -> str:
+    known = {"2": " squared", "3": " cubed"}
+    return known.get(found[1]) or f" to the power of {number_words(found[1])}"
+
+
+def _rank(written: str) -> str:
+    if "." in written or len(written) > MAX_DIGITS:
+        return f" {number_words(written)} th"
+    return f" {ordinal(int(written))} "

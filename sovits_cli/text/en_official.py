@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from sovits_cli.text import cmu, en_compounds, en_letters, en_lexicon, symbols
+from sovits_cli.text import en_lexicon, symbols
 from sovits_cli.text import en_numbers as numbers
-from sovits_cli.text.en_homographs import Choice, choose
+from sovits_cli.text.en_homographs import Choice, choose_reading
 
 NET_READINGS = {
     "twenty-nine": "T W EH1 N T IY0 N AY2",
@@ -59,7 +59,7 @@ _TOKEN = re.compile(
 )
 
 
-def normalise(text: str) -> str:
+def official_english(text: str) -> str:
     """Text as the official normaliser leaves it, step by step in its order."""
     text = _LONG_RUN.sub(lambda run: " ".join(run[0]), text).replace("。", ".").replace("！", "!").replace("？", "?")
     text = re.sub(r"\b(\d+)\. ", lambda item: f"{numbers.ordinal(int(item[1]))}, ", text)
@@ -71,22 +71,22 @@ def normalise(text: str) -> str:
     for sign in _CURRENCIES:
         text = _money(sign, text)
     text = re.sub(r"(?<!\d)(\d+)\.\s*(\d+)", lambda number: f"{number[1]} point {' '.join(number[2])}", text)
-    text = re.sub(r"(?<!\d)(\d+)/(\d+)", lambda part: numbers.fraction(int(part[1]), int(part[2])), text)
+    text = re.sub(r"(?<!\d)(\d+)/(\d+)", lambda part: numbers.fraction_words(int(part[1]), int(part[2])), text)
     text = re.sub(r"(?<!\d)(\d+)(?:st|nd|rd|th)", lambda rank: numbers.ordinal(int(rank[1])), text)
     text = re.sub(r"\d+", lambda number: _number(int(number[0])), text)
     return _letters_and_marks(text)
 
 
-def phones(norm: str, *, choice: Choice | None = None) -> list[str]:
+def official_phones(norm: str, *, choice: Choice | None = None) -> list[str]:
     """Phones of a text from `normalise`. `choice` forces every homograph to one of its readings."""
     tokens = _TOKEN.findall(norm)
     found = [phone for place in range(len(tokens)) for phone in _token(tokens, place, choice)]
     found = ["-" if phone == "'" else phone for phone in found]
-    kept = [phone for phone in found if phone in symbols.PUNCTUATION or phone in cmu.PHONES]
+    kept = [phone for phone in found if phone in symbols.PUNCTUATION or phone in en_lexicon.PHONES]
     return [","] * (len(kept) < 4) + kept
 
 
-def guessed(norm: str) -> list[str]:
+def official_guesses(norm: str) -> list[str]:
     """Words of a text from `normalise` that the official program asks its neural net for."""
     words = (token.lower() for token in _TOKEN.findall(norm) if token[0].isalpha() and len(token) > 1)
     return [word for word in words if _known(word) is None]
@@ -97,27 +97,27 @@ def _token(tokens: list[str], place: int, choice: Choice | None) -> list[str]:
     if not token[0].isalpha():
         return [token]
     if len(token) == 1:
-        return ["EY1"] if token == "A" else cmu.look_up(token.lower()) or []
-    return choose(tokens, place, official=True, choice=choice) or _word(token.lower())
+        return ["EY1"] if token == "A" else en_lexicon.look_up_cmu(token.lower()) or []
+    return choose_reading(tokens, place, official=True, choice=choice) or _word(token.lower())
 
 
 def _word(word: str) -> list[str]:
     if known := _known(word):
         return known
     if word.endswith("'s"):
-        return en_letters.with_s(_word(word[:-2]), vowel="AH0")
-    pieces = en_compounds.web_pieces(word)
-    return [phone for piece in pieces for phone in _word(piece)] if len(pieces) > 1 else en_lexicon.guess(word)
+        return en_lexicon.add_s(_word(word[:-2]), vowel="AH0")
+    pieces = en_lexicon.split_web_word(word)
+    return [phone for piece in pieces for phone in _word(piece)] if len(pieces) > 1 else en_lexicon.guess_phones(word)
 
 
 def _known(word: str) -> list[str] | None:
     """Phones of a word that the dictionary has, that is spelled, or whose reading by the net is recorded."""
-    if len(word) > 1 and (known := cmu.look_up(word)):
+    if len(word) > 1 and (known := en_lexicon.look_up_cmu(word)):
         return known
     if len(word) <= 3:
-        return en_letters.spell(word)
+        return en_lexicon.spell_word(word)
     if word.endswith("'s") and (stem := _known(word[:-2])):
-        return en_letters.with_s(stem, vowel="AH0")
+        return en_lexicon.add_s(stem, vowel="AH0")
     return NET_READINGS[word].split() if word in NET_READINGS else None
 
 
@@ -146,7 +146,7 @@ def _money(sign: str, text: str) -> str:
 
 def _number(number: int) -> str:
     if 1000 < number < 3000:
-        return f"ten oh {numbers.cardinal(number - 1000)}" if number < 1010 else numbers.year(number)
+        return f"ten oh {numbers.cardinal(number - 1000)}" if number < 1010 else numbers.year_words(number)
     return numbers.cardinal(number)
 
 

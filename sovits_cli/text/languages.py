@@ -7,15 +7,105 @@ named by `LANGUAGES.problems`.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sovits_cli.errors import TextError
+from sovits_cli.text import symbols
+from sovits_cli.text.language import Language, UnicodeScript
+from sovits_cli.versions import SymbolTable
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 import difflib
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 
-from sovits_cli.errors import TextError
-from sovits_cli.text import charsets, registered, symbols
-from sovits_cli.text.language import EAST_ASIAN, Language, Syllables
-from sovits_cli.text.once import once
-from sovits_cli.text.scripts import HAN, HANGUL, KANA, LATIN, UnicodeScript
-from sovits_cli.versions import SymbolTable
+from sovits_cli.text import language
+from sovits_cli.text.language import EAST_ASIAN, HAN, HANGUL, KANA, LATIN, Syllables
+from sovits_cli.text.resources import once
+
+# Languages that other packages register by an entry point; a broken one is left out and named.
+
+GROUP = "sovits.languages"
+"""The entry points: code = "module:ROW"."""
+
+_CODE_PATTERN = re.compile("(?!auto$)[a-z]{2,8}(-[a-z0-9]{1,8})*")
+"""ISO 639, and what follows it in a language tag."""
+
+
+def registered_languages(known: Sequence[Language]) -> tuple[tuple[Language, ...], tuple[TextError, ...]]:
+    """Find what the installed packages register.
+
+    Args:
+        known: the rows that are there; a code or the letters of a script are taken only once.
+
+    Returns:
+        Rows that can be used, and what is wrong with the others.
+    """
+    from importlib.metadata import entry_points
+
+    rows: list[Language] = []
+    problems: list[TextError] = []
+    try:
+        entries = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
+    except (ValueError, OSError) as error:
+        return (), (TextError(f"cannot look for languages of other packages: {error}", hint="pip check"),)
+    for entry in entries:
+        try:
+            rows.append(_checked(entry, [*known, *rows]))
+        except TextError as error:
+            problems.append(error)
+    return tuple(rows), tuple(problems)
+
+
+def _checked(entry: EntryPoint, known: Sequence[Language]) -> Language:
+    """The row of an entry point. Raises TextError: its package fails, or it is no row that can be used."""
+    package = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    try:
+        row = entry.load()
+        if fault := _fault(entry.name, row, known):
+            raise TextError(fault)
+    except (Exception, SystemExit) as error:
+        fault = error.message if isinstance(error, TextError) else f"{type(error).__name__}: {error}"
+        raise TextError(
+            f"language {entry.name!r} of {package} is left out: {' '.join(fault.split())}",
+            hint=f"pip install --upgrade {package.partition(' ')[0]}, or uninstall it",
+        ) from error
+    checked: Language = replace(row, origin=package)
+    return checked
+
+
+def _fault(code: str, row: object, known: Sequence[Language]) -> str:
+    """Why an object cannot be the row of a language; empty where it can."""
+    if not isinstance(row, Language):
+        return f"expected a Language, found {type(row).__name__}"
+    if row.code != code or not _CODE_PATTERN.fullmatch(code):
+        return f"its row has the code {row.code!r}: expected that of the entry point, as in es or pt-br"
+    if any(row.code == other.code for other in known):
+        return "there is one of this code already"
+    if not row.tables or not all(isinstance(table, SymbolTable) for table in row.tables):
+        return f"it names no symbol table: expected {' or '.join(SymbolTable)}"
+    if not row.phones:
+        return "it names none of its phones"
+    if strange := sorted(row.phones - symbols.known(max(row.tables))):
+        return f"{strange[0]!r} is no symbol of the tables it names"
+    if not row.scripts:
+        return "it has no script"
+    for script in row.scripts:
+        for other in (script for row in known for script in row.scripts):
+            if script != other and (shared := _letters(script) & _letters(other)):
+                return f"{min(shared)!r} of its script {script.name} is a letter of {other.name} already"
+    re.compile(row.quoted_on)
+    return ""
+
+
+def _letters(script: UnicodeScript) -> set[str]:
+    """All letters of a script, up to the second supplementary plane."""
+    planes = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x30000))))
+    return set(script.pattern.findall(planes))
+
 
 BUILT_IN = (
     Language(
@@ -28,9 +118,9 @@ BUILT_IN = (
             *("and", "but", "or", "so", "because", "which", "that", "who"),
             *("when", "while", "where", "if", "as", "than", "then"),
         ),
-        charsets=(charsets.CP1252,),
+        charsets=(language.CP1252,),
         phones=symbols.ENGLISH,
-        guesses="sovits_cli.text.en_words:guesses",
+        guesses="sovits_cli.text.en:unknown_words",
     ),
     Language(
         code="zh",
@@ -42,10 +132,10 @@ BUILT_IN = (
         has_bert=True,
         marks=EAST_ASIAN,
         judges_dots=False,
-        word_ends="sovits_cli.text.zh_words:ends",
-        charsets=(charsets.GB18030, charsets.BIG5),
+        word_ends="sovits_cli.text.zh_words:word_ends",
+        charsets=(language.GB18030, language.BIG5),
         phones=symbols.MANDARIN,
-        syllables=Syllables("pinyin", "[重庆|chong2 qing4]", "sovits_cli.text.zh_syllables:nearest"),
+        syllables=Syllables("pinyin", "[重庆|chong2 qing4]", "sovits_cli.text.zh_pinyin:nearest_syllable"),
     ),
     Language(
         code="ja",
@@ -57,11 +147,11 @@ BUILT_IN = (
         marks=EAST_ASIAN,
         quoted_on="[とはがをのに、]|って",
         judges_dots=False,
-        word_ends="sovits_cli.text.ja_words:ends",
-        charsets=(charsets.EUC_JP, charsets.SHIFT_JIS),
+        word_ends="sovits_cli.text.ja:word_ends",
+        charsets=(language.EUC_JP, language.SHIFT_JIS),
         aliases=("jp",),
         phones=symbols.JAPANESE,
-        guesses="sovits_cli.text.ja:guesses",
+        guesses="sovits_cli.text.ja:unknown_words",
     ),
     Language(
         code="ko",
@@ -71,7 +161,7 @@ BUILT_IN = (
         scripts=(HANGUL,),
         packages=("g2pk2", "mecab", "jamo"),
         judges_dots=False,
-        charsets=(charsets.EUC_KR,),
+        charsets=(language.EUC_KR,),
         phones=symbols.KOREAN,
     ),
     Language(
@@ -83,15 +173,15 @@ BUILT_IN = (
         packages=("ToJyutping",),
         marks=EAST_ASIAN,
         judges_dots=False,
-        charsets=(charsets.GB18030, charsets.BIG5),
+        charsets=(language.GB18030, language.BIG5),
         recogniser=("yue", "zh"),
         phones=symbols.CANTONESE,
-        syllables=Syllables("jyutping", "[重慶|cung4 hing3]", "sovits_cli.text.yue:given"),
+        syllables=Syllables("jyutping", "[重慶|cung4 hing3]", "sovits_cli.text.yue:jyutping_phones"),
     ),
 )
 
 
-Others = tuple[tuple[Language, ...], tuple[TextError, ...]]
+Registered = tuple[tuple[Language, ...], tuple[TextError, ...]]
 """Rows of other packages, and what is wrong with those that cannot be used."""
 
 
@@ -103,7 +193,7 @@ class LanguageTable(MutableMapping[str, Language]):
         others: finds those of other packages.
     """
 
-    def __init__(self, rows: Iterable[Language], others: Callable[[], Others]) -> None:
+    def __init__(self, rows: Iterable[Language], others: Callable[[], Registered]) -> None:
         self._rows = {row.code: row for row in rows}
         self._problems: tuple[TextError, ...] = ()
         self._others = others
@@ -144,15 +234,15 @@ class LanguageTable(MutableMapping[str, Language]):
 
 
 @once
-def _registered() -> Others:
-    return registered.languages(BUILT_IN)
+def _registered() -> Registered:
+    return registered_languages(BUILT_IN)
 
 
 LANGUAGES = LanguageTable(BUILT_IN, _registered)
 """The languages. A language is a file and a row."""
 
 
-def language(code: str) -> Language:
+def find_language(code: str) -> Language:
     """Look a language up. Raises TextError, naming the known ones and the nearest."""
     try:
         return LANGUAGES[code]
@@ -164,24 +254,24 @@ def language(code: str) -> Language:
         raise TextError(f"unknown language {code!r}: expected {known}", hint=f"--lang {guess}") from None
 
 
-def scripts() -> tuple[UnicodeScript, ...]:
+def all_scripts() -> tuple[UnicodeScript, ...]:
     """The scripts of all languages, each once."""
     return tuple(dict.fromkeys(script for row in LANGUAGES.values() for script in row.scripts))
 
 
-def owner(script: UnicodeScript) -> Language:
+def default_language(script: UnicodeScript) -> Language:
     """The language in which a script is read where nobody says another: the first of the table."""
     return next(row for row in LANGUAGES.values() if script in row.scripts)
 
 
-def heard(code: str) -> Language:
+def language_of_recogniser(code: str) -> Language:
     """The language that a speech recogniser calls `code`. Raises TextError: there is none."""
     for row in LANGUAGES.values():
         if row.heard_as[0] == code:
             return row
-    return language(code)
+    return find_language(code)
 
 
-def listed(code: str) -> str:
+def canonical_code(code: str) -> str:
     """Our code for one in a transcript list; a code that is no alias as it is."""
     return next((row.code for row in LANGUAGES.values() if code in row.aliases), code)

@@ -1,22 +1,180 @@
-"""A lexicon: words and how they are read, one `language|word|phones or respelling` a line; "#" begins a comment.
+"""How a text says that its words are read: phones in the text itself, and a lexicon.
 
-An entry holds for text of its language: whole words where the language puts spaces between them, else anywhere. Of
-several that fit, the longest is taken. What it costs to look words up grows with the text, not with the entries.
+`[Xiomara|Z IY0 OW0 M AA1 R AH0]` and `[重庆|chong2 qing4]` bring phones, `[Xiomara|see oh mara]` a respelling, which
+replaces its word. Phones travel in the text, as private characters behind the word they are of, so that whatever cuts
+or segments the text keeps both together:
+
+    "Hi [Ann|AE1 N]!"  ->  "Hi \U000f0ffeAnn\U000f0006\U000f0035!"      U+F0FFE, the word, U+F0000 + id of each phone
+
+A lexicon is a file with one `language|word|phones or respelling` a line; "#" begins a comment. An entry holds for text
+of its language: whole words where the language puts spaces between them, else anywhere. Of several that fit, the
+longest is taken. What it costs to look words up grows with the text, not with the entries.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import pronunciation, segment
-from sovits_cli.text.languages import language, scripts
-from sovits_cli.text.scripts import UnicodeScript, WordBreaks
+from sovits_cli.text import segment, symbols
+from sovits_cli.text.frontend import call_hook, excerpt
+from sovits_cli.text.language import UnicodeScript, WordBreaks
+from sovits_cli.text.languages import LANGUAGES, all_scripts, find_language
+from sovits_cli.versions import SymbolTable
+
+_ALL = SymbolTable.V2
+"""The larger table, of which the other is the beginning."""
+
+_FIRST = 0xF0000
+_OPEN = "\U000f0ffe"
+_PRIVATE = re.compile("[\U000f0000-\U000f0fff]")
+_CARRIED = re.compile(f"{_OPEN}([^\U000f0000-\U000f0fff]*)([\U000f0000-\U000f0eff]+)")
+_INLINE = re.compile(r"\[([^\[\]|\n]{1,100})\|([^\[\]|\n]{1,500})\]")
+_TONED = re.compile(r"[a-zü]+\d")
+
+
+@dataclass(frozen=True)
+class GivenWord:
+    """A word and the phones that were given for it."""
+
+    word: str
+    phones: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AnnotatedRun:
+    """A run of one language: text to be read, and words whose phones were given, in order."""
+
+    lang: str
+    parts: tuple[str | GivenWord, ...]
+
+
+def encode_inline(text: str, lang: str) -> str:
+    """Text in which each `[word|…]` carries its phones, or is respelled.
+
+    Args:
+        text: as it was typed.
+        lang: the mode it is read in; phones are those of the word's language, else of any that has them all.
+
+    Raises:
+        TextError: something that looks like phones is none.
+    """
+    how = segment.find_mode(lang)
+    return _INLINE.sub(
+        lambda found: encode_pronunciation(found[1], found[2], _languages_of(found[1], how)), _PRIVATE.sub("", text)
+    )
+
+
+def strip_inline(text: str) -> str:
+    """Text as it was typed, without words whose phones it gives; a respelling in another script stays."""
+    return _INLINE.sub(lambda found: " " if found[2].isascii() else found[2], text)
+
+
+def encode_pronunciation(word: str, value: str, languages: Sequence[str]) -> str:
+    """What stands for a word in a text: the word with the phones of `value`, or `value` as a respelling.
+
+    Args:
+        word: as it is written.
+        value: phones, syllables of pinyin or jyutping, or words.
+        languages: whose phones they may be; the first fits best.
+
+    Raises:
+        TextError: `value` is syllables or mostly phones of the first language, but not all of them exist.
+    """
+    tokens = value.split()
+    for lang in languages:
+        phones = [_phones(token, lang) for token in tokens]
+        if phones and all(phones):
+            return _carried(word, [phone for each in phones for phone in each])
+    first = find_language(languages[0])
+    unknown = [token for token in tokens if not _phones(token, first.code)]
+    if first.syllables and tokens and all(map(_TONED.fullmatch, tokens)):
+        raise TextError(
+            f"{unknown[0]!r} is no syllable of {first.syllables.name}, in {excerpt(value)} for {excerpt(word)}",
+            hint=f"a syllable and its tone, as in {first.syllables.example}; or respell the word in other characters",
+        )
+    if tokens and 2 * len(unknown) < len(tokens):
+        raise TextError(
+            f"{unknown[0]!r} is no phone of {first.name}, in {excerpt(value)} for {excerpt(word)}",
+            hint=f"phones of {first.name} are {' '.join(sorted(first.phones)[:12])} …; "
+            "or respell the word in ordinary letters",
+        )
+    return value
+
+
+def strip_phones(text: str) -> str:
+    """Text as people read it: without the phones that it carries."""
+    return _PRIVATE.sub("", text)
+
+
+def has_given_phones(text: str) -> bool:
+    """Whether some word of the text carries its phones."""
+    return _CARRIED.search(text) is not None
+
+
+def split_at_given_words(text: str) -> Iterator[tuple[str, bool]]:
+    """Parts of a text in order, and whether each is outside of words that carry their phones."""
+    end = 0
+    for found in _CARRIED.finditer(text):
+        yield text[end : found.start()], True
+        yield found[0], False
+        end = found.end()
+    yield text[end:], True
+
+
+def annotated_runs(runs: Sequence[segment.LanguageRun]) -> list[AnnotatedRun]:
+    """Runs of a text, with the words taken out that carry their phones; a word is in the run in which it ends."""
+    words = list(_CARRIED.finditer("".join(run.text for run in runs)))
+    found = []
+    start = 0
+    for run in runs:
+        end = start + len(run.text)
+        parts = tuple(_parts(run.text, start, words))
+        if parts or not run.text:
+            found.append(AnnotatedRun(run.lang, parts))
+        start = end
+    return found
+
+
+def _parts(text: str, start: int, words: Sequence[re.Match[str]]) -> Iterator[str | GivenWord]:
+    """Parts of one run, which begins at `start` of all the text."""
+    place, end = start, start + len(text)
+    for word in words:
+        if word.end() <= start or word.start() >= end:
+            continue
+        if plain := _PRIVATE.sub("", text[place - start : max(place, word.start()) - start]):
+            yield plain
+        place = min(word.end(), end)
+        if word.end() <= end:
+            table = symbols.table(_ALL)
+            yield GivenWord(word[1], tuple(table[ord(sign) - _FIRST] for sign in word[2]))
+    if plain := _PRIVATE.sub("", text[place - start :]):
+        yield plain
+
+
+def _carried(word: str, phones: Sequence[str]) -> str:
+    """A word with its phones behind it. A space in it would let it be cut."""
+    return _OPEN + "".join(word.split()) + "".join(chr(_FIRST + number) for number in symbols.ids(phones, _ALL))
+
+
+def _phones(token: str, lang: str) -> tuple[str, ...]:
+    """One phone, or those of a syllable; none if it is neither."""
+    row = find_language(lang)
+    if token in row.phones or token in symbols.PUNCTUATION:
+        return (token,)
+    return (call_hook(row, row.syllables.place, token) if row.syllables else None) or ()
+
+
+def _languages_of(word: str, how: segment.LanguageMode) -> list[str]:
+    """The languages whose phones a word may be given in; first that of its script."""
+    own = [run.lang for run in reversed(segment.language_runs(word, how)) if run.lang in LANGUAGES]
+    return list(dict.fromkeys([*own, *([how.main] if how.main else LANGUAGES)]))
+
 
 _FIELDS = 3
 
@@ -40,17 +198,17 @@ class Lexicon:
         object.__setattr__(self, "key", digest.hexdigest())
         object.__setattr__(self, "_indices", {lang: _Index.of(words) for lang, words in self.entries.items()})
 
-    def applied(self, text: str, how: segment.Mode) -> str:
+    def applied(self, text: str, how: segment.LanguageMode) -> str:
         """A text whose words carry the phones of their entries, or are respelled."""
         if not self.entries:
             return text
-        return "".join(self._applied(run) for run in segment.runs(text, how))
+        return "".join(self._applied(run) for run in segment.language_runs(text, how))
 
-    def _applied(self, run: segment.Run) -> str:
+    def _applied(self, run: segment.LanguageRun) -> str:
         index = self._indices.get(run.lang)
         if index is None:
             return run.text
-        parts = (index.replaced(part) if is_free else part for part, is_free in pronunciation.outside(run.text))
+        parts = (index.replaced(part) if is_free else part for part, is_free in split_at_given_words(run.text))
         return "".join(parts)
 
 
@@ -103,7 +261,7 @@ class _Index:
 
 def _goes_on(text: str, place: int) -> bool:
     """Whether `place` is within a word of a script with spaces between its words."""
-    return 0 < place < len(text) and all(map(_spaced_letter(scripts()).match, text[place - 1 : place + 1]))
+    return 0 < place < len(text) and all(map(_spaced_letter(all_scripts()).match, text[place - 1 : place + 1]))
 
 
 @lru_cache(maxsize=32)
@@ -113,10 +271,10 @@ def _spaced_letter(of: tuple[UnicodeScript, ...]) -> re.Pattern[str]:
     return re.compile(rf"[^\W\d_{others}]")
 
 
-EMPTY = Lexicon({})
+EMPTY_LEXICON = Lexicon({})
 
 
-def read(path: Path) -> Lexicon:
+def load_lexicon(path: Path) -> Lexicon:
     """Read a lexicon. Raises TextError: it cannot be read, or a line is none; the message names the line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -126,10 +284,10 @@ def read(path: Path) -> Lexicon:
         raise TextError(
             f"cannot read the lexicon {path}: {error.strerror}", hint="--lexicon FILE, or text.lexicon in sovits.yaml"
         ) from error
-    return parsed(text, str(path))
+    return parse_lexicon(text, str(path))
 
 
-def parsed(text: str, source: str) -> Lexicon:
+def parse_lexicon(text: str, source: str) -> Lexicon:
     """The lexicon in a text; `source` names it in messages. Raises TextError."""
     entries: dict[str, dict[str, str]] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -144,8 +302,8 @@ def parsed(text: str, source: str) -> Lexicon:
             )
         code, word, value = fields
         try:
-            lang = language(code.lower()).code
-            entries.setdefault(lang, {})[word] = pronunciation.said(word, value, [lang])
+            lang = find_language(code.lower()).code
+            entries.setdefault(lang, {})[word] = encode_pronunciation(word, value, [lang])
         except TextError as error:
             raise TextError(f"{source} line {number}: {error.message}", **error.advice) from error
     return Lexicon(entries)

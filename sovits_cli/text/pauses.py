@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sovits_cli.errors import TextError
-from sovits_cli.text.pronunciation import carries
+from sovits_cli.text.lexicon import has_given_phones
 from sovits_cli.text.split import Sentence
 
-LONGEST_S = 60.0
+MAX_PAUSE_S = 60.0
 
 _PAUSE = re.compile(r"\[pause\b([^\]\n]*)\]", re.IGNORECASE)
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(ms|s)?\s*")
 
 
-def sentences(text: str, cut: Callable[[str], list[Sentence]]) -> list[Sentence]:
+def split_at_pauses(text: str, cut: Callable[[str], list[Sentence]]) -> list[Sentence]:
     """Cut a text at the pauses it asks for, and what is between them by `cut`.
 
     Raises:
@@ -25,7 +25,7 @@ def sentences(text: str, cut: Callable[[str], list[Sentence]]) -> list[Sentence]
     parts = _PAUSE.split(text)
     found: list[Sentence] = []
     for stretch, asked in zip(parts[::2], [*parts[1::2], None], strict=True):
-        if len(parts) == 1 or any(map(str.isalnum, stretch)) or carries(stretch):
+        if len(parts) == 1 or any(map(str.isalnum, stretch)) or has_given_phones(stretch):
             found += cut(stretch)
         if asked is None:
             continue
@@ -36,7 +36,7 @@ def sentences(text: str, cut: Callable[[str], list[Sentence]]) -> list[Sentence]
     return found
 
 
-def without(text: str) -> str:
+def strip_pauses(text: str) -> str:
     """A text without the pauses that it asks for."""
     return _PAUSE.sub(" ", text)
 
@@ -44,9 +44,9 @@ def without(text: str) -> str:
 def _length_s(asked: str) -> float:
     length = _LENGTH.fullmatch(asked)
     seconds = float(length[1]) / (1000 if length[2] == "ms" else 1) if length else 0.0
-    if not 0 < seconds <= LONGEST_S:
+    if not 0 < seconds <= MAX_PAUSE_S:
         raise TextError(
-            f"[pause{asked}] is no pause: expected seconds, above 0 and up to {LONGEST_S:.0f}",
+            f"[pause{asked}] is no pause: expected seconds, above 0 and up to {MAX_PAUSE_S:.0f}",
             hint="[pause 1.5s] or [pause 300ms]",
         )
     return seconds

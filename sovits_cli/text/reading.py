@@ -12,17 +12,23 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
-from sovits_cli.text import forms, languages, lexicon, pronunciation, segment, symbols
-from sovits_cli.text.frontend import Pronounced, Script, UnreadableError, excerpt, frontend, pronounce
-from sovits_cli.text.language import Language, Marks
-from sovits_cli.text.languages import BUILT_IN, LANGUAGES, language
-from sovits_cli.text.lexicon import Lexicon
-from sovits_cli.text.pronunciation import Given
-from sovits_cli.text.scripts import LATIN
-from sovits_cli.text.unread import is_lost
+from sovits_cli.text import characters, languages, lexicon, segment, symbols
+from sovits_cli.text.characters import is_lost
+from sovits_cli.text.frontend import (
+    Pronunciation,
+    SentenceRules,
+    UnreadableError,
+    call_hook,
+    excerpt,
+    load_frontend,
+    pronounce,
+)
+from sovits_cli.text.language import LATIN, Language, Marks
+from sovits_cli.text.languages import BUILT_IN, LANGUAGES, find_language
+from sovits_cli.text.lexicon import GivenWord, Lexicon
 from sovits_cli.versions import SymbolTable
 
-FEWEST_PHONES = 6
+MIN_PHONES = 6
 """With fewer, the official program puts a full stop before the text when it speaks."""
 
 
@@ -49,7 +55,7 @@ class Piece:
     @property
     def has_bert(self) -> bool:
         """Whether the models take text features for it; zeros stand for the others."""
-        return self.word2ph is not None and language(self.lang).has_bert
+        return self.word2ph is not None and find_language(self.lang).has_bert
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,9 @@ class Reading:
         return [count for piece in self.pieces for count in piece.word2ph or ()]
 
 
-def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY) -> Reading:
+def read_text(
+    text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY_LEXICON
+) -> Reading:
     """Read a text.
 
     Args:
@@ -89,40 +97,40 @@ def read(text: str, lang: str, table: SymbolTable, *, compat: bool = False, word
     Raises:
         TextError: unknown mode, a language the table cannot write or whose packages are missing, nothing to read.
     """
-    how = segment.mode(lang)
+    how = segment.find_mode(lang)
     if compat:
-        return _official(words.applied(forms.official(text), how), how, table)
-    runs = segment.runs(words.applied(forms.readable(text), how), how)
-    pieces = tuple(_pieces(pronunciation.stretches(runs), table))
+        return _official(words.applied(characters.official_form(text), how), how, table)
+    runs = segment.language_runs(words.applied(characters.readable_form(text), how), how)
+    pieces = tuple(_pieces(lexicon.annotated_runs(runs), table))
     if not pieces:
         raise UnreadableError(
-            f"nothing to read in {excerpt(pronunciation.shown(text))}: expected at least one word, letter or number"
-            + (f" of {language(how.main).name}" if how.main else ""),
+            f"nothing to read in {excerpt(lexicon.strip_phones(text))}: expected at least one word, letter or number"
+            + (f" of {find_language(how.main).name}" if how.main else ""),
             hint="write the words out, or give another language with --lang",
         )
     return Reading(pieces)
 
 
-def speakable(
-    text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY
+def read_for_speech(
+    text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY_LEXICON
 ) -> Reading:
     """Read a text for a model to speak: a very short one gets a full stop before it (official)."""
-    found = read(text, lang, table, compat=compat, words=words)
-    if len(found.phones) < FEWEST_PHONES:
-        found = read(f".{text}", lang, table, compat=compat, words=words)
+    found = read_text(text, lang, table, compat=compat, words=words)
+    if len(found.phones) < MIN_PHONES:
+        found = read_text(f".{text}", lang, table, compat=compat, words=words)
     return found
 
 
-def script(lang: str) -> Script:
+def sentence_rules(lang: str) -> SentenceRules:
     """What knows sentences of a mode: the front end of a language with Latin letters, or one for all scripts.
 
     Raises:
         TextError: unknown mode, or a language whose packages are missing.
     """
-    how = segment.mode(lang)
+    how = segment.find_mode(lang)
     if how.main is not None:
-        frontend(how.main)
-    return frontend(how.latin) if how.is_whole else _Mixed(how)
+        load_frontend(how.main)
+    return load_frontend(how.latin) if how.is_whole else _Mixed(how)
 
 
 _COMMAS = ",，、;；:："
@@ -133,7 +141,7 @@ _SOUND = re.compile(r"[^\W_]|[%&@#+=×÷$€£￥¥]")
 class _Mixed:
     """Sentences of texts in several scripts; it reads nothing itself."""
 
-    def __init__(self, how: segment.Mode) -> None:
+    def __init__(self, how: segment.LanguageMode) -> None:
         self._how = how
         self._codes = tuple(dict.fromkeys([*(row.code for row in BUILT_IN), *how.languages]))
 
@@ -145,30 +153,30 @@ class _Mixed:
         """Whether the mark at the end of `before` closes a sentence: by the language before it, or that of Latin."""
         row = self._before(before)
         if row is not None and row.judges_dots:
-            return frontend(row.code).ends_sentence(before, after)
-        return before[-1:] != "." or frontend(self._how.latin).ends_sentence(before, after)
+            return load_frontend(row.code).ends_sentence(before, after)
+        return before[-1:] != "." or load_frontend(self._how.latin).ends_sentence(before, after)
 
     def _before(self, text: str) -> Language | None:
         """The language of the last letter, where it is no Latin one."""
         last = next((character for character in reversed(text) if character.isalpha()), "")
-        script = next((script for script in languages.scripts() if script.pattern.fullmatch(last)), LATIN)
+        script = next((script for script in languages.all_scripts() if script.pattern.fullmatch(last)), LATIN)
         return None if script == LATIN else LANGUAGES[self._how.owner(script)]
 
 
-def _official(text: str, how: segment.Mode, table: SymbolTable) -> Reading:
+def _official(text: str, how: segment.LanguageMode, table: SymbolTable) -> Reading:
     """Every stretch in its front end, whatever comes out; a language the table lacks is a pause (official)."""
     pieces = []
-    for stretch in pronunciation.stretches(segment.runs(text, how, compat=True)):
+    for stretch in lexicon.annotated_runs(segment.language_runs(text, how, compat=True)):
         row = LANGUAGES.get(stretch.lang)
         if row is None or table not in row.tables:
-            pause = _piece(pronunciation.Stretch(languages.owner(LATIN).code, (" ",)), table, compat=True)
+            pause = _piece(lexicon.AnnotatedRun(languages.default_language(LATIN).code, (" ",)), table, compat=True)
             pieces.append(replace(pause, lang=stretch.lang, text="".join(map(str, stretch.parts))))
         else:
             pieces.append(_piece(stretch, table, compat=True))
     return Reading(tuple(pieces))
 
 
-def _pieces(stretches: Iterable[pronunciation.Stretch], table: SymbolTable) -> Iterator[Piece]:
+def _pieces(stretches: Iterable[lexicon.AnnotatedRun], table: SymbolTable) -> Iterator[Piece]:
     """Every stretch in which there is something to read."""
     for stretch in stretches:
         if _has_sound(stretch):
@@ -176,11 +184,11 @@ def _pieces(stretches: Iterable[pronunciation.Stretch], table: SymbolTable) -> I
                 yield _piece(stretch, table, compat=False)
 
 
-def _piece(stretch: pronunciation.Stretch, table: SymbolTable, *, compat: bool) -> Piece:
+def _piece(stretch: lexicon.AnnotatedRun, table: SymbolTable, *, compat: bool) -> Piece:
     is_whole = len(stretch.parts) == 1
     said = [
-        _given(part, stretch.lang, table)
-        if isinstance(part, Given)
+        _given_word(part, stretch.lang, table)
+        if isinstance(part, GivenWord)
         else pronounce(part, stretch.lang, table, compat=compat)
         if is_whole
         else _beside_given(part, stretch.lang, table, compat=compat)
@@ -189,25 +197,25 @@ def _piece(stretch: pronunciation.Stretch, table: SymbolTable, *, compat: bool) 
     counts = [part.word2ph for part in said]
     return Piece(
         lang=stretch.lang,
-        text="".join(part.word if isinstance(part, Given) else part for part in stretch.parts),
+        text="".join(part.word if isinstance(part, GivenWord) else part for part in stretch.parts),
         norm=("" if LANGUAGES[stretch.lang].has_bert else " ").join(part.norm for part in said),
         phones=tuple(phone for part in said for phone in part.phones),
         word2ph=None if None in counts else tuple(count for each in counts for count in each or ()),
-        given=tuple(part.word for part in stretch.parts if isinstance(part, Given)),
+        given=tuple(part.word for part in stretch.parts if isinstance(part, GivenWord)),
     )
 
 
-def _given(part: Given, lang: str, table: SymbolTable) -> Pronounced:
+def _given_word(part: GivenWord, lang: str, table: SymbolTable) -> Pronunciation:
     """A word whose phones were given, spread over its characters where features are."""
     known = symbols.known(table)
     phones = [phone if phone in known else symbols.UNKNOWN for phone in part.phones]
     if not LANGUAGES[lang].has_bert:
-        return Pronounced(phones, None, part.word)
+        return Pronunciation(phones, None, part.word)
     ends = [len(phones) * place // len(part.word) for place in range(len(part.word) + 1)]
-    return Pronounced(phones, [end - start for start, end in pairwise(ends)], part.word)
+    return Pronunciation(phones, [end - start for start, end in pairwise(ends)], part.word)
 
 
-def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> Pronounced:
+def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> Pronunciation:
     """Text before or after such a word: it may be only a mark, and gets no comma for being short."""
     has_counts = LANGUAGES[lang].has_bert
     leading, said = _marks(LANGUAGES[lang].marks)
@@ -216,15 +224,15 @@ def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> 
     marks = [said[sign] for sign in (first[0] if first else "") if sign in said]
     if not _SOUND.search(rest):
         marks += [said[sign] for sign in rest if sign in said]
-        return Pronounced(marks, [1] * len(marks) if has_counts else None, "".join(marks))
-    speaker = frontend(lang)
+        return Pronunciation(marks, [1] * len(marks) if has_counts else None, "".join(marks))
+    speaker = load_frontend(lang)
     norm = speaker.normalise(rest, compat=compat)
     phones, counts = speaker.phones(norm, table, compat=compat)
     if counts is None and phones[:1] == [","]:
         del phones[0]
     known = symbols.known(table)
     phones = [*marks, *(phone if phone in known else symbols.UNKNOWN for phone in phones)]
-    return Pronounced(phones, counts and [1] * len(marks) + counts, "".join(marks) + norm)
+    return Pronunciation(phones, counts and [1] * len(marks) + counts, "".join(marks) + norm)
 
 
 @lru_cache(maxsize=32)
@@ -237,8 +245,15 @@ def _marks(own: Marks) -> tuple[re.Pattern[str], dict[str, str]]:
     return re.compile(rf"[\s{re.escape(free)}]+|[.\s]+(?!\d)"), symbol_of
 
 
-def _has_sound(stretch: pronunciation.Stretch) -> bool:
-    if stretch.lang not in LANGUAGES or any(isinstance(part, Given) for part in stretch.parts):
+def _has_sound(stretch: lexicon.AnnotatedRun) -> bool:
+    if stretch.lang not in LANGUAGES or any(isinstance(part, GivenWord) for part in stretch.parts):
         return stretch.lang in LANGUAGES
     text = "".join(map(str, stretch.parts))
-    return _SOUND.search(text) is not None and frontend(stretch.lang).readable(text)
+    return _SOUND.search(text) is not None and load_frontend(stretch.lang).readable(text)
+
+
+def guessed_words(piece: Piece) -> tuple[str, ...]:
+    """Words of a piece that no dictionary or rule of its language knows, each once."""
+    row = LANGUAGES.get(piece.lang)
+    words = dict.fromkeys(call_hook(row, row.guesses, piece.norm) if row and row.guesses else ())
+    return tuple(word for word in words if word not in piece.given)

@@ -16,19 +16,146 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
+from functools import lru_cache
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import han, languages
+from sovits_cli.text import languages
+from sovits_cli.text.language import HAN, KANA, LATIN, UnicodeScript
 from sovits_cli.text.languages import LANGUAGES
-from sovits_cli.text.scripts import HAN, KANA, LATIN, UnicodeScript
-from sovits_cli.text.stretches import Kind, stretches
+from sovits_cli.text.number_signs import POWER_OF_TEN
+
+# A text in runs of one script each: letters, digits, and the marks that belong to either.
+
+
+class RunKind(Enum):
+    """What a stretch is that has no letters of a known script."""
+
+    DIGITS = "digits"
+    UNKNOWN = "letters of another script"
+    MARKS = "marks and white space, nothing else in the text"
+
+
+_UNITS = "km/h|m/s|[cmk]?m[²³23]|[cmnk]?m|[mk]?g|m?[lL]|[kMG]?Hz|d[bB]|kWh?|ms|[KMGT]B|°[CF]"
+_FRACTIONS = "¼-¾⅐-⅞"
+_SYMBOL = r"[^\w\s!-/:-@\[-`{-~¡-¿‐-⁯、-〟＀-￯]"
+
+
+@lru_cache(maxsize=32)
+def _run_pattern(scripts: tuple[UnicodeScript, ...], *, is_official: bool) -> re.Pattern[str]:
+    """A stretch of digits, of one of the scripts (`s0`, `s1`, …), of letters of others and of Latin ones, or a mark."""
+    letter = rf"[^\W\d_{''.join(script.letters for script in scripts)}]"
+    stretches = "|".join(f"(?P<s{place}>[{script.letters}]+)" for place, script in enumerate(scripts))
+    if is_official:
+        digits, word = r"\d+(?:[^\w\s]\d+)*", rf"(?:{letter}|{_SYMBOL}|(?<=\w)['’])+"
+    else:
+        unit = rf"(?:{_UNITS})(?!{letter}|\d)"
+        power = rf"{POWER_OF_TEN}[+-]?\d+(?!{letter}|\d)"
+        amount = rf"(?:\d+(?:[.,:/~～\-]\d+)*(?:{power}|\s?[{_FRACTIONS}])?|[{_FRACTIONS}])"
+        number = rf"(?:(?<!\w)[-+−])?(?:(?:HK|US)?[$€£￥¥])?{amount}"
+        sharp = rf"(?<!{letter}{letter})(?:#|\+\+)(?![A-Za-z])"  # C#, C++
+        digits, word = rf"{number}(?:[%‰℃℉]|{unit})?", rf"{letter}+(?:['’]{letter}+)*(?:{sharp})?"
+    return re.compile(rf"(?P<digits>{digits})|{stretches}|(?P<word>{word})|(?P<marks>.)", re.DOTALL)
+
+
+_OPENING = re.compile(r"[“‘(（「『《【〈\[{#@$€£￥¥]+$")
+
+
+def script_runs(
+    text: str, scripts: Sequence[UnicodeScript], *, is_official: bool
+) -> Iterator[tuple[UnicodeScript | RunKind, str]]:
+    """Stretches in order; joined they are the text.
+
+    Marks and white space belong to what is before them, opening ones to what follows.
+
+    Args:
+        text: a sentence or so.
+        scripts: those to be told apart.
+        is_official: with marks and numbers as the official program takes them.
+    """
+    others = tuple(script for script in scripts if script != LATIN)
+    kind: UnicodeScript | RunKind | None = None
+    held, own = "", 0  # what is not yet given, and how much of it is no mark after its stretch
+    for found in _run_pattern(others, is_official=is_official).finditer(text):
+        group = str(found.lastgroup)
+        if group == "marks":
+            held += found[0]
+            continue
+        if kind:
+            opening = None if is_official else _OPENING.search(held, own)
+            cut = opening.start() if opening else len(held)
+            yield kind, held[:cut]
+            held = held[cut:]
+        held += found[0]
+        own = len(held)
+        if group == "digits":
+            kind = RunKind.DIGITS
+        elif group == "word":
+            kind = LATIN if LATIN.pattern.search(found[0]) else RunKind.UNKNOWN
+        else:
+            kind = others[int(group[1:])]
+    if held:
+        yield kind or RunKind.MARKS, held
+
+
+# Han characters as Chinese or Japanese, told by the character sets that hold them.
+
+_NEVER_JAPANESE = frozenset("你妳她這很吃喝哪呀吧們您啊嗎呢麼沒")
+"""Everyday Chinese characters that Japanese character sets hold too."""
+
+_KANA_PER_CHINESE = 10
+"""A Japanese document may quote Chinese, but has more kana than so many for each Chinese character."""
+
+
+@lru_cache(maxsize=32768)
+def is_chinese(character: str) -> bool:
+    """Whether only Chinese writes it: in a Chinese character set, in no Japanese one."""
+    if character < "一" or character > "鿿":
+        return False
+    return character in _NEVER_JAPANESE or (
+        not _is_in_charset("shift_jis", character)
+        and (_is_in_charset("gb2312", character) or _is_in_charset("big5hkscs", character))
+    )
+
+
+@lru_cache(maxsize=32768)
+def is_japanese(character: str) -> bool:
+    """Whether only Japanese writes it."""
+    if character == "々":
+        return True
+    is_han = "一" <= character <= "鿿"
+    return (
+        is_han
+        and _is_in_charset("shift_jis", character)
+        and not (_is_in_charset("gb2312", character) or _is_in_charset("big5", character))
+    )
+
+
+def is_japanese_document(text: str, kana: int) -> bool:
+    """Whether the Han characters of a text with so many kana are Japanese."""
+    return kana > _KANA_PER_CHINESE * sum(map(is_chinese, text))
+
+
+def japanese_end(text: str) -> int:
+    """Where a Chinese stretch ends: at the first Japanese character that no Chinese one follows."""
+    last = max((place for place, character in enumerate(text) if is_chinese(character)), default=-1)
+    return next((place for place in range(last + 1, len(text)) if is_japanese(text[place])), len(text))
+
+
+def _is_in_charset(charset: str, character: str) -> bool:
+    try:
+        character.encode(charset)
+    except UnicodeEncodeError:
+        return False
+    return True
+
 
 AUTO = "auto"
 _ALL = "all"
 
 
 @dataclass(frozen=True)
-class Mode:
+class LanguageMode:
     """One way to share a text among languages.
 
     Args:
@@ -83,11 +210,11 @@ class Mode:
     def owner(self, script: UnicodeScript) -> str:
         """The language in which a script is read."""
         asked = self.main or self.prefers
-        return asked if asked and script in LANGUAGES[asked].scripts else languages.owner(script).code
+        return asked if asked and script in LANGUAGES[asked].scripts else languages.default_language(script).code
 
 
 @dataclass(frozen=True)
-class Run:
+class LanguageRun:
     """A stretch of one language: a code of `LANGUAGES`, or `MARKS`."""
 
     lang: str
@@ -101,17 +228,17 @@ _DIGITS, _HAN, _UNKNOWN = "<digits>", "<han>", "<unknown>"
 """What a run is before its language is known."""
 
 
-def mode(code: str) -> Mode:
+def find_mode(code: str) -> LanguageMode:
     """Look a mode up: the official ones, and their like. Raises TextError, naming the nearest."""
     kind, _, lang = code.partition("_")
     if code == AUTO:
-        return Mode(code, None)
+        return LanguageMode(code, None)
     if code in LANGUAGES:
-        return Mode(code, code)
+        return LanguageMode(code, code)
     if kind == AUTO and lang in LANGUAGES and _shares_script(lang):
-        return Mode(code, None, prefers=lang)
+        return LanguageMode(code, None, prefers=lang)
     if kind == _ALL and lang in LANGUAGES and _mixes_latin(lang):
-        return Mode(code, lang, holds_numbers=True)
+        return LanguageMode(code, lang, holds_numbers=True)
     names = {row.name.lower(): row.code for row in LANGUAGES.values()}
     near = difflib.get_close_matches(code.lower(), [AUTO, *LANGUAGES, *names], n=1)
     known = ", ".join(f"{row.code} ({row.name})" for row in LANGUAGES.values())
@@ -134,7 +261,7 @@ def _mixes_latin(lang: str) -> bool:
     return LATIN not in LANGUAGES[lang].scripts
 
 
-def resolved(code: str, document: str) -> str:
+def resolve_mode(code: str, document: str) -> str:
     """`auto`, or the like of `auto_ja` where the whole document tells in which language a script of it is.
 
     Kana tells that Han characters are Japanese. Latin letters are those of the language whose own (`Language.telling`)
@@ -143,24 +270,24 @@ def resolved(code: str, document: str) -> str:
     if code != AUTO:
         return code
     kana = sum(len(found) for found in re.findall(f"[{KANA.letters}]+", document))
-    if han.is_japanese_document(document, kana):
-        return f"{AUTO}_{languages.owner(KANA).code}"
+    if is_japanese_document(document, kana):
+        return f"{AUTO}_{languages.default_language(KANA).code}"
     told = {row.code: _told(document, row.telling) for row in LANGUAGES.values() if row.telling}
     best = max(filter(_shares_script, told), key=lambda lang: told[lang], default=None)
     enough = max(_FEWEST_TOLD, len(document.split()) / _WORDS_PER_TOLD) if best else 0
     return f"{AUTO}_{best}" if best and told[best] >= enough else AUTO
 
 
-def auto_like(code: str) -> str:
+def auto_mode_like(code: str) -> str:
     """`auto`; `auto_yue` and its like where the mode is of a language that characters do not tell from another."""
-    how = mode(code)
+    how = find_mode(code)
     asked = how.main or how.prefers
     written = LANGUAGES[asked].scripts if asked else ()
     twins = [row.code for row in LANGUAGES.values() if row.scripts == written]
     return f"{AUTO}_{asked}" if asked in twins[1:] else AUTO
 
 
-def doubt(code: str, document: str) -> str:
+def latin_doubt(code: str, document: str) -> str:
     """One line where nothing told which of several languages the Latin letters of a document are; else empty.
 
     Args:
@@ -193,7 +320,7 @@ _KEPT_OF_UNKNOWN = re.compile(rf"[^{HAN.letters}0-9\u3001-\u301c。！？.!?… 
 _STOPS = (",", ".", "!", "?", "，", "。", "！", "？")
 
 
-def runs(text: str, how: Mode, *, compat: bool = False) -> list[Run]:
+def language_runs(text: str, how: LanguageMode, *, compat: bool = False) -> list[LanguageRun]:
     """Stretches of a text, in order; neighbours differ in language.
 
     Args:
@@ -203,10 +330,10 @@ def runs(text: str, how: Mode, *, compat: bool = False) -> list[Run]:
     """
     text = re.sub(" {2,}", " ", text)
     if how.is_whole:
-        return [Run(how.latin, text)]
+        return [LanguageRun(how.latin, text)]
     parts = list(_parts(text.strip(), how, is_official=compat))
     if not parts or all(part.lang == MARKS for part in parts):
-        return [Run(how.main or MARKS, text)]
+        return [LanguageRun(how.main or MARKS, text)]
     parts = _merged(_with_han(parts, how, by_text=not compat))
     if compat:
         parts = _merged(_official(parts, how))
@@ -214,19 +341,19 @@ def runs(text: str, how: Mode, *, compat: bool = False) -> list[Run]:
     return _merged(_with_main(_with_unknown(parts, how), how))
 
 
-def _parts(text: str, how: Mode, *, is_official: bool) -> Iterator[Run]:
+def _parts(text: str, how: LanguageMode, *, is_official: bool) -> Iterator[LanguageRun]:
     """Stretches of one script, with their language where the script alone tells it."""
-    undecided = {Kind.DIGITS: _DIGITS, Kind.UNKNOWN: _UNKNOWN, Kind.MARKS: MARKS}
-    for kind, stretch in stretches(text, languages.scripts(), is_official=is_official):
-        if isinstance(kind, Kind):
-            yield Run(undecided[kind], stretch)
+    undecided = {RunKind.DIGITS: _DIGITS, RunKind.UNKNOWN: _UNKNOWN, RunKind.MARKS: MARKS}
+    for kind, stretch in script_runs(text, languages.all_scripts(), is_official=is_official):
+        if isinstance(kind, RunKind):
+            yield LanguageRun(undecided[kind], stretch)
         else:
-            yield Run(_HAN if kind == HAN else how.owner(kind), stretch)
+            yield LanguageRun(_HAN if kind == HAN else how.owner(kind), stretch)
 
 
-def _merged(parts: Iterable[Run]) -> list[Run]:
-    """SliceJoiner of one language joined."""
-    joined: list[Run] = []
+def _merged(parts: Iterable[LanguageRun]) -> list[LanguageRun]:
+    """Neighbours of one language joined."""
+    joined: list[LanguageRun] = []
     for part in parts:
         if joined and joined[-1].lang == part.lang:
             joined[-1] = replace(part, text=joined[-1].text + part.text)
@@ -235,27 +362,27 @@ def _merged(parts: Iterable[Run]) -> list[Run]:
     return joined
 
 
-def _with_han(parts: Sequence[Run], how: Mode, *, by_text: bool) -> Iterator[Run]:
+def _with_han(parts: Sequence[LanguageRun], how: LanguageMode, *, by_text: bool) -> Iterator[LanguageRun]:
     """Han characters as Chinese or Japanese: by themselves, by kana in their clause, by the rest of the text."""
     japanese = how.owner(KANA)
-    chinese = languages.owner(HAN).code if how.han == japanese else how.han
+    chinese = languages.default_language(HAN).code if how.han == japanese else how.han
     has_kana = any(part.lang == japanese for part in parts)
-    has_chinese = any(han.is_chinese(character) for part in parts for character in part.text)
+    has_chinese = any(is_chinese(character) for part in parts for character in part.text)
     rest = japanese if by_text and has_kana and not has_chinese else how.han
     for place, part in enumerate(parts):
         if part.lang != _HAN:
             yield part
-        elif any(map(han.is_chinese, part.text)) or (has_chinese and any(map(han.is_japanese, part.text))):
-            end = han.japanese_end(part.text)
-            halves = (Run(chinese, part.text[:end]), Run(japanese, part.text[end:]))
+        elif any(map(is_chinese, part.text)) or (has_chinese and any(map(is_japanese, part.text))):
+            end = japanese_end(part.text)
+            halves = (LanguageRun(chinese, part.text[:end]), LanguageRun(japanese, part.text[end:]))
             yield from (half for half in halves if half.text)
-        elif _is_beside(japanese, parts, place) or any(map(han.is_japanese, part.text)):
-            yield Run(japanese, part.text)
+        elif _is_beside(japanese, parts, place) or any(map(is_japanese, part.text)):
+            yield LanguageRun(japanese, part.text)
         else:
-            yield Run(rest, part.text)
+            yield LanguageRun(rest, part.text)
 
 
-def _is_beside(lang: str, parts: Sequence[Run], place: int) -> bool:
+def _is_beside(lang: str, parts: Sequence[LanguageRun], place: int) -> bool:
     """Whether there is text of a language in the same clause."""
     for step in (-1, 1):
         here = place
@@ -271,19 +398,19 @@ def _is_beside(lang: str, parts: Sequence[Run], place: int) -> bool:
     return False
 
 
-def _official(parts: Sequence[Run], how: Mode) -> Iterator[Run]:
+def _official(parts: Sequence[LanguageRun], how: LanguageMode) -> Iterator[LanguageRun]:
     """What the official program makes of pieces: only some are English to it, and unknown ones lose characters."""
     for part in parts:
         if part.lang == how.latin and how.holds_numbers and not _ENGLISH_LIKE.fullmatch(part.text):
-            yield Run(str(how.main), part.text)
+            yield LanguageRun(str(how.main), part.text)
         elif part.lang == _UNKNOWN and not how.holds_numbers:
             kept = _KEPT_OF_UNKNOWN.sub("", part.text)
-            yield Run(how.han, kept) if kept else part
+            yield LanguageRun(how.han, kept) if kept else part
         else:
             yield part
 
 
-def _with_numbers(parts: Sequence[Run], how: Mode, *, is_official: bool) -> Iterator[Run]:
+def _with_numbers(parts: Sequence[LanguageRun], how: LanguageMode, *, is_official: bool) -> Iterator[LanguageRun]:
     """Numbers in the language around them."""
     for place, part in enumerate(parts):
         if part.lang != _DIGITS:
@@ -301,7 +428,7 @@ def _with_numbers(parts: Sequence[Run], how: Mode, *, is_official: bool) -> Iter
             yield replace(part, lang=(touching or _nearer(before, part, after)).lang)
 
 
-def _touching(before: Run, part: Run, after: Run, latin: str) -> Run | None:
+def _touching(before: LanguageRun, part: LanguageRun, after: LanguageRun, latin: str) -> LanguageRun | None:
     """The neighbour that a number is written together with; None where that does not tell."""
     joins_before = before.text[-1].isalnum() and part.text[0].isdigit()
     joins_after = part.text[-1].isalnum() and after.text[0].isalnum()
@@ -312,7 +439,7 @@ def _touching(before: Run, part: Run, after: Run, latin: str) -> Run | None:
     return before if joins_before else after if joins_after else None
 
 
-def _nearer(before: Run, part: Run, after: Run) -> Run:
+def _nearer(before: LanguageRun, part: LanguageRun, after: LanguageRun) -> LanguageRun:
     """The neighbour that a number belongs to, by the official rules."""
     if before.lang == after.lang:
         return before
@@ -323,7 +450,7 @@ def _nearer(before: Run, part: Run, after: Run) -> Run:
     return after if len(after.text) > len(before.text) else before
 
 
-def _with_unknown(parts: Sequence[Run], how: Mode) -> Iterator[Run]:
+def _with_unknown(parts: Sequence[LanguageRun], how: LanguageMode) -> Iterator[LanguageRun]:
     """What is in no known script, in the language before it, else of what follows."""
     lang = next((part.lang for part in parts if part.lang != _UNKNOWN), how.fallback)
     for part in parts:
@@ -331,6 +458,6 @@ def _with_unknown(parts: Sequence[Run], how: Mode) -> Iterator[Run]:
         yield replace(part, lang=lang)
 
 
-def _with_main(parts: Iterable[Run], how: Mode) -> Iterator[Run]:
+def _with_main(parts: Iterable[LanguageRun], how: LanguageMode) -> Iterator[LanguageRun]:
     for part in parts:
         yield part if how.main is None or part.lang == how.latin else replace(part, lang=how.main)

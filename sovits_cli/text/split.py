@@ -14,10 +14,9 @@ from enum import IntEnum
 from itertools import accumulate
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import pronunciation, reading, segment
-from sovits_cli.text.frontend import Script, excerpt
-from sovits_cli.text.joints import CLOSERS, Cuts, Joints, joints
-from sovits_cli.text.weights import weights
+from sovits_cli.text import lexicon, reading, segment
+from sovits_cli.text.boundaries import CLOSERS, CutPoints, Cuts, cut_points, spoken_lengths
+from sovits_cli.text.frontend import SentenceRules, excerpt
 
 MAX_CHARS = 200
 """Default limit of one sentence, in characters as they are spoken: a digit or a sign counts as several."""
@@ -26,7 +25,7 @@ MIN_CHARS = 15
 """Shorter sentences join a neighbour of the same paragraph."""
 
 
-class End(IntEnum):
+class Boundary(IntEnum):
     """What follows a piece, from the closest joint to the widest."""
 
     WORD = 0
@@ -36,7 +35,13 @@ class End(IntEnum):
     PARAGRAPH = 4
 
 
-PAUSES_S = {End.WORD: 0.05, End.CLAUSE: 0.15, End.SENTENCE: 0.35, End.LINE: 0.5, End.PARAGRAPH: 0.7}
+PAUSES_S = {
+    Boundary.WORD: 0.05,
+    Boundary.CLAUSE: 0.15,
+    Boundary.SENTENCE: 0.35,
+    Boundary.LINE: 0.5,
+    Boundary.PARAGRAPH: 0.7,
+}
 """Silence after a piece, in seconds."""
 
 
@@ -59,7 +64,7 @@ class Sentence:
 class _Piece:
     start: int
     end: int
-    after: End
+    after: Boundary
 
 
 _QUOTES = {"“": 1, "「": 1, "『": 1, "”": -1, "」": -1, "』": -1}
@@ -71,7 +76,7 @@ _LONG_QUOTE = 400
 """A quotation that is not closed within so many characters is taken for a stray mark."""
 
 
-def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_chars: int = MIN_CHARS) -> list[Sentence]:
+def split_sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_chars: int = MIN_CHARS) -> list[Sentence]:
     """Cut `text` into sentences.
 
     Args:
@@ -89,20 +94,20 @@ def sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_chars: in
     """
     if max_chars < 1:
         raise ValueError(f"max_chars is {max_chars}: expected at least 1")
-    speaker, places = reading.script(lang), joints(segment.mode(lang))
+    speaker, places = reading.sentence_rules(lang), cut_points(segment.find_mode(lang))
     pieces = [part for piece in _cut(text, speaker, places) for part in _fitting(text, piece, max_chars, places)]
     joined = _with_neighbours(text, pieces, speaker, min_chars, max_chars)
     if not joined:
         raise TextError(
-            f"nothing to read in {excerpt(pronunciation.shown(text))}: "
-            f"expected words, letters or numbers in {segment.mode(lang).name}",
+            f"nothing to read in {excerpt(lexicon.strip_phones(text))}: "
+            f"expected words, letters or numbers in {segment.find_mode(lang).name}",
             hint="write the words out, or give another language with --lang",
         )
     pauses = [PAUSES_S[piece.after] for piece in joined[:-1]]
     return [Sentence(text[piece.start : piece.end], pause) for piece, pause in zip(joined, [*pauses, 0.0], strict=True)]
 
 
-def halves(text: str, lang: str) -> list[Sentence]:
+def split_in_two(text: str, lang: str) -> list[Sentence]:
     """Cut a sentence in two, for a model that does not say it whole.
 
     Of its strongest joints (the end of a sentence within, a question or a call, a semicolon, a comma; where it has no
@@ -111,23 +116,23 @@ def halves(text: str, lang: str) -> list[Sentence]:
     Returns:
         Two pieces, each with something to read; or the whole, where it is one word.
     """
-    speaker, places = reading.script(lang), joints(segment.mode(lang))
+    speaker, places = reading.sentence_rules(lang), cut_points(segment.find_mode(lang))
     middle = len(text.strip()) / 2
     inner: Cuts = lambda stretch: _sentence_ends(stretch, speaker, places)  # noqa: E731 - typed
-    for ends, after in ((inner, End.SENTENCE), (places.call, End.CLAUSE), *_kinds(places)[1:]):
+    for ends, after in ((inner, Boundary.SENTENCE), (places.call, Boundary.CLAUSE), *_kinds(places)[1:]):
         for place in sorted(ends(text), key=lambda place: abs(place - middle)):
             if _readable(text[:place], speaker) and _readable(text[place:], speaker):
                 return [Sentence(text[:place], PAUSES_S[after]), Sentence(text[place:], 0.0)]
     return [Sentence(text, 0.0)]
 
 
-def _sentence_ends(text: str, speaker: Script, places: Joints) -> Iterator[int]:
+def _sentence_ends(text: str, speaker: SentenceRules, places: CutPoints) -> Iterator[int]:
     """Where sentences end within a text, also within its quotations."""
     gaps = places.gap.finditer(text)
     return (gap.end() for gap in gaps if _end_at(text, 0, 0, gap, speaker, places) is not None)
 
 
-def _cut(text: str, speaker: Script, places: Joints) -> Iterator[_Piece]:
+def _cut(text: str, speaker: SentenceRules, places: CutPoints) -> Iterator[_Piece]:
     """Pieces of any length that end with a sentence, a line or a paragraph."""
     start = line_start = seen = 0
     inside = _Quotation()
@@ -138,11 +143,11 @@ def _cut(text: str, speaker: Script, places: Joints) -> Iterator[_Piece]:
         if "\n" in gap[0]:
             line_start = gap.end()
             inside.end()
-        if after is not None and gap.start() > start and not (after is End.SENTENCE and inside.is_open):
+        if after is not None and gap.start() > start and not (after is Boundary.SENTENCE and inside.is_open):
             yield _Piece(start, gap.end(), after)
             start = gap.end()
     if start < len(text):
-        yield _Piece(start, len(text), End.PARAGRAPH)
+        yield _Piece(start, len(text), Boundary.PARAGRAPH)
 
 
 class _Quotation:
@@ -167,10 +172,12 @@ class _Quotation:
         self._depth = self._length = 0
 
 
-def _end_at(text: str, start: int, line_start: int, gap: re.Match[str], speaker: Script, places: Joints) -> End | None:
+def _end_at(
+    text: str, start: int, line_start: int, gap: re.Match[str], speaker: SentenceRules, places: CutPoints
+) -> Boundary | None:
     breaks = gap[0].count("\n") + gap[0].count("\u2029")
     if breaks > 1:
-        return End.PARAGRAPH
+        return Boundary.PARAGRAPH
     whole = text[max(start, gap.start() - _CONTEXT) : gap.start()]
     before = whole.rstrip(CLOSERS)
     following = text[gap.end() : gap.end() + _CONTEXT]
@@ -178,15 +185,15 @@ def _end_at(text: str, start: int, line_start: int, gap: re.Match[str], speaker:
     if closes and before != whole and gap[0] == "" and places.goes_on(following):
         return None
     if breaks and (closes or (gap.start() - line_start < _SHORT_LINE and not following[:1].islower())):
-        return End.LINE
-    return End.SENTENCE if closes else None
+        return Boundary.LINE
+    return Boundary.SENTENCE if closes else None
 
 
-def _fitting(text: str, piece: _Piece, max_chars: int, places: Joints) -> Iterator[_Piece]:
+def _fitting(text: str, piece: _Piece, max_chars: int, places: CutPoints) -> Iterator[_Piece]:
     """`piece`, cut until each part holds at most `max_chars`; white space at its end costs nothing."""
     stretch = text[piece.start : piece.end]
     heard = len(stretch.rstrip())
-    ends = [0, *accumulate(weights(stretch[:heard]))]
+    ends = [0, *accumulate(spoken_lengths(stretch[:heard]))]
     start = 0
     while ends[heard] - ends[start] > max_chars:
         limit = _reach(ends, start, max_chars)
@@ -204,7 +211,7 @@ def _reach(ends: list[int], start: int, max_chars: int) -> int:
     return position
 
 
-def _best_cut(stretch: str, start: int, limit: int, places: Joints) -> tuple[int, End]:
+def _best_cut(stretch: str, start: int, limit: int, places: CutPoints) -> tuple[int, Boundary]:
     """Where to cut before `limit`: the last joint of the strongest kind in the second two thirds, else any."""
     window = stretch[start : limit + 1]
     for earliest in ((limit - start) // 3, 1):
@@ -212,22 +219,24 @@ def _best_cut(stretch: str, start: int, limit: int, places: Joints) -> tuple[int
             cuts = [place for place in ends(window) if earliest <= place <= limit - start]
             if cuts:
                 return start + cuts[-1], after
-    return limit, End.WORD
+    return limit, Boundary.WORD
 
 
-def _kinds(places: Joints) -> tuple[tuple[Cuts, End], ...]:
+def _kinds(places: CutPoints) -> tuple[tuple[Cuts, Boundary], ...]:
     """All joints within a sentence, the strongest first, and what follows a piece that ends there."""
     return (
-        (places.sentence, End.SENTENCE),
-        (places.clause, End.CLAUSE),
-        (places.comma, End.CLAUSE),
-        (places.conjunction, End.WORD),
-        (places.space, End.WORD),
-        (places.word, End.WORD),
+        (places.sentence, Boundary.SENTENCE),
+        (places.clause, Boundary.CLAUSE),
+        (places.comma, Boundary.CLAUSE),
+        (places.conjunction, Boundary.WORD),
+        (places.space, Boundary.WORD),
+        (places.word, Boundary.WORD),
     )
 
 
-def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, min_chars: int, max_chars: int) -> list[_Piece]:
+def _with_neighbours(
+    text: str, pieces: list[_Piece], speaker: SentenceRules, min_chars: int, max_chars: int
+) -> list[_Piece]:
     """Short sentences joined to the next, and pieces without anything to read to the one before."""
     joined: list[_Piece] = []
     silent: _Piece | None = None
@@ -243,12 +252,12 @@ def _with_neighbours(text: str, pieces: list[_Piece], speaker: Script, min_chars
     return joined
 
 
-def _readable(stretch: str, speaker: Script) -> bool:
+def _readable(stretch: str, speaker: SentenceRules) -> bool:
     """Whether there is anything to say: something its language reads, or a word that carries its phones."""
-    return speaker.readable(stretch) or pronunciation.carries(stretch)
+    return speaker.readable(stretch) or lexicon.has_given_phones(stretch)
 
 
-def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Script) -> _Piece | None:
+def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: SentenceRules) -> _Piece | None:
     """Add a piece without anything to read to the last of `joined`; what is left when there is none."""
     while joined:
         last = joined.pop()
@@ -261,7 +270,7 @@ def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Script) 
 
 
 def _join(text: str, first: _Piece, second: _Piece, min_chars: int, max_chars: int) -> bool:
-    if first.after is not End.SENTENCE:
+    if first.after is not Boundary.SENTENCE:
         return False
-    heard = [sum(weights(text[piece.start : piece.end].strip())) for piece in (first, second)]
+    heard = [sum(spoken_lengths(text[piece.start : piece.end].strip())) for piece in (first, second)]
     return min(heard) < min_chars and sum(heard) < max_chars

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sovits_cli.errors import TextError
-from sovits_cli.text.once import once
+from sovits_cli.text.resources import once
 from sovits_cli.versions import SymbolTable
 
 PAD = "_"

@@ -11,7 +11,7 @@ from typing import Any
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import symbols, zh_normal, zh_official
-from sovits_cli.text.once import once
+from sovits_cli.text.resources import once
 from sovits_cli.text.zh import Chinese
 from sovits_cli.versions import SymbolTable
 
@@ -71,7 +71,7 @@ class Cantonese(Chinese):
 
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out numbers and signs as in Chinese; drop what cannot be read. Runs of marks stay as they are."""
-        said = zh_official.sentences(text if compat else zh_normal.prepared(text))
+        said = zh_official.official_sentences(text if compat else zh_normal.prepare_chinese(text))
         marked = "".join(said).replace("...", "…").translate(_MARKS)
         return (_UNREAD if compat else _UNREAD_OURS).sub("", marked)
 
@@ -110,7 +110,7 @@ def syllable(sound: str, tone: str, known: frozenset[str], *, compat: bool) -> t
     return (f"Y{sound[0]}", whole) if {f"Y{sound[0]}", whole} <= known else phones
 
 
-def given(jyutping: str) -> tuple[str, str] | None:
+def jyutping_phones(jyutping: str) -> tuple[str, str] | None:
     """The two symbols of a syllable with its tone, "cung4"; None if there is no such syllable."""
     if _SYLLABLE.fullmatch(jyutping) is None:
         return None

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import en_abbreviations, symbols, zh_g2pw, zh_normal, zh_official, zh_polyphones, zh_syllables
-from sovits_cli.text.zh_tones import changed, coloured, merged
-from sovits_cli.text.zh_words import words
+from sovits_cli.text import en_abbreviations, symbols, zh_g2pw, zh_normal, zh_official, zh_pinyin
+from sovits_cli.text.zh_tones import apply_erhua, apply_sandhi, merge_for_sandhi
+from sovits_cli.text.zh_words import tag_words
 from sovits_cli.versions import SymbolTable
 
 SILENCES = {"￥": "\ue002", "^": "\ue003"}
@@ -45,11 +45,11 @@ class Chinese:
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out numbers and signs; drop what cannot be read."""
         if not compat:
-            return punctuated(zh_official.sentences(zh_normal.prepared(text)))
+            return punctuated(zh_official.official_sentences(zh_normal.prepare_chinese(text)))
         sign = next((sign for sign in SILENCES if sign in text), None)
         if sign is None:
-            return punctuated(zh_official.sentences(text))
-        return punctuated(zh_official.sentences(text.replace(sign, ","))).replace(",", SILENCES[sign])
+            return punctuated(zh_official.official_sentences(text))
+        return punctuated(zh_official.official_sentences(text.replace(sign, ","))).replace(",", SILENCES[sign])
 
     def phones(self, norm: str, table: SymbolTable, *, compat: bool) -> tuple[list[str], list[int]]:
         """Phones of a normalised text, two a character and one a mark."""
@@ -70,23 +70,23 @@ def punctuated(sentences: list[str]) -> str:
 
 def _piece(text: str, table: SymbolTable, *, compat: bool) -> list[tuple[str, ...]]:
     """Phones of each character of a piece between two marks."""
-    model = zh_g2pw.installed() if table is not SymbolTable.V1 else None
+    model = zh_g2pw.installed_g2pw() if table is not SymbolTable.V1 else None
     readings = model.readings(text) if model else None
     sounds: list[tuple[str, ...]] = []
-    for word in merged(words(text), _rimes):
+    for word in merge_for_sandhi(tag_words(text), _rimes):
         start = len(sounds)
         own = readings[start : start + len(word.text)] if readings else None
         onsets, rimes = _split(word.text, own, compat=compat)
-        spoken = changed(word, rimes, compat=compat)
+        spoken = apply_sandhi(word, rimes, compat=compat)
         if table is not SymbolTable.V1:
-            spoken = coloured(word, spoken)
+            spoken = apply_erhua(word, spoken)
         sounds += [_sounds(*syllable, compat=compat) for syllable in zip(word.text, onsets, spoken, strict=True)]
     return sounds
 
 
 def _split(text: str, readings: list[str] | None, *, compat: bool) -> tuple[list[str], list[str]]:
     """Onset and rime of each character of a word."""
-    known = zh_polyphones.reading(text) if readings is not None or not compat else None
+    known = zh_pinyin.polyphone_reading(text) if readings is not None or not compat else None
     if known is None and readings is None:
         return _pypinyin(text)
     found = known or readings or []
@@ -127,12 +127,12 @@ def _sounds(character: str, onset: str, rime: str, *, compat: bool) -> tuple[str
     """Phones of one character."""
     if character in symbols.PUNCTUATION or character in SILENCES.values():
         return (character,)
-    found = zh_syllables.phones(onset, rime)
+    found = zh_pinyin.syllable_phones(onset, rime)
     if found is not None:
         return found
     if compat:
         raise TextError(f"the official program fails at {character!r}: it has no phones for it", hint="leave it out")
-    return zh_syllables.nearest(_tone3(character)) or (symbols.UNKNOWN,)
+    return zh_pinyin.nearest_syllable(_tone3(character)) or (symbols.UNKNOWN,)
 
 
 def _tone3(character: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sovits_cli import paths
 from sovits_cli.errors import TextError
 from sovits_cli.files import parse_json
-from sovits_cli.text.once import once
+from sovits_cli.text.resources import once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,15 +60,15 @@ class Tables:
         return self.pinyin[bopomofo[:-1]] + bopomofo[-1]
 
 
-def folder() -> Path:
+def g2pw_folder() -> Path:
     """Where the weights are looked for."""
     return paths.models_dir() / FOLDER
 
 
 @once
-def installed() -> G2pw | None:
+def installed_g2pw() -> G2pw | None:
     """The model, if its weights are there. Raises TextError: a file or a package that it needs is missing."""
-    weights = [folder() / name for name in ("g2pW.onnx", "g2pw.onnx")]
+    weights = [g2pw_folder() / name for name in ("g2pW.onnx", "g2pw.onnx")]
     found = next((path for path in weights if path.is_file()), None)
     if found is None:
         return None

@@ -10,10 +10,9 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from sovits_cli.text import wordlists
+from sovits_cli.text import resources
 from sovits_cli.text.number_signs import POWER_OF_TEN
-from sovits_cli.text.zh_numbers import cardinal, plain, spelled
-from sovits_cli.text.zh_official import clock, simplified
+from sovits_cli.text.zh_official import cardinal, clock_words, digit_by_digit, simplified_table, telephone_digits
 
 _COMPATIBLE = re.compile(r"[\u00bc-\u00be\u2150-\u215e\u3300-\u33ff\uff01-\uff5e]")
 """Fractions, squared units and full-width forms: written with plain characters first."""
@@ -26,7 +25,7 @@ _WIDE_COLON = re.compile(r"(?<=\d)：(?=\d)")
 _ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+|[\w.+-]+@[\w.-]+", re.ASCII)
 _SLASH = re.compile(r"(?<!\d)/|/(?!\d)")
 _ZEROS = str.maketrans({"〇": "零", "○": "零", "–": "-", "−": "-", "﹣": "-", "⁄": "/", "∶": ":"})
-_RARE = wordlists.pairs(
+_RARE = resources.parse_pairs(
     "兙=十克 兛=千克 兝=分克 兞=毫克 兡=百克 兣=厘克 瓩=千瓦 兺=分克 浬=海里 吋=英寸 呎=英尺 哩=英里"
 )
 
@@ -45,7 +44,7 @@ _CURRENCIES = {
 }
 _SCALES = "(?:万亿|千万|百万|万|亿|千)?"
 _MONEY = re.compile(rf"({'|'.join(map(re.escape, _CURRENCIES))})\s*(-?{_NUMBER})({_SCALES})(?:元|美元)?")
-_UNITS = wordlists.pairs(
+_UNITS = resources.parse_pairs(
     "km/h=千米每小时 m/s²=米每二次方秒 m/s=米每秒 mm²=平方毫米 cm²=平方厘米 km²=平方千米 m²=平方米 mm³=立方毫米 "
     "cm³=立方厘米 m³=立方米 cm2=平方厘米 km2=平方千米 m2=平方米 cm3=立方厘米 m3=立方米 mm=毫米 cm=厘米 dm=分米 "
     "km=千米 nm=纳米 μm=微米 m=米 mg=毫克 kg=千克 g=克 ml=毫升 mL=毫升 L=升 ms=毫秒 s=秒 min=分钟 h=小时 kHz=千赫 "
@@ -103,7 +102,7 @@ _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (_SHARE, lambda found: f"{'负' * bool(found[1])}{_SHARES[found[3]]}{_number(found[2])}"),
     (re.compile(rf"(-?)({_NUMBER})摄氏度"), lambda found: f"{'零下' * bool(found[1])}{_number(found[2])}摄氏度"),
     (re.compile(rf"-({_NUMBER})度"), lambda found: f"零下{_number(found[1])}度"),
-    (_DECIMAL, lambda found: f"{'负' * bool(found[1])}{cardinal(found[2])}点{plain(found[3])}"),
+    (_DECIMAL, lambda found: f"{'负' * bool(found[1])}{cardinal(found[2])}点{digit_by_digit(found[3])}"),
     (_NEGATIVE, lambda found: f"负{cardinal(found[1])}"),
     (_RANK, lambda found: f"第{cardinal(found[1])}"),
     (_COUNTED, lambda found: cardinal(found[1])),
@@ -112,10 +111,10 @@ _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def prepared(text: str) -> str:
+def prepare_chinese(text: str) -> str:
     """Text in which what the official normaliser reads wrong is already in words; letters of other scripts are gone."""
     text = _MIXED.sub("又", text)
-    text = _COMPATIBLE.sub(lambda found: _plain_form(found[0]), text).translate(_ZEROS).translate(simplified())
+    text = _COMPATIBLE.sub(lambda found: _plain_form(found[0]), text).translate(_ZEROS).translate(simplified_table())
     text = _WIDE_COLON.sub(":", _ADDRESS.sub("", text)).translate({ord(sign): said for sign, said in _RARE.items()})
     for pattern, spoken in _STEPS:
         text = pattern.sub(spoken, text)
@@ -129,23 +128,23 @@ def _plain_form(sign: str) -> str:
 def _number(text: str) -> str:
     """A number as it is written: every digit after the point is said."""
     whole, _, part = text.removeprefix("-").partition(".")
-    said = cardinal(whole) + (f"点{plain(part)}" if part else "")
+    said = cardinal(whole) + (f"点{digit_by_digit(part)}" if part else "")
     return f"负{said}" if text.startswith("-") else said
 
 
 def _telephone(written: str) -> str:
     """Digit by digit, with a short pause where the number is parted."""
-    return "，".join(map(spelled, re.findall(r"\d+", written)))
+    return "，".join(map(telephone_digits, re.findall(r"\d+", written)))
 
 
 def _date(parts: list[str]) -> str:
     year, month, day = parts
-    return f"{plain(year)}年{cardinal(month)}月{cardinal(day)}日"
+    return f"{digit_by_digit(year)}年{cardinal(month)}月{cardinal(day)}日"
 
 
 def _clock(parts: tuple[str | None, ...]) -> str:
     hour, minute, second = parts
-    return clock(str(hour), str(minute), second, is_half=minute == "30" and second is None)
+    return clock_words(str(hour), str(minute), second, is_half=minute == "30" and second is None)
 
 
 def _range(low: str, low_unit: str | None, high: str, high_unit: str | None) -> str:

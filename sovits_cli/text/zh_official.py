@@ -9,9 +9,51 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from sovits_cli.text import wordlists
-from sovits_cli.text.once import once
-from sovits_cli.text.zh_numbers import cardinal, number, plain, spelled
+from sovits_cli.text import resources
+from sovits_cli.text.resources import once
+
+# Numbers in Chinese words, as the official program says them (`text/zh_normalization/num.py`); on digits in text, so
+# of any length.
+
+DIGITS = dict(zip("0123456789", "零一二三四五六七八九", strict=True))
+_SPELLED = DIGITS | {"1": "幺"}
+_POWER_NAMES = {8: "亿", 4: "万", 3: "千", 2: "百", 1: "十"}
+
+
+def cardinal(digits: str) -> str:
+    """一百零五 of "105"; zeros in front do not count."""
+    said = "".join(_grouped(digits.lstrip("0"))) or DIGITS["0"]
+    return said[1:] if said.startswith("一十") else said
+
+
+def digit_by_digit(digits: str) -> str:
+    """Digit by digit, as in years: 二零二四."""
+    return "".join(DIGITS[digit] for digit in digits)
+
+
+def telephone_digits(digits: str) -> str:
+    """Digit by digit, as in telephone numbers, where 一 is 幺."""
+    return "".join(_SPELLED[digit] for digit in digits)
+
+
+def number_words(text: str) -> str:
+    """A number with or without a decimal point. Of several zeros at the end one is said (official)."""
+    whole, _, part = text.partition(".")
+    said = cardinal(whole)
+    if not part:
+        return said
+    kept = part.rstrip("0")
+    return f"{said}点{digit_by_digit(kept + '0' * (len(kept) < len(part)))}"
+
+
+def _grouped(digits: str) -> list[str]:
+    """Words of a group of digits: split at its largest unit, each side in the same way."""
+    heard = digits.lstrip("0")
+    if len(heard) <= 1:
+        return [DIGITS["0"]] * (len(digits) > 1 and heard != "") + [DIGITS[digit] for digit in heard]
+    power = next(power for power in _POWER_NAMES if power < len(heard))
+    return [*_grouped(digits[:-power]), _POWER_NAMES[power], *_grouped(digits[-power:])]
+
 
 Step = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
@@ -31,7 +73,7 @@ _CLOCK = r"((?:[0-1]?\d|2[0-3])):([0-5]\d)(?::([0-5]\d))?"
 _CLOCK_RANGE = re.compile(rf"{_CLOCK}[~-]{_CLOCK}")
 _UNITS = "%|°C|℃|度|摄氏度|cm2|cm²|cm3|cm³|cm|db|ds|kg|km|m2|m²|m³|m3|ml|m|mm|s"
 _MEASURE_RANGE = re.compile(rf"({_SIGNED})({_UNITS})~({_SIGNED})({_UNITS})")
-_MEASURES = wordlists.pairs(
+_MEASURES = resources.parse_pairs(
     "cm2=平方厘米 cm²=平方厘米 cm3=立方厘米 cm³=立方厘米 cm=厘米 db=分贝 ds=毫秒 kg=千克 km=千米 m2=平方米 m²=平方米 "
     "m³=立方米 m3=立方米 ml=毫升 m=米 mm=毫米 s=秒"
 )
@@ -55,7 +97,7 @@ _SHORT_MEASURES = (
 )
 _COUNTED = re.compile(rf"(\d+)([多余几+])?((?:{_LONG_MEASURES})|[{_SHORT_MEASURES}])")
 
-_GREEK = wordlists.pairs(
+_GREEK = resources.parse_pairs(
     "α=阿尔法 β=贝塔 γ=伽玛 Γ=伽玛 δ=德尔塔 Δ=德尔塔 ε=艾普西龙 ζ=捷塔 η=依塔 θ=西塔 Θ=西塔 ι=艾欧塔 κ=喀帕 λ=拉姆达 "
     "Λ=拉姆达 μ=缪 ν=拗 ξ=克西 Ξ=克西 ο=欧米克伦 π=派 Π=派 ρ=肉 ς=西格玛 Σ=西格玛 σ=西格玛 τ=套 υ=宇普西龙 "
     "φ=服艾 Φ=服艾 χ=器 ψ=普赛 Ψ=普赛 ω=欧米伽 Ω=欧米伽"
@@ -64,21 +106,21 @@ _CIRCLED = dict(zip("①②③④⑤⑥⑦⑧⑨⑩", "一二三四五六七八�
 _SIGNS = str.maketrans({"/": "每", **_CIRCLED, **_GREEK, "+": "加", "-": "减", "×": "乘", "÷": "除", "=": "等"})
 
 
-def sentences(text: str) -> list[str]:
+def official_sentences(text: str) -> list[str]:
     """Step A and B: the sentences of a text with its numbers and signs written out, not yet its punctuation."""
     broken = _BREAK.sub(r"\1\n", text.translate(_DROPPED_FIRST))
     return [_sentence(part.strip()) for part in broken.strip().split("\n")]
 
 
 @once
-def simplified() -> dict[int, str]:
+def simplified_table() -> dict[int, str]:
     """Traditional to simplified characters, for `str.translate`."""
-    pairs = " ".join(wordlists.lines("zh_simplified.txt")).split()
+    pairs = " ".join(resources.table_lines("zh_simplified.txt")).split()
     return {ord(pair[0]): pair[1] for pair in pairs}
 
 
 def _sentence(text: str) -> str:
-    text = text.translate(simplified()).translate(_WIDE)
+    text = text.translate(simplified_table()).translate(_WIDE)
     for pattern, spoken in _STEPS:
         text = pattern.sub(spoken, text)
     return text.translate(_SIGNS).translate(_DROPPED_LAST)
@@ -86,31 +128,31 @@ def _sentence(text: str) -> str:
 
 def _date(found: re.Match[str]) -> str:
     month, day = found["month"], found["day"]
-    said = f"{plain(found['year'])}年"
+    said = f"{digit_by_digit(found['year'])}年"
     said += f"{cardinal(month)}月" if month else ""
     return said + (f"{cardinal(day)}{found['unit']}" if day else "")
 
 
 def _short_date(found: re.Match[str]) -> str:
-    return f"{plain(found['year'])}年{cardinal(found['month'])}月{cardinal(found['day'])}日"
+    return f"{digit_by_digit(found['year'])}年{cardinal(found['month'])}月{cardinal(found['day'])}日"
 
 
-def clock(hour: str, minute: str, second: str | None, *, is_half: bool) -> str:
+def clock_words(hour: str, minute: str, second: str | None, *, is_half: bool) -> str:
     """三点零五分; `is_half`: say 半 for the minutes."""
-    said = f"{number(hour)}点"
+    said = f"{number_words(hour)}点"
     if minute.strip("0"):
         said += "半" if is_half else f"{_two_digits(minute)}分"
     return said + (f"{_two_digits(second)}秒" if second and second.strip("0") else "")
 
 
 def _time(found: re.Match[str]) -> str:
-    return clock(*found.groups(), is_half=found[2] == "30")
+    return clock_words(*found.groups(), is_half=found[2] == "30")
 
 
 def _time_range(found: re.Match[str]) -> str:
     parts = found.groups()
     is_half = parts[1] == "30"  # the official program asks the first time about the second too
-    return f"{clock(*parts[:3], is_half=is_half)}至{clock(*parts[3:], is_half=is_half)}"
+    return f"{clock_words(*parts[:3], is_half=is_half)}至{clock_words(*parts[3:], is_half=is_half)}"
 
 
 def _two_digits(digits: str) -> str:
@@ -127,7 +169,7 @@ def _arithmetic(text: str) -> str:
 
 
 def _telephone(found: re.Match[str]) -> str:
-    return "，".join(spelled(group) for group in re.findall(r"\d+", found[0]))
+    return "，".join(telephone_digits(group) for group in re.findall(r"\d+", found[0]))
 
 
 def _counted(found: re.Match[str]) -> str:
@@ -154,15 +196,15 @@ _STEPS: tuple[Step, ...] = (
     (_MEASURE_RANGE, lambda found: f"{found[1]}{found[2]}至{found[3]}{found[4]}"),
     (
         re.compile(rf"(-?)({_NUMBER})(?:°C|℃|度|摄氏度)"),
-        lambda found: f"{_minus(found[1], '零下')}{number(found[2])}度",
+        lambda found: f"{_minus(found[1], '零下')}{number_words(found[2])}度",
     ),
     (_WHOLE, lambda found: _arithmetic(_measures(found[0]))),
     (re.compile(rf"[{_POWERS}]+"), lambda found: f"的{found[0].translate(_POWER_DIGITS)}次方"),
     (
         re.compile(r"(-?)(\d+)/(\d+)"),
-        lambda found: f"{_minus(found[1])}{number(found[3])}分之{number(found[2])}",
+        lambda found: f"{_minus(found[1])}{number_words(found[3])}分之{number_words(found[2])}",
     ),
-    (re.compile(rf"(-?)({_NUMBER})%"), lambda found: f"{_minus(found[1])}百分之{number(found[2])}"),
+    (re.compile(rf"(-?)({_NUMBER})%"), lambda found: f"{_minus(found[1])}百分之{number_words(found[2])}"),
     (re.compile(rf"(?<!\d)(?:\+?86 ?)?{_MOBILE}(?!\d)"), _telephone),
     (re.compile(r"(?<!\d)(?:0(?:10|2[1-3]|[3-9]\d{2})-?)?[1-9]\d{6,7}(?!\d)"), _telephone),
     (re.compile(r"(?<!\d)400-?\d{3}-?\d{4}(?!\d)"), _telephone),
@@ -171,13 +213,13 @@ _STEPS: tuple[Step, ...] = (
         lambda found: f"{_signed(found[1])}到{_signed(found[2])}",
     ),
     (re.compile(r"-(\d+)"), lambda found: f"负{cardinal(found[1])}"),
-    (re.compile(r"\d+(?:\.\d+){2,}"), lambda found: "点".join(map(plain, found[0].split(".")))),
+    (re.compile(r"\d+(?:\.\d+){2,}"), lambda found: "点".join(map(digit_by_digit, found[0].split(".")))),
     (re.compile(r"-?\d+\.\d+|\.\d+"), lambda found: _signed(found[0])),
     (_COUNTED, _counted),
-    (re.compile(r"\d{3,}"), lambda found: spelled(found[0])),
+    (re.compile(r"\d{3,}"), lambda found: telephone_digits(found[0])),
     (re.compile(r"-?\d+|\.\d+"), lambda found: _signed(found[0])),
 )
 
 
 def _signed(text: str) -> str:
-    return _minus(text[:1] if text.startswith("-") else "") + number(text.removeprefix("-"))
+    return _minus(text[:1] if text.startswith("-") else "") + number_words(text.removeprefix("-"))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sovits_cli.text import wordlists
-from sovits_cli.text.once import once
-from sovits_cli.text.zh_words import Word, halves
+from sovits_cli.text import resources
+from sovits_cli.text.resources import once
+from sovits_cli.text.zh_words import Word, split_word
 
-_TONED = wordlists.words(
+_TONED = resources.word_set(
     "人人 以下 佼佼 冉冉 分子 卵子 原子 吵吵 哈哈 女子 娃哈哈 学子 家家户户 局地 干嘛 幺幺 恳恳 想想 打打 攘攘 "
     "数数 整整 死死 熙熙 瓜子 电子 男子 留得 石子 算子 考考 耕地 花花草草 莘莘 莲子 落地 虎虎 袅袅 量子 青青"
 )
@@ -23,15 +23,15 @@ _CLOSING_MARKS = frozenset("：，；。？！“”‘’':,;.?!")
 _DIRECTIONS = frozenset("上下进出回过起开")
 _COUNTED = frozenset("几有两半多各整每做是")
 
-_COLOURED = wordlists.words("小院儿 胡同儿 范儿 老汉儿 撒欢儿 寻老礼儿 妥妥儿 媳妇儿")
-_NOT_COLOURED = wordlists.words(
+_COLOURED = resources.word_set("小院儿 胡同儿 范儿 老汉儿 撒欢儿 寻老礼儿 妥妥儿 媳妇儿")
+_NOT_COLOURED = resources.word_set(
     "虐儿 为儿 护儿 瞒儿 救儿 替儿 有儿 一儿 我儿 俺儿 妻儿 拐儿 聋儿 乞儿 患儿 幼儿 孤儿 婴儿 婴幼儿 连体儿 "
     "脑瘫儿 流浪儿 体弱儿 混血儿 蜜雪儿 舫儿 祖儿 美儿 应采儿 可儿 侄儿 孙儿 侄孙儿 女儿 男儿 红孩儿 花儿 虫儿 "
     "马儿 鸟儿 猪儿 猫儿 狗儿 少儿"
 )
 
 
-def merged(found: Sequence[Word], rimes_of: Callable[[str], Sequence[str]]) -> list[Word]:
+def merge_for_sandhi(found: Sequence[Word], rimes_of: Callable[[str], Sequence[str]]) -> list[Word]:
     """Words joined where tones change between them; `rimes_of` gives the rimes of a word by itself."""
     items = _with_repeats(_with_one(_with_not(found)))
     for test in (_all_third, _meeting_third):
@@ -39,7 +39,7 @@ def merged(found: Sequence[Word], rimes_of: Callable[[str], Sequence[str]]) -> l
     return _with_r(items)
 
 
-def changed(word: Word, rimes: Sequence[str], *, compat: bool) -> list[str]:
+def apply_sandhi(word: Word, rimes: Sequence[str], *, compat: bool) -> list[str]:
     """The rimes of a word as they are spoken; `compat`: as the official program speaks them."""
     spoken = list(rimes)
     if len(spoken) != len(word.text):
@@ -51,7 +51,7 @@ def changed(word: Word, rimes: Sequence[str], *, compat: bool) -> list[str]:
     return spoken
 
 
-def coloured(word: Word, rimes: Sequence[str]) -> list[str]:
+def apply_erhua(word: Word, rimes: Sequence[str]) -> list[str]:
     """The rimes with the tone of 儿 at the end, which follows the syllable before it."""
     spoken = list(rimes)
     if word.text.endswith("儿") and len(spoken) == len(word.text):
@@ -187,7 +187,7 @@ def _drop_tones(word: Word, rimes: list[str], *, compat: bool) -> None:
         _set_tone(rimes, counter, 5)
     elif _is_toneless(text):
         _set_tone(rimes, -1, 5)
-    first, second = halves(text)
+    first, second = split_word(text)
     if _is_toneless(first):
         _set_tone(rimes, len(first) - 1, 5)
     if _is_toneless(second):
@@ -216,7 +216,7 @@ def _change_third(text: str, rimes: list[str]) -> None:
     if len(text) == 2 and _is_third(rimes):
         _set_tone(rimes, 0, 2)
     elif len(text) == 3:
-        _change_third_of_three(len(halves(text)[0]), rimes)
+        _change_third_of_three(len(split_word(text)[0]), rimes)
     elif len(text) == 4:
         for start in (0, 2):
             if _is_third(rimes[start : start + 2]):
@@ -251,4 +251,4 @@ def _set_tone(rimes: list[str], place: int, tone: int) -> None:
 
 @once
 def _neutral() -> frozenset[str]:
-    return wordlists.words(" ".join(wordlists.lines("zh_neutral.txt")))
+    return resources.word_set(" ".join(resources.table_lines("zh_neutral.txt")))

@@ -31,22 +31,24 @@ def main() -> None:
     parser.add_argument("--sentences", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=5)
     given = parser.parse_args()
-    reading.read("Warm zorbifax 重庆.", "auto", SymbolTable.V2)
+    reading.read_text("Warm zorbifax 重庆.", "auto", SymbolTable.V2)
     text = [_SENTENCE.format(name=_name(number)) for number in range(given.sentences)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "words.lex"
         path.write_text("\n".join(_entries(given.entries)), encoding="utf-8")
-        words = lexicon.read(path)
+        words = lexicon.load_lexicon(path)
         report = {
             "benchmark": "lexicon",
             "hardware": {"machine": platform.machine(), "python": platform.python_version()},
             "goals": {"entries": GOAL_ENTRIES, "read_s": GOAL_READ_S},
             "entries": given.entries,
             "characters": sum(map(len, text)),
-            "read_s": _quickest(given.runs, lambda: lexicon.read(path)),
-            "looked_up_s": _quickest(given.runs, lambda: [words.applied(part, segment.mode("en")) for part in text]),
+            "read_s": _quickest(given.runs, lambda: lexicon.load_lexicon(path)),
+            "looked_up_s": _quickest(
+                given.runs, lambda: [words.applied(part, segment.find_mode("en")) for part in text]
+            ),
             "text_read_with_it_s": _quickest(given.runs, lambda: _read(text, words)),
-            "text_read_without_s": _quickest(given.runs, lambda: _read(text, lexicon.EMPTY)),
+            "text_read_without_s": _quickest(given.runs, lambda: _read(text, lexicon.EMPTY_LEXICON)),
         }
     print(json.dumps(report, indent=2))
 
@@ -64,7 +66,7 @@ def _name(number: int) -> str:
 
 def _read(text: list[str], words: Lexicon) -> None:
     for part in text:
-        reading.read(part, "en", SymbolTable.V2, words=words)
+        reading.read_text(part, "en", SymbolTable.V2, words=words)
 
 
 def _quickest(runs: int, work: Callable[[], object]) -> float:

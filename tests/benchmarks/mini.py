@@ -40,7 +40,7 @@ from sovits_cli.inference.script import utterances
 from sovits_cli.inference.synthesizer import Synthesizer
 from sovits_cli.inference.voice import NO_PROMPT, Voice
 from sovits_cli.inference.writer import synthesis_options
-from sovits_cli.text.split import MIN_CHARS, sentences
+from sovits_cli.text.split import MIN_CHARS, split_sentences
 from tests.tools.recogniser import errors, hear_samples
 from tests.tools.teacher_speech import RATE_HZ, VOICES, Take, record
 
@@ -171,7 +171,7 @@ def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: Inf
         voice, style, NO_PROMPT, synthesis_options(settings, settings.seed or 0, voice.bundle.version)
     )
     least = MIN_CHARS if voice.bundle.version.several_sentences else 0
-    cuts = [sentences(text, "en", min_chars=least) for text in texts]
+    cuts = [split_sentences(text, "en", min_chars=least) for text in texts]
     whole = [piece for cut in cuts for piece in cut]
     said = deque(speaker.speak(utterances(whole, "en", voice.spoken, Silent())))
     found, end = [], 0

@@ -15,8 +15,8 @@ import time
 from typing import Any
 
 from sovits_cli.text.frontend import pronounce
-from sovits_cli.text.split import sentences
-from sovits_cli.text.wordlists import TABLES
+from sovits_cli.text.resources import TABLES
+from sovits_cli.text.split import split_sentences
 from sovits_cli.versions import SymbolTable
 
 GOAL_FIRST_SENTENCE_S = 0.5
@@ -67,7 +67,7 @@ def cold(runs: int) -> dict[str, float]:
 def speed(text: str) -> dict[str, Any]:
     """Cutting and reading a text, one after the other."""
     start = time.perf_counter()
-    pieces = sentences(text, "en")
+    pieces = split_sentences(text, "en")
     cut = time.perf_counter()
     phones = sum(len(pronounce(piece.text, "en", SymbolTable.V2).phones) for piece in pieces)
     read = time.perf_counter() - cut

@@ -161,10 +161,10 @@ def test_one_line_and_the_code(
 
 def test_a_hundred_thousand_characters_without_a_full_stop(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is not bad input: it is cut and spoken. Only the cutting is tried here, in `sovits_cli.text.split`."""
-    from sovits_cli.text.split import sentences
+    from sovits_cli.text.split import split_sentences
 
     text = "word " * 20_000
-    pieces = [sentence.text for sentence in sentences(text, "en")]
+    pieces = [sentence.text for sentence in split_sentences(text, "en")]
     assert max(map(len, pieces)) < 600
     assert "".join(pieces).split() == text.split()
 

@@ -5,7 +5,7 @@ from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
 from sovits_cli.inference.script import MAX_PHONES, MIN_CHARS_TO_SPLIT, utterances
 from sovits_cli.inference.voice import EncodedText
-from sovits_cli.text.split import PAUSES_S, End, Sentence, sentences
+from sovits_cli.text.split import PAUSES_S, Boundary, Sentence, split_sentences
 
 
 def spell(text, lang):
@@ -65,7 +65,7 @@ def test_a_line_can_be_cut_at_its_marks(heard):
     assert whole.position == (0,)
     parts = whole.cut()
     assert [(part.position, part.text, part.pause_s, part.is_exact) for part in parts] == [
-        ((0, 0), "One, two.", PAUSES_S[End.SENTENCE], False),
+        ((0, 0), "One, two.", PAUSES_S[Boundary.SENTENCE], False),
         ((0, 1), "Three, four, five.", 0.7, True),
     ]
     smallest = parts[1].cut()
@@ -117,6 +117,6 @@ def test_what_cannot_be_cut_is_said_in_one_go(heard, text):
 
 def test_a_text_without_a_full_stop_stays_in_bounds(heard):
     text = "lorem ipsum dolor " * 600
-    found = told(sentences(text, "en"), heard)
+    found = told(split_sentences(text, "en"), heard)
     assert max(len(line.encoded.phones) for line in found) <= MAX_PHONES
     assert " ".join(line.text for line in found).split() == text.split()

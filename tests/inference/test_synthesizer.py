@@ -9,7 +9,7 @@ from sovits_cli.inference.script import Utterance, utterances
 from sovits_cli.inference.synthesizer import SynthesisOptions, Synthesizer, derived_seed, max_tokens_of
 from sovits_cli.inference.voice import NO_PROMPT, EncodedText, Prompt, Voice
 from sovits_cli.models.t2s.decode import Sampling, T2SResult
-from sovits_cli.text.split import sentences
+from sovits_cli.text.split import split_sentences
 from tests.inference import toys
 
 RATE = 16_000
@@ -324,7 +324,7 @@ def waves(voice, heard, batch_size, text=TEXT):
     usual = toys.ROW.drawing
     sampling = Sampling(usual.top_k, 1.0, usual.temperature, usual.repetition_penalty)
     talk = Synthesizer(voice, timbre, NO_PROMPT, SynthesisOptions(sampling, 3, batch_size=batch_size))
-    return list(talk.speak(utterances(sentences(text, "en"), "en", voice.spoken, heard)))
+    return list(talk.speak(utterances(split_sentences(text, "en"), "en", voice.spoken, heard)))
 
 
 def test_the_batch_size_changes_nothing(toy, heard):

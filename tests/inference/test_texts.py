@@ -5,7 +5,7 @@ import pytest
 
 from sovits_cli.errors import TextError, UsageError
 from sovits_cli.inference import texts
-from sovits_cli.text.encoding import Decoded
+from sovits_cli.text.encoding import DecodedText
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -19,7 +19,7 @@ def test_encodings_that_are_read(tmp_path, encoding):
 def test_an_older_encoding_is_told(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes("今天天气很好，我们去公园散步吧。".encode("gbk"))
-    assert texts.read(str(path)) == Decoded("今天天气很好，我们去公园散步吧。", "gb18030", is_guess=True)
+    assert texts.read(str(path)) == DecodedText("今天天气很好，我们去公园散步吧。", "gb18030", is_guess=True)
 
 
 def test_half_an_utf16_file(tmp_path):
@@ -55,7 +55,7 @@ def test_standard_input(monkeypatch):
 
 def test_standard_input_that_is_not_utf8(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"gr\xfc\xdfe")))
-    assert texts.read("-") == Decoded("grüße", "cp1252", is_guess=True)
+    assert texts.read("-") == DecodedText("grüße", "cp1252", is_guess=True)
 
 
 def test_standard_input_whose_encoding_cannot_be_told(monkeypatch):

@@ -69,9 +69,11 @@ def recorded(item: Item) -> Any:
 def read(item: Item) -> Any:
     """What we make of it, in the form of `recorded`."""
     if item.kind == "cut":
-        return [[run.lang, run.text] for run in segment.runs(item.text, segment.mode(item.mode), compat=True)]
+        return [
+            [run.lang, run.text] for run in segment.language_runs(item.text, segment.find_mode(item.mode), compat=True)
+        ]
     table = SymbolTable(item.want["version"])
-    said = reading.speakable(item.text, item.mode, table, compat=True)
+    said = reading.read_for_speech(item.text, item.mode, table, compat=True)
     pieces = [[piece.lang, piece.text, piece.norm] for piece in said.pieces]
     return _comparable(pieces, [len(piece.phones) for piece in said.pieces], symbols.ids(said.phones, table))
 

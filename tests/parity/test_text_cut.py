@@ -3,7 +3,7 @@
 import pytest
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import cuts
+from sovits_cli.text import official_cuts
 from tests.parity import golden
 
 
@@ -28,9 +28,9 @@ def _same(want, make):
 @pytest.mark.parametrize("item", _items())
 def test_cut(item):
     text, plain = item["input"], item["consecutive"]
-    assert cuts.once_only(text) == plain
-    assert cuts.split_long(text) == item["split_big"]
-    for method in cuts.METHODS:
-        _same(item[method], lambda: cuts.cut(text, method))  # noqa: B023 - called at once
+    assert official_cuts.collapse_marks(text) == plain
+    assert official_cuts.split_long(text) == item["split_big"]
+    for method in official_cuts.METHODS:
+        _same(item[method], lambda: official_cuts.cut_officially(text, method))  # noqa: B023 - called at once
         for lang, recorded in item["pre_seg"].items():
-            _same(recorded[method], lambda: cuts.pieces(plain, method, is_english=lang == "en"))  # noqa: B023
+            _same(recorded[method], lambda: official_cuts.official_pieces(plain, method, is_english=lang == "en"))  # noqa: B023

@@ -99,7 +99,7 @@ def why(item: Item) -> str:
         return CRASHES.get(item.text, "")
     if item.lang == "ja" and IS_PLUS and "phones_plus" not in item.want:
         return DICTIONARY
-    if item.lang == "en" and en_official.guessed(item.want["norm"]):
+    if item.lang == "en" and en_official.official_guesses(item.want["norm"]):
         return GUESSED
     return ""
 

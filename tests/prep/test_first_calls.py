@@ -58,7 +58,7 @@ def five_languages(spoken, out):
     found = {name: row.phones for name, row in Experiment(out).read_text().rows.items()}
     for number in range(CLIPS):
         for lang, text in TEXTS.items():
-            read = reading.read(text.format(number + 2), lang, VERSIONS["v2"].symbols)
+            read = reading.read_text(text.format(number + 2), lang, VERSIONS["v2"].symbols)
             assert found[f"{lang}{number}.wav"] == tuple(read.phones)
 
 

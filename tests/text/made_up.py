@@ -4,9 +4,7 @@ Quish has Latin letters and two of its own (ł, ż). Every letter is a phone, di
 copy this file into packages of their own.
 """
 
-from sovits_cli.text.charsets import Charset
-from sovits_cli.text.language import Language, Marks, Syllables
-from sovits_cli.text.scripts import LATIN
+from sovits_cli.text.language import LATIN, Charset, Language, Marks, Syllables
 from sovits_cli.versions import SymbolTable
 
 NAMES = ("zo", "un", "du", "tri", "ka", "pe", "se", "ho", "ok", "na")

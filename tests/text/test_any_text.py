@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import pauses, pronunciation, reading, symbols, unread
-from sovits_cli.text.guesses import guessed
+from sovits_cli.text import characters, lexicon, pauses, reading, symbols
 from sovits_cli.text.languages import LANGUAGES
-from sovits_cli.text.split import sentences
+from sovits_cli.text.reading import guessed_words
+from sovits_cli.text.split import split_sentences
 from sovits_cli.versions import SymbolTable
 
 FEW, MANY = 200, 10_000
@@ -45,12 +45,12 @@ def texts(count: int, seed: int) -> Iterator[str]:
 def speak(text: str, lang: str, *, compat: bool) -> None:
     """All that becomes of a text before a model speaks it."""
     known = symbols.known(SymbolTable.V2)
-    carrying = pronunciation.with_inline(pauses.without(text), lang)
-    for piece in sentences(carrying, lang):
-        said = reading.speakable(piece.text, lang, SymbolTable.V2, compat=compat)
+    carrying = lexicon.encode_inline(pauses.strip_pauses(text), lang)
+    for piece in split_sentences(carrying, lang):
+        said = reading.read_for_speech(piece.text, lang, SymbolTable.V2, compat=compat)
         assert compat or set(said.phones) <= known
         for part in said.pieces:
-            guessed(part)
+            guessed_words(part)
             assert part.word2ph is None or sum(part.word2ph) == len(part.phones)
 
 
@@ -58,7 +58,7 @@ def crashes(found: Iterator[str], lang: str, *, compat: bool) -> list[tuple[str,
     failed = []
     for text in found:
         try:
-            unread.told(unread.characters(text, lang))
+            characters.unread_note(characters.unread_characters(text, lang))
             speak(text, lang, compat=compat)
         except TextError as error:
             if "\n" in error.message:

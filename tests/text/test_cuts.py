@@ -3,29 +3,29 @@
 import pytest
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import cuts
+from sovits_cli.text import official_cuts
 
 
 def test_a_long_piece_is_cut_again_at_its_marks():
-    found = cuts.pieces("好的，" * 400, "cut0", is_english=False)
-    assert all(len(piece) <= cuts.LONGEST for piece in found)
+    found = official_cuts.official_pieces("好的，" * 400, "cut0", is_english=False)
+    assert all(len(piece) <= official_cuts.LONGEST for piece in found)
     assert "".join(found) == "。" + "好的，" * 400
 
 
 def test_what_has_no_marks_stays_too_long_after_an_empty_piece():
-    assert [len(piece) for piece in cuts.pieces("好" * 600, "cut5", is_english=False)] == [0, 600, 1]
+    assert [len(piece) for piece in official_cuts.official_pieces("好" * 600, "cut5", is_english=False)] == [0, 600, 1]
 
 
 def test_the_second_method_keeps_a_mark_without_words_and_says_nothing():
-    assert cuts.pieces("\n \n", "cut2", is_english=True) == []
+    assert official_cuts.official_pieces("\n \n", "cut2", is_english=True) == []
 
 
-@pytest.mark.parametrize("method", sorted({*cuts.METHODS} - {"cut2"}))
+@pytest.mark.parametrize("method", sorted({*official_cuts.METHODS} - {"cut2"}))
 def test_only_marks(method):
     with pytest.raises(TextError, match=r"^nothing to read is left after cutting$"):
-        cuts.pieces("\n \n", method, is_english=True)
+        official_cuts.official_pieces("\n \n", method, is_english=True)
 
 
 def test_unknown_method():
     with pytest.raises(KeyError):
-        cuts.cut("Hello.", "cut6")
+        official_cuts.cut_officially("Hello.", "cut6")

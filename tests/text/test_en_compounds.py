@@ -1,6 +1,6 @@
 import pytest
 
-from sovits_cli.text.en_compounds import pieces, web_pieces
+from sovits_cli.text.en_lexicon import split_compound, split_web_word
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from sovits_cli.text.en_compounds import pieces, web_pieces
     ],
 )
 def test_pieces(word, cut):
-    assert pieces(word) == cut
+    assert split_compound(word) == cut
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ def test_pieces(word, cut):
     ],
 )
 def test_web_pieces(word, cut):
-    assert web_pieces(word) == cut
+    assert split_web_word(word) == cut
 
 
 def test_long_words_are_cut_in_linear_time():
-    assert "".join(web_pieces("helloworld" * 300)) == "helloworld" * 300
+    assert "".join(split_web_word("helloworld" * 300)) == "helloworld" * 300

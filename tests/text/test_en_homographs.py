@@ -1,8 +1,7 @@
 import pytest
 
-from sovits_cli.text import cmu
-from sovits_cli.text.en_homographs import Choice, choose, homographs
-from sovits_cli.text.en_tags import tag
+from sovits_cli.text import en_lexicon
+from sovits_cli.text.en_homographs import Choice, choose_reading, homographs, part_of_speech
 
 SENTENCES = """
 1 read: I will read the book tomorrow.
@@ -160,12 +159,12 @@ def test_choice(sentence, word, reading):
     tokens = _tokens(sentence)
     place = [token.lower() for token in tokens].index(word)
     row = homographs()[word]
-    assert choose(tokens, place) == (row.first if reading == 1 else row.second)
+    assert choose_reading(tokens, place) == (row.first if reading == 1 else row.second)
 
 
 def test_second_word_of_a_sentence_is_chosen_on_its_own():
     tokens = _tokens("I read the record yesterday and will read it again.")
-    assert [choose(tokens, place) for place in (1, 3, 7)] == [
+    assert [choose_reading(tokens, place) for place in (1, 3, 7)] == [
         ["R", "EH1", "D"],
         ["R", "EH1", "K", "ER0", "D"],
         ["R", "IY1", "D"],
@@ -173,32 +172,32 @@ def test_second_word_of_a_sentence_is_chosen_on_its_own():
 
 
 def test_word_with_one_reading_is_left_to_the_dictionary():
-    assert choose(["The", "lamp", "is", "lit"], 1) is None
+    assert choose_reading(["The", "lamp", "is", "lit"], 1) is None
 
 
 def test_capital_makes_a_nation_of_polish():
-    assert choose(["The", "Polish", "team"], 1) == ["P", "OW1", "L", "IH0", "SH"]
-    assert choose(["The", "polish", "is", "dry"], 1) is None
+    assert choose_reading(["The", "Polish", "team"], 1) == ["P", "OW1", "L", "IH0", "SH"]
+    assert choose_reading(["The", "polish", "is", "dry"], 1) is None
 
 
 def test_choice_can_be_forced():
     tokens = ["The", "record", "is", "old"]
-    assert choose(tokens, 1, choice=Choice.FIRST) == homographs()["record"].first
-    assert choose(tokens, 1, choice=Choice.SECOND) == homographs()["record"].second
+    assert choose_reading(tokens, 1, choice=Choice.FIRST) == homographs()["record"].first
+    assert choose_reading(tokens, 1, choice=Choice.SECOND) == homographs()["record"].second
 
 
 def test_official_list_has_fewer_words_and_some_the_wrong_way_round():
     tokens = ["The", "wind", "hit", "the", "object"]
-    assert choose(tokens, 1, official=True) is None
-    assert choose(tokens, 4, official=True) == homographs()["object"].first
-    assert choose(tokens, 4) == homographs()["object"].second
+    assert choose_reading(tokens, 1, official=True) is None
+    assert choose_reading(tokens, 4, official=True) == homographs()["object"].first
+    assert choose_reading(tokens, 4) == homographs()["object"].second
 
 
 @pytest.mark.parametrize("word", sorted(homographs()))
 def test_row_is_made_of_dictionary_phones_and_two_readings(word):
     row = homographs()[word]
     assert row.first != row.second
-    assert set(row.first + row.second) <= set(cmu.PHONES)
+    assert set(row.first + row.second) <= set(en_lexicon.PHONES)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +214,9 @@ def test_row_is_made_of_dictionary_phones_and_two_readings(word):
     ],
 )
 def test_tag(sentence, place, expected):
-    assert tag(sentence.split(), place) == expected
+    assert part_of_speech(sentence.split(), place) == expected
 
 
 def test_the_official_choice_knows_no_commands():
     tokens = _tokens("Use two eggs.")
-    assert choose(tokens, 0, official=True) == homographs()["use"].second
+    assert choose_reading(tokens, 0, official=True) == homographs()["use"].second

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sovits_cli.text.en_normal import normalise
+from sovits_cli.text.en_normal import normalise_english
 
 CASES = {
     "quotes and marks": {
@@ -208,9 +208,9 @@ CASES = {
 
 @pytest.mark.parametrize(("text", "norm"), [case for cases in CASES.values() for case in cases.items()])
 def test_normalise(text, norm):
-    assert normalise(text) == norm
+    assert normalise_english(text) == norm
 
 
 @pytest.mark.parametrize("text", ["", " \n", "😀🎉", "?!...,,,", "-", "你好", "\x00"])
 def test_nothing_to_read_gives_nothing(text):
-    assert not any(character.isalnum() for character in normalise(text))
+    assert not any(character.isalnum() for character in normalise_english(text))

@@ -67,7 +67,7 @@ def test_ordinal(number, words):
     ],
 )
 def test_year(number, words):
-    assert numbers.year(number) == words
+    assert numbers.year_words(number) == words
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,11 @@ def test_year(number, words):
     ],
 )
 def test_written(text, words):
-    assert numbers.written(text) == words
+    assert numbers.number_words(text) == words
 
 
 def test_number_of_any_length_is_read_without_arithmetic():
-    assert numbers.written("9" * 10_000) == " ".join(["nine"] * 10_000)
+    assert numbers.number_words("9" * 10_000) == " ".join(["nine"] * 10_000)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_number_of_any_length_is_read_without_arithmetic():
     [(1, 2, "one half"), (3, 2, "three halves"), (1, 3, "one third"), (3, 23, "three twenty-thirds"), (6, 1, "six")],
 )
 def test_fraction(numerator, denominator, words):
-    assert numbers.fraction(numerator, denominator) == words
+    assert numbers.fraction_words(numerator, denominator) == words
 
 
 def test_plural():

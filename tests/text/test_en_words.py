@@ -1,7 +1,7 @@
 import pytest
 
-from sovits_cli.text import en_letters, en_lexicon
-from sovits_cli.text.en_words import phones
+from sovits_cli.text import en_lexicon
+from sovits_cli.text.en import english_phones
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ from sovits_cli.text.en_words import phones
     ],
 )
 def test_word(word, sounds):
-    assert en_lexicon.phones(word) == sounds.split()
+    assert en_lexicon.word_phones(word) == sounds.split()
 
 
 def test_every_word_with_a_letter_sounds():
-    assert all(en_lexicon.phones(word) for word in ("'n'", "x-", "qqqqqqqq", "a" * 1000, "b-c-d", "'''z"))
+    assert all(en_lexicon.word_phones(word) for word in ("'n'", "x-", "qqqqqqqq", "a" * 1000, "b-c-d", "'''z"))
 
 
 @pytest.mark.parametrize(
@@ -50,16 +50,21 @@ def test_every_word_with_a_letter_sounds():
     ],
 )
 def test_capital_a_is_an_article_or_a_letter(text, sounds):
-    assert phones(text) == sounds.split()
+    assert english_phones(text) == sounds.split()
 
 
 def test_short_text_begins_with_a_comma():
-    assert phones("Hi.") == [",", "HH", "AY1", "."]
-    assert phones("Hello.") == ["HH", "AH0", "L", "OW1", "."]
+    assert english_phones("Hi.") == [",", "HH", "AY1", "."]
+    assert english_phones("Hello.") == ["HH", "AH0", "L", "OW1", "."]
 
 
 def test_marks_are_phones():
-    assert [phone for phone in phones("Well, is it? Yes! It is.") if not phone.isalnum()] == [",", "?", "!", "."]
+    assert [phone for phone in english_phones("Well, is it? Yes! It is.") if not phone.isalnum()] == [
+        ",",
+        "?",
+        "!",
+        ".",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,11 +72,11 @@ def test_marks_are_phones():
     [("K AE1 T", "K AE1 T S"), ("B AO1 S", "B AO1 S IH0 Z"), ("D AO1 G", "D AO1 G Z"), ("", "EH1 S")],
 )
 def test_with_s(stem, sounds):
-    assert en_letters.with_s(stem.split()) == sounds.split()
+    assert en_lexicon.add_s(stem.split()) == sounds.split()
 
 
 @pytest.mark.parametrize(
     ("stem", "sounds"), [("W AA1 N T", "W AA1 N T IH0 D"), ("P AE1 S", "P AE1 S T"), ("P L EY1", "P L EY1 D")]
 )
 def test_with_ed(stem, sounds):
-    assert en_letters.with_ed(stem.split()) == sounds.split()
+    assert en_lexicon.add_ed(stem.split()) == sounds.split()

@@ -3,7 +3,7 @@
 import pytest
 
 from sovits_cli.errors import TextError
-from sovits_cli.text.encoding import decode, guess
+from sovits_cli.text.encoding import decode_text, guess_encoding
 
 CHINESE = "今天天气很好，我们去公园散步吧。他说：“你好！”"
 TRADITIONAL = "今天天氣很好，我們去公園散步吧。他說：「你好！」"
@@ -24,14 +24,14 @@ KOREAN = "오늘은 날씨가 좋네요. 산책을 갈까요? 네, 좋아요!"
     ],
 )
 def test_guess(text, encoding):
-    found = decode(text.encode(encoding), "a.txt")
+    found = decode_text(text.encode(encoding), "a.txt")
     assert (found.text, found.encoding, found.is_guess) == (text, encoding, True)
 
 
 @pytest.mark.parametrize("text", [CHINESE, TRADITIONAL, JAPANESE, KOREAN, "naïve", ""])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_unicode_is_no_guess(text, encoding):
-    found = decode(text.encode(encoding), "a.txt")
+    found = decode_text(text.encode(encoding), "a.txt")
     assert (found.text, found.is_guess) == (text, False)
 
 
@@ -46,22 +46,22 @@ def test_unicode_is_no_guess(text, encoding):
     ],
 )
 def test_few_characters(text, encoding, lang):
-    assert decode(text.encode(encoding), "a.txt", lang).encoding == encoding
+    assert decode_text(text.encode(encoding), "a.txt", lang).encoding == encoding
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf16_without_its_mark(encoding):
     text = "The price is 25.5 元, 名前はまだ無い。" * 3
-    assert decode(text.encode(encoding), "a.txt").text == text
+    assert decode_text(text.encode(encoding), "a.txt").text == text
 
 
 @pytest.mark.parametrize("encoding", ["utf-32", "utf-16", "utf-8", "utf-8-sig", "gbk"])
 def test_line_breaks(encoding):
-    assert decode("一行。\r\n二行。\r三行。\n".encode(encoding), "a.txt").text == "一行。\n二行。\n三行。\n"
+    assert decode_text("一行。\r\n二行。\r三行。\n".encode(encoding), "a.txt").text == "一行。\n二行。\n三行。\n"
 
 
 def test_a_large_file_is_judged_by_its_beginning():
-    assert guess(CHINESE.encode("gbk") * 20_000) == "gb18030"
+    assert guess_encoding(CHINESE.encode("gbk") * 20_000) == "gb18030"
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_a_large_file_is_judged_by_its_beginning():
 )
 def test_what_is_no_text(data, said):
     with pytest.raises(TextError, match=said):
-        decode(data, "a.txt")
+        decode_text(data, "a.txt")

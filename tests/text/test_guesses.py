@@ -3,12 +3,12 @@ from importlib.util import find_spec
 import pytest
 
 from sovits_cli.text import en_lexicon, reading
-from sovits_cli.text.guesses import guessed
+from sovits_cli.text.reading import guessed_words
 from sovits_cli.versions import SymbolTable
 
 
 def guesses(text, lang):
-    return [guessed(piece) for piece in reading.read(text, lang, SymbolTable.V2).pieces]
+    return [guessed_words(piece) for piece in reading.read_text(text, lang, SymbolTable.V2).pieces]
 
 
 def test_english_words_that_only_the_network_reads():
@@ -25,11 +25,11 @@ WORDS = (
 @pytest.mark.parametrize("word", WORDS.split())
 def test_a_guess_is_what_the_network_is_asked_for(word, monkeypatch):
     asked = []
-    monkeypatch.setattr(en_lexicon, "guess", lambda part: asked.append(part) or ["AH0"])
+    monkeypatch.setattr(en_lexicon, "guess_phones", lambda part: asked.append(part) or ["AH0"])
     en_lexicon._phones.cache_clear()
-    en_lexicon.phones(word)
+    en_lexicon.word_phones(word)
     en_lexicon._phones.cache_clear()
-    assert en_lexicon.is_guess(word) is bool(asked)
+    assert en_lexicon.is_guessed_word(word) is bool(asked)
 
 
 @pytest.mark.skipif(find_spec("pyopenjtalk") is None, reason="sovits[ja] is not installed")

@@ -5,9 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import ja_labels, ja_normal, reading
-from sovits_cli.text.frontend import frontend, pronounce
-from sovits_cli.text.guesses import guessed
+from sovits_cli.text import ja, ja_normal, reading
+from sovits_cli.text.frontend import load_frontend, pronounce
+from sovits_cli.text.reading import guessed_words
 from sovits_cli.versions import SymbolTable
 
 pytest.importorskip("pyopenjtalk")
@@ -44,7 +44,7 @@ def read(text, **how):
     ],
 )
 def test_normalised(written, read):
-    assert ja_normal.normalise(written) == read
+    assert ja_normal.normalise_japanese(written) == read
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_nothing_to_read(text):
 
 def test_borders_of_phrases_are_marks_that_no_table_has():
     phones = pronounce("橋の端で箸を使う。", "ja", SymbolTable.V1).phones
-    assert {"[", "]", ja_labels.BORDER}.isdisjoint(phones)
+    assert {"[", "]", ja.BORDER}.isdisjoint(phones)
     assert phones.count("UNK") == 8
 
 
 def test_characters_without_a_sound_are_named():
-    assert ja_labels.unread("今日は々") == ["々"]
-    assert ja_labels.unread("今日は") == []
+    assert ja.unread_by_openjtalk("今日は々") == ["々"]
+    assert ja.unread_by_openjtalk("今日は") == []
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ def test_characters_without_a_sound_are_named():
     ],
 )
 def test_ends_of_sentences(before, after, ends):
-    assert frontend("ja").ends_sentence(before, after) is ends
+    assert load_frontend("ja").ends_sentence(before, after) is ends
 
 
 def test_a_dictionary_that_would_be_downloaded_is_refused(monkeypatch, tmp_path):
     import pyopenjtalk
 
     monkeypatch.setattr(pyopenjtalk, "OPEN_JTALK_DICT_DIR", str(tmp_path).encode())
-    ja_labels._package.cache_clear()
+    ja._package.cache_clear()
     with pytest.raises(TextError, match="has no dictionary in") as failure:
-        ja_labels.phones("あ")
+        ja.label_phones("あ")
     assert 'pip install "sovits[ja]"' in failure.value.hint
 
 
@@ -114,11 +114,11 @@ def test_more_than_openjtalk_takes_at_once_is_refused_in_one_line(unit, compat):
     with pytest.raises(
         TextError, match=r"^OpenJTalk cannot read '.*… \(20000 characters\): Input text is too"
     ) as failure:
-        reading.read(unit * (20_000 // len(unit)), "ja", SymbolTable.V2, compat=compat)
+        reading.read_text(unit * (20_000 // len(unit)), "ja", SymbolTable.V2, compat=compat)
     assert "\n" not in failure.value.message
     assert "。 or 、" in failure.value.hint
-    (piece,) = reading.read("今日は、" * 5_000, "ja", SymbolTable.V2, compat=compat).pieces
-    assert guessed(piece) == ()
+    (piece,) = reading.read_text("今日は、" * 5_000, "ja", SymbolTable.V2, compat=compat).pieces
+    assert guessed_words(piece) == ()
 
 
 @given(st.text(alphabet="あんっーア亜々0９,.-/:~〜%℃¥$kmA「」（）。！？…・\n 　゛😀", max_size=40))
@@ -129,4 +129,4 @@ def test_any_mix_of_signs_is_read_or_refused_in_both_modes(text):
         spoken = pronounce(text, "ja", SymbolTable.V2)
     except TextError:
         return
-    assert ja_normal.normalise(spoken.norm).strip() == spoken.norm.strip()
+    assert ja_normal.normalise_japanese(spoken.norm).strip() == spoken.norm.strip()

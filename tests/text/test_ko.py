@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import ko_normal, ko_numbers
-from sovits_cli.text.frontend import frontend, pronounce
+from sovits_cli.text import ko_normal
+from sovits_cli.text.frontend import load_frontend, pronounce
 from sovits_cli.versions import SymbolTable
 
 pytestmark = pytest.mark.skipif(
@@ -35,14 +35,14 @@ def read(text, **how):
     ],
 )
 def test_chinese_numbers(digits, words):
-    assert ko_numbers.sino(digits) == words
+    assert ko_normal.sino_number(digits) == words
 
 
 @pytest.mark.parametrize(
     ("digits", "words"), [("1", "한"), ("20", "스무"), ("21", "스물한"), ("105", "백다섯"), ("05", "영오")]
 )
 def test_native_numbers(digits, words):
-    assert ko_numbers.native(digits) == words
+    assert ko_normal.native_number(digits) == words
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_native_numbers(digits, words):
     ],
 )
 def test_normalised(written, read):
-    assert ko_normal.normalise(written).strip() == read
+    assert ko_normal.normalise_korean(written).strip() == read
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_the_stand_in_for_the_english_dictionary_is_gone_afterwards():
 
 
 def test_the_number_of_a_list_item_ends_no_sentence():
-    assert not frontend("ko").ends_sentence("1.", "물")
-    assert frontend("ko").ends_sentence("끝.", "물")
+    assert not load_frontend("ko").ends_sentence("1.", "물")
+    assert load_frontend("ko").ends_sentence("끝.", "물")
 
 
 @given(st.text(alphabet="가힣ㄱㅘ닭0９,.-/:~%℃₩$kmA개월시「」()!?…\n 😀漢", max_size=40))

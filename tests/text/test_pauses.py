@@ -2,11 +2,11 @@ import pytest
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import pauses, split
-from sovits_cli.text.split import PAUSES_S, End, Sentence
+from sovits_cli.text.split import PAUSES_S, Boundary, Sentence
 
 
 def cut(text):
-    return pauses.sentences(text, lambda stretch: split.sentences(stretch, "en"))
+    return pauses.split_at_pauses(text, lambda stretch: split.split_sentences(stretch, "en"))
 
 
 def test_a_pause_ends_a_sentence_and_is_as_long_as_it_says():
@@ -29,8 +29,8 @@ def test_pauses_add_up_and_the_last_one_counts():
 
 def test_without_a_pause_nothing_changes():
     text = "One two three four. Five six seven eight.\n\nNine."
-    assert cut(text) == split.sentences(text, "en")
-    assert cut(text)[-2].pause_s == PAUSES_S[End.PARAGRAPH]
+    assert cut(text) == split.split_sentences(text, "en")
+    assert cut(text)[-2].pause_s == PAUSES_S[Boundary.PARAGRAPH]
 
 
 @pytest.mark.parametrize("asked", ["", " long", " -1s", " 0s", " 61s", " 1h", " 1 2"])

@@ -5,15 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import lexicon, pronunciation, reading, segment, split
-from sovits_cli.text.lexicon import parsed
+from sovits_cli.text import lexicon, reading, segment, split
+from sovits_cli.text.lexicon import parse_lexicon
 from sovits_cli.versions import SymbolTable
 
 HERE = "HH IY1 R"
 
 
-def read(text, lang="en", words=lexicon.EMPTY, **how):
-    return reading.read(pronunciation.with_inline(text, lang), lang, SymbolTable.V2, words=words, **how)
+def read(text, lang="en", words=lexicon.EMPTY_LEXICON, **how):
+    return reading.read_text(lexicon.encode_inline(text, lang), lang, SymbolTable.V2, words=words, **how)
 
 
 def phones(text, lang="en", **how):
@@ -63,19 +63,19 @@ def test_compat_takes_phones_too():
 
 
 def test_phones_that_a_table_lacks():
-    text = pronunciation.with_inline("[a|ㅏ ㅏ] is here.", "auto")
-    assert reading.read(text, "auto", SymbolTable.V1).phones[:2] == ["UNK", "UNK"]
-    assert reading.read(text, "auto", SymbolTable.V2).phones[:2] == ["ㅏ", "ㅏ"]
+    text = lexicon.encode_inline("[a|ㅏ ㅏ] is here.", "auto")
+    assert reading.read_text(text, "auto", SymbolTable.V1).phones[:2] == ["UNK", "UNK"]
+    assert reading.read_text(text, "auto", SymbolTable.V2).phones[:2] == ["ㅏ", "ㅏ"]
 
 
 @pytest.mark.parametrize("text", ["[1]", "[a|]", "[|a]", "a|b", "[see | note", "[a[b|c]", "[]"])
 def test_other_brackets_are_left_alone(text):
-    assert pronunciation.with_inline(text, "en") == text or "|" in text.removeprefix("[a")
+    assert lexicon.encode_inline(text, "en") == text or "|" in text.removeprefix("[a")
 
 
 def test_a_phone_that_is_none():
     with pytest.raises(TextError, match=r"'BB' is no phone of English, in 'Z IY0 BB' for 'Xio'") as failure:
-        pronunciation.with_inline("[Xio|Z IY0 BB]", "en")
+        lexicon.encode_inline("[Xio|Z IY0 BB]", "en")
     assert "or respell" in failure.value.hint
 
 
@@ -89,23 +89,23 @@ def test_a_phone_that_is_none():
 )
 def test_a_syllable_that_is_none(text, lang, said):
     with pytest.raises(TextError, match=said):
-        pronunciation.with_inline(text, lang)
-    assert pronunciation.with_inline("[重庆|崇庆]", lang) == "崇庆"
-    assert pronunciation.carries(pronunciation.with_inline("[佢|keoi5]", "auto"))
+        lexicon.encode_inline(text, lang)
+    assert lexicon.encode_inline("[重庆|崇庆]", lang) == "崇庆"
+    assert lexicon.has_given_phones(lexicon.encode_inline("[佢|keoi5]", "auto"))
 
 
 def test_private_characters_of_the_source_are_no_phones():
-    assert pronunciation.with_inline("a\U000f0001b\U000f0ffe", "en") == "ab"
+    assert lexicon.encode_inline("a\U000f0001b\U000f0ffe", "en") == "ab"
 
 
 def test_cutting_keeps_a_word_with_its_phones():
-    text = pronunciation.with_inline(" ".join(["[New York|N UW1 Y AO1 R K]"] * 40) + ".", "en")
-    pieces = split.sentences(text, "en", max_chars=60)
+    text = lexicon.encode_inline(" ".join(["[New York|N UW1 Y AO1 R K]"] * 40) + ".", "en")
+    pieces = split.split_sentences(text, "en", max_chars=60)
     assert len(pieces) > 5
     assert "".join(piece.text for piece in pieces) == text
-    said = [phone for piece in pieces for phone in reading.read(piece.text, "en", SymbolTable.V2).phones]
+    said = [phone for piece in pieces for phone in reading.read_text(piece.text, "en", SymbolTable.V2).phones]
     assert " ".join(said) == " ".join(["N UW1 Y AO1 R K"] * 40) + " ."
-    assert pronunciation.shown(pieces[0].text).startswith("NewYork NewYork")
+    assert lexicon.strip_phones(pieces[0].text).startswith("NewYork NewYork")
 
 
 @given(st.text(alphabet="a B1[]|中ね. \U000f0001\U000f0ffe", max_size=30))
@@ -129,7 +129,7 @@ EN|café|K AE0 F EY1
 
 
 def test_lexicon():
-    words = parsed(LEXICON, "x.lex")
+    words = parse_lexicon(LEXICON, "x.lex")
     assert phones("sovits is here.", words=words) == "S OW1 V IH2 T S IH1 Z HH IY1 R ."
     assert phones("SoVITSes", words=words) == phones("SoVITSes")
     assert phones("kubectl is here", words=words) == phones("kube control is here")
@@ -139,13 +139,13 @@ def test_lexicon():
 
 
 def test_what_is_typed_in_the_text_comes_before_the_lexicon():
-    words = parsed(LEXICON, "x.lex")
+    words = parse_lexicon(LEXICON, "x.lex")
     assert phones("[SoVITS|Z IY1] is here.", words=words) == "Z IY1 IH1 Z HH IY1 R ."
 
 
 def test_the_key_of_a_lexicon_tells_another_one():
-    assert parsed(LEXICON, "a").key == parsed(LEXICON + "\n# more", "b").key
-    assert parsed(LEXICON, "a").key != parsed(LEXICON + "\nen|x|y z", "a").key
+    assert parse_lexicon(LEXICON, "a").key == parse_lexicon(LEXICON + "\n# more", "b").key
+    assert parse_lexicon(LEXICON, "a").key != parse_lexicon(LEXICON + "\nen|x|y z", "a").key
 
 
 @pytest.mark.parametrize(
@@ -161,18 +161,18 @@ def test_the_key_of_a_lexicon_tells_another_one():
 )
 def test_bad_lines_are_named(line, message):
     with pytest.raises(TextError, match=f"^{message}"):
-        parsed(f"en|ok|OW1 K EY1\n{line}\n", "x.lex")
+        parse_lexicon(f"en|ok|OW1 K EY1\n{line}\n", "x.lex")
 
 
 def test_files(tmp_path):
     path = tmp_path / "words.lex"
     path.write_text("\ufeffen|Xio|Z IY0\n", encoding="utf-8")
-    assert phones("Xio", words=lexicon.read(path)) == "Z IY0"
+    assert phones("Xio", words=lexicon.load_lexicon(path)) == "Z IY0"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TextError, match="is not UTF-8 at byte 0"):
-        lexicon.read(path)
+        lexicon.load_lexicon(path)
     with pytest.raises(TextError, match=r"cannot read the lexicon .*none.lex: No such file"):
-        lexicon.read(tmp_path / "none.lex")
+        lexicon.load_lexicon(tmp_path / "none.lex")
 
 
 class Counted(dict):
@@ -205,11 +205,11 @@ def test_the_cost_of_a_text_does_not_grow_with_the_entries(monkeypatch, lang):
 
 
 def test_the_longest_word_wins_and_words_are_whole():
-    words = parsed("en|new|N Y UW1\nen|New York|Z\nen|3D|D IY1\nen|C++|S IY1\nen|york|Y AO1 R K", "x.lex")
-    mode = segment.mode("en")
+    words = parse_lexicon("en|new|N Y UW1\nen|New York|Z\nen|3D|D IY1\nen|C++|S IY1\nen|york|Y AO1 R K", "x.lex")
+    mode = segment.find_mode("en")
 
     def shown(text):
-        return pronunciation._CARRIED.sub(lambda found: f"<{found[1]}>", words.applied(text, mode))
+        return lexicon._CARRIED.sub(lambda found: f"<{found[1]}>", words.applied(text, mode))
 
     assert shown("NEW York, new yorks; newer New-York") == "<NewYork>, <new> yorks; newer <new>-<york>"
     assert shown("x3D 3Ds 3d C++ C++x") == "x<3D> 3Ds <3D> <C++> <C++>x"

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import reading, segment, symbols, unread
+from sovits_cli.text import characters, reading, segment, symbols
 from sovits_cli.text.frontend import UnreadableError
 from sovits_cli.text.languages import LANGUAGES
-from sovits_cli.text.split import sentences
+from sovits_cli.text.split import split_sentences
 from sovits_cli.versions import SymbolTable
 
 READY = [code for code, row in LANGUAGES.items() if all(find_spec(package) for package in row.packages)]
@@ -24,7 +24,7 @@ _PROPERTY = settings(
 
 
 def read(text, lang="auto", table=SymbolTable.V2, **how):
-    return reading.read(text, lang, table, **how)
+    return reading.read_text(text, lang, table, **how)
 
 
 def test_pieces_in_their_languages():
@@ -50,8 +50,8 @@ def test_what_has_no_sound_is_left_out():
 
 
 def test_a_very_short_text_gets_a_full_stop():
-    assert reading.speakable("好", "zh", SymbolTable.V2).phones == [".", "h", "ao3"]
-    assert reading.speakable("今天天气好。", "zh", SymbolTable.V2).phones[0] == "j"
+    assert reading.read_for_speech("好", "zh", SymbolTable.V2).phones == [".", "h", "ao3"]
+    assert reading.read_for_speech("今天天气好。", "zh", SymbolTable.V2).phones[0] == "j"
 
 
 @pytest.mark.parametrize("text", ["", " ", "！？", "😀🎉", "שלום", "\ud800", "\x00", "\u202eabc"[:1], "«»"])
@@ -88,7 +88,9 @@ def test_digits_of_every_script_are_read(lang, text, digit, compat):
 @pytest.mark.parametrize("lang", ["en", "zh", "ja", "ko", "yue"])
 def test_half_a_character_is_left_out_and_named(lang, compat):
     assert read("a\ud83d 3", lang, compat=compat).phones == read("a 3", lang, compat=compat).phones
-    assert unread.told(unread.characters("a\ud83d", lang)).endswith(r"left out: \ud83d (u+d83d) at 2")
+    assert characters.unread_note(characters.unread_characters("a\ud83d", lang)).endswith(
+        r"left out: \ud83d (u+d83d) at 2"
+    )
 
 
 def test_a_language_the_table_lacks():
@@ -97,24 +99,29 @@ def test_a_language_the_table_lacks():
 
 
 def test_lost_characters_are_named_with_their_place():
-    found = unread.characters("你好😀 Привет, 𠮷😀\x07", "zh")
+    found = characters.unread_characters("你好😀 Привет, 𠮷😀\x07", "zh")
     assert [(item.character, item.position, item.count) for item in found][:2] == [("😀", 3, 2), ("П", 5, 1)]
-    told = unread.told(found)
+    told = characters.unread_note(found)
     assert told.startswith("10 characters cannot be read and are left out: 😀 (grinning face) at 3, П (cyrillic")
     assert told.endswith(" others")
     assert "\n" not in told
-    assert unread.told(unread.characters("Hello, “naïve” 世界！½ 3℃", "auto")) == ""
+    assert characters.unread_note(characters.unread_characters("Hello, “naïve” 世界！½ 3℃", "auto")) == ""
 
 
 @pytest.mark.parametrize("lang", ["en", "zh", "ja", "ko", "yue", "auto"])
 def test_signs_that_are_read_are_not_lost(lang):
-    assert unread.told(unread.characters("€5 £3 20° −5 5−3 ￥10 ¥10 $5 5% 3+4=7 2½ 20℃", lang)) == ""
+    assert (
+        characters.unread_note(characters.unread_characters("€5 £3 20° −5 5−3 ￥10 ¥10 $5 5% 3+4=7 2½ 20℃", lang)) == ""
+    )
 
 
 def test_signs_that_no_language_of_the_mode_has_a_word_for_are_lost():
-    assert [item.character for item in unread.characters("a → b ≈ c ☃ ∮", "en")] == ["☃", "∮"]
-    assert [item.character for item in unread.characters("你好 → ☃ ∮", "all_zh")] == ["☃", "∮"]  # → is said in English
-    assert [item.character for item in unread.characters("₹5 © ♥", "ja")] == ["♥"]
+    assert [item.character for item in characters.unread_characters("a → b ≈ c ☃ ∮", "en")] == ["☃", "∮"]
+    assert [item.character for item in characters.unread_characters("你好 → ☃ ∮", "all_zh")] == [
+        "☃",
+        "∮",
+    ]  # → is said in English
+    assert [item.character for item in characters.unread_characters("₹5 © ♥", "ja")] == ["♥"]
 
 
 def test_sharps_between_other_scripts():
@@ -123,14 +130,14 @@ def test_sharps_between_other_scripts():
 
 
 def test_a_mode_names_what_its_own_languages_lack():
-    assert [item.character for item in unread.characters("你好 hi", "en")] == ["你", "好"]
-    assert unread.characters("你好 hi", "zh") == []
+    assert [item.character for item in characters.unread_characters("你好 hi", "en")] == ["你", "好"]
+    assert characters.unread_characters("你好 hi", "zh") == []
 
 
 @given(st.text(max_size=60), st.sampled_from(["auto", "auto_ja", "en", "zh", "all_zh", "yue"]))
 @_PROPERTY
 def test_any_text_is_read_or_refused_in_one_line(text, lang):
-    unread.told(unread.characters(text, lang))
+    characters.unread_note(characters.unread_characters(text, lang))
     try:
         said = read(text, lang)
     except TextError as error:
@@ -152,9 +159,9 @@ def test_any_text_is_read_or_refused_in_one_line(text, lang):
 )
 @_PROPERTY
 def test_any_mix_is_cut_read_and_comes_back_whole(text):
-    reading.speakable(text, "auto", SymbolTable.V2, compat=True)
+    reading.read_for_speech(text, "auto", SymbolTable.V2, compat=True)
     try:
-        pieces = sentences(text, "auto", max_chars=60)
+        pieces = split_sentences(text, "auto", max_chars=60)
     except TextError:
         return
     assert "".join(piece.text for piece in pieces) == text
@@ -168,11 +175,11 @@ def test_any_mix_is_cut_read_and_comes_back_whole(text):
 )
 def test_a_line_without_an_end_is_cut(unit):
     text = unit * (40_000 // len(unit))
-    pieces = sentences(text, "auto")
+    pieces = split_sentences(text, "auto")
     assert "".join(piece.text for piece in pieces) == text
     assert max(len(piece.text) for piece in pieces) <= 420
 
 
 @pytest.mark.parametrize("lang", [code for code in READY if code != "en"])
 def test_every_language_is_a_mode(lang):
-    assert segment.mode(lang).main == lang
+    assert segment.find_mode(lang).main == lang

@@ -13,13 +13,12 @@ from sovits_cli.data import manifest
 from sovits_cli.errors import TextError
 from sovits_cli.inference.language_support import ALL, LanguageSupport, supported_text
 from sovits_cli.inference.request import InferInputs, check_text
-from sovits_cli.text import languages, lexicon, pronunciation, reading, registered, segment, unread
-from sovits_cli.text.encoding import decode
-from sovits_cli.text.guesses import guessed
-from sovits_cli.text.language import Language
+from sovits_cli.text import characters, languages, lexicon, reading, segment
+from sovits_cli.text.encoding import decode_text
+from sovits_cli.text.language import LATIN, Language, UnicodeScript
 from sovits_cli.text.languages import BUILT_IN, LANGUAGES
-from sovits_cli.text.scripts import LATIN, UnicodeScript
-from sovits_cli.text.split import halves, sentences
+from sovits_cli.text.reading import guessed_words
+from sovits_cli.text.split import split_in_two, split_sentences
 from sovits_cli.versions import SymbolTable
 from tests.data.recordings import record
 from tests.prep.fakes import FakeModels
@@ -36,11 +35,11 @@ def quish(monkeypatch):
 
 
 def runs(text, lang):
-    return [f"{run.lang}:{run.text}" for run in segment.runs(text, segment.mode(lang))]
+    return [f"{run.lang}:{run.text}" for run in segment.language_runs(text, segment.find_mode(lang))]
 
 
 def cut(text, lang, **options):
-    return [piece.text.strip() for piece in sentences(text, lang, **options)]
+    return [piece.text.strip() for piece in split_sentences(text, lang, **options)]
 
 
 @pytest.mark.parametrize(
@@ -61,13 +60,13 @@ def test_latin_letters_are_of_the_language_that_the_mode_says(quish, lang, stret
 @pytest.mark.parametrize("lang", ["all_qq", "auto_xx", "xx", "qqq"])
 def test_an_unknown_one_is_never_another(quish, lang):
     with pytest.raises(TextError, match=rf"^unknown language '{lang}': expected auto, en .*, qq \(Quish\), .*auto_qq"):
-        segment.mode(lang)
+        segment.find_mode(lang)
 
 
 def test_without_it_nothing_knows_it():
     for lang in ("qq", "auto_qq", "auto_en"):
         with pytest.raises(TextError, match=r"^unknown language"):
-            segment.mode(lang)
+            segment.find_mode(lang)
 
 
 @pytest.mark.parametrize(
@@ -81,26 +80,26 @@ def test_without_it_nothing_knows_it():
     ],
 )
 def test_a_document_tells_it_by_its_own_letters(quish, text, mode):
-    assert segment.resolved("auto", text) == mode
+    assert segment.resolve_mode("auto", text) == mode
 
 
 def test_what_characters_leave_open_is_as_in_another_text(quish):
     modes = ("qq", "auto_qq", "en", "auto", "yue", "all_yue", "zh", "ja")
     found = ("auto_qq", "auto_qq", "auto", "auto", "auto_yue", "auto_yue", "auto", "auto")
-    assert tuple(map(segment.auto_like, modes)) == found
+    assert tuple(map(segment.auto_mode_like, modes)) == found
 
 
 def test_it_is_read(quish):
-    said = reading.read("Miła 3 & 好 x.", "auto_qq", V2)
+    said = reading.read_text("Miła 3 & 好 x.", "auto_qq", V2)
     assert [(piece.lang, piece.norm) for piece in said.pieces] == [("qq", "miła tri ke"), ("zh", "好"), ("qq", ".")][:2]
     assert list(said.pieces[0].phones) == ["M", "IY0", "Y", "AA0", "T", "R", "IY0", "K", "EH0"]
     assert not said.pieces[0].has_bert
     with pytest.raises(TextError, match="Quish cannot be written in symbol table v1"):
-        reading.read("Miła.", "qq", SymbolTable.V1)
+        reading.read_text("Miła.", "qq", SymbolTable.V1)
     with pytest.raises(TextError, match=r"^nothing to read in '你好'"):
-        reading.read("你好", "qq", V2)
-    assert [item.character for item in unread.characters("miła 你", "qq")] == ["你"]
-    assert guessed(reading.read("zo miła", "qq", V2).pieces[0]) == ("zo",)
+        reading.read_text("你好", "qq", V2)
+    assert [item.character for item in characters.unread_characters("miła 你", "qq")] == ["你"]
+    assert guessed_words(reading.read_text("zo miła", "qq", V2).pieces[0]) == ("zo",)
 
 
 def test_its_sentences_end_at_its_own_marks_and_not_at_its_abbreviations(quish):
@@ -115,36 +114,36 @@ def test_a_long_sentence_is_cut_at_its_conjunctions_and_clauses(quish):
     assert cut(text, "qq", max_chars=30) == ["miła hupa nu sela", "ke and that hupa nu sela"]
     assert cut(text, "en", max_chars=30) == ["miła hupa nu sela ke and", "that hupa nu sela"]
     clauses = "miła hupa nu sela·  hupa nu sela"
-    assert [piece.text for piece in halves(clauses, "qq")] == ["miła hupa nu sela·  ", "hupa nu sela"]
-    assert [piece.text for piece in halves(clauses, "en")] == ["miła hupa nu ", "sela·  hupa nu sela"]
+    assert [piece.text for piece in split_in_two(clauses, "qq")] == ["miła hupa nu sela·  ", "hupa nu sela"]
+    assert [piece.text for piece in split_in_two(clauses, "en")] == ["miła hupa nu ", "sela·  hupa nu sela"]
 
 
 def test_words_carry_its_phones(quish):
-    words = lexicon.parsed("qq|miła|M AA0\nqq|hupa|hu1 pa1\nqq|nu|nuno\nen|nu|new", "words.txt")
-    said = reading.read("Miła nunu hupa nu.", "qq", V2, words=words)
+    words = lexicon.parse_lexicon("qq|miła|M AA0\nqq|hupa|hu1 pa1\nqq|nu|nuno\nen|nu|new", "words.txt")
+    said = reading.read_text("Miła nunu hupa nu.", "qq", V2, words=words)
     assert said.phones == ["M", "AA0", "N", "UW0", "N", "UW0", "HH", "UW0", "P", "AA0", "N", "UW0", "N", "OW0", "."]
-    inline = pronunciation.with_inline("[nu|mi1 la1] [nu|M AA0]", "qq")
-    assert reading.read(inline, "qq", V2).phones == ["M", "IY0", "L", "AA0", "M", "AA0"]
+    inline = lexicon.encode_inline("[nu|mi1 la1] [nu|M AA0]", "qq")
+    assert reading.read_text(inline, "qq", V2).phones == ["M", "IY0", "L", "AA0", "M", "AA0"]
     with pytest.raises(TextError, match="'xu1' is no syllable of beats"):
-        lexicon.parsed("qq|nu|xu1", "words.txt")
+        lexicon.parse_lexicon("qq|nu|xu1", "words.txt")
     with pytest.raises(TextError, match="'AE1' is no phone of Quish") as failure:
-        lexicon.parsed("qq|nu|M AA0 AE1", "words.txt")
+        lexicon.parse_lexicon("qq|nu|M AA0 AE1", "words.txt")
     assert failure.value.hint.startswith("phones of Quish are AA0 B D")
 
 
 def test_its_files_are_read_in_its_encoding(quish):
     text = "Miła żaba, miła łuka żu."
-    found = decode(text.encode("cp1250"), "a.txt", "qq")
+    found = decode_text(text.encode("cp1250"), "a.txt", "qq")
     assert (found.text, found.encoding) == (text, "cp1250")
-    assert decode("Un café très élégant".encode("cp1252"), "a.txt").encoding == "cp1252"
+    assert decode_text("Un café très élégant".encode("cp1252"), "a.txt").encoding == "cp1252"
 
 
 def test_lists_and_recognisers_name_it(quish):
     assert manifest.language_code("QQ", "en") == "qq"
     assert manifest.language_code("Quish", "en") == "qq"
-    assert languages.heard("qqq").code == "qq"
+    assert languages.language_of_recogniser("qqq").code == "qq"
     with pytest.raises(TextError, match="unknown language"):
-        languages.heard("fr")
+        languages.language_of_recogniser("fr")
 
 
 def test_models_that_do_not_speak_it_say_so(quish):
@@ -213,21 +212,21 @@ def ivanish(monkeypatch):
 def test_a_script_of_its_own_is_read_in_it_by_auto(ivanish):
     assert runs("Привет, hello 5 你好", "auto") == ["iv:Привет, ", "en:hello 5 ", "zh:你好"]
     assert runs("Привет, hello 5 你好", "iv") == ["iv:Привет, ", "en:hello 5 ", "iv:你好"]
-    assert segment.mode("all_iv").holds_numbers
-    assert reading.read("да hi", "auto", V2).pieces[0].phones == ("M", "M")
-    assert unread.characters("Привет Ω", "auto") == []
+    assert segment.find_mode("all_iv").holds_numbers
+    assert reading.read_text("да hi", "auto", V2).pieces[0].phones == ("M", "M")
+    assert characters.unread_characters("Привет Ω", "auto") == []
     text = "Привет из города и т. Москва далеко отсюда. A small town is near Dr. Smith here."
     assert cut(text, "auto") == [
         "Привет из города и т. Москва далеко отсюда.",
         "A small town is near Dr. Smith here.",
     ]
-    words = lexicon.parsed("iv|да|M M M", "words.txt")
-    assert len(reading.read("да дада", "iv", V2, words=words).phones) == 3 + 4
+    words = lexicon.parse_lexicon("iv|да|M M M", "words.txt")
+    assert len(reading.read_text("да дада", "iv", V2, words=words).phones) == 3 + 4
 
 
 def test_without_it_cyrillic_is_lost():
     assert runs("Привет, hello", "auto") == ["en:Привет, hello"]
-    assert {item.character for item in unread.characters("да", "auto")} == {"д", "а"}
+    assert {item.character for item in characters.unread_characters("да", "auto")} == {"д", "а"}
 
 
 class Failing(Ivanish):
@@ -243,13 +242,13 @@ def test_a_front_end_that_fails_costs_only_its_own_texts(monkeypatch):
         "fa", "Faulty", f"{__name__}:Failing", frozenset({V2}), (CYRILLIC,), guesses=":x", origin="sovits-faulty 1.0"
     )
     monkeypatch.setitem(LANGUAGES, "fa", failing)
-    assert unread.characters("你好 € café", "auto") == []
-    assert reading.read("你好 café", "auto", V2).phones
+    assert characters.unread_characters("你好 € café", "auto") == []
+    assert reading.read_text("你好 café", "auto", V2).phones
     with pytest.raises(TextError, match=r"^Faulty of sovits-faulty 1\.0 fails: KeyError: 'да'$") as failure:
-        reading.read("да", "auto", V2)
+        reading.read_text("да", "auto", V2)
     assert failure.value.hint == "pip install --upgrade sovits-faulty"
     with pytest.raises(TextError, match=r"^Faulty of sovits-faulty 1\.0 fails: "):
-        guessed(reading.Piece("fa", "да", "да", ("M",), None))
+        guessed_words(reading.Piece("fa", "да", "да", ("M",), None))
 
 
 def row(**changes):
@@ -284,9 +283,9 @@ def row(**changes):
 )
 def test_a_row_that_cannot_be_used_is_told(monkeypatch, found, fault):
     monkeypatch.setattr(sys.modules[__name__], "FOUND", found, raising=False)
-    entries = [EntryPoint("xx", f"{__name__}:FOUND", registered.GROUP)]
+    entries = [EntryPoint("xx", f"{__name__}:FOUND", languages.GROUP)]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: entries)
-    rows, problems = registered.languages(BUILT_IN)
+    rows, problems = languages.registered_languages(BUILT_IN)
     assert [row.code for row in rows] == ([] if fault else ["xx"])
     text = f"language 'xx' of {__name__}:FOUND is left out: {fault}".replace("PatternError", "")
     assert [problem.message.replace("PatternError", "").replace("error", "")[: len(text)] for problem in problems] == (
@@ -302,7 +301,7 @@ def installed(site, name, entries, code):
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     listed = "\n".join(f"{key} = {module}:{value}" for key, value in entries.items())
-    (info / "entry_points.txt").write_text(f"[{registered.GROUP}]\n{listed}\n")
+    (info / "entry_points.txt").write_text(f"[{languages.GROUP}]\n{listed}\n")
 
 
 @pytest.fixture

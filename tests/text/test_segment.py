@@ -4,11 +4,11 @@ import pytest
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import segment
-from sovits_cli.text.segment import mode, resolved, runs
+from sovits_cli.text.segment import find_mode, language_runs, resolve_mode
 
 
 def cut(text, lang="auto"):
-    return [f"{run.lang}:{run.text}" for run in runs(text, mode(lang))]
+    return [f"{run.lang}:{run.text}" for run in language_runs(text, find_mode(lang))]
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_what_han_characters_are_without_context():
 
 
 def test_a_document_tells_what_its_han_characters_are():
-    assert resolved("auto", "大丈夫。ありがとう。") == "auto_ja"
-    assert resolved("auto", "我们在东京看了「となりのトトロ」这部电影，大家都觉得非常好看。") == "auto"
-    assert resolved("zh", "ありがとう") == "zh"
+    assert resolve_mode("auto", "大丈夫。ありがとう。") == "auto_ja"
+    assert resolve_mode("auto", "我们在东京看了「となりのトトロ」这部电影，大家都觉得非常好看。") == "auto"
+    assert resolve_mode("zh", "ありがとう") == "zh"
 
 
 @pytest.mark.parametrize("code", ["auto", "auto_yue", "auto_ja", "all_zh", "all_ko", "ko"])
 def test_joined_they_are_the_text(code):
     text = "  Hello 你好，さようなら 안녕 3.5km/h, Привет 😀 “quoted”(x) €5 !"
-    assert "".join(run.text for run in runs(text, mode(code))) == text.strip().replace("  ", " ")
+    assert "".join(run.text for run in language_runs(text, find_mode(code))) == text.strip().replace("  ", " ")
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ def test_joined_they_are_the_text(code):
 )
 def test_unknown_mode(code, hint):
     with pytest.raises(TextError, match=f"^unknown language {code!r}: expected auto, en ") as failure:
-        segment.mode(code)
+        segment.find_mode(code)
     assert failure.value.hint.startswith(hint)

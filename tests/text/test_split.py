@@ -4,12 +4,12 @@ from hypothesis import strategies as st
 
 from sovits_cli.errors import TextError
 from sovits_cli.text.frontend import pronounce
-from sovits_cli.text.split import MAX_CHARS, PAUSES_S, End, halves, sentences
+from sovits_cli.text.split import MAX_CHARS, PAUSES_S, Boundary, split_in_two, split_sentences
 from sovits_cli.versions import SymbolTable
 
 
 def cut(text, **options):
-    pieces = sentences(text, "en", **options)
+    pieces = split_sentences(text, "en", **options)
     assert "".join(piece.text for piece in pieces) == text
     return [piece.text.strip() for piece in pieces]
 
@@ -67,11 +67,11 @@ def test_short_sentences_join_a_neighbour_of_their_paragraph():
     ],
 )
 def test_halves(text, lang, parts):
-    found = halves(text, lang)
+    found = split_in_two(text, lang)
     assert "".join(half.text for half in found) == text
     assert [half.text.strip() for half in found] == parts
     assert found[-1].pause_s == 0.0
-    assert all(PAUSES_S[End.WORD] <= half.pause_s <= PAUSES_S[End.SENTENCE] for half in found[:-1])
+    assert all(PAUSES_S[Boundary.WORD] <= half.pause_s <= PAUSES_S[Boundary.SENTENCE] for half in found[:-1])
 
 
 def test_what_cannot_be_read_stays_with_a_neighbour():
@@ -83,11 +83,11 @@ def test_what_cannot_be_read_stays_with_a_neighbour():
 
 
 def test_pauses_grow_with_the_break():
-    pieces = sentences("A first sentence here. A second sentence.\nA line below.\n\nA new paragraph.", "en")
+    pieces = split_sentences("A first sentence here. A second sentence.\nA line below.\n\nA new paragraph.", "en")
     assert [piece.pause_s for piece in pieces] == [
-        PAUSES_S[End.SENTENCE],
-        PAUSES_S[End.LINE],
-        PAUSES_S[End.PARAGRAPH],
+        PAUSES_S[Boundary.SENTENCE],
+        PAUSES_S[Boundary.LINE],
+        PAUSES_S[Boundary.PARAGRAPH],
         0.0,
     ]
     assert sorted(PAUSES_S.values()) == list(PAUSES_S.values())
@@ -136,21 +136,21 @@ def test_hundred_thousand_characters_without_a_full_stop(text):
 @pytest.mark.parametrize("text", ["", "   \n", "?!...", "😀🎉", "—", "你好", "* * *", "[1]"])
 def test_nothing_to_read_is_an_error(text):
     with pytest.raises(TextError, match=r"nothing to read in .*: expected words, letters or numbers in English"):
-        sentences(text, "en")
+        split_sentences(text, "en")
 
 
 def test_bad_arguments():
     with pytest.raises(TextError, match="unknown language 'xx'"):
-        sentences("Hello.", "xx")
+        split_sentences("Hello.", "xx")
     with pytest.raises(ValueError, match="max_chars is 0"):
-        sentences("Hello.", "en", max_chars=0)
+        split_sentences("Hello.", "en", max_chars=0)
 
 
 @given(st.text(max_size=400), st.integers(1, 300))
 @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_any_text_comes_back_whole(text, max_chars):
     try:
-        pieces = sentences(text, "en", max_chars=max_chars)
+        pieces = split_sentences(text, "en", max_chars=max_chars)
     except TextError:
         return
     assert "".join(piece.text for piece in pieces) == text
@@ -161,7 +161,7 @@ def test_any_text_comes_back_whole(text, max_chars):
 @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_every_piece_can_be_read_and_is_short_enough(text, max_chars):
     try:
-        pieces = sentences(text, "en", max_chars=max_chars)
+        pieces = split_sentences(text, "en", max_chars=max_chars)
     except TextError:
         return
     for piece in pieces:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import zh_polyphones, zh_syllables
+from sovits_cli.text import zh_pinyin
 from sovits_cli.text.frontend import pronounce
-from sovits_cli.text.zh_numbers import cardinal, number, plain, spelled
-from sovits_cli.text.zh_words import halves, words
+from sovits_cli.text.zh_official import cardinal, digit_by_digit, number_words, telephone_digits
+from sovits_cli.text.zh_words import split_word, tag_words
 from sovits_cli.versions import SymbolTable
 from tests.text.zh_exceptions import EXCEPTIONS, REFUSED
 
@@ -81,8 +81,8 @@ def test_cardinals(digits, said):
 
 
 def test_other_numbers():
-    assert (plain("2011"), spelled("110")) == ("二零一一", "幺幺零")
-    assert (number("0.50"), number("12.8"), number("3")) == ("零点五零", "十二点八", "三")
+    assert (digit_by_digit("2011"), telephone_digits("110")) == ("二零一一", "幺幺零")
+    assert (number_words("0.50"), number_words("12.8"), number_words("3")) == ("零点五零", "十二点八", "三")
 
 
 @pytest.mark.parametrize(
@@ -129,25 +129,25 @@ def test_the_tone_of_er_is_that_of_the_later_table_only():
     ],
 )
 def test_syllables(onset, rime, symbols):
-    assert zh_syllables.phones(onset, rime) == symbols
+    assert zh_pinyin.syllable_phones(onset, rime) == symbols
 
 
 @pytest.mark.parametrize(("pinyin", "symbols"), [("hng5", ("h", "eng5")), ("lü4", ("l", "v4")), ("x", None)])
 def test_nearest_syllable(pinyin, symbols):
-    assert zh_syllables.nearest(pinyin) == symbols
+    assert zh_pinyin.nearest_syllable(pinyin) == symbols
 
 
 def test_every_word_of_the_table_can_be_said():
-    for word, readings in zh_polyphones._table().items():
+    for word, readings in zh_pinyin._polyphones().items():
         assert len(word) == len(readings)
-        assert all(zh_syllables.nearest(reading) for reading in readings), word
+        assert all(zh_pinyin.nearest_syllable(reading) for reading in readings), word
 
 
 def test_words():
-    found = words("今天天气真不错")
+    found = tag_words("今天天气真不错")
     assert "".join(word.text for word in found) == "今天天气真不错"
-    assert halves("展览馆") == ("展览", "馆")
-    assert halves("好") == ("好", "")
+    assert split_word("展览馆") == ("展览", "馆")
+    assert split_word("好") == ("好", "")
 
 
 def test_characters_without_a_reading_are_unknown_not_a_failure():

@@ -5,8 +5,8 @@ from itertools import islice
 import pytest
 
 from sovits_cli import paths
-from sovits_cli.text import zh_dictionary
-from sovits_cli.text.zh_dictionary import _cached, _counts, _written
+from sovits_cli.text import zh_words
+from sovits_cli.text.zh_words import _cached, _counts, _written
 
 SMALL = {"北京": 34488, "京": 583, "北": 0}
 KINDS = {"北京": "ns", "京": "j"}
@@ -15,12 +15,12 @@ KINDS = {"北京": "ns", "京": "j"}
 @pytest.fixture
 def small(monkeypatch):
     """A package with few words."""
-    monkeypatch.setattr(zh_dictionary, "_read", lambda: SMALL)
-    monkeypatch.setattr(zh_dictionary, "_kinds", lambda: KINDS)
+    monkeypatch.setattr(zh_words, "_read", lambda: SMALL)
+    monkeypatch.setattr(zh_words, "_kinds", lambda: KINDS)
 
 
 def test_words_are_those_of_the_package():
-    found, jieba = _counts(), zh_dictionary._jieba()
+    found, jieba = _counts(), zh_words._jieba()
     with jieba.dt.get_dict_file() as file:
         lines = [line.decode("utf-8").split() for line in islice(file, 0, None, 500)]
     assert len(lines) > 600
@@ -54,10 +54,10 @@ def test_a_home_that_cannot_be_written(monkeypatch, tmp_path):
 
 
 def test_jieba_of_others_is_left_as_it_is():
-    tagger = zh_dictionary.tagger()
+    tagger = zh_words.tagger()
     from jieba import posseg
 
-    untouched = set(vars(zh_dictionary._jieba().Tokenizer()))
+    untouched = set(vars(zh_words._jieba().Tokenizer()))
     assert set(vars(posseg.dt.tokenizer)) == untouched
     assert vars(posseg.dt).keys() == {"tokenizer", "word_tag_tab"}
     assert len(posseg.dt.word_tag_tab) > 300_000

@@ -6,7 +6,7 @@ import pytest
 
 from sovits_cli import paths
 from sovits_cli.errors import TextError
-from sovits_cli.text import zh_g2pw, zh_polyphones
+from sovits_cli.text import zh_g2pw, zh_pinyin
 from sovits_cli.text.frontend import pronounce
 from sovits_cli.versions import SymbolTable
 
@@ -80,22 +80,22 @@ def folder():
     (place / "bopomofo_to_pinyin_wo_tune_dict.json").write_text(json.dumps(PINYIN), encoding="utf-8")
     (place / "config.py").write_text("use_mask = True\nuse_char_phoneme = False\nraise SystemExit\n", encoding="utf-8")
     (place / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
-    zh_g2pw.installed.cache_clear()
-    zh_polyphones._table.cache_clear()
+    zh_g2pw.installed_g2pw.cache_clear()
+    zh_pinyin._polyphones.cache_clear()
     yield place
-    zh_g2pw.installed.cache_clear()
-    zh_polyphones._table.cache_clear()
+    zh_g2pw.installed_g2pw.cache_clear()
+    zh_pinyin._polyphones.cache_clear()
 
 
 def test_readings(folder):
-    model = zh_g2pw.installed()
+    model = zh_g2pw.installed_g2pw()
     assert model.readings("中行重长好,") == ["zhong4", "xing2", "chong2", "chang2", "hao3", ","]
     assert model.readings("好") == ["hao3"]
 
 
 def test_a_long_text_is_asked_through_a_window(folder):
     text = "行" + "好" * 700 + "重"
-    found = zh_g2pw.installed().readings(text)
+    found = zh_g2pw.installed_g2pw().readings(text)
     assert (found[0], found[-1], len(found)) == ("xing2", "chong2", 702)
 
 
@@ -106,16 +106,16 @@ def test_the_later_table_only(folder):
 
 def test_the_words_of_the_folder_come_first(folder):
     (folder / "polyphonic.rep").write_text("行好: ['hang2', 'hao3']\n", encoding="utf-8")
-    assert zh_polyphones.reading("行好") == ["hang2", "hao3"]
-    zh_polyphones._table.cache_clear()
+    assert zh_pinyin.polyphone_reading("行好") == ["hang2", "hao3"]
+    zh_pinyin._polyphones.cache_clear()
     (folder / "polyphonic-fix.rep").write_text("行好: hang2\n", encoding="utf-8")
     with pytest.raises(TextError, match=r"polyphonic-fix.rep line 1: expected word:"):
-        zh_polyphones.reading("行好")
+        zh_pinyin.polyphone_reading("行好")
 
 
 def test_without_the_folder_nothing_is_loaded():
-    zh_g2pw.installed.cache_clear()
-    assert zh_g2pw.installed() is None
+    zh_g2pw.installed_g2pw.cache_clear()
+    assert zh_g2pw.installed_g2pw() is None
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_broken_folders(folder, name, data, said):
     if data is not None:
         (folder / name).write_bytes(data)
     with pytest.raises(TextError, match=said) as failure:
-        zh_g2pw.installed()
+        zh_g2pw.installed_g2pw()
     assert "\n" not in failure.value.message
 
 
@@ -147,11 +147,11 @@ def test_a_vocabulary_that_is_none(folder, data):
     (folder / "vocab.txt").unlink()
     (folder / "tokenizer.json").write_bytes(data)
     with pytest.raises(TextError, match=r"tokenizer.json is no file of G2PW"):
-        zh_g2pw.installed()
+        zh_g2pw.installed_g2pw()
 
 
 def test_a_missing_package_is_one_line_with_the_install_command(folder, monkeypatch):
     monkeypatch.setattr(zh_g2pw, "find_spec", lambda name: None)
     with pytest.raises(TextError, match="needs onnxruntime and opencc: not installed") as failure:
-        zh_g2pw.installed()
+        zh_g2pw.installed_g2pw()
     assert failure.value.hint == 'pip install "sovits[zh]"'

@@ -11,10 +11,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from sovits_cli.text import cmu
+from sovits_cli.text import en_lexicon
 
 SILENT = 0
-_PHONES = len(cmu.PHONES)
+_PHONES = len(en_lexicon.PHONES)
 _LABELS = 1 + _PHONES + _PHONES**2
 _ROUNDS = 8
 _LONGEST_WORD = 24
@@ -35,9 +35,9 @@ def phones_of(label: int) -> list[str]:
     if label == SILENT:
         return []
     if label <= _PHONES:
-        return [cmu.PHONES[label - 1]]
+        return [en_lexicon.PHONES[label - 1]]
     first, second = divmod(label - 1 - _PHONES, _PHONES)
-    return [cmu.PHONES[first], cmu.PHONES[second]]
+    return [en_lexicon.PHONES[first], en_lexicon.PHONES[second]]
 
 
 def align(entries: dict[str, list[str]]) -> Aligned:
@@ -47,7 +47,7 @@ def align(entries: dict[str, list[str]]) -> Aligned:
         for word, phones in entries.items()
         if word.isascii() and word.isalpha() and len(word) <= _LONGEST_WORD and len(phones) <= 2 * len(word)
     ]
-    index = {phone: position for position, phone in enumerate(cmu.PHONES)}
+    index = {phone: position for position, phone in enumerate(en_lexicon.PHONES)}
     letters = np.array([ord(letter) - 97 for word in words for letter in word])
     phones = np.array([index[phone] for word in words for phone in entries[word]])
     starts = np.cumsum([0, *map(len, words)])

@@ -14,7 +14,7 @@ import sys
 import zlib
 from pathlib import Path
 
-from sovits_cli.text import cmu, wordlists
+from sovits_cli.text import en_lexicon, resources
 
 
 def read(path: Path) -> dict[str, list[str]]:
@@ -22,14 +22,14 @@ def read(path: Path) -> dict[str, list[str]]:
     entries: dict[str, list[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         word, *phones = line.partition("#")[0].split() or [""]
-        if phones and "(" not in word and word not in cmu.LEFT_OUT:
+        if phones and "(" not in word and word not in en_lexicon.LEFT_OUT:
             entries.setdefault(word.lower(), phones)
     return entries
 
 
 def compiled(entries: dict[str, list[str]]) -> bytes:
     """The file that `cmu.dictionary` reads."""
-    lines = [line for word in sorted(entries) for line in (word, cmu.encode(entries[word]))]
+    lines = [line for word in sorted(entries) for line in (word, en_lexicon.encode_phones(entries[word]))]
     return zlib.compress("\n".join(lines).encode("ascii"), 9)
 
 
@@ -40,5 +40,5 @@ def held_out(word: str) -> bool:
 
 if __name__ == "__main__":
     data = compiled(read(Path(sys.argv[1])))
-    (wordlists.TABLES / "cmudict.z").write_bytes(data)
+    (resources.TABLES / "cmudict.z").write_bytes(data)
     print(f"{len(data)} bytes")

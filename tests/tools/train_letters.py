@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sovits_cli.text import en_oov, wordlists
+from sovits_cli.text import en_oov, resources
 from tests.tools import compile_cmudict
 from tests.tools.align_letters import Aligned, align, phones_of
 
@@ -99,7 +99,7 @@ def score(entries: dict[str, list[str]], words: list[str]) -> str:
     """Error rates of the written file on held-out words."""
     wrong = wrong_plain = errors = total = 0
     for word in words:
-        guess, real = en_oov.guess(word), entries[word]
+        guess, real = en_oov.guess_word(word), entries[word]
         wrong += guess != real
         wrong_plain += [phone.rstrip("012") for phone in guess] != [phone.rstrip("012") for phone in real]
         errors += distance(guess, real)
@@ -134,7 +134,7 @@ def main() -> None:
     allowed = torch.zeros(26, len(known), dtype=torch.bool)
     allowed[data.letters, classes] = True
     model = train(data, classes, allowed, arguments.hidden, arguments.epochs)
-    export(wordlists.TABLES / "letters.npz", model, known, allowed)
+    export(resources.TABLES / "letters.npz", model, known, allowed)
     print(score(entries, [word for word in data.words if compile_cmudict.held_out(word)]))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sovits_cli.text
-from sovits_cli.text.once import once
+from sovits_cli.text.resources import once
 
 THREADS = 8
 
@@ -35,8 +35,8 @@ found = []
 def work(lang):
     barrier.wait()
     try:
-        cut = split.sentences(TEXTS[lang], lang)
-        phones = [reading.read(piece.text, lang, SymbolTable.V2).phones for piece in cut]
+        cut = split.split_sentences(TEXTS[lang], lang)
+        phones = [reading.read_text(piece.text, lang, SymbolTable.V2).phones for piece in cut]
         found.append((lang, *sum(phones, [])))
     except BaseException as error:
         found.append((lang, repr(error)))
@@ -47,8 +47,8 @@ for thread in threads:
 for thread in threads:
     thread.join()
 for lang in TEXTS:
-    again = (lang, *(phone for piece in split.sentences(TEXTS[lang], lang)
-                     for phone in reading.read(piece.text, lang, SymbolTable.V2).phones))
+    again = (lang, *(phone for piece in split.split_sentences(TEXTS[lang], lang)
+                     for phone in reading.read_text(piece.text, lang, SymbolTable.V2).phones))
     mine = [each for each in found if each[0] == lang]
     assert mine == [again] * int(sys.argv[2]), (again, mine)
 print("all the same")
@@ -56,12 +56,12 @@ print("all the same")
 
 IMPORTED = """
 import importlib, pkgutil
-from sovits_cli.text import once
+from sovits_cli.text import resources
 
 def refuse(self, *args, **kwargs):
     raise AssertionError(f"{self.__name__} is asked for at import")
 
-once.once.__call__ = refuse
+resources.once.__call__ = refuse
 import sovits_cli.text
 for module in pkgutil.iter_modules(sovits_cli.text.__path__, "sovits_cli.text."):
     importlib.import_module(module.name)
@@ -149,5 +149,5 @@ def test_every_first_call_goes_through_it():
         lazy = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and not node.args.args]
         marks = [ast.unparse(mark) for node in lazy for mark in node.decorator_list]
         assert not any(mark.startswith(("lru_cache", "functools")) for mark in marks), path
-        assert path.stem == "once" or not named & {"cache", "cached_property"}, path
+        assert path.stem == "resources" or not named & {"cache", "cached_property"}, path
         assert not any(isinstance(node, ast.Global) for node in ast.walk(tree)), path

@@ -10,11 +10,41 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from sovits_cli.text import languages
-from sovits_cli.text.guarded import asked
-from sovits_cli.text.language import Language
-from sovits_cli.text.languages import BUILT_IN, LANGUAGES
-from sovits_cli.text.scripts import HAN, UnicodeScript, WordBreaks
-from sovits_cli.text.segment import Mode
+from sovits_cli.text.frontend import call_hook
+from sovits_cli.text.language import HAN, Language, UnicodeScript, WordBreaks
+from sovits_cli.text.languages import BUILT_IN, LANGUAGES, all_scripts
+from sovits_cli.text.segment import LanguageMode
+
+# How long a text is when spoken: what each character takes to say, in Latin letters.
+
+_LONG_SIGNS = dict.fromkeys("0123456789", 4) | dict.fromkeys("%$£€¥@&#=+/×÷°½¼¾￥℃‰", 5)
+
+
+def spoken_lengths(stretch: str) -> Iterator[int]:
+    """What each character costs; of several blanks in a row only the first counts, and none at the beginning."""
+    ranges = _length_ranges(all_scripts())
+    lightest = ranges[0][0]
+    blank = True
+    for character in stretch:
+        if character.isspace():
+            yield 0 if blank else 1
+            blank = True
+        else:
+            yield _LONG_SIGNS.get(character) or (1 if character < lightest else _letter_length(character, ranges))
+            blank = False
+
+
+def _letter_length(character: str, ranges: tuple[tuple[str, str, int], ...]) -> int:
+    """What a letter costs, by its script."""
+    return next((weight for first, last, weight in ranges if first <= character <= last), 1)
+
+
+@lru_cache(maxsize=32)
+def _length_ranges(of: tuple[UnicodeScript, ...]) -> tuple[tuple[str, str, int], ...]:
+    return tuple(sorted(found for script in of for found in script.weights))
+
+
+# Cut points.
 
 Cuts = Callable[[str], Iterable[int]]
 """Where a stretch can be cut: positions in it."""
@@ -27,12 +57,12 @@ _DASHES = "—–"
 _QUOTE_ENDS = "[\"'”’]"
 
 
-def joints(how: Mode) -> Joints:
+def cut_points(how: LanguageMode) -> CutPoints:
     """The joints of texts in a mode."""
-    return _joints(tuple(LANGUAGES[lang] for lang in how.languages), languages.scripts())
+    return _cut_points(tuple(LANGUAGES[lang] for lang in how.languages), languages.all_scripts())
 
 
-class Joints:
+class CutPoints:
     """The joints of texts in some languages.
 
     Args:
@@ -91,9 +121,9 @@ class Joints:
         if self.unspaced.search(window) is None:
             return ()
         for script in sorted(self._scripts, key=HAN.__eq__):  # Han last: another script of the text tells more
-            row = languages.owner(script)
+            row = languages.default_language(script)
             if row.word_ends and script.pattern.search(window):
-                ends: list[int] | None = asked(row, row.word_ends, window)
+                ends: list[int] | None = call_hook(row, row.word_ends, window)
                 if ends is not None:
                     return self._within(window, ends)
         return self._within(window, range(1, len(window)))
@@ -103,8 +133,8 @@ class Joints:
 
 
 @lru_cache(maxsize=32)
-def _joints(own: tuple[Language, ...], scripts: tuple[UnicodeScript, ...]) -> Joints:
-    return Joints(own, scripts)
+def _cut_points(own: tuple[Language, ...], scripts: tuple[UnicodeScript, ...]) -> CutPoints:
+    return CutPoints(own, scripts)
 
 
 def _any(found: Iterable[str]) -> str:

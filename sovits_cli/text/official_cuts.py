@@ -24,17 +24,17 @@ _GROUP = 4
 _AROUND = 50
 
 
-def once_only(text: str) -> str:
+def collapse_marks(text: str) -> str:
     """Runs of marks as their first."""
     return _REPEATED.sub(r"\1", text)
 
 
-def cut(text: str, method: str) -> str:
+def cut_officially(text: str, method: str) -> str:
     """Pieces with line breaks between them. `method` is a key of `METHODS`."""
     return METHODS[method](text)
 
 
-def pieces(text: str, method: str, *, is_english: bool) -> list[str]:
+def official_pieces(text: str, method: str, *, is_english: bool) -> list[str]:
     """What the official program speaks one after the other.
 
     Raises:
@@ -46,7 +46,7 @@ def pieces(text: str, method: str, *, is_english: bool) -> list[str]:
         return []
     if text[0] not in _MARKS and len(re.split(f"[{_MARKS}]", text, maxsplit=1)[0].strip()) < _FEWEST_FIRST:
         text = stop + text
-    found = re.sub("\n+", "\n", cut(text, method)).split("\n")
+    found = re.sub("\n+", "\n", cut_officially(text, method)).split("\n")
     kept = [piece for piece in found if piece not in {"", " "}]
     if not kept:
         raise TextError("nothing to read is left after cutting", hint="give a text with words in it")
