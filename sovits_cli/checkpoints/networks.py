@@ -29,8 +29,7 @@ from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.models.vocoders.kinds import VOCODERS
-from sovits_cli.models.vocoders.vocoder import Vocoder
+from sovits_cli.models.vocoders import VOCODERS, Vocoder
 from sovits_cli.terms import FRAMES_PER_TOKEN
 from sovits_cli.versions import ModelVersion
 

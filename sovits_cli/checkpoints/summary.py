@@ -33,7 +33,7 @@ from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.synthesizer import Synthesizer
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.models.vocoders.kinds import VOCODERS
+from sovits_cli.models.vocoders import VOCODERS
 from sovits_cli.versions import VERSIONS, VocoderKind, version
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sovits_cli.models.cfm.matching import Draws
+from sovits_cli.models.cfm.flow_matching import TrainingNoise
 from sovits_cli.terms import FRAMES_PER_TOKEN
 
 
@@ -102,7 +102,7 @@ class SovitsBatch:
     noise: Tensor | None = None
     slice_starts: Tensor | None = None
     speaker: Tensor | None = None
-    draws: Draws | None = None
+    draws: TrainingNoise | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SovitsBatch:
         """Move the batch to another device."""

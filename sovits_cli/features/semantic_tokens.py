@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import CODEBOOK, frozen_parts
 from sovits_cli.errors import ModelError
-from sovits_cli.models.sovits.quantizer import Quantizer
+from sovits_cli.models.sovits.acoustic_model import Quantizer
 from sovits_cli.terms import FRAMES_PER_TOKEN
 
 

@@ -101,7 +101,7 @@ class VitsAcoustic:
             refers.append(magnitude_spectrogram(wave[None], spec).to(self._device))
             if self._speakers is not None:
                 speakers.append(self._speakers.vector(wave, spec.sample_rate).to(self._device))
-        return SpeakerStyle(self._model.style(refers, speakers))
+        return SpeakerStyle(self._model.encode_style(refers, speakers))
 
     def wave(self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, *, speed: float, seed: int) -> np.ndarray:
         """Decode."""
@@ -112,7 +112,7 @@ class VitsAcoustic:
                 style.style,
                 noise_scale=self._noise_scale,
                 speed=speed,
-                generator=torch.Generator().manual_seed(seed),
+                noise=torch.Generator().manual_seed(seed),
             )
         samples: np.ndarray = made[0, 0].float().cpu().numpy()
         return samples
@@ -142,7 +142,9 @@ class FlowAcoustic:
         with torch.inference_mode():
             spec = self._model.config.spec
             waves = _stretches(reference, spec.sample_rate)
-            style = self._model.style([magnitude_spectrogram(wave[None], spec).to(self._device) for wave in waves])
+            style = self._model.encode_style(
+                [magnitude_spectrogram(wave[None], spec).to(self._device) for wave in waves]
+            )
             tokens, phones = known.tokens.to(self._device)[None, None], known.phones.to(self._device)[None]
             condition = self._model.condition(tokens, phones, style)
             (window,) = read_spans(reference.path, (reference.window,))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from sovits_cli.audio.crossfade import overlap_add
 from sovits_cli.audio.mel import unscale_log_mel
-from sovits_cli.models.cfm.matching import FlowMatching
+from sovits_cli.models.cfm.flow_matching import FlowMatching
 
 OVERLAP_FRAMES = 12
 """Frames that neighbouring chunks share when they are made side by side."""

@@ -198,7 +198,7 @@ class Synthesizer:
                 self._options.sampling,
                 max_tokens=max(max_tokens_of(utterance) for utterance in utterances),
                 max_rows=self._options.batch_size,
-                guided=self._voice.tracks_alignment and not len(self._prompt.tokens),
+                monotonic=self._voice.tracks_alignment and not len(self._prompt.tokens),
             )
         except FloatingPointError as error:
             raise _not_finite(self._voice.bundle.gpt, "logits") from error
@@ -211,12 +211,12 @@ class Synthesizer:
 
     def _judged_tokens(self, utterance: Utterance, result: T2SResult, request: T2SRequest) -> Candidate:
         """Judge tokens, and their sound if they are good. Tokens past the utterance's own limit: it did not end."""
-        candidate = Candidate(result.codes[: max_tokens_of(utterance)], request.seed)
+        candidate = Candidate(result.tokens[: max_tokens_of(utterance)], request.seed)
         seconds = len(candidate.tokens) / SEMANTIC_RATE_HZ
         if not seconds:
             return replace(candidate, wave=np.zeros(0, np.float32)).with_problem("nothing was said", math.inf)
         alignment_error = self._voice.alignment_error(request, candidate.tokens)
-        if not (result.ended and len(candidate.tokens) == len(result.codes)):
+        if not (result.ended and len(candidate.tokens) == len(result.tokens)):
             candidate = candidate.with_problem(f"it did not end within {seconds:.0f} s", 10.0 + alignment_error)
         elif alignment_error > MAX_ALIGNMENT_ERROR:
             candidate = candidate.with_problem("words may be missing or said twice", min(alignment_error, 9.0))

@@ -19,8 +19,8 @@ from sovits_cli.features import content
 from sovits_cli.features.semantic_tokens import SemanticTokenizer
 from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, PromptTokens, SpeakerStyle
 from sovits_cli.inference.reference import Reference
+from sovits_cli.models.t2s.decode import T2SRequest
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.models.t2s.request import T2SRequest
 from sovits_cli.terms import SSL_RATE_HZ
 from sovits_cli.text import lexicon, reading, symbols
 from sovits_cli.text.lexicon import Lexicon
@@ -143,7 +143,7 @@ class Voice:
             return 0.0
         bert = None if request.bert is None else request.bert.to(self.device)
         heard = torch.cat([request.prompt.to(tokens), tokens])
-        return self.gpt.adrift(request.phones.to(self.device), bert, heard.to(self.device))
+        return self.gpt.text_deviation(request.phones.to(self.device), bert, heard.to(self.device))
 
     def _tokens(self, reference: Reference) -> Tensor:
         """The semantic tokens (S,) of the reference's window."""

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sovits_cli.models.dimensions import SIZE, DimensionError, bounds, check, hold, taken
+from sovits_cli.models.dimensions import SIZE, DimensionError, bounds, check_fields, check_relations, read_fields
 
 UNUSED_LAYERS = 2
 """The feature is hidden state -3, counting the embeddings: the last two layers do not take part in it."""
@@ -35,9 +35,9 @@ class BertConfig:
     layer_norm_eps: float = field(default=1e-12, metadata=bounds(1e-20, 0.1))
 
     def __post_init__(self) -> None:
-        check(self, _SAID)
-        hold(
-            _SAID,
+        check_fields(self, _NAME)
+        check_relations(
+            _NAME,
             {"hidden_size is no multiple of num_attention_heads": self.hidden_size % self.num_attention_heads == 0},
         )
 
@@ -50,8 +50,8 @@ class BertConfig:
         """
         for key, expected in _PLAIN_FORM.items():
             if values.get(key, expected) != expected:
-                raise DimensionError(f"{_SAID}: {key} is {values[key]!r}, expected {expected!r}")
-        return cls(**taken(cls, values))
+                raise DimensionError(f"{_NAME}: {key} is {values[key]!r}, expected {expected!r}")
+        return cls(**read_fields(cls, values))
 
     @property
     def used_layers(self) -> int:
@@ -66,7 +66,7 @@ class BertConfig:
         return ("cls.", "pooler.", "embeddings.position_ids", *layers)
 
 
-_SAID = "BERT config"
+_NAME = "BERT config"
 _PLAIN_FORM = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
 
 

@@ -18,7 +18,7 @@ SIZE = (1, 1 << 16)
 """Channels, rows of a table, samples of a window."""
 
 MAX_VALUES = 16
-"""Of a list of numbers."""
+"""Length of a list of numbers."""
 
 VOCODER = "vocoder configuration"
 """What a vocoder's dimensions are called in messages."""
@@ -47,10 +47,10 @@ RATE_HZ = bounds(8_000, 192_000)
 ABSENT_OR_SIZE = bounds(0, SIZE[1])
 
 
-def taken(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the values of a dataclass's fields out of a mapping; other keys, and nulls, are left.
+def read_fields(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the values of a dataclass's fields out of a mapping; other keys, and nulls, are ignored.
 
-    Lists become tuples, and a whole number may be written as 3.0; what is of another type is left to `check`.
+    Lists become tuples, and a whole number may be written as 3.0; a value of another type is left to `check_fields`.
 
     Raises:
         DimensionError: it is no mapping.
@@ -65,11 +65,12 @@ def taken(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check(config: Any, said: str) -> None:
+def check_fields(config: Any, name: str) -> None:
     """Check every field of a dataclass of dimensions.
 
     Args:
-        said: what it is, for messages.
+        config: the dataclass.
+        name: what it is called in messages.
 
     Raises:
         DimensionError: naming the field, its value and its range.
@@ -79,23 +80,24 @@ def check(config: Any, said: str) -> None:
         problem = _problem(value, str(item.type), item.metadata.get("bounds"))
         if problem is not None:
             raise DimensionError(
-                f"{said}: `{item.name}` is {reprlib.repr(value)}, expected {problem}", hint="sovits models inspect FILE"
+                f"{name}: `{item.name}` is {reprlib.repr(value)}, expected {problem}", hint="sovits models inspect FILE"
             )
 
 
-def hold(said: str, relations: Mapping[str, bool]) -> None:
+def check_relations(name: str, relations: Mapping[str, bool]) -> None:
     """Raise DimensionError for the first relation between checked dimensions that does not hold.
 
     Args:
+        name: what the dimensions are called in messages.
         relations: whether each holds, by the sentence that says what is wrong if not.
     """
     broken = next((sentence for sentence, holds in relations.items() if not holds), None)
     if broken is not None:
-        raise DimensionError(f"{said}: {broken}", hint="sovits models inspect FILE")
+        raise DimensionError(f"{name}: {broken}", hint="sovits models inspect FILE")
 
 
 class Upsampled(Protocol):
-    """The dimensions of a HiFi-GAN stack, by their official names."""
+    """The dimensions of a HiFi-GAN or BigVGAN stack, by their official names."""
 
     @property
     def upsample_rates(self) -> tuple[int, ...]: ...  # noqa: D102
@@ -109,8 +111,12 @@ class Upsampled(Protocol):
     def resblock_dilation_sizes(self) -> tuple[tuple[int, ...], ...]: ...  # noqa: D102
 
 
-def upsampling(config: Upsampled) -> dict[str, bool]:
-    """What has to hold between the dimensions of a HiFi-GAN stack, for `hold`."""
+def upsampling_relations(config: Upsampled) -> dict[str, bool]:
+    """Relations between the dimensions of a HiFi-GAN stack, for `check_relations`.
+
+    A transposed convolution of kernel k, stride r and padding (k - r) / 2 gives r times the frames exactly, if k - r
+    is even; each of the stages halves the channels.
+    """
     rates, kernels = config.upsample_rates, config.upsample_kernel_sizes
     return {
         "`upsample_rates` and `upsample_kernel_sizes` differ in length": len(rates) == len(kernels),
@@ -129,8 +135,8 @@ def upsampling(config: Upsampled) -> dict[str, bool]:
 
 def check_vocoder(config: Upsampled) -> None:
     """Check the dimensions of a vocoder, which is such a stack alone. Raises DimensionError."""
-    check(config, VOCODER)
-    hold(VOCODER, upsampling(config))
+    check_fields(config, VOCODER)
+    check_relations(VOCODER, upsampling_relations(config))
 
 
 def _plain(value: Any, *, whole: bool) -> Any:
@@ -145,9 +151,9 @@ def _problem(value: Any, annotation: str, limits: tuple[float, float] | None) ->
     """What was expected of a value of this annotation; None if it is that."""
     if annotation.startswith(_LIST):
         inner = annotation.removeprefix(_LIST).removesuffix(", ...]")
-        most = SIZE[1] if inner == "str" else MAX_VALUES
-        if not isinstance(value, tuple) or not 1 <= len(value) <= most:
-            return f"a list of 1 to {most} values"
+        max_values = SIZE[1] if inner == "str" else MAX_VALUES
+        if not isinstance(value, tuple) or not 1 <= len(value) <= max_values:
+            return f"a list of 1 to {max_values} values"
         return next((f"in it {problem}" for item in value if (problem := _problem(item, inner, limits))), None)
     if annotation not in (_INTEGER, _NUMBER):
         kind, words = _OTHERS[annotation]

@@ -1,6 +1,16 @@
 """The discriminators of the GAN training: one over the waveform and one for each period, official key names.
 
-After HiFi-GAN (Kong et al. 2020). Legend: B batch, T samples, C channels, p period.
+After HiFi-GAN (Kong et al. 2020); GPT-SoVITS, module/models.py, `MultiPeriodDiscriminator`. For period 3 the waveform
+is folded so that a column holds every third sample, and convolved along the columns only:
+
+    0 1 2 3 4 5 6 7 8 .. (B, 1, T)   ──►    0 1 2        (B, 1, T / p, p)
+                                            3 4 5    │
+                                            6 7 8    ▼   kernel (5, 1), stride (3, 1)
+                                            . . .
+
+Each period sees other periodicities of the voice; they are prime so that they overlap little.
+
+Legend: B batch, T samples, C channels, N scores, p period.
 """
 
 from __future__ import annotations
@@ -31,8 +41,8 @@ _PERIOD_LAYERS = ((32, 3), (128, 3), (512, 3), (1024, 3), (1024, 1))
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What one discriminator says: scores (B, N), 1 for real, and its feature maps, the unflattened scores last."""
+class DiscriminatorOutput:
+    """Scores (B, N) of one discriminator, 1 for real, and its feature maps (B, C, ..), the unflattened scores last."""
 
     score: Tensor
     features: list[Tensor]
@@ -52,9 +62,9 @@ class Discriminators(nn.Module):
             [ScaleDiscriminator(width), *(PeriodDiscriminator(period, width) for period in periods)]
         )
 
-    def forward(self, wave: Tensor) -> list[Verdict]:
-        """Judge (B, 1, T)."""
-        return [judge(wave) for judge in self.discriminators]
+    def forward(self, wave: Tensor) -> list[DiscriminatorOutput]:
+        """Score (B, 1, T)."""
+        return [discriminator(wave) for discriminator in self.discriminators]
 
 
 class ScaleDiscriminator(nn.Module):
@@ -79,9 +89,9 @@ class ScaleDiscriminator(nn.Module):
             before = channels
         self.conv_post = WeightNormConv1d(before, 1, 3, padding=1)
 
-    def forward(self, wave: Tensor) -> Verdict:
-        """Judge (B, 1, T)."""
-        return _judge(wave, self.convs, self.conv_post)
+    def forward(self, wave: Tensor) -> DiscriminatorOutput:
+        """Score (B, 1, T)."""
+        return _discriminate(wave, self.convs, self.conv_post)
 
 
 class PeriodDiscriminator(nn.Module):
@@ -98,20 +108,21 @@ class PeriodDiscriminator(nn.Module):
             before = channels
         self.conv_post = WeightNormConv2d(before, 1, (3, 1), padding=(1, 0))
 
-    def forward(self, wave: Tensor) -> Verdict:
-        """Judge (B, 1, T)."""
+    def forward(self, wave: Tensor) -> DiscriminatorOutput:
+        """Score (B, 1, T)."""
         missing = -wave.shape[-1] % self.period
         folded = F.pad(wave, (0, missing), mode="reflect").unflatten(-1, (-1, self.period))  # type: ignore[no-untyped-call]
-        return _judge(folded, self.convs, self.conv_post)
+        return _discriminate(folded, self.convs, self.conv_post)
 
 
-def _judge(x: Tensor, convs: nn.ModuleList, conv_post: nn.Module) -> Verdict:
+def _discriminate(x: Tensor, convs: nn.ModuleList, conv_post: nn.Module) -> DiscriminatorOutput:
+    """Run the layers over (B, 1, T) or (B, 1, T / p, p)."""
     features = []
     for conv in convs:
         x = F.leaky_relu(conv(x), SLOPE)
         features.append(x)
     scores: Tensor = conv_post(x)
-    return Verdict(score=scores.flatten(1), features=[*features, scores])
+    return DiscriminatorOutput(score=scores.flatten(1), features=[*features, scores])
 
 
 def _scaled(channels: int, width: float) -> int:

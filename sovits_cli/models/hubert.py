@@ -16,7 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sovits_cli.models.dimensions import KERNEL, LAYERS, DimensionError, bounds, check, hold, taken
+from sovits_cli.models.dimensions import (
+    KERNEL,
+    LAYERS,
+    DimensionError,
+    bounds,
+    check_fields,
+    check_relations,
+    read_fields,
+)
 
 HOP_SAMPLES = 320
 """The family's tokens are made of 50 frames a second; no tensor has the shape of the strides."""
@@ -46,9 +54,9 @@ class HubertConfig:
     layer_norm_eps: float = field(default=1e-5, metadata=bounds(1e-20, 0.1))
 
     def __post_init__(self) -> None:
-        check(self, _SAID)
-        hold(
-            _SAID,
+        check_fields(self, _NAME)
+        check_relations(
+            _NAME,
             {
                 "conv_dim, conv_kernel and conv_stride differ in length": (
                     len(self.conv_dim) == len(self.conv_kernel) == len(self.conv_stride)
@@ -72,8 +80,8 @@ class HubertConfig:
         """
         for key, expected in _BASE_FORM.items():
             if values.get(key, expected) != expected:
-                raise DimensionError(f"{_SAID}: {key} is {values[key]!r}, expected {expected!r}, the base form")
-        return cls(**taken(cls, values))
+                raise DimensionError(f"{_NAME}: {key} is {values[key]!r}, expected {expected!r}, the base form")
+        return cls(**read_fields(cls, values))
 
     @property
     def hop_samples(self) -> int:
@@ -92,7 +100,7 @@ class HubertConfig:
         return window
 
 
-_SAID = "HuBERT config"
+_NAME = "HuBERT config"
 _BASE_FORM = {"feat_extract_norm": "group", "do_stable_layer_norm": False, "hidden_act": "gelu"}
 
 

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sovits_cli.models.dimensions import KERNEL, LAYERS, check, hold, taken
-from sovits_cli.models.layers.blockwise import recomputed
+from sovits_cli.models.dimensions import KERNEL, LAYERS, check_fields, check_relations, read_fields
+from sovits_cli.models.layers.chunked import checkpoint
 
 RATE_HZ = 16_000
 WINDOW_SAMPLES = 400
 HOP_SAMPLES = 160
 FFT_SAMPLES = 512
-_SAID = "configuration of the phonetic content encoder"
+_NAME = "configuration of the phonetic content encoder"
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class PhoneticConfig:
     phones: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check(self, _SAID)
-        hold(_SAID, {"`kernel` must be odd": self.kernel % 2 == 1})
+        check_fields(self, _NAME)
+        check_relations(_NAME, {"`kernel` must be odd": self.kernel % 2 == 1})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PhoneticConfig:
         """The inverse of `to_dict`. Raises DimensionError."""
-        return cls(**taken(cls, values))
+        return cls(**read_fields(cls, values))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the checkpoint's metadata."""
@@ -55,13 +55,13 @@ class PhoneticConfig:
 class PhoneticEncoder(nn.Module):
     """Log-mel frames, a stride of two, dilated residual convolutions, a phone head.
 
-    With `checkpointing` training computes each block again in the backward pass: more time, less memory.
+    With `activation_checkpointing` training computes each block again in the backward pass: more time, less memory.
     """
 
     def __init__(self, config: PhoneticConfig) -> None:
         super().__init__()
         self.config = config
-        self.checkpointing = False
+        self.activation_checkpointing = False
         self.entry = nn.Conv1d(config.mels, config.width, 5, stride=2, padding=2)
         self.blocks = nn.ModuleList(
             _Block(config.width, config.kernel, dilation=2 ** (layer % 3)) for layer in range(config.layers)
@@ -81,9 +81,9 @@ class PhoneticEncoder(nn.Module):
     def forward(self, wave: Tensor) -> Tensor:
         """Samples (B, T) to phone scores (B, F, phones)."""
         hidden = F.gelu(self.entry(self._log_mel(wave)))
-        again = self.checkpointing and torch.is_grad_enabled()
+        again = self.activation_checkpointing and torch.is_grad_enabled()
         for block in self.blocks:
-            hidden = recomputed(block, hidden) if again else block(hidden)
+            hidden = checkpoint(block, hidden) if again else block(hidden)
         scores: Tensor = self.head(self.norm(hidden.transpose(1, 2)))
         return scores
 

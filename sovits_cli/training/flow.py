@@ -20,8 +20,9 @@ from torch.nn.utils.rnn import pad_sequence
 from sovits_cli.audio.mel import log_mel, scale_log_mel
 from sovits_cli.audio.resampling import sinc_resample
 from sovits_cli.data.collate import SovitsBatch
-from sovits_cli.models.cfm.matching import Draws, draw
+from sovits_cli.models.cfm.flow_matching import TrainingNoise, sample_training_noise
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.models.sovits.acoustic_model import AcousticInputs
 from sovits_cli.terms import Stage
 from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.sovits import AdamWRule, adamw
@@ -70,7 +71,7 @@ class FlowStage:
 
     def drawn(self, batch: SovitsBatch) -> SovitsBatch:
         """Draw moments, noise and prompts."""
-        return replace(batch, draws=draw(*self.frames(batch)))
+        return replace(batch, draws=sample_training_noise(*self.frames(batch)))
 
     def train(self) -> None:
         """Dropout on, but for what stays as it is."""
@@ -81,7 +82,7 @@ class FlowStage:
     def losses(self, batch: SovitsBatch, shares: Shares = ALONE) -> Losses:
         """The official loss, with the draws of the batch if it has any."""
         frames, lens = self.frames(batch)
-        loss = self._loss(batch, frames, lens, batch.draws or draw(frames, lens))
+        loss = self._loss(batch, frames, lens, batch.draws or sample_training_noise(frames, lens))
         return Losses({"generator": loss * shares.get("clips", 1.0)}, {"loss": loss})
 
     def evaluate(self, batch: SovitsBatch) -> Mapping[str, Tensor]:
@@ -90,7 +91,7 @@ class FlowStage:
         frames, lens = self.frames(batch)
         with torch.random.fork_rng(devices=[frames.device] if frames.device.type == "cuda" else []):
             torch.manual_seed(0)
-            draws = draw(frames, lens, pairs=False)
+            draws = sample_training_noise(frames, lens, shortcut=False)
         return {"loss": self._loss(batch, frames, lens, draws)}
 
     def export(self, folder: Path, mark: Mark) -> Path:
@@ -108,10 +109,9 @@ class FlowStage:
         lens = torch.tensor([len(one) for one in made], device=batch.wave.device)
         return pad_sequence(made, batch_first=True).transpose(1, 2), lens
 
-    def _loss(self, batch: SovitsBatch, frames: Tensor, lens: Tensor, draws: Draws) -> Tensor:
+    def _loss(self, batch: SovitsBatch, frames: Tensor, lens: Tensor, draws: TrainingNoise) -> Tensor:
         # the official network sees how far a batch is padded: a part of one stays as long
         frames = F.pad(frames, (0, draws.noise.shape[-1] - frames.shape[-1]))
-        found: Tensor = self._model(
-            batch.content, batch.spec, batch.spec_lens, batch.phones, batch.phone_lens, frames, lens, draws
-        )
+        clips = AcousticInputs(batch.content, batch.spec, batch.spec_lens, batch.phones, batch.phone_lens)
+        found: Tensor = self._model(clips, frames, lens, draws)
         return found

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sovits_cli.audio.mel import stft_magnitude
-from sovits_cli.models.discriminators import Verdict
+from sovits_cli.models.discriminators import DiscriminatorOutput
 
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512))
 """FFT sizes and hops of `multi_resolution_stft`."""
@@ -40,20 +40,20 @@ class GeneratorLoss:
     each: list[Tensor]
 
 
-def discriminator_loss(real: Sequence[Verdict], fake: Sequence[Verdict]) -> DiscriminatorLoss:
+def discriminator_loss(real: Sequence[DiscriminatorOutput], fake: Sequence[DiscriminatorOutput]) -> DiscriminatorLoss:
     """Least squares (Mao et al. 2017): real audio should score 1, generated audio 0."""
     on_real = [(1 - verdict.score.float()).square().mean() for verdict in real]
     on_fake = [verdict.score.float().square().mean() for verdict in fake]
     return DiscriminatorLoss(total=_sum([*on_real, *on_fake]), real=on_real, fake=on_fake)
 
 
-def generator_loss(fake: Sequence[Verdict]) -> GeneratorLoss:
+def generator_loss(fake: Sequence[DiscriminatorOutput]) -> GeneratorLoss:
     """Least squares: generated audio should score 1."""
     each = [(1 - verdict.score.float()).square().mean() for verdict in fake]
     return GeneratorLoss(total=_sum(each), each=each)
 
 
-def feature_loss(real: Sequence[Verdict], fake: Sequence[Verdict]) -> Tensor:
+def feature_loss(real: Sequence[DiscriminatorOutput], fake: Sequence[DiscriminatorOutput]) -> Tensor:
     """Twice the mean distance of every feature map to that of the real audio, summed over the maps: ()."""
     distances = [
         (wanted.float().detach() - got.float()).abs().mean()

@@ -86,7 +86,7 @@ def make_content(job: Job) -> Prepared[AlignedBatch]:
     clips = _recordings(job)
     encoder = PhoneticEncoder(PhoneticConfig(width=own.width, layers=own.layers, phones=clips.phones))
     encoder = engine.place(encoder)
-    encoder.checkpointing = settings.train.checkpointing
+    encoder.activation_checkpointing = settings.train.checkpointing
     prober = Prober(lambda: ContentStage(encoder, schedule=STILL, export=_nothing), engine, made_up_batch)
     size = batch_size(_batch_size(job), prober, clips.lengths_s, job.budget_bytes, job.reporter)
     size = min(job.ranks.gather(size))

@@ -22,9 +22,8 @@ from sovits_cli.checkpoints.networks import sovits_model
 from sovits_cli.data.collate import GptItem, SovitsItem
 from sovits_cli.data.experiment import Experiment, load_feature
 from sovits_cli.models.sovits.synthesizer import Synthesizer
-from sovits_cli.models.t2s.decode import Sampling, decode
+from sovits_cli.models.t2s.decode import Sampling, T2SRequest, decode
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.models.t2s.request import T2SRequest
 from sovits_cli.terms import SEMANTIC_RATE_HZ
 
 FOLDER = "samples"
@@ -55,7 +54,7 @@ class Voice:
         speakers = []
         if config.speaker_channels:
             speakers = [load_feature(self.experiment.speaker_path(name)).float().to(self.device)]
-        style = self.model.style(
+        style = self.model.encode_style(
             [magnitude_spectrogram(torch.from_numpy(wave)[None].to(self.device), config.spec)], speakers
         )
         return spoken(self.model, codes, phones, style)
@@ -64,7 +63,7 @@ class Voice:
 def spoken(model: Synthesizer, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
     """Codes (S,) and phones (P,) to samples (T,)."""
     draw = torch.Generator().manual_seed(0)
-    wave: Tensor = model.decode(codes[None, None], phones[None], style, generator=draw)[0, 0]
+    wave: Tensor = model.decode(codes[None, None], phones[None], style, noise=draw)[0, 0]
     return wave
 
 
@@ -72,9 +71,9 @@ def by_sovits(model: Synthesizer, item: SovitsItem) -> Tensor:
     """What the acoustic model makes of a clip's own tokens: (T,)."""
     device = next(model.parameters()).device
     model.eval()
-    codes = model.extract_latent(item.content[None].to(device))[0, 0]
+    codes = model.extract_tokens(item.content[None].to(device))[0, 0]
     speakers = [] if item.speaker is None else [item.speaker[None].to(device)]
-    return spoken(model, codes, item.phones.to(device), model.style([item.spec[None].to(device)], speakers))
+    return spoken(model, codes, item.phones.to(device), model.encode_style([item.spec[None].to(device)], speakers))
 
 
 def by_gpt(model: Text2Semantic, item: GptItem, voice: Voice) -> Tensor | None:
@@ -84,7 +83,7 @@ def by_gpt(model: Text2Semantic, item: GptItem, voice: Voice) -> Tensor | None:
     prompt = item.tokens[: min(PROMPT_S * SEMANTIC_RATE_HZ, len(item.tokens) // 2)].to(device)
     bert = None if item.bert is None else item.bert.to(device)
     request = T2SRequest(item.phones.to(device), bert, prompt, seed=0)
-    said = decode(model, [request], Sampling(), max_tokens=int(LONGEST * len(item.tokens)))[0].codes
+    said = decode(model, [request], Sampling(), max_tokens=int(LONGEST * len(item.tokens)))[0].tokens
     if not len(said):
         return None
     return voice.say(item.name, torch.cat((prompt, said.to(device))), item.phones.to(device))

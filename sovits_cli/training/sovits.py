@@ -22,7 +22,8 @@ from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
 from sovits_cli.checkpoints.networks import FROZEN_PARTS
 from sovits_cli.data.collate import SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
-from sovits_cli.models.sovits.synthesizer import SovitsOutput, Synthesizer, draw_slices, slices
+from sovits_cli.models.sovits.acoustic_model import AcousticInputs
+from sovits_cli.models.sovits.synthesizer import SovitsOutput, Synthesizer, cut_slices, sample_slice_starts
 from sovits_cli.terms import Stage
 from sovits_cli.training.losses import (
     discriminator_loss,
@@ -108,7 +109,7 @@ class SovitsStage:
         return replace(
             batch,
             noise=torch.randn(len(batch), config.inter_channels, batch.spec.shape[-1], device=batch.spec.device),
-            slice_starts=draw_slices(batch.spec_lens, config.segment_frames),
+            slice_starts=sample_slice_starts(batch.spec_lens, config.segment_frames),
         )
 
     def train(self) -> None:
@@ -125,7 +126,7 @@ class SovitsStage:
         if self._judges is None:
             return Losses({"generator": _shared(terms, shares)}, {"loss": _shared(terms, ALONE), **terms})
         config = self._model.config
-        real_wave = slices(batch.wave, out.ids_slice * config.hop_length, config.segment_size)
+        real_wave = cut_slices(batch.wave, out.slice_starts * config.hop_length, config.segment_size)
         real, fake = self._judges(real_wave), self._judges(wave)
         with _full_precision(wave):
             terms["gen"] = generator_loss(fake).total
@@ -147,14 +148,9 @@ class SovitsStage:
 
     def _forward(self, batch: SovitsBatch) -> SovitsOutput:
         found: SovitsOutput = self._model(
-            batch.content,
-            batch.spec,
-            batch.spec_lens,
-            batch.phones,
-            batch.phone_lens,
-            speaker=batch.speaker,
+            AcousticInputs(batch.content, batch.spec, batch.spec_lens, batch.phones, batch.phone_lens, batch.speaker),
             noise=batch.noise,
-            ids_slice=batch.slice_starts,
+            slice_starts=batch.slice_starts,
         )
         return found
 
@@ -162,14 +158,16 @@ class SovitsStage:
         """The weighted losses that need no discriminator; `wave` (B, 1, T) is the generated slice."""
         config, weights = self._model.config, self._weights
         with _full_precision(wave):
-            real_mel = log_mel_from_magnitude(slices(batch.spec, out.ids_slice, config.segment_frames), config.mel)
-            real_wave = slices(batch.wave, out.ids_slice * config.hop_length, config.segment_size)
+            real_mel = log_mel_from_magnitude(
+                cut_slices(batch.spec, out.slice_starts, config.segment_frames), config.mel
+            )
+            real_wave = cut_slices(batch.wave, out.slice_starts * config.hop_length, config.segment_size)
             terms = {"mel": weights.mel * mel_loss(real_mel, log_mel(wave[:, 0], config.mel))}
             if weights.stft:
                 terms["stft"] = weights.stft * multi_resolution_stft(real_wave, wave)
             if out.latents is not None:
                 of = out.latents
-                terms["kl"] = weights.kl * kl_loss(of.z_p, of.logs_q, of.m_p, of.logs_p, out.keep)
+                terms["kl"] = weights.kl * kl_loss(of.z_p, of.logs_q, of.m_p, of.logs_p, out.frame_mask)
         return terms
 
 

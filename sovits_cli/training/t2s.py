@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from sovits_cli.data.collate import GptBatch
-from sovits_cli.models.t2s.loss import T2SLoss, dpo_rejected, preference_loss
+from sovits_cli.models.t2s.loss import T2SLoss, make_rejected_tokens, preference_loss
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage
 from sovits_cli.training.optim import ScaledAdam
@@ -136,7 +136,7 @@ class GptStage:
             codes,
             code_lens,
             ignore_padding=not self._count_padding,
-            heard=heard,
+            input_tokens=heard,
             align=align,
         )
         return found
@@ -144,7 +144,7 @@ class GptStage:
     def _preference_loss(self, batch: GptBatch, chosen: T2SLoss) -> Tensor:
         """How little the model prefers the real tokens to a version with a stretch said twice or lost."""
         draw = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-        codes, code_lens = dpo_rejected(
+        codes, code_lens = make_rejected_tokens(
             batch.tokens.cpu(), batch.token_lens.cpu(), pad=self._model.config.eos, generator=draw
         )
         rejected = self._forward(batch, codes.to(batch.tokens.device), code_lens.to(batch.tokens.device))

@@ -22,11 +22,10 @@ import torch
 import torch.nn.functional as F
 
 from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.models.t2s.decode import DecoderState, T2SRequest
 from sovits_cli.models.t2s.layers import NORM_EPS
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.models.t2s.request import T2SRequest
-from sovits_cli.models.t2s.sampling import RowNoise, Sampling, drawn, narrowed, penalised
-from sovits_cli.models.t2s.session import Session
+from sovits_cli.models.t2s.sampling import GumbelNoise, Sampling, apply_repetition_penalty, filter_top_k_top_p, sample
 from tests.benchmarks.sovits_decoder import cpu_name
 
 PHONES, PROMPT = 120, 125
@@ -41,13 +40,13 @@ MODELS = {
 class Usual:
     """A cached step as torch programs usually do it, from the same weights and the same prefill."""
 
-    def __init__(self, model: Text2Semantic, session: Session) -> None:
+    def __init__(self, model: Text2Semantic, session: DecoderState) -> None:
         self._model = model
         self._position = PROMPT
-        pairs = [session._cache.read(layer) for layer in range(model.config.layers)]
+        pairs = [session._cache.layer(layer) for layer in range(model.config.layers)]
         self._pairs = [[_joined_heads(part[:, :, : PHONES + PROMPT]) for part in pair] for pair in pairs]
 
-    def push(self, tokens: torch.Tensor) -> None:
+    def step(self, tokens: torch.Tensor) -> None:
         model, heads = self._model, self._model.config.heads
         offset = model.ar_audio_position.offsets(self._position + 1)[-1]
         x = (model.ar_audio_embedding(tokens[:, None]) + offset).detach()
@@ -94,7 +93,7 @@ def measured(plain: Text2Semantic, prepared: Text2Semantic, rows: int, steps: in
         chooser = _chooser(plain.config, rows)
         for _ in range(steps if turn else 2):
             tokens = torch.randint(0, plain.config.eos, (rows,))
-            calls: dict[str, Callable[[], object]] = {form: partial(each.push, tokens) for form, each in forms.items()}
+            calls: dict[str, Callable[[], object]] = {form: partial(each.step, tokens) for form, each in forms.items()}
             calls["choose"] = partial(chooser, sessions["prepared"].logits)
             for form, call in calls.items():
                 began, busy = time.perf_counter(), time.process_time()
@@ -126,17 +125,19 @@ def _request(config: T2SConfig, seed: int) -> T2SRequest:
     return T2SRequest(phones, None, torch.randint(0, config.eos, (PROMPT,), generator=generator), seed)
 
 
-def _session(model: Text2Semantic, requests: list[T2SRequest], steps: int) -> Session:
-    session = Session(model, rows=len(requests), positions=PHONES + PROMPT + steps)
+def _session(model: Text2Semantic, requests: list[T2SRequest], steps: int) -> DecoderState:
+    session = DecoderState(model, rows=len(requests), positions=PHONES + PROMPT + steps)
     for row, request in enumerate(requests):
-        session.read(row, request)
+        session.prefill(row, request)
     return session
 
 
 def _chooser(config: T2SConfig, rows: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    sampling, noise = Sampling(), RowNoise(rows, config.vocab, torch.device("cpu"))
+    sampling, noise = Sampling(), GumbelNoise(rows, config.vocab, torch.device("cpu"))
     seen = torch.zeros(rows, config.vocab, dtype=torch.bool)
-    return lambda logits: drawn(narrowed(penalised(logits, seen, sampling.repetition_penalty), sampling), noise.next())
+    return lambda logits: sample(
+        filter_top_k_top_p(apply_repetition_penalty(logits, seen, sampling.repetition_penalty), sampling), noise.next()
+    )
 
 
 def _bytes(config: T2SConfig, rows: int, steps: int) -> int:

@@ -51,7 +51,7 @@ def main(audio_s: int = 10, rounds: int = 5) -> None:
     fold_weight_norm(plain)
     model.prepare_for_inference()
     with torch.inference_mode():
-        style = model.style([spectrogram])
+        style = model.encode_style([spectrogram])
         difference = float((plain(latents, style) - model.dec(latents, style)).abs().max())
         forms = {
             "generator_plain": lambda: plain(latents, style),

@@ -165,7 +165,7 @@ def _gpt(engine: Any, size: str, checkpointing: bool) -> Any:
 
     config = T2SConfig() if size == "full" else T2SConfig(width=128, heads=4, layers=6)
     model = engine.place(Text2Semantic(config))
-    model.h.checkpointing = checkpointing
+    model.h.activation_checkpointing = checkpointing
     stage = partial(GptStage, model, optimizer="scaled_adam", schedule=Schedule(1e-6), export=None)
     return Prober(stage, engine, partial(gpt_batch, config))
 
@@ -182,7 +182,7 @@ def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
 
     config = SovitsConfig() if size == "full" else SOVITS
     model = engine.place(Synthesizer(config))
-    model.checkpointing = checkpointing
+    model.activation_checkpointing = checkpointing
     judges = engine.place(Discriminators(GAN_PERIODS, width=1.0)) if size == "full" else None
     stage = partial(
         SovitsStage, model, judges, weights=Weights(), rule=AdamWRule(), schedule=Schedule(1e-6), export=None

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from sovits_cli import paths
 from sovits_cli.checkpoints import ours
-from sovits_cli.models.cfm.config import FlowConfig
-from sovits_cli.models.cfm.dit import DitConfig
+from sovits_cli.models.cfm.config import DitConfig, FlowConfig
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.models.hubert import HubertConfig
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
-from sovits_cli.models.vocoders.kinds import VOCODERS
+from sovits_cli.models.vocoders import VOCODERS
 from sovits_cli.versions import VERSIONS, VocoderKind, version
 from tests.checkpoints import synthetic
 from tests.inference import toys

@@ -122,7 +122,7 @@ def test_models_compute_what_their_weights_say(tmp_path):
     weight = synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
     acoustic = sovits_model(sovits)
     assert all(torch.equal(value, weight[key].float()) for key, value in acoustic.state_dict().items())
-    assert acoustic.extract_latent(torch.ones(1, 48, 10)).shape == (1, 1, 5)
+    assert acoustic.extract_tokens(torch.ones(1, 48, 10)).shape == (1, 1, 5)
 
 
 def test_the_posterior_encoder_is_kept_or_fresh(tmp_path):

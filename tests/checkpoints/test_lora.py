@@ -46,7 +46,7 @@ def speech(model, vocoder):
     """The same codes, phones, reference and noise for all."""
     draw = torch.Generator().manual_seed(1)
     codes, phones = (torch.randint(60, (1, *shape), generator=draw) for shape in ((1, 12), (9,)))
-    ge = model.style([torch.rand(1, 1025, 40, generator=draw)])
+    ge = model.encode_style([torch.rand(1, 1025, 40, generator=draw)])
     prompt, noise = (torch.randn(1, 100, frames, generator=draw) for frames in (8, 60))
     with torch.inference_mode():
         condition = model.condition(codes, phones, ge)

@@ -16,7 +16,7 @@ from sovits_cli import files, paths
 from sovits_cli.audio.writer import AudioWriter
 from sovits_cli.cli.app import app
 from sovits_cli.events import Progress
-from sovits_cli.models.t2s.stack import CachedStack
+from sovits_cli.models.t2s.inference_transformer import InferenceTransformer
 from sovits_cli.report.console import Console
 from tests import kills
 from tests.checkpoints import synthetic
@@ -143,8 +143,8 @@ def test_doubtful_sentences_are_exit_code_7_named_and_counted(place, monkeypatch
 
 def test_logits_that_are_nan_are_the_models_fault(place, monkeypatch):
     """Weights that are numbers can give them all the same; those that are none are refused when they are loaded."""
-    whole = CachedStack.logits
-    monkeypatch.setattr(CachedStack, "logits", lambda self, hidden: whole(self, hidden) * float("nan"))
+    whole = InferenceTransformer.logits
+    monkeypatch.setattr(InferenceTransformer, "logits", lambda self, hidden: whole(self, hidden) * float("nan"))
     gpt = paths.models_dir() / "toy" / "gpt.safetensors"
     one_line(infer(*LITERAL, "-q"), 4, f"{gpt} gives logits that are NaN or infinite")
     assert left(place) == ["r.wav", "text.txt"]

@@ -19,7 +19,7 @@ def test_same_tokens_as_the_acoustic_model():
     tokens = SemanticTokenizer(bundle).tokens(ssl)
     assert tokens.shape == (10,)
     assert tokens.dtype == torch.int64
-    assert torch.equal(tokens, sovits_model(bundle).extract_latent(ssl)[0, 0])
+    assert torch.equal(tokens, sovits_model(bundle).extract_tokens(ssl)[0, 0])
 
 
 def test_the_key_follows_the_codebook():

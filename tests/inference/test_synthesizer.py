@@ -61,7 +61,7 @@ def stub(monkeypatch, answers, order=lambda indices: indices):
     """Let decode_each answer from `answers`: seed -> result, else a good one; it keeps what it was asked."""
     calls = []
 
-    def decode_each(model, requests, sampling, *, max_tokens, max_rows, guided):
+    def decode_each(model, requests, sampling, *, max_tokens, max_rows, monotonic):
         calls.append([request.seed for request in requests])
         for index in order(list(range(len(requests)))):
             yield index, answers.get(requests[index].seed, good())
@@ -207,7 +207,7 @@ def test_the_best_of_bad_tries_is_kept(monkeypatch):
     for better in (cut, good(OFF_TEXT)):
         stub(monkeypatch, {seed(0): good(12), seed(0, 1): better, seed(0, 2): good(11)})
         (said,) = speaker().speak([line(0)])
-        assert len(said.wave) == len(better.codes) * SAMPLES_PER_TOKEN
+        assert len(said.wave) == len(better.tokens) * SAMPLES_PER_TOKEN
         assert said.tries == 3
 
 
@@ -221,8 +221,8 @@ def test_only_what_is_judged_by_its_sound_or_kept_is_rendered(monkeypatch):
 def test_a_voice_that_knows_its_place_is_guided_unless_it_goes_on_from_a_prompt(monkeypatch):
     asked = []
 
-    def decode_each(model, requests, sampling, *, guided, **rest):
-        asked.append(guided)
+    def decode_each(model, requests, sampling, *, monotonic, **rest):
+        asked.append(monotonic)
         yield 0, good()
 
     monkeypatch.setattr(synthesizer, "decode_each", decode_each)

@@ -3,8 +3,8 @@
 import torch
 
 from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.models.t2s.decode import T2SRequest
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.models.t2s.request import T2SRequest
 
 CONFIG = T2SConfig(width=32, heads=4, layers=3, vocab=41, phones=20, bert_dim=8)
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from sovits_cli.errors import ModelError
-from sovits_cli.models.cfm.embeddings import LAST_POSITION
-from sovits_cli.models.cfm.matching import FlowMatching, draw
+from sovits_cli.models.cfm.dit import LAST_POSITION
+from sovits_cli.models.cfm.flow_matching import FlowMatching, sample_training_noise
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from tests.checkpoints import synthetic_flow
 
@@ -56,27 +56,27 @@ def test_kept_frames_do_not_see_the_others():
     torch.manual_seed(0)
     network = FlowMatching(DIT).estimator.eval()
     x, prompt = torch.randn(1, 100, 80), torch.zeros(1, 100, 80)
-    condition, moment = torch.randn(1, 80, DIT.text_dim), torch.tensor([0.5])
+    condition, timestep = torch.randn(1, 80, DIT.text_dim), torch.tensor([0.5])
     keep = torch.arange(80)[None] < 40
     other = x.clone()
     other[..., 72:] += 1
-    one, same = (network(frames, prompt, condition, keep, moment, moment)[..., :40] for frames in (x, other))
+    one, same = (network(frames, prompt, condition, keep, timestep, timestep)[..., :40] for frames in (x, other))
     assert torch.allclose(one, same, atol=1e-6)
-    seen = [network(frames, prompt, condition, None, moment, moment)[..., :40] for frames in (x, other)]
+    seen = [network(frames, prompt, condition, None, timestep, timestep)[..., :40] for frames in (x, other)]
     assert not torch.allclose(*seen, atol=1e-4)
 
 
 def test_draws_stay_in_their_ranges():
     torch.manual_seed(0)
     frames, lens = torch.zeros(400, 2, 30), torch.arange(1, 401) % 30 + 1
-    draws = draw(frames, lens, pairs=True)
+    draws = sample_training_noise(frames, lens, shortcut=True)
     assert draws.noise.shape == frames.shape
     assert ((draws.t >= 0) & (draws.t < 1)).all()
     assert (draws.prompt_lens <= lens * 2 / 3).all()
     assert draws.prompt_lens.max() > 15
     assert set(draws.exponents.tolist()) == {2, 3, 4, 5, 6, 7}
-    assert draw(frames, lens, pairs=False).exponents is None
-    paired = sum(draw(frames[:1], lens[:1]).exponents is not None for _ in range(400))
+    assert sample_training_noise(frames, lens, shortcut=False).exponents is None
+    paired = sum(sample_training_noise(frames[:1], lens[:1]).exponents is not None for _ in range(400))
     assert 90 <= paired <= 150
 
 
@@ -85,7 +85,7 @@ def test_the_condition_lasts_as_long_as_the_codes(name):
     model = FlowSynthesizer(synthetic_flow.flow_config(name)).eval()
     config = model.flow_config
     codes, text = torch.randint(64, (1, 1, 25)), torch.randint(700, (1, 9))
-    ge = model.style([torch.rand(1, 1025, 20)])
+    ge = model.encode_style([torch.rand(1, 1025, 20)])
     frames = model.condition(codes, text, ge).shape[-1]
     assert frames == int(50 * config.traits.stretch)
     assert frames / (config.mel.sample_rate / config.mel.hop) == pytest.approx(1.0, abs=0.01)

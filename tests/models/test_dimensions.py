@@ -11,16 +11,14 @@ import pytest
 
 from sovits_cli.errors import ModelError
 from sovits_cli.models.bert import BertConfig
-from sovits_cli.models.cfm.config import FlowConfig
-from sovits_cli.models.cfm.dit import DitConfig
-from sovits_cli.models.dimensions import DimensionError, check, taken
+from sovits_cli.models.bigvgan import BigvganConfig
+from sovits_cli.models.cfm.config import DitConfig, FlowConfig
+from sovits_cli.models.dimensions import DimensionError, check_fields, read_fields
 from sovits_cli.models.hubert import HubertConfig
 from sovits_cli.models.phonetic import PhoneticConfig
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
-from sovits_cli.models.vocoders.bigvgan import BigvganShape
-from sovits_cli.models.vocoders.hifigan import PUBLISHED
-from sovits_cli.models.vocoders.vocoder import shape_from
+from sovits_cli.models.vocoders import PUBLISHED_HIFIGAN, config_from
 from sovits_cli.versions import VERSIONS
 
 CONFIGS: dict[str, Any] = {
@@ -31,8 +29,8 @@ CONFIGS: dict[str, Any] = {
     "hubert": HubertConfig(),
     "bert": BertConfig(),
     "phonetic": PhoneticConfig(phones=("a", "b")),
-    "hifigan": PUBLISHED,
-    "bigvgan": BigvganShape(),
+    "hifigan": PUBLISHED_HIFIGAN,
+    "bigvgan": BigvganConfig(),
 }
 FIELDS = [(name, item.name) for name, config in CONFIGS.items() for item in fields(config)]
 WRONG = [None, True, -32_000, 1e308, math.nan, math.inf, -math.inf, 10**30, "3", [], {}, 2.5, (), ((1,),), ("1",)]
@@ -72,8 +70,8 @@ READERS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], dict[str, Any]]] = 
     "hubert": (HubertConfig.from_dict, asdict(HubertConfig())),
     "bert": (BertConfig.from_dict, asdict(BertConfig())),
     "phonetic": (PhoneticConfig.from_dict, asdict(PhoneticConfig(phones=("a",)))),
-    "hifigan": (lambda said: shape_from(PUBLISHED, said), asdict(PUBLISHED)),
-    "bigvgan": (lambda said: shape_from(BigvganShape(), said), asdict(BigvganShape())),
+    "hifigan": (lambda said: config_from(PUBLISHED_HIFIGAN, said), asdict(PUBLISHED_HIFIGAN)),
+    "bigvgan": (lambda said: config_from(BigvganConfig(), said), asdict(BigvganConfig())),
 }
 UNREAD = {"n_layers_q", "win_length", "linear_units", "random_bert", "use_spectral_norm", "semantic_frame_rate"} | {
     "freeze_quantizer"
@@ -109,7 +107,7 @@ def test_numbers_may_be_written_as_other_programs_do():
     read = SovitsConfig.from_official({"model": {"n_heads": 2.0, "upsample_rates": [10.0, 8, 2, 2, 2]}})
     assert read == SovitsConfig()
     assert isinstance(read.n_heads, int)
-    assert taken(DitConfig, {"dim": 32.0, "dropout": 0, "else": 1, "depth": None}) == {"dim": 32, "dropout": 0}
+    assert read_fields(DitConfig, {"dim": 32.0, "dropout": 0, "else": 1, "depth": None}) == {"dim": 32, "dropout": 0}
 
 
 @pytest.mark.parametrize(
@@ -129,4 +127,4 @@ def test_dimensions_that_would_fail_when_speaking(change, said):
 
 def test_every_field_has_a_type_that_is_checked():
     for config in CONFIGS.values():
-        check(config, "it")
+        check_fields(config, "it")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sovits_cli.models.layers.dropout import ROWS, Draw, add_dropped, kept, relu_dropout, share_kept
+from sovits_cli.models.layers.dropout import ROWS, RandomBytes, add_dropped, fill_keep_mask, keep_share, relu_dropout
 
 SHAPE = (3 * ROWS + 5, 24)
 DROPOUT = 0.25
@@ -22,9 +22,9 @@ def through(function, *inputs):
 
 
 def test_kept_is_a_share_of_whole_numbers():
-    found = kept(torch.empty(1000, 100), 0.1, Draw(1))
+    found = fill_keep_mask(torch.empty(1000, 100), 0.1, RandomBytes(1))
     assert set(found.unique().tolist()) == {0.0, 1.0}
-    assert abs(float(found.mean()) - share_kept(0.1)) < 0.005
+    assert abs(float(found.mean()) - keep_share(0.1)) < 0.005
 
 
 def test_relu_dropout():

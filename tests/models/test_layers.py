@@ -5,11 +5,16 @@ import torch
 from torch import nn
 
 from sovits_cli.models.layers import attention as attention_module
-from sovits_cli.models.layers.attention import RelativeEncoder, RelativeSelfAttention, gather_band, spread_band
-from sovits_cli.models.layers.blockwise import by_blocks
-from sovits_cli.models.layers.channels_last import ChannelsLast
-from sovits_cli.models.layers.masks import keep_mask
-from sovits_cli.models.layers.normalization import ChannelNorm
+from sovits_cli.models.layers.attention import (
+    ChannelNorm,
+    RelativeEncoder,
+    RelativeSelfAttention,
+    gather_band,
+    length_mask,
+    spread_band,
+)
+from sovits_cli.models.layers.chunked import chunked
+from sovits_cli.models.layers.hifigan import ChannelsLast
 from sovits_cli.models.layers.weight_norm import (
     WeightNormConv1d,
     WeightNormConv2d,
@@ -17,8 +22,8 @@ from sovits_cli.models.layers.weight_norm import (
     fold_weight_norm,
 )
 from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.decoders import SpectrumHead
 from sovits_cli.models.sovits.flow import Flow
-from sovits_cli.models.sovits.istft import SpectrumHead
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 5, 12])
@@ -62,10 +67,10 @@ def test_long_sequences_are_attended_in_blocks(monkeypatch):
     """Same numbers, same gradients, and nothing of the square of the length is kept."""
     torch.manual_seed(0)
     attention = RelativeSelfAttention(8, 2, dropout=0.0)
-    x, keep = torch.randn(2, 8, 300), keep_mask(torch.tensor([300, 211]), 300)
+    x, keep = torch.randn(2, 8, 300), length_mask(torch.tensor([300, 211]), 300)
     found, kept = [], []
     for size in (1000, 64):
-        monkeypatch.setattr(attention_module, "by_blocks", partial(by_blocks, size=size))
+        monkeypatch.setattr(attention_module, "chunked", partial(chunked, size=size))
         attention.zero_grad()
         kept.append([])
         with torch.autograd.graph.saved_tensors_hooks(lambda one: kept[-1].append(one.numel()) or one, lambda one: one):
@@ -80,7 +85,7 @@ def test_long_sequences_are_attended_in_blocks(monkeypatch):
 def test_attention_does_not_see_what_is_not_kept():
     torch.manual_seed(0)
     encoder = RelativeEncoder(8, 16, 2, 2, kernel_size=3, dropout=0.0)
-    keep = keep_mask(torch.tensor([5]), 9)
+    keep = length_mask(torch.tensor([5]), 9)
     x, other = torch.randn(2, 1, 8, 9)
     other[..., :5] = x[..., :5]
     first = encoder(x, keep)
@@ -89,7 +94,7 @@ def test_attention_does_not_see_what_is_not_kept():
 
 
 def test_keep_mask():
-    assert keep_mask(torch.tensor([2, 0, 3]), 3).tolist() == [[True, True, False], [False] * 3, [True] * 3]
+    assert length_mask(torch.tensor([2, 0, 3]), 3).tolist() == [[True, True, False], [False] * 3, [True] * 3]
 
 
 def test_channel_norm_normalises_every_step():
@@ -138,7 +143,7 @@ def test_flow_inverts():
     for parameter in flow.parameters():
         nn.init.normal_(parameter, std=0.3)
     z, ge = torch.randn(2, 8, 9), torch.randn(2, 512, 1)
-    places = keep_mask(torch.tensor([9, 6]), 9)[:, None].float()
+    places = length_mask(torch.tensor([9, 6]), 9)[:, None].float()
     there = flow(z * places, places, ge)
     assert not torch.allclose(there, z * places)
     torch.testing.assert_close(flow.inverse(there, places, ge), z * places, atol=1e-4, rtol=1e-4)

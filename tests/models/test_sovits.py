@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from sovits_cli.errors import ModelError
+from sovits_cli.models.sovits.acoustic_model import AcousticInputs
 from sovits_cli.models.sovits.config import SovitsConfig
+from sovits_cli.models.sovits.decoders import DECODERS
 from sovits_cli.models.sovits.encoders import blend_overlap, change_speed
-from sovits_cli.models.sovits.synthesizer import DECODERS, Synthesizer, draw_slices, slices
+from sovits_cli.models.sovits.synthesizer import Synthesizer, cut_slices, sample_slice_starts
 from tests.models.acoustic import small_synthesizer
 
 HOP = 320
@@ -18,7 +22,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def ge(model):
-    return model.style([torch.rand(1, 513, 31)])
+    return model.encode_style([torch.rand(1, 513, 31)])
 
 
 def codes(count):
@@ -33,7 +37,7 @@ def batch(frames, lens):
     torch.manual_seed(1)
     rows = len(lens)
     phones = torch.randint(0, 732, (rows, 12))
-    return (
+    return AcousticInputs(
         torch.randn(rows, 20, frames),
         torch.rand(rows, 513, frames),
         torch.tensor(lens),
@@ -63,7 +67,7 @@ def test_speed_that_is_not_positive(model, ge, speed):
 
 def test_seed_decides_the_noise(model, ge):
     def speak(seed):
-        return model.decode(codes(5), text(3), ge, generator=torch.Generator().manual_seed(seed))
+        return model.decode(codes(5), text(3), ge, noise=torch.Generator().manual_seed(seed))
 
     assert torch.equal(speak(7), speak(7))
     assert not torch.equal(speak(7), speak(8))
@@ -80,7 +84,7 @@ def test_no_noise_draws_nothing(model, ge):
     "bad", [torch.tensor([[[3, 50]]]), torch.tensor([[[-1]]]), torch.zeros(1, 1, 0, dtype=torch.long)]
 )
 def test_codes_outside_the_codebook(model, ge, bad):
-    with pytest.raises(ModelError, match="semantic codes"):
+    with pytest.raises(ModelError, match="semantic tokens"):
         model.decode(bad, text(3), ge)
 
 
@@ -92,20 +96,20 @@ def test_phones_outside_the_table(model, ge, bad):
 
 def test_style_is_the_mean_over_references(model):
     first, second = torch.rand(1, 513, 20), torch.rand(1, 513, 33)
-    both = model.style([first, second])
+    both = model.encode_style([first, second])
     assert both.shape == (1, 32, 1)
-    torch.testing.assert_close(both, (model.style([first]) + model.style([second])) / 2)
+    torch.testing.assert_close(both, (model.encode_style([first]) + model.encode_style([second])) / 2)
 
 
 @pytest.mark.parametrize("refers", [[], [torch.rand(1, 512, 9)], [torch.rand(1, 513, 0)]])
 def test_unusable_references(model, refers):
     with pytest.raises(ModelError, match="reference"):
-        model.style(refers)
+        model.encode_style(refers)
 
 
 @pytest.mark.parametrize("frames", [2, 7, 8])
 def test_codes_of_content_drop_an_odd_frame(model, frames):
-    got = model.extract_latent(torch.randn(1, 20, frames))
+    got = model.extract_tokens(torch.randn(1, 20, frames))
     assert got.shape == (1, 1, frames // 2)
     assert got.dtype == torch.int64
 
@@ -142,29 +146,29 @@ def test_speed_one_changes_nothing():
 
 
 def test_training_pass(model):
-    out = model(*batch(40, [40, 31]))
+    out = model(batch(40, [40, 31]))
     assert out.wave.shape == (2, 1, 3200)
     found = vars(out.latents).values()
     assert {latent.shape for latent in found} == {(2, 24, 40)}
     assert out.quantized.shape == (2, 20, 20)
-    assert out.keep.sum(1).tolist() == [40, 31]
+    assert out.frame_mask.sum(1).tolist() == [40, 31]
     for masked in found:
         assert (masked[1, :, 31:] == 0).all()
         assert masked.isfinite().all()
 
 
 def test_training_pass_in_bfloat16(model):
-    ssl, *others = batch(40, [40, 31])
-    wanted = model(ssl, *others)
+    clips = batch(40, [40, 31])
+    wanted = model(clips)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = model(ssl, *others)
+        out = model(clips)
     assert torch.equal(out.quantized, wanted.quantized)
     assert out.wave.isfinite().all()
 
 
 def test_training_reaches_every_parameter_but_those_of_the_codes():
     model = small_synthesizer().train()
-    out = model(*batch(40, [40, 31]))
+    out = model(batch(40, [40, 31]))
     of = out.latents
     loss = out.wave.square().mean() + (of.z_p - of.m_p).square().mean() + of.logs_p.mean() + of.logs_q.mean()
     loss.backward()
@@ -173,7 +177,8 @@ def test_training_reaches_every_parameter_but_those_of_the_codes():
 
 
 def test_padding_leaves_the_kept_frames_alone(model, ge):
-    _, spec, _, phones, _ = batch(40, [40, 31])
+    clips = batch(40, [40, 31])
+    spec, phones = clips.spec, clips.phones
     keep, text_keep = torch.arange(40)[None] < 30, torch.arange(12)[None] < 7
     content = torch.randn(1, 20, 40)
 
@@ -190,13 +195,13 @@ def test_padding_leaves_the_kept_frames_alone(model, ge):
 @pytest.mark.parametrize("frames", [41, 8])
 def test_training_on_an_odd_or_short_batch(model, frames):
     with pytest.raises(ModelError, match="frames"):
-        model(*batch(frames, [frames, frames]))
+        model(batch(frames, [frames, frames]))
 
 
 def test_training_on_features_of_another_model(model):
-    ssl, *others = batch(40, [40, 31])
+    clips = batch(40, [40, 31])
     with pytest.raises(ModelError, match="content channels"):
-        model(ssl[:, :16], *others)
+        model(replace(clips, features=clips.features[:, :16]))
 
 
 def test_training_without_a_posterior_encoder_is_speaking():
@@ -204,15 +209,15 @@ def test_training_without_a_posterior_encoder_is_speaking():
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    ssl, spec, _, text, _ = whole = batch(40, [40, 40])
+    clips = batch(40, [40, 40])
     starts = torch.zeros(2, dtype=torch.long)
-    out = model(*whole, ids_slice=starts)
+    out = model(clips, slice_starts=starts)
     assert out.latents is None
     out.wave.square().mean().backward()
     without = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     assert without == {"ssl_proj.weight", "ssl_proj.bias"}
-    codes, ge = model.extract_latent(ssl)[:1], model.style([spec[:1]])
-    spoken = model.decode(codes, text[:1, : int(whole[4][0])], ge, noise_scale=0.0)
+    codes, ge = model.extract_tokens(clips.features)[:1], model.encode_style([clips.spec[:1]])
+    spoken = model.decode(codes, clips.phones[:1, : int(clips.phone_lens[0])], ge, noise_scale=0.0)
     inside = out.wave.shape[-1] // 4  # the end of the slice knows nothing of what follows
     torch.testing.assert_close(out.wave[:1, :, :inside], spoken[..., :inside], rtol=1e-4, atol=1e-5)
 
@@ -226,15 +231,15 @@ def test_exported_model_lacks_only_the_posterior_encoder():
 def test_slices_stay_inside_the_rows():
     lengths = torch.tensor([10, 40, 11])
     for _ in range(50):
-        starts = draw_slices(lengths, 10)
+        starts = sample_slice_starts(lengths, 10)
         assert (starts >= 0).all()
         assert (starts + 10 <= lengths).all()
-    assert draw_slices(torch.tensor([5]), 10).tolist() == [0]
+    assert sample_slice_starts(torch.tensor([5]), 10).tolist() == [0]
 
 
 def test_slices_are_cut_where_they_start():
     x = torch.arange(20.0).view(2, 1, 10)
-    assert slices(x, torch.tensor([0, 7]), 3).tolist() == [[[0, 1, 2]], [[17, 18, 19]]]
+    assert cut_slices(x, torch.tensor([0, 7]), 3).tolist() == [[[0, 1, 2]], [[17, 18, 19]]]
 
 
 HIFIGAN = SovitsConfig(upsample_initial_channel=64, filter_channels=64, n_layers=2, posterior_layers=1)
@@ -246,7 +251,7 @@ def test_prepared_for_inference_it_speaks_the_same(config):
     model = small_synthesizer() if config is None else Synthesizer(config)
     model.eval().requires_grad_(False)
     model.quantizer.fill(torch.randn_like(model.quantizer.codebook.embed))
-    style = model.style([torch.rand(1, model.config.style_bins, 20)])
+    style = model.encode_style([torch.rand(1, model.config.style_bins, 20)])
     before = model.decode(codes(7), text(5), style, noise_scale=0)
     model.prepare_for_inference()
     after = model.decode(codes(7), text(5), style, noise_scale=0)

@@ -63,11 +63,11 @@ def test_teaches_a_head_its_place():
     model.eval()
     for text in phones:
         right = text.repeat_interleave(3)
-        assert model.adrift(text, None, right) < model.adrift(text, None, right.flip(0))
+        assert model.text_deviation(text, None, right) < model.text_deviation(text, None, right.flip(0))
 
 
 def test_fewer_tokens_than_phones_cannot_say_them():
-    assert small().eval().adrift(torch.arange(5), None, torch.zeros(4, dtype=torch.long)) == math.inf
+    assert small().eval().text_deviation(torch.arange(5), None, torch.zeros(4, dtype=torch.long)) == math.inf
 
 
 def test_is_not_made_unless_asked_for():
@@ -80,7 +80,7 @@ def test_what_is_heard_is_not_what_is_predicted():
     phones, codes = torch.randint(0, CONFIG.phones, (2, 5)), torch.randint(0, CONFIG.eos, (2, 9))
     keep, lens = torch.ones(2, 5, dtype=torch.bool), torch.tensor([9, 6])
     plain = model(phones, keep, None, codes, lens)
-    same = model(phones, keep, None, codes, lens, heard=codes)
-    other = model(phones, keep, None, codes, lens, heard=(codes + 1) % CONFIG.eos)
+    same = model(phones, keep, None, codes, lens, input_tokens=codes)
+    other = model(phones, keep, None, codes, lens, input_tokens=(codes + 1) % CONFIG.eos)
     torch.testing.assert_close(same.row_logps, plain.row_logps)
     assert not torch.allclose(other.row_logps, plain.row_logps)

@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from sovits_cli.errors import InputError, ModelError, TextError, UsageError
-from sovits_cli.models.t2s import linear
-from sovits_cli.models.t2s.cache import CacheSize, KVCache, holes_filled
+from sovits_cli.models.t2s import inference_transformer as linear
+from sovits_cli.models.t2s.cache import CacheSize, KVCache, compact_rows
 from sovits_cli.models.t2s.config import T2SConfig
-from sovits_cli.models.t2s.decode import Sampling, T2SRequest, decode, decode_each
-from sovits_cli.models.t2s.sampling import RowNoise, drawn, narrowed
-from sovits_cli.models.t2s.session import Session
+from sovits_cli.models.t2s.decode import DecoderState, Sampling, T2SRequest, decode, decode_each
+from sovits_cli.models.t2s.sampling import GumbelNoise, filter_top_k_top_p, sample
 from tests.models.t2s_small import CONFIG, request, small
 
 PREPARED = pytest.mark.parametrize("prepared", [False, True], ids=["plain", "prepared"])
@@ -18,8 +17,12 @@ MIXED = [request(seed) for seed in range(9)]
 CPU = torch.device("cpu")
 
 
+def at_least(tokens):
+    return dataclasses.replace(SAMPLING, min_tokens=tokens)
+
+
 def _codes(results):
-    return [result.codes.tolist() for result in results]
+    return [result.tokens.tolist() for result in results]
 
 
 @PREPARED
@@ -31,11 +34,11 @@ def test_cached_logits_equal_uncached_ones(seed, prepared):
     keep = torch.ones(1, len(asked.phones), dtype=torch.bool)
     with torch.inference_mode():
         whole = model.logits(asked.phones[None], keep, asked.bert[None], codes[None], torch.tensor([len(codes)]))[0]
-        session = Session(model, rows=1, positions=len(asked.phones) + len(codes))
-        session.read(0, asked)
+        session = DecoderState(model, rows=1, positions=len(asked.phones) + len(codes))
+        session.prefill(0, asked)
         for index in range(len(asked.prompt), len(codes)):
             assert torch.allclose(session.logits[0], whole[index], atol=2e-5)
-            session.push(codes[index : index + 1])
+            session.step(codes[index : index + 1])
         assert torch.allclose(session.logits[0], whole[-1], atol=2e-5)
 
 
@@ -47,7 +50,7 @@ def test_tokens_do_not_depend_on_company(max_rows, prepared):
     alone = [decode(model, [each], SAMPLING, max_tokens=45)[0] for each in MIXED]
     assert _codes(together) == _codes(alone)
     assert [result.ended for result in together] == [result.ended for result in alone]
-    assert len({len(result.codes) for result in together}) > 4, "rows should end at different steps"
+    assert len({len(result.tokens) for result in together}) > 4, "rows should end at different steps"
 
 
 @PREPARED
@@ -63,17 +66,17 @@ def test_packed_rows_are_equal_to_the_last_bit():
     if not linear.can_pack(model.ar_predict_layer.weight):
         pytest.skip("this torch has no packed products")
     with torch.inference_mode():
-        many = Session(model, rows=len(MIXED), positions=200)
+        many = DecoderState(model, rows=len(MIXED), positions=200)
         for row, each in enumerate(MIXED):
-            many.read(row, each)
-        ones = [Session(model, rows=1, positions=200) for _ in MIXED]
+            many.prefill(row, each)
+        ones = [DecoderState(model, rows=1, positions=200) for _ in MIXED]
         for one, each in zip(ones, MIXED, strict=True):
-            one.read(0, each)
+            one.prefill(0, each)
         for step in range(40):
             tokens = torch.arange(len(MIXED)) * 3 + step % 5
-            many.push(tokens)
+            many.step(tokens)
             for row, one in enumerate(ones):
-                one.push(tokens[row : row + 1])
+                one.step(tokens[row : row + 1])
                 assert torch.equal(many.logits[row], one.logits[0]), f"row {row}, step {step}"
 
 
@@ -81,28 +84,28 @@ def test_seed_decides():
     model, asked = small(), request(4)
     same = decode(model, [asked, asked], SAMPLING, max_tokens=40)
     other = decode(model, [dataclasses.replace(asked, seed=99)], SAMPLING, max_tokens=40)
-    assert same[0].codes.tolist() == same[1].codes.tolist() != other[0].codes.tolist()
+    assert same[0].tokens.tolist() == same[1].tokens.tolist() != other[0].tokens.tolist()
 
 
 def test_greedy_needs_no_seed():
     model, asked = small(), request(4)
-    greedy = Sampling(top_k=1)
+    greedy = Sampling(top_k=1, min_tokens=30)
     other = dataclasses.replace(asked, seed=99)
-    first, second = decode(model, [asked, other], greedy, max_tokens=30, min_tokens=30)
-    assert first.codes.tolist() == second.codes.tolist()
+    first, second = decode(model, [asked, other], greedy, max_tokens=30)
+    assert first.tokens.tolist() == second.tokens.tolist()
 
 
 @PREPARED
 def test_limits(prepared):
     model = small(prepared=prepared)
-    short = decode(model, MIXED, SAMPLING, max_tokens=7, min_tokens=7, max_rows=4)
-    assert [len(result.codes) for result in short] == [7] * len(MIXED)
+    short = decode(model, MIXED, at_least(7), max_tokens=7, max_rows=4)
+    assert [len(result.tokens) for result in short] == [7] * len(MIXED)
     assert not any(result.ended for result in short)
     for least in (0, 25):
-        results = decode(model, MIXED, SAMPLING, max_tokens=50, min_tokens=least)
-        assert all(len(result.codes) >= least for result in results if result.ended)
-        assert all(result.codes.max() < CONFIG.eos for result in results if len(result.codes))
-    assert decode(model, MIXED[:1], SAMPLING, max_tokens=1)[0].codes.shape == (1,)
+        results = decode(model, MIXED, at_least(least), max_tokens=50)
+        assert all(len(result.tokens) >= least for result in results if result.ended)
+        assert all(result.tokens.max() < CONFIG.eos for result in results if len(result.tokens))
+    assert decode(model, MIXED[:1], SAMPLING, max_tokens=1)[0].tokens.shape == (1,)
 
 
 @pytest.mark.parametrize(("score", "ended"), [(0.01, True), (-0.01, False)], ids=["most likely", "least likely"])
@@ -115,35 +118,35 @@ def test_end_where_eos_is_most_likely(score, ended):
         norm.bias.fill_(1.0)
         model.ar_predict_layer.weight.zero_()
         model.ar_predict_layer.weight[CONFIG.eos] = score / CONFIG.width
-    sampling = Sampling(top_k=None if ended else CONFIG.eos)
-    results = decode(model, MIXED, sampling, max_tokens=20, min_tokens=9)
-    assert [(len(result.codes), result.ended) for result in results] == [(9 if ended else 20, ended)] * len(MIXED)
+    sampling = Sampling(top_k=None if ended else CONFIG.eos, min_tokens=9)
+    results = decode(model, MIXED, sampling, max_tokens=20)
+    assert [(len(result.tokens), result.ended) for result in results] == [(9 if ended else 20, ended)] * len(MIXED)
 
 
-def test_results_as_they_end():
+def test_results_as_they_end(monkeypatch):
     model = small()
     steps = []
     seen = []
-    for index, result in decode_each(
-        model, MIXED, SAMPLING, max_tokens=45, max_rows=3, on_step=lambda step, rows: steps.append(rows)
-    ):
-        seen.append((len(steps), index, len(result.codes)))
-        assert not result.codes.is_inference()
+    real = DecoderState.step
+    monkeypatch.setattr(DecoderState, "step", lambda self, tokens: (steps.append(len(tokens)), real(self, tokens)))
+    for index, result in decode_each(model, MIXED, SAMPLING, max_tokens=45, max_rows=3):
+        seen.append((len(steps), index, len(result.tokens)))
+        assert not result.tokens.is_inference()
     assert sorted(index for _, index, _ in seen) == list(range(len(MIXED)))
     assert [step for step, _, _ in seen] == sorted(step for step, _, _ in seen)
     assert seen[0][0] < seen[-1][0]
     assert max(steps) == 3
-    assert steps[-1] == 0
+    assert steps[-1] == 1
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), float("-inf")])
-def test_logits_that_are_no_numbers_are_told_at_once(wrong):
-    model, steps = small(), []
+def test_logits_that_are_not_finite_are_reported_at_once(monkeypatch, wrong):
+    model = small()
     with torch.no_grad():
         model.ar_predict_layer.weight.fill_(wrong)
+    monkeypatch.setattr(DecoderState, "step", lambda *_: pytest.fail("it went on"))
     with pytest.raises(FloatingPointError, match="NaN or infinite"):
-        decode(model, MIXED[:2], SAMPLING, on_step=lambda *step: steps.append(step))
-    assert steps == []
+        decode(model, MIXED[:2], SAMPLING)
 
 
 def test_nothing_asked():
@@ -155,23 +158,23 @@ def test_small_model_without_prompt_or_feature(prepared):
     config = T2SConfig(width=64, heads=4, layers=2, vocab=513, phones=732, bert_dim=0)
     asked = [request(seed, prompt=0, config=config) for seed in range(3)]
     assert all(len(each.prompt) == 0 and each.bert is None for each in asked)
-    results = decode(small(config, prepared=prepared), asked, SAMPLING, max_tokens=20, min_tokens=20)
-    assert [len(result.codes) for result in results] == [20, 20, 20]
+    results = decode(small(config, prepared=prepared), asked, at_least(20), max_tokens=20)
+    assert [len(result.tokens) for result in results] == [20, 20, 20]
 
 
 def test_half_width_weights_decode():
     model = small().bfloat16()
     model.prepare_for_inference()
-    assert len(decode(model, MIXED[:3], SAMPLING, max_tokens=15, min_tokens=15)[2].codes) == 15
+    assert len(decode(model, MIXED[:3], at_least(15), max_tokens=15)[2].tokens) == 15
 
 
 def test_feature_may_be_absent():
     model, asked = small(), request(3)
     none = dataclasses.replace(asked, bert=None)
     zeros = dataclasses.replace(asked, bert=torch.zeros_like(asked.bert))
-    greedy = Sampling(top_k=1)
-    first, second = decode(model, [none, zeros], greedy, max_tokens=20, min_tokens=20)
-    assert first.codes.tolist() == second.codes.tolist()
+    greedy = Sampling(top_k=1, min_tokens=20)
+    first, second = decode(model, [none, zeros], greedy, max_tokens=20)
+    assert first.tokens.tolist() == second.tokens.tolist()
 
 
 @pytest.mark.parametrize(
@@ -232,27 +235,27 @@ def test_gpu_says_what_the_cpu_says():
 
 
 def test_noise_is_the_rows_own():
-    many = RowNoise(3, 7, CPU)
+    many = GumbelNoise(3, 7, CPU)
     for row in range(3):
-        many.start(row, seed=row)
+        many.reset(row, seed=row)
     first = [many.next().clone() for _ in range(40)]
-    many.keep([2, 0])
-    many.start(1, seed=5)
+    many.reorder([2, 0])
+    many.reset(1, seed=5)
     later = [many.next().clone() for _ in range(70)]
-    alone = RowNoise(1, 7, CPU)
-    alone.start(0, seed=2)
+    alone = GumbelNoise(1, 7, CPU)
+    alone.reset(0, seed=2)
     drawn_alone = [alone.next()[0].clone() for _ in range(110)]
     assert torch.equal(torch.stack([x[2] for x in first] + [x[0] for x in later]), torch.stack(drawn_alone))
-    alone.start(0, seed=5)
+    alone.reset(0, seed=5)
     assert torch.equal(torch.stack([x[1] for x in later]), torch.stack([alone.next()[0].clone() for _ in range(70)]))
 
 
 def test_draws_follow_the_probabilities():
-    logits = narrowed(torch.tensor([[2.0, 1.0, 0.0, -1.0, 0.5]]), Sampling(top_k=4, temperature=0.8))
-    noise = RowNoise(1, 5, CPU)
-    noise.start(0, seed=11)
+    logits = filter_top_k_top_p(torch.tensor([[2.0, 1.0, 0.0, -1.0, 0.5]]), Sampling(top_k=4, temperature=0.8))
+    noise = GumbelNoise(1, 5, CPU)
+    noise.reset(0, seed=11)
     count = 20_000
-    tokens = drawn(logits, torch.cat([noise.next().clone() for _ in range(count)]))
+    tokens = sample(logits, torch.cat([noise.next().clone() for _ in range(count)]))
     share = torch.bincount(tokens, minlength=5) / count
     assert torch.allclose(share, logits.softmax(-1)[0], atol=0.012)
     assert share[3] == 0
@@ -260,7 +263,7 @@ def test_draws_follow_the_probabilities():
 
 @pytest.mark.parametrize("alive", [[True], [False], [False, True], [True, False, True, True, False, True]])
 def test_holes_are_filled_from_the_end(alive):
-    order = holes_filled(alive)
+    order = compact_rows(alive)
     assert sorted(order) == [row for row, living in enumerate(alive) if living]
     assert all(place == row for place, row in enumerate(order) if alive[place])
 
@@ -271,15 +274,15 @@ def test_cache_keeps_rows_and_refuses_to_lose_one():
         cache.open(row, 5 + 15 * row)
         for layer in range(2):
             cache.fill(layer, row, *torch.full((2, 2, 5 + 15 * row, 4), float(10 * layer + row + 1)))
-    keys, _ = cache.read(1)
+    keys, _ = cache.layer(1)
     assert keys.shape[2] == 48
     cache.advance()
     cache.append(1, torch.full((3, 2, 2, 4), 99.0))
-    before = cache.read(1)[0][2].clone()
+    before = cache.layer(1)[0][2].clone()
     with pytest.raises(AssertionError, match="overwrite"):
-        cache.keep([1, 0])
-    cache.keep([2, 1])
-    keys, values = cache.read(1)
+        cache.reorder([1, 0])
+    cache.reorder([2, 1])
+    keys, values = cache.layer(1)
     assert cache.lengths == [36, 21]
     assert torch.equal(keys[0, :, :36], before[:, :36])
     assert (keys[1, :, 20] == 99).all()
@@ -302,7 +305,7 @@ def test_packed_product_equals_the_plain_one(rows, bias):
     weight = torch.randn(24, 16, generator=generator)
     offset = torch.randn(24, generator=generator) if bias else None
     x, other = torch.randn(rows, 16, generator=generator), torch.randn(rows, 24, generator=generator)
-    plain, packed = (linear.product(weight, offset, pack=pack) for pack in (False, True))
+    plain, packed = (linear.make_linear(weight, offset, pack=pack) for pack in (False, True))
     assert torch.allclose(plain(x), packed(x), atol=1e-5)
     assert torch.allclose(plain.relu(x), packed.relu(x), atol=1e-5)
     assert torch.allclose(plain.add(x, other), packed.add(x, other), atol=1e-5)
@@ -312,7 +315,7 @@ def test_without_packed_kernels_plain_ones_serve(monkeypatch):
     expected = _codes(decode(small(prepared=True), MIXED, SAMPLING, max_tokens=30))
     monkeypatch.setattr(linear, "can_pack", lambda weight: False)
     model = small(prepared=True)
-    assert isinstance(linear.product(model.ar_predict_layer.weight, None, pack=True), linear.PlainProduct)
+    assert isinstance(linear.make_linear(model.ar_predict_layer.weight, None, pack=True), linear.PlainLinear)
     assert _codes(decode(model, MIXED, SAMPLING, max_tokens=30)) == expected
 
 

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from sovits_cli.models.t2s.alignment import HEAD, taught_layer
+from sovits_cli.models.t2s.alignment import HEAD, REACH, MonotonicAttentionWindow, taught_layer
 from sovits_cli.models.t2s.decode import Sampling, decode
-from sovits_cli.models.t2s.guide import REACH, Guide
 from tests.models.t2s_small import request, small
 
 LAYERS, HEADS, WIDTH, EXTENT = 4, 2, 8, 16
@@ -14,9 +13,9 @@ TEXTS = (10, 6)
 
 
 def opened():
-    guide = Guide(LAYERS, 2, 32, torch.device("cpu"))
+    guide = MonotonicAttentionWindow(LAYERS, 2, 32, torch.device("cpu"))
     for row, phones in enumerate(TEXTS):
-        guide.open(row, phones)
+        guide.reset(row, phones)
     return guide
 
 
@@ -24,7 +23,7 @@ def looking(guide, wanted, *, layer=TAUGHT, strength=20.0, rows=2):
     """What is seen when the taught head wants a position of each row most; the other heads say nothing."""
     query, keys = torch.zeros(rows, HEADS, WIDTH), torch.zeros(rows, HEADS, EXTENT, WIDTH)
     query[:, HEAD, 0], keys[torch.arange(rows), HEAD, wanted, 0] = 1.0, strength
-    return guide.look(layer, query, keys, torch.zeros(rows, 1, 1, EXTENT))
+    return guide.mask(layer, query, keys, torch.zeros(rows, 1, 1, EXTENT))
 
 
 def seen(bias, row=0):
@@ -69,16 +68,16 @@ def test_blocks_before_the_taught_one_see_all_and_later_ones_what_it_saw():
     assert seen(looking(guide, 3, layer=0)) == list(range(EXTENT))
     found = looking(guide, 1)
     nothing = torch.zeros(2, HEADS, WIDTH), torch.zeros(2, HEADS, EXTENT, WIDTH)
-    assert guide.look(TAUGHT + 1, *nothing, found) is found
+    assert guide.mask(TAUGHT + 1, *nothing, found) is found
 
 
 def test_rows_are_kept_and_opened_again():
     guide = opened()
     for place in (1, 2, 3, 4):
         looking(guide, torch.tensor([0, place]))
-    guide.keep([1])
+    guide.reorder([1])
     assert seen(looking(guide, 4, rows=1))[:4] == [3, 4, 5, 6]  # text 3 to 5, then what was said
-    guide.open(0, 8)
+    guide.reset(0, 8)
     assert seen(looking(guide, 0, rows=1))[0] == 0
 
 
@@ -86,8 +85,8 @@ def test_rows_are_kept_and_opened_again():
 def test_guided_tokens_do_not_depend_on_company(prepared):
     model, asked = small(prepared=prepared), [request(seed, prompt=0) for seed in range(7)]
     sampling = Sampling(top_k=20, temperature=0.9)
-    together = decode(model, asked, sampling, max_tokens=40, max_rows=3, guided=True)
-    alone = [decode(model, [one], sampling, max_tokens=40, guided=True)[0] for one in asked]
-    assert [one.codes.tolist() for one in together] == [one.codes.tolist() for one in alone]
+    together = decode(model, asked, sampling, max_tokens=40, max_rows=3, monotonic=True)
+    alone = [decode(model, [one], sampling, max_tokens=40, monotonic=True)[0] for one in asked]
+    assert [one.tokens.tolist() for one in together] == [one.tokens.tolist() for one in alone]
     free = decode(model, asked, sampling, max_tokens=40, max_rows=3)
-    assert [one.codes.tolist() for one in together] != [one.codes.tolist() for one in free]
+    assert [one.tokens.tolist() for one in together] != [one.tokens.tolist() for one in free]

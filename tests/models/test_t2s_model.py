@@ -8,9 +8,9 @@ import torch
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.layers import sine_table
 from sovits_cli.models.t2s.loss import (
-    dpo_rejected,
-    eos_padded,
     in_top3,
+    make_rejected_tokens,
+    pad_with_eos,
     preference_loss,
     share_of_tokens,
     target_logps,
@@ -105,7 +105,7 @@ def test_padding_is_counted_unless_told():
 
 
 def test_targets_end_with_eos():
-    targets = eos_padded(torch.tensor([[1, 2, 3], [4, 40, 40]]), torch.tensor([3, 1]), 40)
+    targets = pad_with_eos(torch.tensor([[1, 2, 3], [4, 40, 40]]), torch.tensor([3, 1]), 40)
     assert targets.tolist() == [[1, 2, 3, 40], [4, 40, 40, 40]]
 
 
@@ -154,7 +154,7 @@ def test_rejected_sequences_say_twice_or_lose_a_stretch():
     generator = torch.Generator().manual_seed(0)
     longer, shorter = 0, 0
     for _ in range(50):
-        rows, lengths = dpo_rejected(codes, lens, pad=40, generator=generator)
+        rows, lengths = make_rejected_tokens(codes, lens, pad=40, generator=generator)
         for row, length, real, real_length in zip(rows, lengths.tolist(), codes, lens.tolist(), strict=True):
             assert (row[length:] == 40).all()
             assert set(row[:length].tolist()) <= set(real[:real_length].tolist())

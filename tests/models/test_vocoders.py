@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from sovits_cli.errors import ModelError
-from sovits_cli.models.vocoders.bigvgan import AntiAliased, lowpass_filter
-from sovits_cli.models.vocoders.kinds import VOCODERS
+from sovits_cli.models.bigvgan import AntiAliased, lowpass_filter
+from sovits_cli.models.vocoders import VOCODERS
 from sovits_cli.versions import VocoderKind
 from tests.checkpoints.synthetic_flow import TINY_VOCODERS
 

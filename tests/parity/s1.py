@@ -1,4 +1,4 @@
-"""The Text2Semantic model of a golden file with its synthetic weights, and greedy decoding through a session."""
+"""The Text2Semantic model of a golden file with its synthetic weights, and greedy decoding step by step."""
 
 import copy
 from functools import cache
@@ -6,10 +6,9 @@ from functools import cache
 import torch
 
 from sovits_cli.models.t2s.config import T2SConfig
+from sovits_cli.models.t2s.decode import DecoderState, T2SRequest
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.models.t2s.request import T2SRequest
-from sovits_cli.models.t2s.sampling import penalised
-from sovits_cli.models.t2s.session import Session
+from sovits_cli.models.t2s.sampling import apply_repetition_penalty
 from tests.parity import golden
 from tests.weights import fill_state_dict
 
@@ -57,22 +56,22 @@ def batch(data, prefix=""):
 def greedy(network, requests, steps, *, penalty=1.0, forced=None):
     """Tokens (B, steps) and the logits before the penalty, without EOS, (B, steps, V-1)."""
     longest = max(len(request.phones) + len(request.prompt) for request in requests)
-    session = Session(network, rows=len(requests), positions=longest + steps)
+    state = DecoderState(network, rows=len(requests), positions=longest + steps)
     for row, request in enumerate(requests):
-        session.read(row, request)
+        state.prefill(row, request)
     seen = torch.zeros(len(requests), network.config.vocab, dtype=torch.bool)
     for row, request in enumerate(requests):
         seen[row, request.prompt] = True
     tokens, logits = [], []
     for step in range(steps):
-        now = session.logits.clone()
+        now = state.logits.clone()
         logits.append(now[:, : network.config.eos])
         now[:, network.config.eos] = float("-inf")
-        chosen = penalised(now, seen, penalty).argmax(-1) if forced is None else forced[:, step]
+        chosen = apply_repetition_penalty(now, seen, penalty).argmax(-1) if forced is None else forced[:, step]
         tokens.append(chosen)
         seen.scatter_(1, chosen[:, None], True)
         if step + 1 < steps:
-            session.push(chosen)
+            state.step(chosen)
     return torch.stack(tokens, 1), torch.stack(logits, 1)
 
 

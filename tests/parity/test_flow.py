@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from sovits_cli.models.cfm.flow_matching import TrainingNoise
 from sovits_cli.models.cfm.lora import TARGETS, LoraLinear, add_lora
-from sovits_cli.models.cfm.matching import Draws
-from sovits_cli.models.layers.masks import keep_mask
+from sovits_cli.models.layers.attention import length_mask
 from tests.parity import flow, golden
 from tests.parity.acoustic import distance, relative, tensors
 
@@ -32,7 +32,7 @@ def test_condition(case, measured, name, speed):
     if name not in recorded:
         pytest.skip(f"the file has no {name}")
     codes, text, refer = tensors(recorded, "codes", "text", "refer")
-    ge = model.style([refer])
+    ge = model.encode_style([refer])
     measured(distance(ge, recorded, "ge"), TOLERANCE, "ge")
     measured(distance(model.condition(codes, text, ge, speed=speed), recorded, name), TOLERANCE, name)
 
@@ -54,7 +54,7 @@ def test_transformer(case, measured):
     x, cond, mu, lens, t, d = tensors(recorded, "est/x", "est/cond", "est/mu", "est/x_lens", "est/t", "est/d")
     network = model.cfm.estimator
     with torch.no_grad():
-        got = network(x, cond, network.text_embed(mu), keep_mask(lens, x.shape[-1]), t, d)
+        got = network(x, cond, network.text_embed(mu), length_mask(lens, x.shape[-1]), t, d)
     measured(distance(got.transpose(1, 2), recorded, "est/out"), TOLERANCE, "est/out")
 
 
@@ -68,7 +68,9 @@ def learned(sampler, recorded, name):
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     sampler.train()
-    loss = sampler.loss(frames, lens, mu, Draws(t, noise, prompt_lens, exponents if name == "bootstrap" else None))
+    loss = sampler.loss(
+        frames, lens, mu, TrainingNoise(t, noise, prompt_lens, exponents if name == "bootstrap" else None)
+    )
     loss.backward()
     sampler.eval()
     return loss
@@ -82,7 +84,7 @@ def test_loss_and_gradients(case, measured, name, checkpointed):
         pytest.skip("the file has no losses")
     sampler = model.cfm
     sampler.zero_grad()
-    sampler.estimator.checkpointing = checkpointed
+    sampler.estimator.activation_checkpointing = checkpointed
     loss = learned(sampler, recorded, name)
     norm = torch.linalg.vector_norm(torch.stack([part.grad.norm() for part in sampler.parameters()]))
     for got, what, limit in ((loss, "loss", LOSS_TOLERANCE), (norm, "grad_norm_dit", GRADIENT_TOLERANCE)):

@@ -7,7 +7,7 @@ import torch
 from sovits_cli.audio.crossfade import overlap_add
 from sovits_cli.audio.mel import log_mel, scale_log_mel
 from sovits_cli.inference.flow import FlowSampling, cut_prompt, parallel_chunks, sequential, vocoded
-from sovits_cli.models.vocoders.kinds import VOCODERS
+from sovits_cli.models.vocoders import VOCODERS
 from tests.parity import flow, golden
 from tests.parity.acoustic import fill, tensors
 
@@ -39,7 +39,7 @@ class Case:
         raw, codes, phones, refer = tensors(
             recorded, "pipe/raw_audio", "pipe/prompt_codes", "pipe/prompt_phones", "pipe/refer"
         )
-        self.ge = self.model.style([refer])
+        self.ge = self.model.encode_style([refer])
         condition = self.model.condition(codes[None, None], phones[None], self.ge)
         frames = scale_log_mel(log_mel(raw, self.model.flow_config.mel))
         self.prompt = cut_prompt(condition, frames, said["T_ref"])

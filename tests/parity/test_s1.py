@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sovits_cli.models.t2s.decode import Sampling, T2SRequest, decode
-from sovits_cli.models.t2s.layers import Row
+from sovits_cli.models.t2s.layers import PackedRow
 from tests.parity import golden, s1
 
 KERNELS = pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
@@ -81,7 +81,7 @@ def test_prefill(measured, path, packed):
         text = network.embed_text(request.phones[None], request.bert[None])
         audio = network.embed_audio(request.prompt[None])
         phones, tokens = text.shape[1], audio.shape[1]
-        hidden = network.h(torch.cat((text, audio), 1)[0], [Row(0, phones, tokens, (0, phones), tokens)])
+        hidden = network.h(torch.cat((text, audio), 1)[0], [PackedRow(0, phones, tokens, (0, phones), tokens)])
         last = network.ar_predict_layer(hidden[-1])
     _, logits = s1.greedy(network, [request], 1)
     found = {
@@ -134,10 +134,10 @@ def test_batch_stopped_at_the_limit(path):
     data, network = s1.load(path), s1.model(path)
     requests = s1.batch(data)
     limit = data["greedy_rp135/tokens"].shape[-1]
-    results = decode(network, requests, Sampling(top_k=1), max_tokens=limit, min_tokens=limit)
+    results = decode(network, requests, Sampling(top_k=1, min_tokens=limit), max_tokens=limit)
     for row, result in enumerate(results):
         assert not result.ended
-        assert np.array_equal(result.codes, data["greedy_rp135/tokens"][row])
+        assert np.array_equal(result.tokens, data["greedy_rp135/tokens"][row])
         kept_there = int(data["greedy_rp135/returned_lengths"][row]) - len(requests[row].prompt)
         assert kept_there == limit - 1
 
@@ -157,6 +157,6 @@ def test_end_of_speech(path, packed):
         (alone,) = decode(network, [request], Sampling(top_k=1))
         assert result.ended
         assert alone.ended
-        assert np.array_equal(torch.cat((request.prompt, result.codes)), data[f"batch_y{row}"])
-        assert np.array_equal(torch.cat((request.prompt, alone.codes)), data[f"naive_y{row}"])
-        assert len(result.codes) == int(data["batch_idx"][row])
+        assert np.array_equal(torch.cat((request.prompt, result.tokens)), data[f"batch_y{row}"])
+        assert np.array_equal(torch.cat((request.prompt, alone.tokens)), data[f"naive_y{row}"])
+        assert len(result.tokens) == int(data["batch_idx"][row])

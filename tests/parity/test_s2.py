@@ -22,7 +22,7 @@ def style(recorded, model, *suffixes):
     """The style of the first reference, or of those with these suffixes, with their speaker vectors if it has any."""
     refers, speakers = ([f"{name}{end}" for end in suffixes or [""]] for name in ("refer", "sv_emb"))
     known = speakers if "sv_emb" in recorded else []
-    return model.style(tensors(recorded, *refers), tensors(recorded, *known))
+    return model.encode_style(tensors(recorded, *refers), tensors(recorded, *known))
 
 
 def speak(case, **how):
@@ -73,7 +73,7 @@ def test_semantic_codes(case, measured):
     if "latent_codes" not in recorded:
         pytest.skip("the file has no content features")
     ssl, wanted = tensors(recorded, "ssl", "latent_codes")
-    got = model.extract_latent(ssl)
+    got = model.extract_tokens(ssl)
     assert got.shape == wanted.shape
     measured(int((got != wanted).sum()), 0, "latent_codes")
 
@@ -83,7 +83,7 @@ def test_steps(case, measured):
     if "mid/z" not in recorded:
         pytest.skip("the file has no intermediate steps")
     (codes,) = tensors(recorded, "codes")
-    steps = {"ge": ge, "ge_for_enc_p": model.for_text(ge), "quantized": model.quantizer.decode(codes[:, 0])}
+    steps = {"ge": ge, "ge_for_enc_p": model.style_for_text(ge), "quantized": model.quantizer.decode(codes[:, 0])}
     prior = model.enc_p
     watched = {
         "ref_enc_out": model.ref_enc,

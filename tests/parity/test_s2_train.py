@@ -6,7 +6,8 @@ from torch import nn
 
 from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
 from sovits_cli.models.discriminators import Discriminators
-from sovits_cli.models.sovits.synthesizer import slices
+from sovits_cli.models.sovits.acoustic_model import AcousticInputs
+from sovits_cli.models.sovits.synthesizer import cut_slices
 from sovits_cli.training import losses
 from tests.parity import golden
 from tests.parity.acoustic import distance, fill, relative, synthesizer, tensors
@@ -44,14 +45,15 @@ class Step:
             self.recorded, "ssl", "spec", "spec_lengths", "text", "text_lengths", "noise", "ids_slice"
         )
         speaker = tensors(self.recorded, "sv_emb")[0] if "sv_emb" in self.recorded else None
-        return self.model(ssl, spec, spec_lens, text, text_lens, speaker=speaker, noise=noise, ids_slice=ids_slice)
+        clips = AcousticInputs(ssl, spec, spec_lens, text, text_lens, speaker)
+        return self.model(clips, noise=noise, slice_starts=ids_slice)
 
     def _mels(self):
         config = self.model.config
         spec, wave, ids_slice = tensors(self.recorded, "spec", "wav", "ids_slice")
-        self.real_mel = slices(log_mel_from_magnitude(spec, config.mel), ids_slice, config.segment_frames)
+        self.real_mel = cut_slices(log_mel_from_magnitude(spec, config.mel), ids_slice, config.segment_frames)
         self.fake_mel = log_mel(self.out.wave[:, 0], config.mel)
-        self.real_wave = slices(wave, ids_slice * config.hop_length, config.segment_size)
+        self.real_wave = cut_slices(wave, ids_slice * config.hop_length, config.segment_size)
 
     def _judge(self):
         scores = [name for name in self.recorded if name.startswith("disc/real_scores")]
@@ -72,7 +74,7 @@ class Step:
             "gen": adversarial.total,
             "fm": losses.feature_loss(self.real, self.fake),
             "mel": losses.mel_loss(self.real_mel, self.fake_mel) * C_MEL,
-            "kl": losses.kl_loss(latents.z_p, latents.logs_q, latents.m_p, latents.logs_p, self.out.keep),
+            "kl": losses.kl_loss(latents.z_p, latents.logs_q, latents.m_p, latents.logs_p, self.out.frame_mask),
             "kl_ssl": self.out.kl_ssl,
         }
         self.generator["gen_all"] = torch.stack(list(self.generator.values())).sum()
@@ -99,7 +101,7 @@ def test_wave(step, measured):
 
 
 def test_mask(step):
-    assert distance(step.out.keep.float(), step.recorded, "fwd/z_mask") == 0
+    assert distance(step.out.frame_mask.float(), step.recorded, "fwd/z_mask") == 0
 
 
 def test_mels(step, measured):

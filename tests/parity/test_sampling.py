@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sovits_cli.models.t2s.sampling import Sampling, narrowed, penalised, within_top_k
+from sovits_cli.models.t2s.sampling import Sampling, apply_repetition_penalty, filter_top_k, filter_top_k_top_p
 from tests.parity import golden
 
 TOLERANCE = 1e-5
@@ -13,7 +13,11 @@ FILES = golden.files("sampling")
 
 def _probabilities(logits, prev, sampling):
     seen = torch.zeros(logits.shape, dtype=torch.bool).scatter_(1, prev, True)
-    return narrowed(penalised(logits, seen, sampling.repetition_penalty), sampling).softmax(-1).numpy()
+    return (
+        filter_top_k_top_p(apply_repetition_penalty(logits, seen, sampling.repetition_penalty), sampling)
+        .softmax(-1)
+        .numpy()
+    )
 
 
 def _sampling(row):
@@ -58,11 +62,13 @@ def test_penalised_logits(path):
     data = golden.load(path)
     logits, prev = torch.from_numpy(data["logits"]), torch.from_numpy(data["prev"])
     seen = torch.zeros(logits.shape, dtype=torch.bool).scatter_(1, prev, True)
-    np.testing.assert_allclose(penalised(logits, seen, 1.35), data["logits_after_call_rp135"], atol=TOLERANCE)
+    np.testing.assert_allclose(
+        apply_repetition_penalty(logits, seen, 1.35), data["logits_after_call_rp135"], atol=TOLERANCE
+    )
 
 
 @pytest.mark.parametrize("path", FILES)
 def test_ties_with_the_last_stay(path):
     data = golden.load(path)
     logits = torch.from_numpy(data["tie_logits"])
-    np.testing.assert_allclose(within_top_k(logits, 3).softmax(-1), data["tie_probs_topk3"], atol=TOLERANCE)
+    np.testing.assert_allclose(filter_top_k(logits, 3).softmax(-1), data["tie_probs_topk3"], atol=TOLERANCE)

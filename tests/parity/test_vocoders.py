@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sovits_cli.checkpoints import build
-from sovits_cli.models.vocoders.kinds import VOCODERS
+from sovits_cli.models.vocoders import VOCODERS
 from sovits_cli.versions import VERSIONS, VocoderKind
 from tests.parity import golden, keylists
 from tests.parity.acoustic import distance, fill, tensors

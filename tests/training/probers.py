@@ -32,7 +32,7 @@ def gpt(*, checkpointing: bool = False, precision: Precision = Precision.FULL, d
     config = T2SConfig(width=64, heads=4, layers=3, vocab=101, bert_dim=0)
     engine = Engine(device, precision)
     model = engine.place(Text2Semantic(config))
-    model.h.checkpointing = checkpointing
+    model.h.activation_checkpointing = checkpointing
     stage = partial(GptStage, model, optimizer="scaled_adam", schedule=Schedule(0.0), export=unused)
     return Prober(stage, engine, partial(gpt_batch, config)), model
 

@@ -230,7 +230,7 @@ def test_recomputing_really_recomputes() -> None:
     encoder.blocks[0].register_forward_pre_hook(lambda *_: calls.append(1))
     encoder(torch.randn(1, 4000)).sum().backward()
     assert len(calls) == 1
-    encoder.checkpointing = True
+    encoder.activation_checkpointing = True
     encoder(torch.randn(1, 4000)).sum().backward()
     assert len(calls) == 3
 

@@ -20,8 +20,8 @@ from sovits_cli.events import Metrics, Note, Warned
 from sovits_cli.inference.acoustic import FlowSettings
 from sovits_cli.inference.reference import find as find_reference
 from sovits_cli.inference.voice import Voice
+from sovits_cli.models.cfm.flow_matching import sample_training_noise
 from sovits_cli.models.cfm.lora import LoraLinear, add_lora
-from sovits_cli.models.cfm.matching import draw
 from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.training.flow import FlowStage
 from sovits_cli.training.pipeline import train
@@ -186,7 +186,7 @@ def test_parts_of_a_batch_train_as_the_whole_does(name, pairs):
     model = FlowSynthesizer(files.flow_config(name)).eval()
     model.quantizer.fill(torch.randn(64, 48))
     tried, data = stage(model), batch()
-    whole = replace(data, draws=draw(*tried.frames(data), pairs=pairs))
+    whole = replace(data, draws=sample_training_noise(*tried.frames(data), shortcut=pairs))
     tried.losses(whole).totals["generator"].backward()
     parameters = [one for one in tried.players[0].parameters if one.grad is not None]
     once = [one.grad.clone() for one in parameters]

@@ -2,12 +2,14 @@ import pytest
 import torch
 
 from sovits_cli.errors import AudioError
-from sovits_cli.models.discriminators import Verdict
+from sovits_cli.models.discriminators import DiscriminatorOutput
 from sovits_cli.training import losses
 
 
 def verdict(score, *features):
-    return Verdict(score=torch.full((2, 3), float(score)), features=[torch.full((2, 1, 3), float(f)) for f in features])
+    return DiscriminatorOutput(
+        score=torch.full((2, 3), float(score)), features=[torch.full((2, 1, 3), float(f)) for f in features]
+    )
 
 
 def test_a_perfect_discriminator_has_no_loss():
@@ -34,7 +36,7 @@ def test_feature_loss_sums_the_maps_twice():
 def test_feature_loss_teaches_only_the_generator():
     real, fake = torch.ones(1, 1, 3, requires_grad=True), torch.zeros(1, 1, 3, requires_grad=True)
     score = torch.zeros(1, 3)
-    losses.feature_loss([Verdict(score, [real])], [Verdict(score, [fake])]).backward()
+    losses.feature_loss([DiscriminatorOutput(score, [real])], [DiscriminatorOutput(score, [fake])]).backward()
     assert real.grad is None
     assert (fake.grad < 0).all()
 
@@ -73,5 +75,5 @@ def test_stft_loss_of_a_too_short_slice():
 
 def test_half_precision_is_measured_in_float32():
     half = verdict(1)
-    half = Verdict(score=half.score.half(), features=half.features)
+    half = DiscriminatorOutput(score=half.score.half(), features=half.features)
     assert losses.generator_loss([half]).total.dtype == torch.float32

@@ -256,7 +256,7 @@ def test_a_trained_voice_can_be_found_and_used(world: World, tmp_path: Path) -> 
     assert gpt_model(voice).config.vocab == CODES + 1
     codes = torch.zeros(1, 1, 4, dtype=torch.long)
     model = sovits_model(voice)
-    wave = model.decode(codes, torch.ones(1, 3, dtype=torch.long), model.style([torch.ones(1, 513, 20)]))
+    wave = model.decode(codes, torch.ones(1, 3, dtype=torch.long), model.encode_style([torch.ones(1, 513, 20)]))
     assert wave.shape == (1, 1, 8 * 320)
     said = "\n".join(event.text for event in events.heard if hasattr(event, "text"))
     assert said.count("runs as bf16-mixed on cpu") == 1
@@ -564,7 +564,7 @@ def test_out_of_memory_is_not_the_end(
 ) -> None:
     """Memory for three clips, batches of eight: same losses, and the smaller size is kept over a resume."""
     kind = {"gpt": GptStage, "sovits": SovitsStage}[stage]
-    monkeypatch.setattr("sovits_cli.models.sovits.style.DROPOUT", 0.0)
+    monkeypatch.setattr("sovits_cli.models.sovits.encoders.DROPOUT", 0.0)
     said = (*CALM, *more, "train.batch_size=8", "train.log_every_n_steps=1", "train.max_steps=2")
     whole, events = Events(), Events()
     run(world.dataset, tmp_path / "whole", *said, stage=stage, reporter=whole)

@@ -7,17 +7,43 @@ in `model.dit`, and mean the official value when absent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from sovits_cli.models.cfm.dit import DitConfig
-from sovits_cli.models.dimensions import DimensionError, hold, taken
+from sovits_cli.models.dimensions import DROPOUT, LAYERS, DimensionError, check_fields, check_relations, read_fields
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.terms import MelSpec
 from sovits_cli.versions import FlowTraits, ModelVersion
 
 CONDITION_LAYERS = 8
 """Gated convolutions between the encoders and the flow."""
+
+
+@dataclass(frozen=True)
+class DitConfig:
+    """Dimensions of `Dit`; the defaults are official, and the only ones that official files have.
+
+    Args:
+        dim: width of the transformer.
+        dim_head: width of one of `heads` heads.
+        ff_mult: how much wider the feed-forward layers are.
+        mel_dim: mel bands.
+        text_dim: width of the condition.
+        conv_layers: convolutional blocks that the condition goes through.
+    """
+
+    dim: int = 1024
+    depth: int = field(default=22, metadata=LAYERS)
+    heads: int = 16
+    dim_head: int = 64
+    ff_mult: int = 2
+    mel_dim: int = 100
+    text_dim: int = 512
+    conv_layers: int = field(default=4, metadata=LAYERS)
+    dropout: float = field(default=0.1, metadata=DROPOUT)
+
+    def __post_init__(self) -> None:
+        check_fields(self, "acoustic model configuration: `model.dit`")
 
 
 @dataclass(frozen=True)
@@ -37,7 +63,7 @@ class FlowConfig:
     traits: FlowTraits
 
     def __post_init__(self) -> None:
-        hold("acoustic model configuration", _relations(self))
+        check_relations("acoustic model configuration", _relations(self))
 
     @property
     def hop(self) -> int:
@@ -51,7 +77,7 @@ class FlowConfig:
         model = config.get("model", {})
         named = {**model, "version": row.name} if isinstance(model, Mapping) else model
         prior = SovitsConfig.from_official({**config, "model": named})
-        return cls(prior, _dit(model.get("dit")), row.mel, row.flow)
+        return cls(prior, _read_dit(model.get("dit")), row.mel, row.flow)
 
     def to_official(self) -> dict[str, dict[str, Any]]:
         """The sections `model`, `data` and `train`, as plain data."""
@@ -62,12 +88,12 @@ class FlowConfig:
         return sections
 
 
-def _dit(said: Any) -> DitConfig:
+def _read_dit(section: Any) -> DitConfig:
     """The transformer's dimensions out of `model.dit`."""
     known = [item.name for item in fields(DitConfig)]
-    if said is not None and not (isinstance(said, Mapping) and set(said) <= set(known)):
+    if section is not None and not (isinstance(section, Mapping) and set(section) <= set(known)):
         raise DimensionError(f"acoustic model configuration: `model.dit` is no section of {', '.join(known)}")
-    return DitConfig(**taken(DitConfig, said or {}))
+    return DitConfig(**read_fields(DitConfig, section or {}))
 
 
 def _relations(config: FlowConfig) -> dict[str, bool]:

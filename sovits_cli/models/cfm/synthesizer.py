@@ -1,8 +1,15 @@
-"""The flow-matching acoustic model: semantic codes, phones and a style to a condition, and that to a mel spectrogram.
+"""The flow-matching acoustic model: semantic tokens, phones and a style to a condition, and that to a mel spectrogram.
 
-Knows its dimensions and nothing of files, references or vocoders. Key names are those of the official checkpoints.
-Legend: B batch, F mel frames, S semantic tokens, P phones, C content channels, U width of the condition, M mel bands,
-G width of the style vector, N bins of the spectrogram. Masks say what to keep.
+    tokens (25 Hz) ─┐                                              frames of the mel spectrogram:
+    phones ─────────┼─ prior encoder (50 Hz) ─ bridge ─ stretch ─ wns1 ─ condition (v3 93.75 Hz, v4 100 Hz)
+    style ──────────┘                                                        │
+                                                prompt frames, noise ─ flow matching ─ mel frames
+
+Knows its dimensions and nothing of files, references or vocoders. Key names are those of the official checkpoints
+(module/models.py, `SynthesizerTrnV3`).
+
+Legend: B batch, F frames, S semantic tokens, P phones, C content channels, D hidden width, U width of the condition,
+M mel bands, G width of the style vector, N bins of the spectrogram. Masks are True where a position counts.
 """
 
 from __future__ import annotations
@@ -13,23 +20,23 @@ from torch.nn import functional as F
 
 from sovits_cli.errors import ModelError
 from sovits_cli.models.cfm.config import CONDITION_LAYERS, FlowConfig
-from sovits_cli.models.cfm.matching import Draws, FlowMatching
-from sovits_cli.models.layers.masks import keep_mask
-from sovits_cli.models.layers.wavenet import GatedStack
+from sovits_cli.models.cfm.flow_matching import FlowMatching, TrainingNoise
+from sovits_cli.models.layers.attention import length_mask
+from sovits_cli.models.layers.wavenet import WaveNet
 from sovits_cli.models.layers.weight_norm import fold_weight_norm
-from sovits_cli.models.sovits.coded import CodedModel, per_frame
+from sovits_cli.models.sovits.acoustic_model import AcousticInputs, AcousticModel, tokens_to_frames
 from sovits_cli.models.sovits.encoders import change_speed
 
 BRIDGE_SLOPE = 0.01
 
 
-class FlowSynthesizer(CodedModel):
+class FlowSynthesizer(AcousticModel):
     """The acoustic model up to its mel spectrogram."""
 
     def __init__(self, config: FlowConfig) -> None:
         prior, width = config.prior, config.dit.text_dim
         super().__init__(prior)
-        self.add_listening()
+        self.add_tokenizer_and_style_encoder()
         self.flow_config = config
         self.bridge = nn.Sequential(nn.Conv1d(prior.hidden_channels, width, 1), nn.LeakyReLU(BRIDGE_SLOPE))
         self.wns1 = ConditionEncoder(width, prior.gin_channels)
@@ -37,56 +44,47 @@ class FlowSynthesizer(CodedModel):
         self.cfm = FlowMatching(config.dit)
 
     @torch.no_grad()
-    def condition(self, codes: Tensor, text: Tensor, ge: Tensor, *, speed: float = 1.0) -> Tensor:
-        """What the flow is told about some codes.
+    def condition(self, tokens: Tensor, phones: Tensor, style: Tensor, *, speed: float = 1.0) -> Tensor:
+        """The condition of the flow for some tokens (official `decode_encp`).
 
         Args:
-            codes: (1, 1, S) int64 semantic codes.
-            text: (1, P) int64 phones of what is spoken in them.
-            ge: (1, G, 1) style.
+            tokens: (1, 1, S) int64 semantic tokens.
+            phones: (1, P) int64 of what is spoken in them.
+            style: (1, G, 1).
             speed: above 1 is faster.
 
         Returns:
             (1, U, F).
 
         Raises:
-            ModelError: codes or phones that the model does not have, or a speed that is not positive.
+            ModelError: tokens or phones that the model does not have, or a speed that is not positive.
         """
         if not speed > 0:
             raise ModelError(f"speed is {speed}, expected more than 0")
-        hidden = change_speed(self.hidden(codes, text, ge), speed)
-        kept = int(codes.shape[-1] * self.flow_config.traits.mask_frames)
-        kept = kept if speed == 1 else int(kept / speed) + 1
-        return self._condition(hidden, torch.tensor([kept], device=hidden.device), ge)
+        hidden = change_speed(self.encode(tokens, phones, style), speed)
+        # the official length of the mask, which at other speeds may end before the frames do: those become zero
+        valid = int(tokens.shape[-1] * self.flow_config.traits.mask_frames)
+        valid = valid if speed == 1 else int(valid / speed) + 1
+        return self._condition(hidden, torch.tensor([valid], device=hidden.device), style)
 
-    def forward(
-        self,
-        ssl: Tensor,
-        spec: Tensor,
-        spec_lens: Tensor,
-        text: Tensor,
-        text_lens: Tensor,
-        frames: Tensor,
-        frame_lens: Tensor,
-        draws: Draws,
-    ) -> Tensor:
+    def forward(self, clips: AcousticInputs, frames: Tensor, frame_lens: Tensor, draws: TrainingNoise) -> Tensor:
         """The training loss, ().
 
         Args:
-            ssl: (B, C, T) content features at the frame rate of the spectrogram, T even.
-            spec: (B, N, T) magnitude spectrogram; spec_lens: (B,) its valid frames.
-            text: (B, P) int64 phones; text_lens: (B,) their number.
-            frames: (B, M, F) mel spectrogram to be made, scaled to -1..1; frame_lens: (B,) its valid frames.
+            clips: what the condition is made of; of no speaker vectors.
+            frames: (B, M, F) mel spectrogram to be made, scaled to -1..1.
+            frame_lens: (B,) its valid frames.
             draws: of the size of `frames`.
         """
-        keep, text_keep = keep_mask(spec_lens, spec.shape[-1]), keep_mask(text_lens, text.shape[-1])
-        with torch.autocast(spec.device.type, enabled=False):
-            spec = spec.float()
-            ge = self.ref_enc(spec[:, : self.config.style_bins] * keep[:, None], keep)
+        mask = length_mask(clips.spec_lens, clips.spec.shape[-1])
+        phone_mask = length_mask(clips.phone_lens, clips.phones.shape[-1])
+        with torch.autocast(clips.spec.device.type, enabled=False):
+            spec = clips.spec.float()
+            style = self.ref_enc(spec[:, : self.config.style_bins] * mask[:, None], mask)
             with torch.no_grad():
-                content = per_frame(self.quantizer.decode(self.extract_latent(ssl)[:, 0]))
-                hidden = self.enc_p(content, keep, text, text_keep, ge)
-        condition = self._condition(hidden, frame_lens, ge)
+                content = tokens_to_frames(self.quantizer.decode(self.extract_tokens(clips.features)[:, 0]))
+                hidden = self.enc_p(content, mask, clips.phones, phone_mask, style)
+        condition = self._condition(hidden, frame_lens, style)
         as_long = F.pad(condition, (0, frames.shape[-1] - condition.shape[-1]))
         return self.cfm.loss(frames, frame_lens, as_long, draws)
 
@@ -95,23 +93,24 @@ class FlowSynthesizer(CodedModel):
         self.eval()
         fold_weight_norm(self)
 
-    def _condition(self, hidden: Tensor, lens: Tensor, ge: Tensor) -> Tensor:
+    def _condition(self, hidden: Tensor, lens: Tensor, style: Tensor) -> Tensor:
+        """Frames of the prior (B, D, 2 S) to the condition (B, U, F) at the frame rate of the mel spectrogram."""
         wide = F.interpolate(self.bridge(hidden), scale_factor=self.flow_config.traits.stretch, mode="nearest")
-        out: Tensor = self.wns1(wide, keep_mask(lens, wide.shape[-1]), ge)
+        out: Tensor = self.wns1(wide, length_mask(lens, wide.shape[-1]), style)
         return out
 
 
 class ConditionEncoder(nn.Module):
-    """Gated convolutions told the style: (B, U, F) -> (B, U, F), zero where `keep` is false."""
+    """Gated convolutions under a style (official `wns1`, module/models.py, `Encoder`)."""
 
     def __init__(self, channels: int, style_channels: int) -> None:
         super().__init__()
         self.pre = nn.Conv1d(channels, channels, 1)
-        self.enc = GatedStack(channels, CONDITION_LAYERS, style_channels)
+        self.enc = WaveNet(channels, CONDITION_LAYERS, style_channels)
         self.proj = nn.Conv1d(channels, channels, 1)
 
-    def forward(self, x: Tensor, keep: Tensor, ge: Tensor) -> Tensor:
-        """Encode (B, U, F) with style (B, G, 1)."""
-        places = keep[:, None].to(x.dtype)
-        out: Tensor = self.proj(self.enc(self.pre(x) * places, places, ge)) * places
+    def forward(self, x: Tensor, mask: Tensor, style: Tensor) -> Tensor:
+        """Encode (B, U, F) with `style` (B, G, 1): (B, U, F), zero where `mask` (B, F) is False."""
+        factor = mask[:, None].to(x.dtype)
+        out: Tensor = self.proj(self.enc(self.pre(x) * factor, factor, style)) * factor
         return out

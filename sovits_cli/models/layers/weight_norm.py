@@ -1,7 +1,11 @@
 """Convolutions whose weight is a direction and a length, kept as the official `weight_v` and `weight_g`.
 
-weight = weight_g * weight_v / |weight_v|, the norm over every axis but the first (Salimans and Kingma 2016).
-`fold_weight_norm` turns them into plain convolutions, for inference.
+    W[c] = g[c] v[c] / |v[c]|        c the first axis, the norm over all others (Salimans and Kingma 2016)
+
+so that a step along v turns the weight and cannot change its length. In inference g and v never change again:
+`fold_weight_norm` computes W once and leaves plain convolutions.
+
+Legend: B batch, C channels, F frames, p period of a folded waveform.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ class WeightNormConv1d(nn.Conv1d):
         _split_weight(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve (B, C, F)."""
+        """Convolve (B, C, F) -> (B, C', F')."""
         weight = joined_weight(self.weight_g, self.weight_v)
         return F.conv1d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
@@ -87,7 +91,7 @@ class WeightNormConv2d(nn.Conv2d):
         _split_weight(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve (B, C, F, p)."""
+        """Convolve (B, C, F, p) -> (B, C', F', p')."""
         weight = joined_weight(self.weight_g, self.weight_v)
         return F.conv2d(x, weight, self.bias, self.stride, self.padding)
 
@@ -105,7 +109,7 @@ class WeightNormConvTranspose1d(nn.ConvTranspose1d):
         _split_weight(self)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Upsample (B, C, F)."""
+        """Upsample (B, C, F) -> (B, C', stride F)."""
         del output_size  # only there because the parent has it
         weight = joined_weight(self.weight_g, self.weight_v)
         return F.conv_transpose1d(x, weight, self.bias, self.stride, self.padding)  # type: ignore[arg-type]
@@ -124,7 +128,7 @@ class WeightNormConvTranspose1d(nn.ConvTranspose1d):
 
 
 def joined_weight(weight_g: Tensor, weight_v: Tensor) -> Tensor:
-    """The weight that a length and a direction stand for."""
+    """Give W: `weight_g` (C, 1, ..) and `weight_v` (C, ..) to the shape of `weight_v`."""
     return torch._weight_norm(weight_v, weight_g, 0)
 
 

@@ -19,10 +19,10 @@ from sovits_cli.models.dimensions import (
     RATE_HZ,
     DimensionError,
     bounds,
-    check,
-    hold,
-    taken,
-    upsampling,
+    check_fields,
+    check_relations,
+    read_fields,
+    upsampling_relations,
 )
 from sovits_cli.terms import SPEAKER_CHANNELS, MelSpec, SpecSpec
 from sovits_cli.versions import VERSIONS, SymbolTable
@@ -34,7 +34,7 @@ _DATA = {"section": "data"}
 _TRAIN = {"section": "train"}
 _OURS = {"ours": True}
 
-_SAID = "acoustic model configuration"
+_NAME = "acoustic model configuration"
 
 _FIXED = {
     "resblock": "1",
@@ -106,8 +106,8 @@ class SovitsConfig:
     istft_n_fft: int = field(default=640, metadata=_OURS)
 
     def __post_init__(self) -> None:
-        check(self, _SAID)
-        hold(_SAID, _relations(self))
+        check_fields(self, _NAME)
+        check_relations(_NAME, _relations(self))
 
     @property
     def spec(self) -> SpecSpec:
@@ -144,17 +144,17 @@ class SovitsConfig:
             DimensionError: no `model` section, a value of the wrong type, or values that contradict each other.
         """
         if not isinstance(config.get("model"), Mapping):
-            raise DimensionError(f"{_SAID}: no section `model`", hint="is the file an official SoVITS .pth?")
-        said: dict[str, Any] = {}
+            raise DimensionError(f"{_NAME}: no section `model`", hint="is the file an official SoVITS .pth?")
+        values: dict[str, Any] = {}
         for item in fields(cls):
             name = item.metadata.get("section", "model")
             section = config.get(name) or {}
             if not isinstance(section, Mapping):
-                raise DimensionError(f"{_SAID}: `{name}` is no section", hint="sovits models inspect FILE")
-            said[item.name] = section.get(item.name)
+                raise DimensionError(f"{_NAME}: `{name}` is no section", hint="sovits models inspect FILE")
+            values[item.name] = section.get(item.name)
         if str(config["model"].get("resblock", "1")) != "1":
-            raise DimensionError(f"{_SAID}: `model.resblock` is not '1', the only kind known")
-        return cls(**_version_defaults(config["model"].get("version")) | taken(cls, said))
+            raise DimensionError(f"{_NAME}: `model.resblock` is not '1', the only kind known")
+        return cls(**_version_defaults(config["model"].get("version")) | read_fields(cls, values))
 
     def to_official(self) -> dict[str, dict[str, Any]]:
         """The sections `model`, `data` and `train`, as plain data; keys of ours only where they are not official."""
@@ -202,7 +202,7 @@ def _relations(config: SovitsConfig) -> dict[str, bool]:
         relations["the product of `upsample_rates` must equal `hop_length`"] = (
             prod(config.upsample_rates) == config.hop_length
         )
-        relations |= upsampling(config)
+        relations |= upsampling_relations(config)
     if config.decoder == "istft":
         relations["`hop_length` must be a multiple of `istft_upsample`"] = (
             config.hop_length % config.istft_upsample == 0

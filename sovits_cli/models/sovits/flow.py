@@ -1,4 +1,15 @@
-"""The flow between the latents of the posterior and those of the prior: mean-only couplings and channel flips.
+"""The normalising flow between the latents of the posterior and those of the prior: couplings and channel flips.
+
+An invertible map f with log |det df/dz| = 0 (RealNVP, Dinh et al. 2017; Glow, Kingma and Dhariwal 2018; official
+`ResidualCouplingBlock`, mean-only). One coupling:
+
+    z ─┬─ first half ────────────┬──────────────────► same
+       │                         ▼
+       │                      WaveNet (style)
+       │                         ▼ shift
+       └─ second half ────────── + ─────────────────► shifted      inverse: minus the same shift, as the
+                                                                   first half, which decides it, is still there
+then the channels are flipped, so that the next coupling moves the other half.
 
 Legend: B batch, Z latent width, F frames, G width of the style vector.
 """
@@ -8,7 +19,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sovits_cli.models.layers.wavenet import GatedStack
+from sovits_cli.models.layers.wavenet import WaveNet
 from sovits_cli.models.sovits.config import SovitsConfig
 
 
@@ -22,16 +33,19 @@ class Flow(nn.Module):
             steps += [Coupling(config), nn.Identity()]  # official keys count the flips, which hold nothing
         self.flows = nn.ModuleList(steps)
 
-    def forward(self, z: Tensor, places: Tensor, ge: Tensor) -> Tensor:
-        """From posterior to prior latents (B, Z, F); `places` (B, 1, F) is 1 where kept, `ge` is (B, G, 1)."""
+    def forward(self, z: Tensor, mask: Tensor, style: Tensor) -> Tensor:
+        """From posterior to prior latents: (B, Z, F) -> (B, Z, F).
+
+        `mask` (B, 1, F) is 1 where a frame counts, `style` is (B, G, 1).
+        """
         for coupling in self._couplings():
-            z = coupling(z, places, ge).flip(1)
+            z = coupling(z, mask, style).flip(1)
         return z
 
-    def inverse(self, z: Tensor, places: Tensor, ge: Tensor) -> Tensor:
-        """From prior to posterior latents: undoes `forward`."""
+    def inverse(self, z: Tensor, mask: Tensor, style: Tensor) -> Tensor:
+        """From prior to posterior latents, (B, Z, F): undoes `forward`."""
         for coupling in reversed(self._couplings()):
-            z = coupling.inverse(z.flip(1), places, ge)
+            z = coupling.inverse(z.flip(1), mask, style)
         return z
 
     def _couplings(self) -> list[Coupling]:
@@ -39,28 +53,29 @@ class Flow(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Shifts the second half of the channels by what the first half says; starts as the identity."""
+    """Shifts the second half of the channels by a function of the first half; starts as the identity."""
 
     def __init__(self, config: SovitsConfig) -> None:
         super().__init__()
         half, width = config.inter_channels // 2, config.hidden_channels
         self.pre = nn.Conv1d(half, width, 1)
-        self.enc = GatedStack(width, config.flow_layers, config.gin_channels)
+        self.enc = WaveNet(width, config.flow_layers, config.gin_channels)
         self.post = nn.Conv1d(width, half, 1)
         for parameter in self.post.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, z: Tensor, places: Tensor, ge: Tensor) -> Tensor:
-        """Shift (B, Z, F)."""
-        still, moved = z.chunk(2, dim=1)
-        return torch.cat([still, self._shift(still, places, ge) + moved * places], dim=1)
+    def forward(self, z: Tensor, mask: Tensor, style: Tensor) -> Tensor:
+        """Shift (B, Z, F): (B, Z, F)."""
+        first, second = z.chunk(2, dim=1)
+        return torch.cat([first, self._shift(first, mask, style) + second * mask], dim=1)
 
-    def inverse(self, z: Tensor, places: Tensor, ge: Tensor) -> Tensor:
-        """Shift back."""
-        still, moved = z.chunk(2, dim=1)
-        return torch.cat([still, (moved - self._shift(still, places, ge)) * places], dim=1)
+    def inverse(self, z: Tensor, mask: Tensor, style: Tensor) -> Tensor:
+        """Shift (B, Z, F) back."""
+        first, second = z.chunk(2, dim=1)
+        return torch.cat([first, (second - self._shift(first, mask, style)) * mask], dim=1)
 
-    def _shift(self, still: Tensor, places: Tensor, ge: Tensor) -> Tensor:
-        hidden = self.enc(self.pre(still) * places, places, ge)
-        shift: Tensor = self.post(hidden) * places
+    def _shift(self, first: Tensor, mask: Tensor, style: Tensor) -> Tensor:
+        """(B, Z / 2, F) -> (B, Z / 2, F)."""
+        hidden = self.enc(self.pre(first) * mask, mask, style)
+        shift: Tensor = self.post(hidden) * mask
         return shift

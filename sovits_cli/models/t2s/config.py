@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sovits_cli.errors import ModelError
-from sovits_cli.models.dimensions import ABSENT_OR_SIZE, DROPOUT, LAYERS, SIZE, bounds, check, hold
+from sovits_cli.models.dimensions import ABSENT_OR_SIZE, DROPOUT, LAYERS, SIZE, bounds, check_fields, check_relations
 
 OFFICIAL_BERT_DIM = 1024
 OFFICIAL_DROPOUT = 0.1
@@ -45,8 +45,8 @@ class T2SConfig:
     attention_dropout: float = field(default=OFFICIAL_DROPOUT, metadata=DROPOUT)
 
     def __post_init__(self) -> None:
-        check(self, "GPT config")
-        hold(
+        check_fields(self, "GPT config")
+        check_relations(
             "GPT config",
             {
                 f"width {self.width} must be even and a multiple of heads {self.heads}": (

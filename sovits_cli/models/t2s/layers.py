@@ -1,9 +1,17 @@
 """Building blocks of Text2Semantic for whole sequences: positions, embeddings, attention, post-norm block.
 
-Clips of a batch lie one after the other in one long sequence, without padding: `Row` says where. So a short clip costs
-what it is long, and no mask is needed. Step by step decoding with a cache is elsewhere (`stack.py`).
+Clips of a batch lie one after the other in one long sequence, `PackedRow` says where. So a short clip costs what it is
+long, and no mask over the whole batch is needed:
 
-Legend: B batch, L sequence, N places of all clips together, D width, H heads.
+    padded batch (B, L)             packed sequence (N)
+    P P P P P S S S S S S S         PPPPPSSSSSSS PPSSS PPPSSSSS       P phones, S semantic tokens
+    P P . . . S S S . . . .         └──row 0───┘ └row1┘└─row 2─┘
+    P P P . . S S S S S . .
+
+Step by step decoding with a cache is elsewhere (`inference_transformer.py`).
+
+Legend: B batch, L positions of one clip, N positions of all clips together, P phones, S semantic tokens, D width,
+H heads.
 """
 
 from __future__ import annotations
@@ -16,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sovits_cli.models.layers.blockwise import attend, recomputed
+from sovits_cli.models.layers.chunked import attention, checkpoint
 from sovits_cli.models.layers.dropout import add_dropped, relu_dropout
 from sovits_cli.models.t2s.config import T2SConfig
 
@@ -26,7 +34,10 @@ POSITION_BASE = 10_000.0
 
 
 def sine_table(length: int, width: int) -> Tensor:
-    """Sinusoidal positions (length, width): even columns sine, odd columns cosine, in float32."""
+    """Sinusoidal positions (length, width) in float32, sine and cosine interleaved (Vaswani et al. 2017).
+
+    table[p, 2i] = sin(p w_i) and table[p, 2i + 1] = cos(p w_i), with w_i = 10000^(-2i / width).
+    """
     position = torch.arange(length, dtype=torch.float32)[:, None]
     rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * -(math.log(POSITION_BASE) / width))
     table = torch.empty(length, width)
@@ -43,7 +54,7 @@ class TokenEmbedding(nn.Module):
         self.word_embeddings = nn.Embedding(rows, width)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Map ids (B, L) to vectors (B, L, D)."""
+        """Map ids (B, L) int64 to vectors (B, L, D)."""
         vectors: Tensor = self.word_embeddings(ids)
         return vectors
 
@@ -74,34 +85,39 @@ class SinePosition(nn.Module):
 
 
 @dataclass(frozen=True)
-class Row:
-    """Where one clip lies in the long sequence: first its text, then its audio.
+class PackedRow:
+    """Where one clip lies in the packed sequence: first its text, then its audio, each maybe with padding.
 
-    Padding may lie among the places; nobody sees it, and what comes out there means nothing.
+        start                          start + text_len                  stop
+          │ . . P P P P P P              │ S S S S S S S . . .            │
+            └───┘ phone_span             └── token_count ──┘
+                                                                    . padding: nobody sees it, it means nothing
 
     Args:
-        start: its first place.
-        text, audio: its places.
-        seen_text: first and last + 1 of the text places that hold phones, counted from `start`.
-        seen_audio: audio places that hold tokens, the first ones.
+        start: its first position.
+        text_len: positions of its text, padding included.
+        audio_len: positions of its audio, padding included.
+        phone_span: first and last + 1 of the text positions that hold phones, counted from `start`.
+        token_count: audio positions that hold tokens, the first ones.
     """
 
     start: int
-    text: int
-    audio: int
-    seen_text: tuple[int, int]
-    seen_audio: int
+    text_len: int
+    audio_len: int
+    phone_span: tuple[int, int]
+    token_count: int
 
     @property
     def stop(self) -> int:
-        """The place after its last."""
-        return self.start + self.text + self.audio
+        """The position after its last."""
+        return self.start + self.text_len + self.audio_len
 
 
 class SelfAttention(nn.Module):
     """Multi-head self-attention with joined query, key and value weights.
 
-    Text sees text; audio sees text and audio up to itself.
+    Text sees text; audio sees text and audio up to itself: a causal mask with a prefix, see `_prefix_bias` in
+    `inference_transformer.py` for the picture.
     """
 
     def __init__(self, config: T2SConfig) -> None:
@@ -114,34 +130,35 @@ class SelfAttention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
-        """Attend within each row of `x` (N, D)."""
+    def forward(self, x: Tensor, rows: Sequence[PackedRow]) -> Tensor:
+        """Attend within each row: (N, D) -> (N, D)."""
         joined = F.linear(x, self.in_proj_weight, self.in_proj_bias)
         mixed = [self._row(joined[row.start : row.stop], row) for row in rows]
         out: Tensor = self.out_proj(mixed[0] if len(mixed) == 1 else torch.cat(mixed))
         return out
 
-    def _row(self, joined: Tensor, row: Row) -> Tensor:
+    def _row(self, joined: Tensor, row: PackedRow) -> Tensor:
         """One clip: queries, keys and values (L, 3 D) to (L, D)."""
-        q, k, v = joined.view(1, len(joined), 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = joined.view(1, len(joined), 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (1, H, L, D / H)
         dropout = self.dropout if self.training else 0.0
-        first, last = row.seen_text
-        end = row.text + row.seen_audio
+        first, last = row.phone_span
+        end = row.text_len + row.token_count
         text = slice(first, last)
-        if (first, last, end) == (0, row.text, len(joined)):
-            whole = attend(q, k, v, causal=True, prefix=row.text, dropout=dropout)
+        if (first, last, end) == (0, row.text_len, len(joined)):  # no padding
+            whole = attention(q, k, v, causal=True, prefix=row.text_len, dropout=dropout)
             return whole.transpose(1, 2).flatten(2)[0]
-        keys, values = (torch.cat((part[..., text, :], part[..., row.text : end, :]), dim=-2) for part in (k, v))
+        # keys without padding; queries of padding see them too, so that no softmax is empty
+        keys, values = (torch.cat((part[..., text, :], part[..., row.text_len : end, :]), dim=-2) for part in (k, v))
         parts = [
-            attend(q[..., : row.text, :], k[..., text, :], v[..., text, :], dropout=dropout),
-            attend(q[..., row.text : end, :], keys, values, causal=True, dropout=dropout),
+            attention(q[..., : row.text_len, :], k[..., text, :], v[..., text, :], dropout=dropout),
+            attention(q[..., row.text_len : end, :], keys, values, causal=True, dropout=dropout),
         ]
         if end < len(joined):
-            parts.append(attend(q[..., end:, :], keys, values, dropout=dropout))
+            parts.append(attention(q[..., end:, :], keys, values, dropout=dropout))
         return torch.cat([part.transpose(1, 2).flatten(2)[0] for part in parts])
 
     def scores(self, queries: Tensor, keys: Tensor, *, head: int) -> Tensor:
-        """What one head makes of `queries` (B, Q, D) on `keys` (B, K, D): (B, Q, K), before the softmax."""
+        """Attention scores of one head, before the softmax: `queries` (B, Q, D) on `keys` (B, K, D) to (B, Q, K)."""
         width = queries.shape[-1]
         own = slice(head * width // self.heads, (head + 1) * width // self.heads)
         weight = self.in_proj_weight.view(3, width, width)[:, own]
@@ -164,8 +181,8 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(config.width, eps=NORM_EPS)
         self.dropout = config.block_dropout
 
-    def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
-        """Transform `x` (N, D)."""
+    def forward(self, x: Tensor, rows: Sequence[PackedRow]) -> Tensor:
+        """Transform (N, D) -> (N, D)."""
         dropout = self.dropout if self.training else 0.0
         x = self.norm1(add_dropped(x, self.self_attn(x, rows), dropout))
         inner = relu_dropout(self.linear1(x), dropout)
@@ -176,26 +193,27 @@ class Block(nn.Module):
 class Stack(nn.Module):
     """The blocks, under the official key `layers`.
 
-    With `checkpointing` each is computed again in the backward pass: a third more time, a fraction of the memory.
+    With `activation_checkpointing` each is computed again in the backward pass: a third more time, a fraction of the
+    memory.
     """
 
     def __init__(self, config: T2SConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.checkpointing = False
+        self.activation_checkpointing = False
 
     def blocks(self) -> list[Block]:
         """Give the blocks in order."""
         return [layer for layer in self.layers if isinstance(layer, Block)]
 
-    def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
-        """Run all blocks on `x` (N, D)."""
-        return self.steps(x, rows)[-1]
+    def forward(self, x: Tensor, rows: Sequence[PackedRow]) -> Tensor:
+        """Run all blocks: (N, D) -> (N, D)."""
+        return self.hidden_states(x, rows)[-1]
 
-    def steps(self, x: Tensor, rows: Sequence[Row]) -> list[Tensor]:
-        """Run all blocks as `forward` does; gives what went into each, and the result."""
-        steps = [x]
+    def hidden_states(self, x: Tensor, rows: Sequence[PackedRow]) -> list[Tensor]:
+        """Run all blocks on `x` (N, D); gives what went into each, and the result, each (N, D)."""
+        states = [x]
         for layer in self.layers:
-            again = self.checkpointing and torch.is_grad_enabled()
-            steps.append(recomputed(layer, steps[-1], rows) if again else layer(steps[-1], rows))
-        return steps
+            again = self.activation_checkpointing and torch.is_grad_enabled()
+            states.append(checkpoint(layer, states[-1], rows) if again else layer(states[-1], rows))
+        return states

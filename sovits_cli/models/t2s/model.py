@@ -1,9 +1,13 @@
 """Text2Semantic ("GPT", s1): phones, text features and earlier tokens in, logits of the next semantic token out.
 
-Holds the weights under the official key names (without the leading `model.`) and the training forward.
-Decoding with a cache is in `decode.py`.
+    phones ─ embedding (+ BERT feature) + positions ─┐
+                                                     ├─ transformer blocks ─ logits of the next token
+    tokens ─ embedding ─────────────────+ positions ─┘
 
-Legend: B batch, P phones, S semantic tokens, N places of all clips together, D width, V vocabulary.
+Holds the weights under the official key names (without the leading `model.`) and the training forward of
+AR/models/t2s_model.py, `Text2SemanticDecoder`. Decoding with a cache is in `decode.py`.
+
+Legend: B batch, P phones, S semantic tokens, N positions of all clips together, D width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -16,15 +20,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sovits_cli.models.layers.blockwise import recomputed
+from sovits_cli.models.layers.chunked import checkpoint
 from sovits_cli.models.t2s.alignment import HEAD, alignment_loss, taught_layer
 from sovits_cli.models.t2s.config import T2SConfig
-from sovits_cli.models.t2s.layers import Row, SinePosition, Stack, TokenEmbedding
-from sovits_cli.models.t2s.loss import T2SLoss, eos_padded, in_top3, share_of_tokens, target_logps
-from sovits_cli.models.t2s.stack import CachedStack
+from sovits_cli.models.t2s.inference_transformer import InferenceTransformer
+from sovits_cli.models.t2s.layers import PackedRow, SinePosition, Stack, TokenEmbedding
+from sovits_cli.models.t2s.loss import T2SLoss, in_top3, pad_with_eos, share_of_tokens, target_logps
 
 LOGITS_BLOCK = 1024
-"""Places whose logits are in memory at a time, in training."""
+"""Positions whose logits are in memory at a time, in training."""
 
 
 class Text2Semantic(nn.Module):
@@ -40,125 +44,137 @@ class Text2Semantic(nn.Module):
         self.ar_audio_position = SinePosition(config.width, config.position_dropout)
         self.h = Stack(config)
         self.ar_predict_layer = nn.Linear(config.width, config.vocab, bias=False)
-        self._prepared: CachedStack | None = None
+        self._prepared: InferenceTransformer | None = None
 
     def forward(
         self,
         phones: Tensor,
-        text_keep: Tensor,
+        phone_mask: Tensor,
         bert: Tensor | None,
-        codes: Tensor,
-        code_lens: Tensor,
+        tokens: Tensor,
+        token_lens: Tensor,
         *,
         ignore_padding: bool = False,
-        heard: Tensor | None = None,
+        input_tokens: Tensor | None = None,
         align: bool = False,
     ) -> T2SLoss:
         """Teacher-forced training forward.
 
-        The position of the last kept phone of a row predicts its first token, so text may be padded on either
-        side (not between phones). The official trainer pads on the right but masks on the left: give it that
-        `text_keep` to get its numbers.
+        The position of the last real phone of a row predicts its first token, so text may be padded on either
+        side (not between phones). The official trainer pads on the right but masks on the left (AR/models/utils.py,
+        `make_pad_mask_left`): give it that `phone_mask` to get its numbers.
 
         Args:
             phones: (B, P) ids.
-            text_keep: (B, P) bool, True for real phones; at least one a row.
+            phone_mask: (B, P) bool, True for real phones; at least one a row.
             bert: (B, bert_dim, P) text feature; None counts as zeros.
-            codes: (B, S) semantic tokens; what lies behind a row's length is not read.
-            code_lens: (B,).
+            tokens: (B, S) semantic tokens; what lies behind a row's length is not read.
+            token_lens: (B,).
             ignore_padding: leave padding out of the computation and the EOS there out of the loss, which the official
                 one counts.
-            heard: (B, S) tokens that the network reads in the place of `codes`, which it still has to predict.
+            input_tokens: (B, S) tokens that the network reads in the place of `tokens`, which it still has to predict.
             align: give the alignment loss too; text must be padded on the right.
         """
-        rows = _rows(text_keep, codes.shape[1], code_lens, packed=ignore_padding)
-        steps, hidden = self._read(rows, phones, text_keep, bert, codes if heard is None else heard, code_lens)
-        padded = eos_padded(codes, code_lens, self.config.eos)
-        targets = torch.cat([one[: row.audio + 1] for one, row in zip(padded, rows, strict=True)])
+        rows = _rows(phone_mask, tokens.shape[1], token_lens, packed=ignore_padding)
+        history = tokens if input_tokens is None else input_tokens
+        states, hidden = self._hidden_states(
+            rows, phones, phone_mask, bert, pad_with_eos(history, token_lens, self.config.eos)
+        )
+        padded = pad_with_eos(tokens, token_lens, self.config.eos)
+        targets = torch.cat([one[: row.audio_len + 1] for one, row in zip(padded, rows, strict=True)])
         blocks = [
-            recomputed(self._judge, seen, wanted)
-            for seen, wanted in zip(torch.split(hidden, LOGITS_BLOCK), torch.split(targets, LOGITS_BLOCK), strict=True)
+            checkpoint(self._score_targets, some, wanted)
+            for some, wanted in zip(torch.split(hidden, LOGITS_BLOCK), torch.split(targets, LOGITS_BLOCK), strict=True)
         ]
         logps = torch.cat([block[0] for block in blocks])
         return T2SLoss(
             loss=-logps.sum(),
-            row_logps=torch.stack([row.sum() for row in torch.split(logps, [row.audio + 1 for row in rows])]),
+            row_logps=torch.stack([row.sum() for row in torch.split(logps, [row.audio_len + 1 for row in rows])]),
             top3_accuracy=share_of_tokens(torch.cat([block[1] for block in blocks]), targets, self.config.eos),
-            alignment=self._alignment(steps, rows) if align else None,
+            alignment=self._alignment(states, rows) if align else None,
         )
 
     def logits(
-        self, phones: Tensor, text_keep: Tensor, bert: Tensor | None, codes: Tensor, code_lens: Tensor
+        self, phones: Tensor, phone_mask: Tensor, bert: Tensor | None, tokens: Tensor, token_lens: Tensor
     ) -> Tensor:
-        """What `forward` judges, (B, S+1, V); arguments as there. For looking at: a training needs no such tensor."""
-        rows = _rows(text_keep, codes.shape[1], code_lens, packed=False)
-        _, hidden = self._read(rows, phones, text_keep, bert, codes, code_lens)
+        """Logits of every target, (B, S+1, V); arguments as in `forward`. A training needs no such tensor."""
+        rows = _rows(phone_mask, tokens.shape[1], token_lens, packed=False)
+        _, hidden = self._hidden_states(
+            rows, phones, phone_mask, bert, pad_with_eos(tokens, token_lens, self.config.eos)
+        )
         found: Tensor = self.ar_predict_layer(hidden)
-        return found.view(len(rows), codes.shape[1] + 1, -1)
+        return found.view(len(rows), tokens.shape[1] + 1, -1)
 
-    def adrift(self, phones: Tensor, bert: Tensor | None, codes: Tensor) -> float:
-        """How far tokens leave their text, 0 or more: the alignment loss per token.
+    def text_deviation(self, phones: Tensor, bert: Tensor | None, tokens: Tensor) -> float:
+        """How far tokens deviate from their text, 0 or more: the alignment loss per token.
 
-        Words said twice or left out cost 0.2 and more. It says something of networks trained with that loss only.
+        Words repeated or left out cost 0.2 and more. It says something of networks trained with that loss only.
 
         Args:
             phones: (P,) ids.
             bert: (bert_dim, P) text feature; None counts as zeros.
-            codes: (S,) semantic tokens, at least one.
+            tokens: (S,) semantic tokens, at least one.
         """
-        if len(codes) < len(phones):
+        if len(tokens) < len(phones):
             return math.inf
-        lens = torch.tensor([len(codes)], device=phones.device)
-        keep = torch.ones_like(phones, dtype=torch.bool)[None]
-        rows = _rows(keep, len(codes), lens, packed=True)
+        lens = torch.tensor([len(tokens)], device=phones.device)
+        mask = torch.ones_like(phones, dtype=torch.bool)[None]
+        rows = _rows(mask, len(tokens), lens, packed=True)
+        padded = pad_with_eos(tokens[None], lens, self.config.eos)
         with torch.no_grad():
-            steps, _ = self._read(rows, phones[None], keep, None if bert is None else bert[None], codes[None], lens)
-            return float(self._alignment(steps, rows))
+            states, _ = self._hidden_states(rows, phones[None], mask, None if bert is None else bert[None], padded)
+            return float(self._alignment(states, rows))
 
-    def _read(
-        self,
-        rows: Sequence[Row],
-        phones: Tensor,
-        text_keep: Tensor,
-        bert: Tensor | None,
-        codes: Tensor,
-        code_lens: Tensor,
+    def _hidden_states(
+        self, rows: Sequence[PackedRow], phones: Tensor, phone_mask: Tensor, bert: Tensor | None, padded_tokens: Tensor
     ) -> tuple[list[Tensor], Tensor]:
-        """What went into each block and came out of the last (N, D), and the vectors of it that predict."""
-        history = eos_padded(codes, code_lens, self.config.eos)[:, :-1]
-        embedded = zip(rows, text_keep, self.embed_text(phones, bert), self.embed_audio(history), strict=True)
+        """Run the blocks on a batch.
+
+        Args:
+            rows: where each clip lies in the packed sequence.
+            phones: (B, P) ids.
+            phone_mask: (B, P) bool, True for real phones.
+            bert: (B, bert_dim, P) text feature, or None.
+            padded_tokens: (B, S+1) tokens and EOS, of which the last column is not read.
+
+        Returns:
+            What went into each block and came out of the last, each (N, D); and of the last the vectors that predict,
+            those of a row's last phone and of its audio: audio_len + 1 a row.
+        """
+        audio_vectors = self.embed_audio(padded_tokens[:, :-1])
+        embedded = zip(rows, phone_mask, self.embed_text(phones, bert), audio_vectors, strict=True)
         parts = [
             part
-            for row, keep, text, audio in embedded
-            for part in (text if row.text == len(text) else text[keep], audio[: row.audio])
+            for row, mask, text, audio in embedded
+            for part in (text if row.text_len == len(text) else text[mask], audio[: row.audio_len])
         ]
-        steps = self.h.steps(torch.cat(parts), rows)
+        states = self.h.hidden_states(torch.cat(parts), rows)
         predicting = [
             part
             for row in rows
             for part in (
-                steps[-1][row.start + row.seen_text[1] - 1][None],
-                steps[-1][row.start + row.text : row.stop],
+                states[-1][row.start + row.phone_span[1] - 1][None],
+                states[-1][row.start + row.text_len : row.stop],
             )
         ]
-        return steps, torch.cat(predicting)
+        return states, torch.cat(predicting)
 
-    def _judge(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability of each target (N,), and whether it is among the three likeliest."""
+    def _score_targets(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability of each target, and whether it is among the three likeliest: (N, D), (N,) -> (N,), (N,)."""
         logits = self.ar_predict_layer(hidden)
         return target_logps(logits, targets), in_top3(logits, targets)
 
-    def _alignment(self, steps: list[Tensor], rows: Sequence[Row]) -> Tensor:
-        """Alignment loss of the taught head."""
+    def _alignment(self, states: list[Tensor], rows: Sequence[PackedRow]) -> Tensor:
+        """Alignment loss of the taught head, a scalar, from the hidden states (N, D) that enter its block."""
         layer = taught_layer(self.config.layers)
-        lens = torch.tensor([(row.seen_text[1], row.seen_audio) for row in rows], device=steps[0].device)
+        lens = torch.tensor([(row.phone_span[1], row.token_count) for row in rows], device=states[0].device)
         text, audio = (
             nn.utils.rnn.pad_sequence(
-                [steps[layer][first : first + count] for first, count in places], batch_first=True
+                [states[layer][first : first + count] for first, count in spans], batch_first=True
             )
-            for places in (
-                [(row.start, row.seen_text[1]) for row in rows],
-                [(row.start + row.text, row.seen_audio) for row in rows],
+            for spans in (
+                [(row.start, row.phone_span[1]) for row in rows],
+                [(row.start + row.text_len, row.token_count) for row in rows],
             )
         )
         scores = self.h.blocks()[layer].self_attn.scores(audio, text, head=HEAD)
@@ -172,9 +188,9 @@ class Text2Semantic(nn.Module):
         out: Tensor = self.ar_text_position(x)
         return out
 
-    def embed_audio(self, codes: Tensor) -> Tensor:
+    def embed_audio(self, tokens: Tensor) -> Tensor:
         """Tokens (B, S) to vectors with positions counted from 0 (B, S, D)."""
-        out: Tensor = self.ar_audio_position(self._drop(self.ar_audio_embedding(codes)))
+        out: Tensor = self.ar_audio_position(self._drop(self.ar_audio_embedding(tokens)))
         return out
 
     def prepare_for_inference(self) -> None:
@@ -182,13 +198,13 @@ class Text2Semantic(nn.Module):
 
         Any later change of the weights through this module (training, loading, moving) undoes it.
         """
-        self._prepared = self.cached_stack(pack=True)
+        self._prepared = self.inference_transformer(pack=True)
 
-    def cached_stack(self, *, pack: bool = False) -> CachedStack:
+    def inference_transformer(self, *, pack: bool = False) -> InferenceTransformer:
         """Give the blocks as decoding runs them: prepared ones if there are, else plain views of the weights."""
         if self._prepared is not None:
             return self._prepared
-        return CachedStack(self.h.blocks(), self.ar_predict_layer.weight, pack=pack)
+        return InferenceTransformer(self.h.blocks(), self.ar_predict_layer.weight, pack=pack)
 
     def train(self, mode: bool = True) -> Self:
         """Switch between training and evaluation; training forgets prepared weights, which would grow stale."""
@@ -210,15 +226,22 @@ class Text2Semantic(nn.Module):
         return F.dropout(x, self.config.embedding_dropout, self.training)
 
 
-def _rows(text_keep: Tensor, tokens: int, code_lens: Tensor, *, packed: bool) -> list[Row]:
-    """Lay the clips of a batch out in one sequence, with their padding or `packed` without."""
-    places = torch.arange(text_keep.shape[1], device=text_keep.device)
-    last = (places * text_keep).amax(1).tolist()
-    rows: list[Row] = []
-    for end, count, audio in zip(last, text_keep.sum(1).tolist(), code_lens.tolist(), strict=True):
+def _rows(phone_mask: Tensor, audio_len: int, token_lens: Tensor, *, packed: bool) -> list[PackedRow]:
+    """Lay the clips of a batch out in one sequence, with their padding or `packed` without.
+
+    Args:
+        phone_mask: (B, P) bool, True for real phones.
+        audio_len: tokens of the longest row.
+        token_lens: (B,) tokens of each row.
+        packed: leave the padding out.
+    """
+    positions = torch.arange(phone_mask.shape[1], device=phone_mask.device)
+    last = (positions * phone_mask).amax(1).tolist()
+    rows: list[PackedRow] = []
+    for end, count, tokens in zip(last, phone_mask.sum(1).tolist(), token_lens.tolist(), strict=True):
         start = rows[-1].stop if rows else 0
         if packed:
-            rows.append(Row(start, count, audio, (0, count), audio))
+            rows.append(PackedRow(start, count, tokens, (0, count), tokens))
         else:
-            rows.append(Row(start, text_keep.shape[1], tokens, (end + 1 - count, end + 1), audio))
+            rows.append(PackedRow(start, phone_mask.shape[1], audio_len, (end + 1 - count, end + 1), tokens))
     return rows

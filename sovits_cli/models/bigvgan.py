@@ -1,7 +1,9 @@
 """BigVGAN v2, the 24 kHz vocoder of v3 (Lee et al. 2023): periodic activations, computed at twice the rate.
 
+The stages are those of HiFi-GAN (`layers/hifigan.py`) with other residual blocks and no activation before upsampling.
 Keys are those of the published checkpoint, weight norm included. Its other variants (Snake, linear scale, "2"
-residual blocks) are not built.
+residual blocks) are not built. Knows no file.
+
 Legend: B batch, C channels, M mel bands, F frames, T samples.
 """
 
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,23 +21,23 @@ from torch.nn import functional as F
 from sovits_cli.errors import ModelError
 from sovits_cli.models.dimensions import KERNEL, check_vocoder
 from sovits_cli.models.layers.hifigan import dilated_pairs
-from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d, fold_weight_norm
-from sovits_cli.models.vocoders.vocoder import Vocoder
+from sovits_cli.models.layers.weight_norm import WeightNormConv1d, WeightNormConvTranspose1d
 
 TAPS = 12
 """Length of the low-pass filter around each activation."""
 
 CUTOFF, KAISER_BETA = 0.25, 4.663800127934911
-"""Of that filter: cut-off in cycles per sample, and the window for a transition of 0.3 and 51 dB."""
+"""Of that filter: cut-off in cycles per sample, and the window for a transition of 0.3 and 51 dB:
+A = 2.285 (TAPS / 2 - 1) pi 1.2 + 7.95 = 51.02 dB, beta = 0.1102 (A - 8.7) (Kaiser's formulas)."""
 
-DIVIDE_EPS = 1e-9
+DIVISION_EPS = 1e-9
 
 ONLY: dict[str, object] = {"resblock": "1", "activation": "snakebeta", "snake_logscale": True}
 """Configuration keys with one value that is built."""
 
 
 @dataclass(frozen=True)
-class BigvganShape:
+class BigvganConfig:
     """Dimensions; names and defaults as in the published configuration."""
 
     num_mels: int = 100
@@ -54,29 +55,27 @@ class BigvganShape:
         check_vocoder(self)
 
 
-class Bigvgan(Vocoder):
+class Bigvgan(nn.Module):
     """Upsampling stages, each followed by the mean of some residual blocks with anti-aliased activations."""
 
-    def __init__(self, shape: BigvganShape | None = None) -> None:
+    def __init__(self, config: BigvganConfig) -> None:
         super().__init__()
-        shape = shape or BigvganShape()
-        self.hop = prod(shape.upsample_rates)
-        self.ends_in_tanh = shape.use_tanh_at_final
-        self.branches = len(shape.resblock_kernel_sizes)
-        channels = shape.upsample_initial_channel
-        self.conv_pre = WeightNormConv1d(shape.num_mels, channels, 7, padding=3)
+        self.ends_in_tanh = config.use_tanh_at_final
+        self.branches = len(config.resblock_kernel_sizes)
+        channels = config.upsample_initial_channel
+        self.conv_pre = WeightNormConv1d(config.num_mels, channels, 7, padding=3)
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
-        for rate, kernel in zip(shape.upsample_rates, shape.upsample_kernel_sizes, strict=True):
+        for rate, kernel in zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True):
             upsample = WeightNormConvTranspose1d(
                 channels, channels // 2, kernel, stride=rate, padding=(kernel - rate) // 2
             )
             self.ups.append(nn.Sequential(upsample))
             channels //= 2
-            for size, dilations in zip(shape.resblock_kernel_sizes, shape.resblock_dilation_sizes, strict=True):
+            for size, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True):
                 self.resblocks.append(AmpBlock(channels, size, dilations))
         self.activation_post = AntiAliased(channels)
-        self.conv_post = WeightNormConv1d(channels, 1, 7, padding=3, bias=shape.use_bias_at_final)
+        self.conv_post = WeightNormConv1d(channels, 1, 7, padding=3, bias=config.use_bias_at_final)
 
     def forward(self, mel: Tensor) -> Tensor:
         """Make samples (B, 1, T) of a log-mel spectrogram (B, M, F)."""
@@ -91,11 +90,6 @@ class Bigvgan(Vocoder):
         wave: Tensor = self.conv_post(self.activation_post(x))
         return wave.tanh() if self.ends_in_tanh else wave.clamp(-1.0, 1.0)
 
-    def for_inference(self) -> nn.Module:
-        """Fold weight norm."""
-        fold_weight_norm(self)
-        return self
-
 
 class AmpBlock(nn.Module):
     """Pairs of convolutions, the first of each pair dilated, an activation before each: keeps the shape."""
@@ -106,7 +100,7 @@ class AmpBlock(nn.Module):
         self.activations = nn.ModuleList(AntiAliased(channels) for _ in range(2 * len(dilations)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform (B, C, T)."""
+        """Transform (B, C, T) -> (B, C, T)."""
         for index, (dilated, plain) in enumerate(zip(self.convs1, self.convs2, strict=True)):
             first, second = self.activations[2 * index], self.activations[2 * index + 1]
             x = x + plain(second(dilated(first(x))))
@@ -114,7 +108,14 @@ class AmpBlock(nn.Module):
 
 
 class AntiAliased(nn.Module):
-    """SnakeBeta at twice the rate between two low-pass filters, so that its overtones do not fold back."""
+    """SnakeBeta at twice the rate between two low-pass filters, so that its overtones do not fold back.
+
+    level          x           twice the rate        after the activation       low-passed and halved
+      │  ▆▆▆▆▆▅▃           ▆▆▆▆▆▅▃                 ▆▆▆▆▆▅▅▄▃▃▂▂▁             ▆▆▆▆▆▅▅
+      └──────────┤         ──────────┼─────────┤   ──────────┼─────────┤     ──────────┤
+        frequency    f/2             f/2       f   overtones above f/2       they are cut, and
+                                                   have room                 not mirrored below f/2
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -123,13 +124,16 @@ class AntiAliased(nn.Module):
         self.downsample = _Downsample()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform (B, C, T)."""
+        """Transform (B, C, T) -> (B, C, T)."""
         out: Tensor = self.downsample(self.act(self.upsample(x)))
         return out
 
 
 class SnakeBeta(nn.Module):
-    """x + sin(a x)^2 / b, with a and b of each channel kept as logarithms: (B, C, T) -> (B, C, T)."""
+    """x + sin(a x)^2 / b (Ziyin et al. 2020, Snake, where b is a): what is periodic stays so, what grows too.
+
+    a, the frequency, and b, the inverse height, are learned for each channel and kept as logarithms.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -137,13 +141,16 @@ class SnakeBeta(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activate."""
-        rate, height = self.alpha.exp()[:, None], self.beta.exp()[:, None]
-        return x + (x * rate).sin().square() / (height + DIVIDE_EPS)
+        """Activate (B, C, T) -> (B, C, T)."""
+        a, b = self.alpha.exp()[:, None], self.beta.exp()[:, None]
+        return x + (x * a).sin().square() / (b + DIVISION_EPS)
 
 
 class _Upsample(nn.Module):
-    """Twice the samples, channel by channel."""
+    """Twice the samples, channel by channel: (B, C, T) -> (B, C, 2 T).
+
+    A transposed convolution of stride 2 puts a zero between samples and low-passes; a factor of 2 makes up for them.
+    """
 
     filter: Tensor
 
@@ -159,7 +166,7 @@ class _Upsample(nn.Module):
 
 
 class _Downsample(nn.Module):
-    """Half the samples. The nesting only serves the official key names."""
+    """Half the samples: (B, C, T) -> (B, C, T / 2). The nesting only serves the official key names."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -185,8 +192,8 @@ class _Lowpass(nn.Module):
 
 def lowpass_filter() -> Tensor:
     """The filter (1, 1, `TAPS`): a sinc in a Kaiser window, of sum 1."""
-    places = np.arange(TAPS) - TAPS / 2 + 0.5
-    taps = np.sinc(2 * CUTOFF * places) * np.kaiser(TAPS, KAISER_BETA)
+    offsets = np.arange(TAPS) - TAPS / 2 + 0.5
+    taps = np.sinc(2 * CUTOFF * offsets) * np.kaiser(TAPS, KAISER_BETA)
     return torch.from_numpy((taps / taps.sum()).astype(np.float32)).view(1, 1, TAPS)
 
 

@@ -1,1 +1,0 @@
-"""Vocoders of the flow-matching models: mel spectrograms to waveforms."""
