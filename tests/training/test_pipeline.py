@@ -564,7 +564,7 @@ def test_out_of_memory_is_not_the_end(
 ) -> None:
     """Memory for three clips, batches of eight: same losses, and the smaller size is kept over a resume."""
     kind = {"gpt": GptStage, "sovits": SovitsStage}[stage]
-    monkeypatch.setattr("sovits_cli.models.sovits.encoders.DROPOUT", 0.0)
+    monkeypatch.setattr("sovits_cli.models.sovits.encoders.STYLE_DROPOUT", 0.0)
     said = (*CALM, *more, "train.batch_size=8", "train.log_every_n_steps=1", "train.max_steps=2")
     whole, events = Events(), Events()
     run(world.dataset, tmp_path / "whole", *said, stage=stage, reporter=whole)
