@@ -26,10 +26,6 @@ MEL_FLOOR = 1e-5
 MEL_RANGE = (-12.0, 2.0)
 """Log-mel values that the flow-matching models scale to -1..1."""
 
-SLANEY_BREAK_HZ = 1000.0
-SLANEY_HZ_PER_MEL = 200.0 / 3
-SLANEY_LOG_STEP = np.log(6.4) / 27.0
-
 FBANK_RATE_HZ = 16_000
 FBANK_MELS = 80
 FBANK_WINDOW_SAMPLES = 400
@@ -106,33 +102,12 @@ def stft_magnitude(wave: Tensor, n_fft: int, hop: int) -> Tensor:
 #                   |    /    \     /    `--.
 #                 0 |___/______\__/__________`--.___ Hz
 #                      c0  c1  c2 ...
-#
-# The numbers are those of `librosa.filters.mel` with its defaults, which the official program calls; a library of ten
-# packages for this one function is not asked for.
 def mel_basis(mel: MelSpec) -> np.ndarray:
     """Triangular filters (M, N) float32 on the Slaney scale from 0 to half the rate, each of unit area."""
-    bins_hz = np.fft.rfftfreq(n=mel.n_fft, d=1.0 / mel.sample_rate)
-    corners_hz = _slaney_to_hz(np.linspace(0.0, _hz_to_slaney(mel.sample_rate / 2), mel.mels + 2))
-    widths = np.diff(corners_hz)
-    ramps = np.subtract.outer(corners_hz, bins_hz)
-    rising, falling = -ramps[:-2] / widths[:-1, None], ramps[2:] / widths[1:, None]
-    basis: np.ndarray = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-    basis *= (2.0 / (corners_hz[2:] - corners_hz[:-2]))[:, None]
+    from librosa.filters import mel as filters  # seconds to import, and speaking with v2 needs none
+
+    basis: np.ndarray = filters(sr=mel.sample_rate, n_fft=mel.n_fft, n_mels=mel.mels)
     return basis
-
-
-def _hz_to_slaney(hertz: float) -> float:
-    """A frequency on the Slaney scale: linear up to 1 kHz (mel 15), 27 mels to a factor of 6.4 above."""
-    if hertz < SLANEY_BREAK_HZ:
-        return hertz / SLANEY_HZ_PER_MEL
-    return float(SLANEY_BREAK_HZ / SLANEY_HZ_PER_MEL + np.log(hertz / SLANEY_BREAK_HZ) / SLANEY_LOG_STEP)
-
-
-def _slaney_to_hz(mels: np.ndarray) -> np.ndarray:
-    """Undo `_hz_to_slaney`, any shape."""
-    break_mel = SLANEY_BREAK_HZ / SLANEY_HZ_PER_MEL
-    above: np.ndarray = SLANEY_BREAK_HZ * np.exp(SLANEY_LOG_STEP * (mels - break_mel))
-    return np.where(mels >= break_mel, above, SLANEY_HZ_PER_MEL * mels)
 
 
 # Kept as ordinary tensors even when first asked for in inference mode: training may use them later.

@@ -6,6 +6,8 @@ Knows nothing of files. Legend: T samples.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,11 +69,35 @@ def soxr_resample(wave: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 def sinc_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
     """Resample (..., T) to (..., ceil(T * to / from)) with a Hann-windowed sinc, as the models heard it in training.
 
-    To the last bit what `torchaudio.transforms.Resample` gives with its defaults, which the official program uses for
-    references (TTS_infer_pack/TTS.py, `resample`).
+    The official program uses `torchaudio.transforms.Resample` for references (TTS_infer_pack/TTS.py, `resample`). Where
+    torchaudio does not load, the same filter is made here and gives the same numbers, to the last bit.
     """
     if from_hz == to_hz:
         return wave
+    resample = torchaudio_resample() or _own_sinc_resample
+    return resample(wave, from_hz, to_hz)
+
+
+@cache
+def torchaudio_resample() -> Callable[[Tensor, int, int], Tensor] | None:
+    """Give the resampling of torchaudio, or None where the library is absent or does not load.
+
+    Its Linux package on PyPI loads only beside a CUDA torch.
+    """
+    try:
+        from torchaudio.transforms import Resample
+    except (ImportError, OSError):
+        return None
+
+    def resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
+        resampled: Tensor = Resample(from_hz, to_hz).to(wave.device)(wave)
+        return resampled
+
+    return resample
+
+
+def _own_sinc_resample(wave: Tensor, from_hz: int, to_hz: int) -> Tensor:
+    """Give the numbers of torchaudio without it: width 6, roll-off 0.99."""
     from torch.nn import functional
 
     common = math.gcd(from_hz, to_hz)

@@ -1,10 +1,13 @@
+import importlib
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
 import torch
 
-from sovits_cli.audio.resampling import Resampler, sinc_resample, soxr_resample
+from sovits_cli.audio.resampling import Resampler, sinc_resample, soxr_resample, torchaudio_resample
 
 RATES = [(44_100, 32_000), (32_000, 16_000), (16_000, 48_000), (192_000, 32_000), (32_000, 32_000)]
 
@@ -36,11 +39,56 @@ def test_sinc_keeps_leading_shape_and_dtype():
     assert sinc_resample(wave, 8000, 8000) is wave
 
 
-def test_sinc_is_what_torchaudio_gives():
+@pytest.fixture
+def torchaudio(monkeypatch):
+    """Put a module, an error or nothing in the place of torchaudio."""
+
+    def put(transforms):
+        torchaudio_resample.cache_clear()
+        package = types.ModuleType("torchaudio")
+        package.__path__ = []
+        monkeypatch.setitem(sys.modules, "torchaudio", package)
+        monkeypatch.setitem(sys.modules, "torchaudio.transforms", transforms)
+
+    yield put
+    torchaudio_resample.cache_clear()
+
+
+def test_torchaudio_is_used_where_it_loads(torchaudio):
+    class Resample(torch.nn.Module):
+        def __init__(self, from_hz, to_hz):
+            super().__init__()
+            self.ratio = from_hz / to_hz
+
+        def forward(self, wave):
+            return wave + self.ratio
+
+    transforms = types.ModuleType("torchaudio.transforms")
+    transforms.Resample = Resample
+    torchaudio(transforms)
+    assert sinc_resample(torch.zeros(3), 32_000, 16_000).tolist() == [2, 2, 2]
+
+
+def test_without_torchaudio_the_numbers_are_the_same(torchaudio):
     """Numbers of `torchaudio.transforms.Resample(44100, 32000)`; its `functional.resample` is 1e-5 off them."""
+    torchaudio(None)  # importing it raises ImportError
+    assert torchaudio_resample() is None
     chirp = torch.cos(torch.arange(400) ** 2 / 50.0)
     expected = torch.tensor([-0.9126344, 0.0824704, 0.8724935, -0.785824, -0.3788488, 0.9881873])
     torch.testing.assert_close(sinc_resample(chirp, 44_100, 32_000)[200:206], expected, atol=3e-7, rtol=0)
+
+
+def test_a_torchaudio_that_does_not_load_is_no_error(torchaudio, monkeypatch, tmp_path):
+    """As on Linux without CUDA: the package is there, and its library is not."""
+    for name in ("torchaudio", "torchaudio.transforms"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    package = tmp_path / "torchaudio"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise OSError('libcudart.so.13: cannot open shared object file')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    torchaudio_resample.cache_clear()
+    assert torchaudio_resample() is None
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), RATES)
