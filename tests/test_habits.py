@@ -108,7 +108,6 @@ LEFT: dict[str, dict[str, int]] = {
         "errors.py": 1,
         "features": 2,
         "inference": 23,
-        "models": 7,
         "prep": 11,
         "text": 12,
         "training": 37,

@@ -22,7 +22,6 @@ MAX_TYPED = {
     "data": 10,
     "features": 2,
     "inference": 23,
-    "models": 7,
     "prep": 11,
     "text": 12,
     "training": 37,

@@ -24,9 +24,9 @@ from sovits_cli.checkpoints.recognise import ModelKind, expect, read
 from sovits_cli.checkpoints.soundness import check_tensors
 from sovits_cli.errors import ModelError
 from sovits_cli.models.cfm.config import CONDITION_LAYERS, FlowConfig
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.models.vocoders import VOCODERS, Vocoder
@@ -82,7 +82,7 @@ def sovits_file(source: Bundle | Path) -> SovitsFile:
     return replace(file, weight=merged(base, file.weight, path), is_lora=False)
 
 
-def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> Synthesizer:
+def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> VitsModel:
     """Build the SoVITS model with its weights: float32, on the CPU, in evaluation mode, weight norm not folded.
 
     Args:
@@ -93,17 +93,17 @@ def sovits_model(source: Bundle | Path, *, posterior: bool = False) -> Synthesiz
     file = sovits_file(source)
     with usable_config(path):
         config = SovitsConfig.from_official(file.config)
-    make = partial(Synthesizer, config, posterior=posterior)
+    make = partial(VitsModel, config, posterior=posterior)
     return build(make, file.weight, layers=sovits_layers(config), source=path, optional=SOVITS_OPTIONAL)[0]
 
 
-def flow_model(source: Bundle | Path) -> FlowSynthesizer:
+def flow_model(source: Bundle | Path) -> FlowModel:
     """Build the SoVITS model of a version with a flow, as `sovits_model` does for the others."""
     path = source.sovits if isinstance(source, Bundle) else source
     file = sovits_file(source)
     with usable_config(path):
         config = FlowConfig.from_official(file.config, file.version)
-    make = partial(FlowSynthesizer, config)
+    make = partial(FlowModel, config)
     return build(make, file.weight, layers=flow_layers(config), source=path, optional=FLOW_OPTIONAL)[0]
 
 

@@ -24,13 +24,13 @@ from sovits_cli.errors import ModelError
 from sovits_cli.models import hubert
 from sovits_cli.models.bert import Bert, BertConfig
 from sovits_cli.models.cfm.config import FlowConfig
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.eres2net import SpeakerEncoder
 from sovits_cli.models.hubert import Hubert, HubertConfig
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.models.vocoders import VOCODERS
@@ -201,10 +201,10 @@ def _sovits(contents: Contents) -> _Network:
     said = with_version(contents.config, row)
     if row.flow is not None:
         flow = FlowConfig.from_official(said, row)
-        return _Network(lambda: FlowSynthesizer(flow), flow_layers(flow), FLOW_OPTIONAL)
+        return _Network(lambda: FlowModel(flow), flow_layers(flow), FLOW_OPTIONAL)
     config = SovitsConfig.from_official(said)
     posterior = any(key.startswith("enc_q.") for key in contents.weight)
-    return _Network(partial(Synthesizer, config, posterior=posterior), sovits_layers(config), SOVITS_OPTIONAL)
+    return _Network(partial(VitsModel, config, posterior=posterior), sovits_layers(config), SOVITS_OPTIONAL)
 
 
 def _discriminator(contents: Contents) -> _Network:

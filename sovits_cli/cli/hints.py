@@ -69,6 +69,10 @@ HINTS: Final[Mapping[str, Template]] = {
     # inference
     #
     # models
+    "model.bigvgan_kind": "use the BigVGAN v2 of 24 kHz and 100 bands: sovits models pull v3",
+    "model.dimensions": "sovits models inspect FILE",
+    "model.no_reference": "give a reference with --ref",
+    "model.speaker_vector": "sovits prep FOLDER computes them for a dataset",
     #
     # text
     #

@@ -76,8 +76,8 @@ class Bert(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.config = config
-        self.embeddings = Embeddings(config)
-        self.encoder = Encoder(config)
+        self.embeddings = BertEmbeddings(config)
+        self.encoder = BertEncoder(config)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Token ids (B, L), L up to the position limit, all real and of the first segment, to features (B, L, D)."""
@@ -85,7 +85,7 @@ class Bert(nn.Module):
         return hidden
 
 
-class Embeddings(nn.Module):
+class BertEmbeddings(nn.Module):
     """Words, positions and segments, added and normalised."""
 
     def __init__(self, config: BertConfig) -> None:
@@ -104,12 +104,12 @@ class Embeddings(nn.Module):
         return hidden
 
 
-class Encoder(nn.Module):
+class BertEncoder(nn.Module):
     """The stack of layers."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.layer = nn.ModuleList(Layer(config) for _ in range(config.used_layers))
+        self.layer = nn.ModuleList(BertLayer(config) for _ in range(config.used_layers))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, L, D) to the same shape."""
@@ -118,12 +118,12 @@ class Encoder(nn.Module):
         return hidden
 
 
-class Layer(nn.Module):
+class BertLayer(nn.Module):
     """Attention and feed-forward, each added and then normalised."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.attention = Attention(config)
+        self.attention = BertAttention(config)
         self.intermediate = _Dense(config.hidden_size, config.intermediate_size)
         self.output = _AddedDense(config.intermediate_size, config)
 
@@ -134,7 +134,7 @@ class Layer(nn.Module):
         return out
 
 
-class Attention(nn.Module):
+class BertAttention(nn.Module):
     """Self-attention, added to its input and normalised."""
 
     def __init__(self, config: BertConfig) -> None:

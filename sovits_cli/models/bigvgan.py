@@ -203,5 +203,5 @@ def refuse_unbuilt(config: Mapping[str, Any]) -> None:
         if config.get(key, only) != only:
             raise ModelError(
                 f"vocoder configuration: `{key}` is {config[key]!r}, only {only!r} is built",
-                hint="use the BigVGAN v2 of 24 kHz and 100 bands: sovits models pull v3",
+                code="model.bigvgan_kind",
             )

@@ -32,7 +32,9 @@ _OTHERS = {"str": (str, "a text"), "bool": (bool, "true or false")}
 
 
 class DimensionError(ModelError):
-    """Dimensions that make no network. Whoever knows the file that says them adds its name."""
+    """Dimensions that make no network. Whoever knows the file they come from adds its name."""
+
+    code = "model.dimensions"
 
 
 def bounds(low: float, high: float) -> dict[str, Any]:
@@ -79,9 +81,7 @@ def check_fields(config: Any, name: str) -> None:
         value = getattr(config, item.name)
         problem = _problem(value, str(item.type), item.metadata.get("bounds"))
         if problem is not None:
-            raise DimensionError(
-                f"{name}: `{item.name}` is {reprlib.repr(value)}, expected {problem}", hint="sovits models inspect FILE"
-            )
+            raise DimensionError(f"{name}: `{item.name}` is {reprlib.repr(value)}, expected {problem}")
 
 
 def check_relations(name: str, relations: Mapping[str, bool]) -> None:
@@ -93,7 +93,7 @@ def check_relations(name: str, relations: Mapping[str, bool]) -> None:
     """
     broken = next((sentence for sentence, holds in relations.items() if not holds), None)
     if broken is not None:
-        raise DimensionError(f"{name}: {broken}", hint="sovits models inspect FILE")
+        raise DimensionError(f"{name}: {broken}")
 
 
 class Upsampled(Protocol):

@@ -74,7 +74,7 @@ class SpeakerEncoder(nn.Module):
         return fused.flatten(1, 2).mean(dim=-1)
 
 
-class Block(nn.Module):
+class Res2Block(nn.Module):
     """A residual block whose groups of channels are convolved one after another, each with what came before."""
 
     def __init__(self, in_channels: int, planes: int, width: int, *, stride: int, fused: bool) -> None:
@@ -133,8 +133,10 @@ def _stage(config: SpeakerConfig, index: int, in_channels: int, *, stride: int, 
     """Blocks of one stage; only the first changes size."""
     planes = config.channels << index
     width = planes * config.base_width // 64
-    first = Block(in_channels, planes, width, stride=stride, fused=fused)
-    others = [Block(planes * EXPANSION, planes, width, stride=1, fused=fused) for _ in range(config.blocks[index] - 1)]
+    first = Res2Block(in_channels, planes, width, stride=stride, fused=fused)
+    others = [
+        Res2Block(planes * EXPANSION, planes, width, stride=1, fused=fused) for _ in range(config.blocks[index] - 1)
+    ]
     return nn.Sequential(first, *others)
 
 

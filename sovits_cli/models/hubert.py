@@ -112,7 +112,7 @@ class Hubert(nn.Module):
         self.config = config
         self.feature_extractor = ConvStack(config)
         self.feature_projection = Projection(config)
-        self.encoder = Encoder(config)
+        self.encoder = HubertEncoder(config)
 
     def forward(self, wave: Tensor) -> Tensor:
         """Samples (B, T) at 16 kHz, T >= 400, not normalised, to features (B, F, D), F = floor((T - 400) / 320) + 1."""
@@ -206,14 +206,14 @@ class Projection(nn.Module):
         return hidden
 
 
-class Encoder(nn.Module):
+class HubertEncoder(nn.Module):
     """Positions by convolution, then post-norm transformer layers."""
 
     def __init__(self, config: HubertConfig) -> None:
         super().__init__()
         self.pos_conv_embed = PositionConv(config)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(HubertLayer(config) for _ in range(config.num_hidden_layers))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, F, D) to the same shape."""
@@ -253,15 +253,15 @@ class _NormedConv(nn.Module):
         return F.conv1d(hidden, weight, self.bias, padding=weight.shape[-1] // 2, groups=self.groups)
 
 
-class EncoderLayer(nn.Module):
+class HubertLayer(nn.Module):
     """Attention and feed-forward, each added and then normalised."""
 
     def __init__(self, config: HubertConfig) -> None:
         super().__init__()
         width, eps = config.hidden_size, config.layer_norm_eps
-        self.attention = Attention(width, config.num_attention_heads)
+        self.attention = HubertAttention(width, config.num_attention_heads)
         self.layer_norm = nn.LayerNorm(width, eps=eps)
-        self.feed_forward = FeedForward(width, config.intermediate_size)
+        self.feed_forward = HubertFeedForward(width, config.intermediate_size)
         self.final_layer_norm = nn.LayerNorm(width, eps=eps)
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -271,7 +271,7 @@ class EncoderLayer(nn.Module):
         return mixed
 
 
-class Attention(nn.Module):
+class HubertAttention(nn.Module):
     """Self-attention over all frames."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -291,7 +291,7 @@ class Attention(nn.Module):
         return out
 
 
-class FeedForward(nn.Module):
+class HubertFeedForward(nn.Module):
     """Widen, GELU, narrow."""
 
     def __init__(self, width: int, inner: int) -> None:

@@ -23,7 +23,7 @@ from sovits_cli.errors import ModelError, SettingsError
 from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage
@@ -79,7 +79,7 @@ def learning(base: Bundle, settings: Settings) -> Learning:
 class Acoustic:
     """The networks of the SoVITS stage, on the CPU; `judges` is None for a training without discriminators."""
 
-    model: Synthesizer
+    model: VitsModel
     judges: Discriminators | None
 
 
@@ -107,7 +107,7 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         refuse_other(f"sovits.{section}", values, known, base.sovits)
     config = replace(own, **{key: value for values in given.values() for key, value in _free(values).items()})
     model, report = make_and_load(
-        lambda: Synthesizer(config, posterior=wish.posterior),
+        lambda: VitsModel(config, posterior=wish.posterior),
         file.weight,
         layers=networks.sovits_layers(config),
         source=base.sovits,
@@ -118,7 +118,7 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
     return Acoustic(model, judges)
 
 
-def _complete(model: Synthesizer | None, judges: Discriminators | None, base: Bundle, reporter: Reporter) -> None:
+def _complete(model: VitsModel | None, judges: Discriminators | None, base: Bundle, reporter: Reporter) -> None:
     """Take what an export lacks from the saved state of the voice it belongs to, or say that it starts fresh.
 
     Args:
@@ -159,12 +159,12 @@ def _saved_modules(place: Path, reporter: Reporter) -> Mapping[str, Mapping[str,
     return {} if state is None else state.modules
 
 
-def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]], *, posterior: bool) -> Synthesizer:
+def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]], *, posterior: bool) -> VitsModel:
     """New networks around the family's codebook."""
     frozen = frozen_parts(base)
     fresh = _fresh_sovits(base, frozen)
     config = SovitsConfig.from_official({name: {**fresh.get(name, {}), **given[name]} for name in given})
-    model = Synthesizer(config, posterior=posterior)
+    model = VitsModel(config, posterior=posterior)
     others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in FROZEN_PARTS})
     load_into(model, frozen, optional=(*others, *networks.SOVITS_OPTIONAL), source=base.sovits)
     return model

@@ -13,8 +13,8 @@ from sovits_cli.checkpoints.networks import flow_model
 from sovits_cli.config.schema import Settings
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter, Warned
+from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.cfm.lora import add_lora
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.training.build import learning, refuse_other
 
 FLOWS_ONLY = ("lora_rank",)
@@ -25,7 +25,7 @@ POSTERIOR_ONLY = ("c_kl",)
 """… and where there is a posterior encoder."""
 
 
-def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowSynthesizer:
+def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowModel:
     """The network of the SoVITS stage, on the CPU.
 
     Raises:

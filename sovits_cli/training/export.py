@@ -21,8 +21,8 @@ from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.catalogue import VOICE_FILE, json_object
 from sovits_cli.checkpoints.lora import FACTORS, official_key, rank_of
 from sovits_cli.files import atomic
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.cfm.flow_model import FlowModel
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.training.stages import Mark
 from sovits_cli.versions import ModelVersion
@@ -63,7 +63,7 @@ class Exporter:
         self._drop_old(folder, rf"{re.escape(self.name)}-e(\d+)(?:-s(\d+))?\.ckpt", path)
         return path
 
-    def sovits(self, model: Synthesizer, folder: Path, mark: Mark) -> Path:
+    def sovits(self, model: VitsModel, folder: Path, mark: Mark) -> Path:
         """Write the acoustic model without its posterior encoder and point `voice.json` to it."""
         path = folder / f"{self.name}_e{mark.epoch}_s{mark.step}.pth"
         dimensions = model.config.to_official()
@@ -79,7 +79,7 @@ class Exporter:
         self._drop_old(folder, rf"{re.escape(self.name)}_e(\d+)_s(\d+)\.pth", path)
         return path
 
-    def flow(self, model: FlowSynthesizer, folder: Path, mark: Mark) -> Path:
+    def flow(self, model: FlowModel, folder: Path, mark: Mark) -> Path:
         """Write the acoustic model, or only its LoRA if it has one, and point `voice.json` to it."""
         state = model.state_dict()
         rank = rank_of(state)

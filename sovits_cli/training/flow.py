@@ -21,7 +21,7 @@ from sovits_cli.audio.mel import log_mel, scale_log_mel
 from sovits_cli.audio.resampling import sinc_resample
 from sovits_cli.data.collate import SovitsBatch
 from sovits_cli.models.cfm.flow_matching import TrainingNoise, sample_training_noise
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.sovits.acoustic_model import AcousticInputs
 from sovits_cli.terms import Stage
 from sovits_cli.training.schedule import Schedule
@@ -47,11 +47,11 @@ class FlowStage:
 
     def __init__(
         self,
-        model: FlowSynthesizer,
+        model: FlowModel,
         *,
         rule: AdamWRule,
         schedule: Schedule,
-        export: Callable[[FlowSynthesizer, Path, Mark], Path],
+        export: Callable[[FlowModel, Path, Mark], Path],
     ) -> None:
         self._model = model
         self._export = export

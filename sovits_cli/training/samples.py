@@ -21,7 +21,7 @@ from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import sovits_model
 from sovits_cli.data.collate import GptItem, SovitsItem
 from sovits_cli.data.experiment import Experiment, load_feature
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.decode import Sampling, T2SRequest, decode
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import SEMANTIC_RATE_HZ
@@ -43,7 +43,7 @@ class Voice:
     device: torch.device
 
     @cached_property
-    def model(self) -> Synthesizer:
+    def model(self) -> VitsModel:
         """The acoustic model, as inference has it."""
         return sovits_model(self.base).to(self.device)
 
@@ -60,14 +60,14 @@ class Voice:
         return spoken(self.model, codes, phones, style)
 
 
-def spoken(model: Synthesizer, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+def spoken(model: VitsModel, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
     """Codes (S,) and phones (P,) to samples (T,)."""
     draw = torch.Generator().manual_seed(0)
     wave: Tensor = model.decode(codes[None, None], phones[None], style, noise=draw)[0, 0]
     return wave
 
 
-def by_sovits(model: Synthesizer, item: SovitsItem) -> Tensor:
+def by_sovits(model: VitsModel, item: SovitsItem) -> Tensor:
     """What the acoustic model makes of a clip's own tokens: (T,)."""
     device = next(model.parameters()).device
     model.eval()

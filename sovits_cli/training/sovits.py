@@ -23,7 +23,7 @@ from sovits_cli.checkpoints.networks import FROZEN_PARTS
 from sovits_cli.data.collate import SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.acoustic_model import AcousticInputs
-from sovits_cli.models.sovits.synthesizer import SovitsOutput, Synthesizer, cut_slices, sample_slice_starts
+from sovits_cli.models.sovits.vits import SovitsOutput, VitsModel, cut_slices, sample_slice_starts
 from sovits_cli.terms import Stage
 from sovits_cli.training.losses import (
     discriminator_loss,
@@ -75,13 +75,13 @@ class SovitsStage:
 
     def __init__(
         self,
-        model: Synthesizer,
+        model: VitsModel,
         judges: Discriminators | None,
         *,
         weights: Weights,
         rule: AdamWRule,
         schedule: Schedule,
-        export: Callable[[Synthesizer, Path, Mark], Path],
+        export: Callable[[VitsModel, Path, Mark], Path],
     ) -> None:
         self._model, self._judges = model, judges
         self._weights = weights
@@ -171,7 +171,7 @@ class SovitsStage:
         return terms
 
 
-def generator_groups(model: Synthesizer, text_rate_scale: float) -> list[dict[str, Any]]:
+def generator_groups(model: VitsModel, text_rate_scale: float) -> list[dict[str, Any]]:
     """Official parameter groups: everything else, then each of `SLOW_PARTS` at its own rate."""
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     rest = [parameter for name, parameter in named if not name.startswith(SLOW_PARTS)]

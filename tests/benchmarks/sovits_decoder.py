@@ -23,7 +23,7 @@ import torch
 
 from sovits_cli.models.layers.weight_norm import fold_weight_norm
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.terms import SEMANTIC_RATE_HZ
 from tests.parity.acoustic import fill
 
@@ -41,7 +41,7 @@ class Times:
 
 def main(audio_s: int = 10, rounds: int = 5) -> None:
     torch.manual_seed(SEED)
-    model = fill(Synthesizer(SovitsConfig(), posterior=False), SEED).eval().requires_grad_(False)
+    model = fill(VitsModel(SovitsConfig(), posterior=False), SEED).eval().requires_grad_(False)
     config = model.config
     codes = torch.randint(0, config.codebook_size, (1, 1, audio_s * SEMANTIC_RATE_HZ))
     text = torch.randint(0, config.phones, (1, PHONES))

@@ -173,7 +173,7 @@ def _gpt(engine: Any, size: str, checkpointing: bool) -> Any:
 def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
     from sovits_cli.models.discriminators import Discriminators
     from sovits_cli.models.sovits.config import SovitsConfig
-    from sovits_cli.models.sovits.synthesizer import Synthesizer
+    from sovits_cli.models.sovits.vits import VitsModel
     from sovits_cli.training.prober import Prober, sovits_batch
     from sovits_cli.training.schedule import Schedule
     from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
@@ -181,7 +181,7 @@ def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
     from tests.training.worlds import SOVITS
 
     config = SovitsConfig() if size == "full" else SOVITS
-    model = engine.place(Synthesizer(config))
+    model = engine.place(VitsModel(config))
     model.activation_checkpointing = checkpointing
     judges = engine.place(Discriminators(GAN_PERIODS, width=1.0)) if size == "full" else None
     stage = partial(

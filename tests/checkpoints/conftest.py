@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sovits_cli.checkpoints import catalogue, ours
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from tests.checkpoints import synthetic
 
@@ -20,7 +20,7 @@ def shipped(tmp_path, monkeypatch):
     )
     ours.save(
         folder / "sovits.safetensors",
-        synthetic.filled(Synthesizer(sovits, posterior=False)),
+        synthetic.filled(VitsModel(sovits, posterior=False)),
         {"version": "mini", "config": sovits.to_official()},
     )
     ours.save(folder / "content.safetensors", {}, {})

@@ -22,7 +22,7 @@ from sovits_cli import paths
 from sovits_cli.models.bert import Bert, BertConfig
 from sovits_cli.models.hubert import Hubert, HubertConfig
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from tests.weights import fill_state_dict
@@ -92,7 +92,7 @@ def write_sovits(
     seed: int = SEED,
 ) -> dict[str, Tensor]:
     """A SoVITS `.pth` as the official trainer exports it, its config an object of `utils.HParams`."""
-    weight = _half(filled(Synthesizer(config, posterior=posterior), seed=seed))
+    weight = _half(filled(VitsModel(config, posterior=posterior), seed=seed))
     sections = config.to_official()
     sections["model"]["version"] = version
     sections["data"]["n_speakers"] = 300

@@ -16,7 +16,7 @@ from torch import Tensor
 from sovits_cli import paths
 from sovits_cli.checkpoints import ours
 from sovits_cli.models.cfm.config import DitConfig, FlowConfig
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.hubert import HubertConfig
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
@@ -46,7 +46,7 @@ def flow_config(name: str, *, full: bool = False) -> FlowConfig:
 def write_flow(path: Path, name: str, *, full: bool = False, seed: int = synthetic.SEED) -> dict[str, Tensor]:
     """A whole model as the official trainer exports it: its config names the version."""
     config = flow_config(name, full=full)
-    weight = _half(_whole(FlowSynthesizer(config), seed))
+    weight = _half(_whole(FlowModel(config), seed))
     sections = config.to_official()
     sections["model"]["version"] = name
     _save(path, {"weight": weight, "config": sections, "info": "2epoch_24iteration"})
@@ -59,7 +59,7 @@ def write_lora(path: Path, name: str, *, rank: int = RANK, seed: int = 7) -> dic
     row = VERSIONS[name].flow
     assert row is not None
     weight = {}
-    for key, value in _whole(FlowSynthesizer(config), seed).items():
+    for key, value in _whole(FlowModel(config), seed).items():
         if key.startswith(("ref_enc.", "bridge.", "wns1.", "linear_mel.", "quantizer.")):
             weight[key] = value
         if key.endswith("inv_freq"):

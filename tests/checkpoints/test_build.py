@@ -14,7 +14,7 @@ from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.build import build
 from sovits_cli.checkpoints.networks import gpt_model, sovits_model
 from sovits_cli.errors import ModelError
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.versions import version
 from tests.checkpoints import synthetic
@@ -97,7 +97,7 @@ def test_hostile_sovits_configs(tmp_path, key, value):
     path = tmp_path / "a.pth"
     config = synthetic.TINY_SOVITS.to_official()
     config["model"][key] = value
-    weight = Synthesizer(synthetic.TINY_SOVITS, posterior=False).state_dict()
+    weight = VitsModel(synthetic.TINY_SOVITS, posterior=False).state_dict()
     official.write_sovits(path, weight, config, info="x", version=version("v2"))
     refused(lambda: sovits_model(path))
 
@@ -145,7 +145,7 @@ def test_missing_weights_of_a_right_model(tmp_path):
     synthetic.write_sovits(path, synthetic.TINY_SOVITS)
     file = official.read_sovits(path)
     official.write_sovits(path, file.weight, config.to_official(), info="x", version=file.version)
-    with pytest.raises(ModelError, match=r"does not fit a Synthesizer: \d+ missing \(enc_p\."):
+    with pytest.raises(ModelError, match=r"does not fit a VitsModel: \d+ missing \(enc_p\."):
         sovits_model(path)
 
 

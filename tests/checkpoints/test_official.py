@@ -13,7 +13,7 @@ from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.safe import header
 from sovits_cli.errors import ModelError, UsageError
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.versions import version
@@ -65,7 +65,7 @@ def test_full_gpt_has_the_official_form(tmp_path):
 def test_full_sovits_has_the_official_form(tmp_path):
     wanted = manifest("s2_v2_infer")
     path = tmp_path / "a.pth"
-    model = Synthesizer(SovitsConfig.from_official(wanted["config"]))
+    model = VitsModel(SovitsConfig.from_official(wanted["config"]))
     assert any(key.startswith("enc_q.") for key in model.state_dict())
     official.write_sovits(
         path, model.state_dict(), model.config.to_official(), info=official.sovits_info(8, 96), version=V2
@@ -97,7 +97,7 @@ def test_reads_what_the_official_program_writes(tmp_path):
 
 def test_a_version_code_takes_the_place_of_the_first_bytes(tmp_path):
     path = tmp_path / "a.pth"
-    model = Synthesizer(synthetic.TINY_SOVITS, posterior=False)
+    model = VitsModel(synthetic.TINY_SOVITS, posterior=False)
     row = replace(V2, code=b"01")
     official.write_sovits(path, model.state_dict(), model.config.to_official(), info="x", version=row)
     assert header(path) == b"01"
@@ -110,7 +110,7 @@ def test_a_version_code_takes_the_place_of_the_first_bytes(tmp_path):
 
 def test_numbers_too_large_for_half_stay_finite(tmp_path):
     path = tmp_path / "a.pth"
-    weight = Synthesizer(synthetic.TINY_SOVITS, posterior=False).state_dict()
+    weight = VitsModel(synthetic.TINY_SOVITS, posterior=False).state_dict()
     weight["quantizer.vq.layers.0._codebook.cluster_size"].fill_(1e6)
     official.write_sovits(path, weight, synthetic.TINY_SOVITS.to_official(), info="x", version=V2)
     stored = official.read_sovits(path).weight["quantizer.vq.layers.0._codebook.cluster_size"]
@@ -137,7 +137,7 @@ def test_a_version_from_the_future_is_named(tmp_path):
 
 def test_a_training_state_has_the_sizes_of_its_version(tmp_path):
     path = tmp_path / "G_100.pth"
-    weight = synthetic.filled(Synthesizer(synthetic.TINY_SOVITS))
+    weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS))
     torch.save({"model": weight, "iteration": 3, "optimizer": {"state": {}}, "learning_rate": 1e-4}, path)
     found = official.read_sovits(path)
     assert (found.version, found.info) == (V2, "epoch 3")
@@ -152,7 +152,7 @@ def test_old_files_without_a_version(tmp_path, code):
     """v1 files say no version: it is told by the phones, and sets what their configuration leaves out."""
     path = tmp_path / "old.pth"
     tiny = replace(synthetic.TINY_SOVITS, phones=322, style_bins=1025)
-    weight = synthetic.filled(Synthesizer(tiny, posterior=False))
+    weight = synthetic.filled(VitsModel(tiny, posterior=False))
     config = tiny.to_official()
     for key in ("phones", "style_bins"):
         del config["model"][key]

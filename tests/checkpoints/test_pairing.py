@@ -14,7 +14,7 @@ from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.checkpoints.pairing import from_files
 from sovits_cli.errors import ModelError
 from sovits_cli.features import content
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.versions import VERSIONS
 from tests.checkpoints import synthetic
 
@@ -117,7 +117,7 @@ class TestBegunFrom:
         monkeypatch.setitem(VERSIONS, "v2", replace(VERSIONS["v2"], dimensions=sizes))
         base = replace(base, version=VERSIONS["v2"])
         path, export = tmp_path / "G_233333333333.pth", tmp_path / "a.pth"
-        weight = {key: value.to(dtype) for key, value in synthetic.filled(Synthesizer(synthetic.TINY_SOVITS)).items()}
+        weight = {key: value.to(dtype) for key, value in synthetic.filled(VitsModel(synthetic.TINY_SOVITS)).items()}
         optimizer = {"state": {0: {"step": torch.tensor(8.0)}}, "param_groups": [{"lr": 1e-4, "betas": (0.8, 0.99)}]}
         torch.save({"model": weight, "iteration": 8, "optimizer": optimizer, "learning_rate": 1e-4}, path)
         got = networks.sovits_model(pairing.begun_from(base, [path]), posterior=True).state_dict()

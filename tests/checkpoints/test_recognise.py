@@ -13,7 +13,7 @@ from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.recognise import ModelKind, expect, kind_of, read, versions_of
 from sovits_cli.errors import ModelError
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.versions import BASE_HEAD_BYTES, VERSIONS
 from tests.checkpoints import synthetic, synthetic_flow
@@ -80,7 +80,7 @@ def test_our_own_version_is_taken_from_the_config():
 def test_training_states(tmp_path):
     generator, discriminator, lightning = (tmp_path / name for name in ("G_1.pth", "D_1.pth", "epoch=1-step=2.ckpt"))
     state = {"iteration": 3, "optimizer": {"state": {}, "param_groups": []}, "learning_rate": 1e-4}
-    torch.save({"model": synthetic.filled(Synthesizer(synthetic.TINY_SOVITS)), **state}, generator)
+    torch.save({"model": synthetic.filled(VitsModel(synthetic.TINY_SOVITS)), **state}, generator)
     torch.save({"model": {"discriminators.0.convs.0.bias": torch.ones(3)}, **state}, discriminator)
     gpt = synthetic.filled(Text2Semantic(synthetic.TINY_GPT), prefix="model.")
     parameters = {"config": synthetic.TINY_GPT.to_official(), "output_dir": tmp_path}

@@ -17,7 +17,7 @@ from sovits_cli.checkpoints.soundness import LARGEST_WEIGHT, check_values
 from sovits_cli.checkpoints.summary import verify
 from sovits_cli.errors import ModelError
 from sovits_cli.models.discriminators import Discriminators
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.versions import VERSIONS, version
 from tests.checkpoints import synthetic
@@ -57,7 +57,7 @@ def test_a_gpt_of_other_numbers(tmp_path, change):
 @pytest.mark.parametrize("key", ["dec.conv_pre.weight", CODEBOOK])
 def test_one_tensor_of_other_numbers(tmp_path, key, change):
     path = tmp_path / "a.pth"
-    weight = synthetic.filled(Synthesizer(synthetic.TINY_SOVITS, posterior=False))
+    weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     changed, said = CHANGES[change]
     config = synthetic.TINY_SOVITS.to_official()
     whole = {"weight": {**weight, key: changed(weight[key])}, "config": config, "info": ""}
@@ -72,7 +72,7 @@ def test_one_tensor_of_other_numbers(tmp_path, key, change):
 def test_what_begins_as_zeros_may_be_zeros(tmp_path):
     """The last layer of a coupling, and biases."""
     path = tmp_path / "a.pth"
-    weight = synthetic.filled(Synthesizer(synthetic.TINY_SOVITS, posterior=False))
+    weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     for key in ("flow.flows.0.post.weight", "dec.conv_pre.bias"):
         assert weight[key].any()
         weight[key] = torch.zeros_like(weight[key])
@@ -90,7 +90,7 @@ def test_what_begins_as_zeros_may_be_zeros(tmp_path):
 def test_statistics_that_speaking_does_not_need_may_be_anything(tmp_path):
     """Official exports are halved without a look at the codebook's counters."""
     path = tmp_path / "a.pth"
-    weight = synthetic.filled(Synthesizer(synthetic.TINY_SOVITS, posterior=False))
+    weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     weight["quantizer.vq.layers.0._codebook.cluster_size"].fill_(float("inf"))
     torch.save({"weight": weight, "config": synthetic.TINY_SOVITS.to_official(), "info": ""}, path)
     assert verify(path).notes == ""
@@ -126,7 +126,7 @@ def test_each_tensor_is_read_once(monkeypatch):
 
 def test_what_makes_the_tokens_and_the_discriminators_are_looked_at_too(tmp_path):
     path, judges = tmp_path / "a.pth", tmp_path / "d.pth"
-    weight = synthetic.filled(Synthesizer(synthetic.TINY_SOVITS, posterior=False))
+    weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     config = synthetic.TINY_SOVITS.to_official()
     weights = synthetic.filled(Discriminators(VERSIONS["v2Pro"].periods))
     bundle = Bundle("a", VERSIONS["v2"], path, path, None, None, "files", "", discriminator=judges)
@@ -147,7 +147,7 @@ def test_what_makes_the_tokens_and_the_discriminators_are_looked_at_too(tmp_path
 def test_a_sampling_rate_that_is_none(tmp_path, rate):
     path = tmp_path / "a.pth"
     config = synthetic.TINY_SOVITS.to_official()
-    weight = synthetic.filled(Synthesizer(synthetic.TINY_SOVITS, posterior=False))
+    weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     config["data"]["sampling_rate"] = rate
     official.write_sovits(path, weight, config, info="x", version=version("v2"))
     for reader in (verify, sovits_model):

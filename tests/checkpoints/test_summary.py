@@ -49,7 +49,7 @@ def test_a_version_that_cannot_be_run(tmp_path):
 def test_a_code_that_the_keys_contradict(tmp_path):
     path = tmp_path / "a.pth"
     synthetic.write_sovits(path, synthetic.TINY_SOVITS, code=b"05")
-    with pytest.raises(ModelError, match=r"does not fit a Synthesizer: 5 missing \(sv_emb"):
+    with pytest.raises(ModelError, match=r"does not fit a VitsModel: 5 missing \(sv_emb"):
         verify(path)
 
 

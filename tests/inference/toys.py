@@ -18,7 +18,7 @@ from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.inference import synthesizer
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.versions import Drawing, version
@@ -98,7 +98,7 @@ def install(
     folder = paths.models_dir() / name
     weight = speaking(gpt, tokens)
     ours.save(folder / "gpt.safetensors", weight, {"version": ROW.name, "config": gpt.to_official()})
-    acoustic = filled(Synthesizer(sovits, posterior=False))
+    acoustic = filled(VitsModel(sovits, posterior=False))
     ours.save(folder / "sovits.safetensors", acoustic, {"version": ROW.name, "config": sovits.to_official()})
     ours.save(folder / "content.safetensors", filled(PhoneticEncoder(content)), {"config": content.to_dict()})
     said = {part: f"{part}.safetensors" for part in ("gpt", "sovits", "content")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 
 SMALL = {
     "model": {
@@ -33,9 +33,9 @@ SMALL = {
 """Sections of the official form."""
 
 
-def small_synthesizer(*, posterior: bool = True) -> Synthesizer:
+def small_synthesizer(*, posterior: bool = True) -> VitsModel:
     """A seeded small model with a filled codebook, in evaluation mode."""
     torch.manual_seed(0)
-    model = Synthesizer(SovitsConfig.from_official(SMALL), posterior=posterior)
+    model = VitsModel(SovitsConfig.from_official(SMALL), posterior=posterior)
     model.quantizer.fill(torch.randn(50, 20))
     return model.eval()

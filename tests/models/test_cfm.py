@@ -6,7 +6,7 @@ import torch
 from sovits_cli.errors import ModelError
 from sovits_cli.models.cfm.dit import LAST_POSITION
 from sovits_cli.models.cfm.flow_matching import FlowMatching, sample_training_noise
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
+from sovits_cli.models.cfm.flow_model import FlowModel
 from tests.checkpoints import synthetic_flow
 
 DIT = synthetic_flow.TINY_DIT
@@ -82,7 +82,7 @@ def test_draws_stay_in_their_ranges():
 
 @pytest.mark.parametrize("name", synthetic_flow.FLOWS)
 def test_the_condition_lasts_as_long_as_the_codes(name):
-    model = FlowSynthesizer(synthetic_flow.flow_config(name)).eval()
+    model = FlowModel(synthetic_flow.flow_config(name)).eval()
     config = model.flow_config
     codes, text = torch.randint(64, (1, 1, 25)), torch.randint(700, (1, 9))
     ge = model.encode_style([torch.rand(1, 1025, 20)])

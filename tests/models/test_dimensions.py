@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from sovits_cli.models.bert import BertConfig
 from sovits_cli.models.bigvgan import BigvganConfig
@@ -55,7 +56,7 @@ def test_a_wrong_value_of_any_field_is_named(name, field):
         assert f"`{field}` is" in caught.value.message
         assert caught.value.message.isprintable()
         assert len(caught.value.message) < 250
-        assert caught.value.hint
+        assert hint_for(caught.value)
     assert replace(config, **{field: right}) == config
 
 

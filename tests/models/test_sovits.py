@@ -9,7 +9,7 @@ from sovits_cli.models.sovits.acoustic_model import AcousticInputs
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.decoders import DECODERS
 from sovits_cli.models.sovits.encoders import blend_overlap, change_speed
-from sovits_cli.models.sovits.synthesizer import Synthesizer, cut_slices, sample_slice_starts
+from sovits_cli.models.sovits.vits import VitsModel, cut_slices, sample_slice_starts
 from tests.models.acoustic import small_synthesizer
 
 HOP = 320
@@ -248,7 +248,7 @@ HIFIGAN = SovitsConfig(upsample_initial_channel=64, filter_channels=64, n_layers
 @pytest.mark.parametrize("config", [HIFIGAN, None], ids=DECODERS)
 def test_prepared_for_inference_it_speaks_the_same(config):
     torch.manual_seed(2)
-    model = small_synthesizer() if config is None else Synthesizer(config)
+    model = small_synthesizer() if config is None else VitsModel(config)
     model.eval().requires_grad_(False)
     model.quantizer.fill(torch.randn_like(model.quantizer.codebook.embed))
     style = model.encode_style([torch.rand(1, model.config.style_bins, 20)])

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from tests.weights import fill_state_dict
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def synthesizer(recorded: dict[str, Any], *, posterior: bool) -> Synthesizer:
+def synthesizer(recorded: dict[str, Any], *, posterior: bool) -> VitsModel:
     """The acoustic model of a golden file, filled, in evaluation mode; with gradients only if it has a posterior."""
     config = SovitsConfig.from_official({"model": recorded["config_json"]})
-    model = fill(Synthesizer(config, posterior=posterior), int(recorded["seed"]))
+    model = fill(VitsModel(config, posterior=posterior), int(recorded["seed"]))
     return model.eval().requires_grad_(posterior)
 
 

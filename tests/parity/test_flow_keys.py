@@ -9,8 +9,8 @@ import torch
 from sovits_cli.checkpoints.build import unfilled
 from sovits_cli.checkpoints.lora import official_key, own_keys, rank_of
 from sovits_cli.models.cfm.config import FlowConfig
+from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.cfm.lora import add_lora
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.training.export import in_lora
 from sovits_cli.versions import VERSIONS
 from tests.parity import keylists
@@ -24,7 +24,7 @@ def network(name):
     """At its official size, without values: as large as its tensors, none of which is touched."""
     config = FlowConfig.from_official({"model": {"version": name}}, VERSIONS[name])
     values = {str(index): torch.empty(10_000_000) for index in range(30)}
-    return unfilled(lambda: FlowSynthesizer(config), values, layers=0, source=Path("here"))
+    return unfilled(lambda: FlowModel(config), values, layers=0, source=Path("here"))
 
 
 @pytest.mark.parametrize("path", keylists.files([f"s2_{name}" for name in FLOWS]))

@@ -9,7 +9,7 @@ from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.safe import header, load_pickle
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.versions import VERSIONS
 from tests.parity import keylists
 from tests.parity.keylists import KEYS, differing, recorded, shapes
@@ -20,7 +20,7 @@ _JUDGES = [f"s2_discriminator_{version}" for version in VERSIONS]
 
 @cache
 def shapes_of(config):
-    return shapes(Synthesizer(config))
+    return shapes(VitsModel(config))
 
 
 @pytest.mark.parametrize("path", keylists.files(_NAMES))
@@ -42,7 +42,7 @@ def test_exported_file(path, tmp_path):
     """Names, precision and version code of an export; its values do not matter here."""
     config, wanted = recorded(path)
     with torch.device("meta"):
-        keys = Synthesizer(SovitsConfig.from_official(config)).state_dict()
+        keys = VitsModel(SovitsConfig.from_official(config)).state_dict()
     row = VERSIONS[config["model"]["version"]]
     target = tmp_path / "a.pth"
     official.write_sovits(target, {key: torch.zeros(2) for key in keys}, config, info="i", version=row)

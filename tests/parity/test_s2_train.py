@@ -7,7 +7,7 @@ from torch import nn
 from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.acoustic_model import AcousticInputs
-from sovits_cli.models.sovits.synthesizer import cut_slices
+from sovits_cli.models.sovits.vits import cut_slices
 from sovits_cli.training import losses
 from tests.parity import golden
 from tests.parity.acoustic import distance, fill, relative, synthesizer, tensors

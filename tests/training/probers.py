@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Precision
@@ -40,7 +40,7 @@ def gpt(*, checkpointing: bool = False, precision: Precision = Precision.FULL, d
 def sovits(*, precision: Precision = Precision.FULL, device: torch.device = CPU) -> Made:
     torch.manual_seed(1)
     engine = Engine(device, precision)
-    model = engine.place(Synthesizer(SOVITS))
+    model = engine.place(VitsModel(SOVITS))
     stage = partial(
         SovitsStage, model, None, weights=Weights(), rule=AdamWRule(), schedule=Schedule(0.0), export=unused
     )

@@ -21,8 +21,8 @@ from sovits_cli.inference.acoustic import FlowSettings
 from sovits_cli.inference.reference import find as find_reference
 from sovits_cli.inference.voice import Voice
 from sovits_cli.models.cfm.flow_matching import sample_training_noise
+from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.cfm.lora import LoraLinear, add_lora
-from sovits_cli.models.cfm.synthesizer import FlowSynthesizer
 from sovits_cli.training.flow import FlowStage
 from sovits_cli.training.pipeline import train
 from sovits_cli.training.schedule import Schedule
@@ -157,7 +157,7 @@ def test_checkpointing_changes_no_number(dataset, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
-def stage(model: FlowSynthesizer) -> FlowStage:
+def stage(model: FlowModel) -> FlowStage:
     return FlowStage(model, rule=AdamWRule(), schedule=Schedule(1e-3), export=lambda *_: Path())
 
 
@@ -183,7 +183,7 @@ def batch(lens=(60, 44)) -> SovitsBatch:
 @EACH
 def test_parts_of_a_batch_train_as_the_whole_does(name, pairs):
     torch.manual_seed(3)
-    model = FlowSynthesizer(files.flow_config(name)).eval()
+    model = FlowModel(files.flow_config(name)).eval()
     model.quantizer.fill(torch.randn(64, 48))
     tried, data = stage(model), batch()
     whole = replace(data, draws=sample_training_noise(*tried.frames(data), shortcut=pairs))
@@ -200,7 +200,7 @@ def test_parts_of_a_batch_train_as_the_whole_does(name, pairs):
 
 
 def test_what_is_drawn_belongs_to_the_batch():
-    tried = stage(FlowSynthesizer(files.flow_config("v3")).eval())
+    tried = stage(FlowModel(files.flow_config("v3")).eval())
     drawn = tried.drawn(batch())
     losses = [tried.losses(drawn.to("cpu")).metrics["loss"].item() for _ in range(2)]
     assert losses[0] == losses[1]
@@ -208,7 +208,7 @@ def test_what_is_drawn_belongs_to_the_batch():
 
 @EACH
 def test_frames_are_those_of_each_clip_alone(name):
-    model = FlowSynthesizer(files.flow_config(name))
+    model = FlowModel(files.flow_config(name))
     found, lens = stage(model).frames(batch())
     rate = model.flow_config.mel.sample_rate / model.flow_config.mel.hop
     assert lens.tolist() == [int(60 / 50 * rate), int(44 / 50 * rate)]
@@ -222,7 +222,7 @@ def test_frames_are_those_of_each_clip_alone(name):
 def test_it_learns(name, rank):
     """The loss of one batch falls, with LoRA as well."""
     torch.manual_seed(2)
-    model = FlowSynthesizer(files.flow_config(name))
+    model = FlowModel(files.flow_config(name))
     model.quantizer.fill(torch.randn(64, 48))
     if rank:
         add_lora(model.cfm, rank)
@@ -242,7 +242,7 @@ def test_it_learns(name, rank):
 
 def test_a_new_lora_changes_nothing_and_leaves_the_rest_alone():
     torch.manual_seed(0)
-    model = FlowSynthesizer(files.flow_config("v3")).eval()
+    model = FlowModel(files.flow_config("v3")).eval()
     x, noise = torch.randn(1, 32, 20), torch.randn(1, 100, 20)
     before = model.cfm.sample(x, noise[..., :5], noise, steps=2)
     add_lora(model.cfm, 4)

@@ -12,7 +12,7 @@ import torch
 from sovits_cli.checkpoints import ours
 from sovits_cli.data.experiment import DatasetInfo, Experiment, TextRow, save_feature
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.synthesizer import Synthesizer
+from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 
@@ -52,7 +52,7 @@ def make_family(home: Path, *, posterior: bool = False) -> Path:
     """An installed model `small` of the version `mini` under `home`; returns its folder."""
     torch.manual_seed(3)
     folder = home / "data" / "models" / "small"
-    gpt, acoustic = Text2Semantic(GPT), Synthesizer(SOVITS, posterior=posterior)
+    gpt, acoustic = Text2Semantic(GPT), VitsModel(SOVITS, posterior=posterior)
     with torch.no_grad():
         acoustic.ssl_proj.weight.copy_(torch.eye(CHANNELS)[:, :, None].expand(-1, -1, 2) / 2)
         acoustic.ssl_proj.bias.zero_()

@@ -48,7 +48,7 @@ class DitConfig:
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """Dimensions of `FlowSynthesizer`.
+    """Dimensions of `FlowModel`.
 
     Args:
         prior: of the encoders; what it says of latents and decoders is not used.

@@ -51,7 +51,7 @@ class Dit(nn.Module):
         self.text_embed = ConditionEmbedding(config.text_dim, config.conv_layers)
         self.input_embed = InputEmbedding(2 * config.mel_dim + config.text_dim, config.dim)
         self.rotary_embed = Rotary(config.dim_head)
-        self.transformer_blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.transformer_blocks = nn.ModuleList(DitBlock(config) for _ in range(config.depth))
         self.norm_out = FinalNorm(config.dim)
         self.proj_out = nn.Linear(config.dim, config.mel_dim)
 
@@ -81,7 +81,7 @@ class Dit(nn.Module):
         return out.transpose(1, 2)
 
 
-class Block(nn.Module):
+class DitBlock(nn.Module):
     """Attention and feed-forward under adaptive layer norm.
 
     Its shifts, scales and gates are linear in the timestep vector:
@@ -93,8 +93,8 @@ class Block(nn.Module):
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
         self.attn_norm = _Modulation(config.dim, 6)
-        self.attn = Attention(config)
-        self.ff = FeedForward(config)
+        self.attn = DitAttention(config)
+        self.ff = DitFeedForward(config)
 
     def forward(self, h: Tensor, timestep: Tensor, rotations: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         """Transform (B, F, D) -> (B, F, D).
@@ -111,7 +111,7 @@ class Block(nn.Module):
         return out
 
 
-class Attention(nn.Module):
+class DitAttention(nn.Module):
     """Attention whose rotary positions turn only the first head, as the official model was trained.
 
     There the rotation comes before the split into heads and reaches only the first `dim_head` channels
@@ -139,7 +139,7 @@ class Attention(nn.Module):
         return out if mask is None else out * mask[..., None]
 
 
-class FeedForward(nn.Module):
+class DitFeedForward(nn.Module):
     """Two layers with a GELU between (tanh form). The nesting only serves the official key names."""
 
     def __init__(self, config: DitConfig) -> None:

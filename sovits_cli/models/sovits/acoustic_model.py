@@ -97,7 +97,7 @@ class AcousticModel(nn.Module):
             ModelError: no reference, an empty one, one with too few bins, or speaker vectors that do not fit.
         """
         if not specs:
-            raise ModelError("no reference spectrogram was given", hint="give a reference with --ref")
+            raise ModelError("no reference spectrogram was given", code="model.no_reference")
         vectors: Sequence[Tensor | None] = speakers or [None] * len(specs)
         if len(vectors) != len(specs):
             raise ModelError(f"{len(specs)} reference spectrograms and {len(vectors)} speaker vectors were given")
@@ -125,7 +125,7 @@ class AcousticModel(nn.Module):
         if found != width:
             raise ModelError(
                 f"a speaker vector of {found} values was given: the SoVITS model takes {width or 'none'}",
-                hint="sovits prep FOLDER computes them for a dataset" if width else None,
+                code="model.speaker_vector" if width else None,
             )
         if speaker is None:
             return style

@@ -48,7 +48,7 @@ _FIXED = {
 
 @dataclass(frozen=True)
 class SovitsConfig:
-    """Dimensions of `Synthesizer`. The defaults are those of the official v2 model.
+    """Dimensions of `VitsModel`. The defaults are those of the official v2 model.
 
     Args:
         n_layers: attention layers of the text encoder; the content encoder and the joint one have half as many.
@@ -150,7 +150,7 @@ class SovitsConfig:
             name = item.metadata.get("section", "model")
             section = config.get(name) or {}
             if not isinstance(section, Mapping):
-                raise DimensionError(f"{_NAME}: `{name}` is no section", hint="sovits models inspect FILE")
+                raise DimensionError(f"{_NAME}: `{name}` is no section")
             values[item.name] = section.get(item.name)
         if str(config["model"].get("resblock", "1")) != "1":
             raise DimensionError(f"{_NAME}: `model.resblock` is not '1', the only kind known")

@@ -9,8 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sovits_cli.errors import ModelError
-from sovits_cli.models.dimensions import ABSENT_OR_SIZE, DROPOUT, LAYERS, SIZE, bounds, check_fields, check_relations
+from sovits_cli.models.dimensions import (
+    ABSENT_OR_SIZE,
+    DROPOUT,
+    LAYERS,
+    SIZE,
+    DimensionError,
+    bounds,
+    check_fields,
+    check_relations,
+)
 
 OFFICIAL_BERT_DIM = 1024
 OFFICIAL_DROPOUT = 0.1
@@ -70,16 +78,16 @@ class T2SConfig:
         """Read the official layout: a mapping with a `model` section. Keys of ours may be absent.
 
         Raises:
-            ModelError: a key is missing, or the values contradict each other.
+            DimensionError: a key is missing, or the values contradict each other.
         """
         section = config.get("model")
         if not isinstance(section, Mapping):
-            raise ModelError("GPT config: no `model` section", hint="sovits models inspect FILE")
+            raise DimensionError("GPT config: no `model` section")
         width, vocab = _integer(section, "embedding_dim"), _integer(section, "vocab_size")
         if _integer(section, "hidden_dim", width) != width:
-            raise ModelError(f"GPT config: hidden_dim {section['hidden_dim']} differs from embedding_dim {width}")
+            raise DimensionError(f"GPT config: hidden_dim {section['hidden_dim']} differs from embedding_dim {width}")
         if _integer(section, "EOS", vocab - 1) != vocab - 1:
-            raise ModelError(f"GPT config: EOS is {section['EOS']}, expected vocab_size - 1 = {vocab - 1}")
+            raise DimensionError(f"GPT config: EOS is {section['EOS']}, expected vocab_size - 1 = {vocab - 1}")
         return cls(
             width=width,
             heads=_integer(section, "head"),
@@ -120,12 +128,12 @@ class T2SConfig:
 def _integer(section: Mapping[str, Any], key: str, default: int | None = None) -> int:
     value = section.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ModelError(f"GPT config: model.{key} is {value!r}, expected a whole number")
+        raise DimensionError(f"GPT config: model.{key} is {value!r}, expected a whole number")
     return value
 
 
 def _share(section: Mapping[str, Any], key: str, default: float) -> float:
     value = section.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ModelError(f"GPT config: model.{key} is {value!r}, expected a number from 0 to below 1")
+        raise DimensionError(f"GPT config: model.{key} is {value!r}, expected a number from 0 to below 1")
     return float(value)

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from sovits_cli.models.t2s.alignment import MonotonicAttentionWindow
 from sovits_cli.models.t2s.cache import KVCache
-from sovits_cli.models.t2s.layers import NORM_EPS, Block
+from sovits_cli.models.t2s.layers import NORM_EPS, TransformerBlock
 
 
 class InferenceTransformer:
     """All blocks and the output layer, over one set of weights."""
 
-    def __init__(self, blocks: list[Block], predict: Tensor, *, pack: bool) -> None:
+    def __init__(self, blocks: list[TransformerBlock], predict: Tensor, *, pack: bool) -> None:
         self._prefill_layers = [_layer(block, pack=False) for block in blocks]
         self._step_layers = [_layer(block, pack=True) for block in blocks] if pack else self._prefill_layers
         self._predict = make_linear(predict, None, pack=pack)
@@ -179,7 +179,7 @@ class _Layer:
         return torch.layer_norm(self.down.add(self.up.relu(x), x), width, *self.norm2, NORM_EPS)
 
 
-def _layer(block: Block, *, pack: bool) -> _Layer:
+def _layer(block: TransformerBlock, *, pack: bool) -> _Layer:
     attention = block.self_attn
     return _Layer(
         qkv=make_linear(attention.in_proj_weight, attention.in_proj_bias, pack=pack),

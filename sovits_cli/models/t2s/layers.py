@@ -168,7 +168,7 @@ class SelfAttention(nn.Module):
         return scores
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Post-norm transformer block: attention, then a ReLU feed-forward part, each added and normalised."""
 
     def __init__(self, config: T2SConfig) -> None:
@@ -190,7 +190,7 @@ class Block(nn.Module):
         return out
 
 
-class Stack(nn.Module):
+class TransformerStack(nn.Module):
     """The blocks, under the official key `layers`.
 
     With `activation_checkpointing` each is computed again in the backward pass: a third more time, a fraction of the
@@ -199,12 +199,12 @@ class Stack(nn.Module):
 
     def __init__(self, config: T2SConfig) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(TransformerBlock(config) for _ in range(config.layers))
         self.activation_checkpointing = False
 
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> list[TransformerBlock]:
         """Give the blocks in order."""
-        return [layer for layer in self.layers if isinstance(layer, Block)]
+        return [layer for layer in self.layers if isinstance(layer, TransformerBlock)]
 
     def forward(self, x: Tensor, rows: Sequence[PackedRow]) -> Tensor:
         """Run all blocks: (N, D) -> (N, D)."""

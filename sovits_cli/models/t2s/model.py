@@ -24,7 +24,7 @@ from sovits_cli.models.layers.chunked import checkpoint
 from sovits_cli.models.t2s.alignment import HEAD, alignment_loss, taught_layer
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.inference_transformer import InferenceTransformer
-from sovits_cli.models.t2s.layers import PackedRow, SinePosition, Stack, TokenEmbedding
+from sovits_cli.models.t2s.layers import PackedRow, SinePosition, TokenEmbedding, TransformerStack
 from sovits_cli.models.t2s.loss import T2SLoss, in_top3, pad_with_eos, share_of_tokens, target_logps
 
 LOGITS_BLOCK = 1024
@@ -42,7 +42,7 @@ class Text2Semantic(nn.Module):
         self.ar_text_position = SinePosition(config.width, config.position_dropout)
         self.ar_audio_embedding = TokenEmbedding(config.vocab, config.width)
         self.ar_audio_position = SinePosition(config.width, config.position_dropout)
-        self.h = Stack(config)
+        self.h = TransformerStack(config)
         self.ar_predict_layer = nn.Linear(config.width, config.vocab, bias=False)
         self._prepared: InferenceTransformer | None = None
 

@@ -30,7 +30,7 @@ from sovits_cli.models.sovits.encoders import change_speed
 BRIDGE_SLOPE = 0.01
 
 
-class FlowSynthesizer(AcousticModel):
+class FlowModel(AcousticModel):
     """The acoustic model up to its mel spectrogram."""
 
     def __init__(self, config: FlowConfig) -> None:

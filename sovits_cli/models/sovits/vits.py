@@ -84,7 +84,7 @@ class StreamChunk:
     hidden: Tensor
 
 
-class Synthesizer(AcousticModel):
+class VitsModel(AcousticModel):
     """The acoustic model.
 
     With `activation_checkpointing` training computes each part again in the backward pass: more time, less memory.
