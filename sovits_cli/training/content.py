@@ -31,6 +31,7 @@ from sovits_cli.events import Progress, Reporter
 from sovits_cli.files import atomic
 from sovits_cli.models.phonetic import PhoneticEncoder
 from sovits_cli.terms import FRAMES_PER_TOKEN, Stage
+from sovits_cli.training.kmeans import k_means
 from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.stages import ALONE, Losses, Mark, Player, Shares
 from sovits_cli.training.t2s import on_cpu
@@ -175,18 +176,15 @@ class FamilyExporter:
 
     def _codebook(self, encoder: PhoneticEncoder) -> Tensor:
         """K-means over the mean feature of each pair of frames: (codes, C)."""
-        from sklearn.cluster import MiniBatchKMeans
-
         order = np.random.default_rng(self.seed).permutation(len(self.training))[:MOST_CODEBOOK_CLIPS]
         device, pairs = next(encoder.parameters()).device, []
         with torch.inference_mode():
             for count, place in enumerate(order, start=1):
                 with suppress(InputError):  # told where it was read to train
                     wave = self.clips[self.training[place]].wave
-                    pairs.append(pair_means(encoder.features(wave[None].to(device))[0]).cpu().numpy())
+                    pairs.append(pair_means(encoder.features(wave[None].to(device))[0]).cpu())
                 self.reporter.emit(Progress("codebook", count, len(order), "recordings"))
-        model = MiniBatchKMeans(self.codes, random_state=self.seed, batch_size=8192, n_init=3, max_iter=60)
-        return torch.from_numpy(model.fit(np.concatenate(pairs)).cluster_centers_.astype(np.float32))
+        return k_means(torch.cat(pairs), self.codes, seed=self.seed)
 
 
 def frame_accuracy(encoder: PhoneticEncoder, clips: AlignedDataset, numbers: Sequence[int]) -> float:
