@@ -1,6 +1,11 @@
-"""An audio file being read, in the number format that holds its samples exactly. Whatever libsndfile reads.
+"""Reading audio files: the header, blocks, spans, whole files; whatever libsndfile reads.
 
-Decoding failures become AudioError here. Knows nothing of what the audio is for.
+    AudioReader    an open file: blocks in the number format that holds its samples exactly
+    probe_audio    the header            read_blocks   float blocks of a file
+    read_audio     a whole file          read_spans    several stretches of a file in one pass
+
+Samples are never normalised: full scale is 1.0. Decoding failures become AudioError here. Knows nothing of what the
+audio is for. Legend: T samples (frames, in the words of libsndfile), whatever the number of channels.
 """
 
 from __future__ import annotations
@@ -24,6 +29,9 @@ from sovits_cli.errors import AudioError
 from sovits_cli.terms import Span
 
 BLOCK_FRAMES: Final = 1 << 16
+
+# What a sample format is read as, so that nothing is lost: 8 and 16 bit, A-law and µ-law as int16 (the default); up to
+# 32 bit as int32; floats as they are; what a lossy decoder gives as float32.
 _LOSSY: Final = {"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III"}
 _NATIVE: Final = {
     **dict.fromkeys(("PCM_24", "PCM_32", "ALAC_20", "ALAC_24", "ALAC_32", "DWVW_24"), "int32"),
@@ -32,10 +40,15 @@ _NATIVE: Final = {
 }
 _FULL_32_BIT: Final = {"PCM_32", "ALAC_32"}
 _PCM_BYTES: Final = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-_STEP: Final = {np.dtype(np.int16): np.float32(2.0**-15), np.dtype(np.int32): np.float32(2.0**-31)}
+_FULL_SCALE_STEP: Final = {np.dtype(np.int16): np.float32(2.0**-15), np.dtype(np.int32): np.float32(2.0**-31)}
+
+# What the log of libsndfile says of the size that the header claims; `sf_open` itself reads on in silence.
 _CLAIMED_BYTES: Final = re.compile(r"^\s*(?:data|SSND|Data size)\s*:\s*(\d+)", re.MULTILINE)
-_NO_AUDIO: Final = {1, 7}  # libsndfile found nothing it knows; for an mp3 it then says that there is no such file
-_UNKNOWN_BYTES: Final = 0xFFFF_FF00
+_NO_AUDIO: Final = {
+    1,
+    7,
+}  # error codes: libsndfile found nothing it knows; for an mp3 it then says that there is no such file
+_UNKNOWN_BYTES: Final = 0xFFFF_FF00  # and more: what a writer into a pipe puts there
 _UNKNOWN_FRAMES: Final = 1 << 60
 _STDERR_LOCK: Final = threading.Lock()
 
@@ -130,7 +143,7 @@ class AudioReader:
         except soundfile.LibsndfileError as error:
             raise _damaged(self.info.path, "decoding stopped at damaged data") from error
         if block.dtype.kind == "f" and not np.isfinite(block).all():
-            raise AudioError(f"{self.info.path} holds samples that are no numbers (NaN or infinite)")
+            raise AudioError(f"{self.info.path} holds NaN or infinite samples")
         self._position += len(block)
         return block
 
@@ -143,61 +156,75 @@ class AudioReader:
             pass
 
     def _check_end(self, wanted: int | None) -> None:
-        promised = self.info.frames if wanted is None else wanted
-        allowed = self.info.rate if self.info.lossy and wanted is None else 0
-        if self._position < promised - allowed:
+        """Refuse a file that ended too early. A lossy header is an estimate: a whole file may lack up to a second."""
+        expected = self.info.frames if wanted is None else wanted
+        tolerance = self.info.rate if self.info.lossy and wanted is None else 0
+        if self._position < expected - tolerance:
             rate = self.info.rate
-            there = f"{promised / rate:.2f} s were expected, {self._position / rate:.2f} s can be read"
-            raise _damaged(self.info.path, there)
+            raise _damaged(
+                self.info.path, f"{expected / rate:.2f} s were expected, {self._position / rate:.2f} s can be read"
+            )
 
 
 def probe_audio(path: Path) -> AudioInfo:
-    """Read the header. Raises AudioError as `AudioReader` does."""
-    with AudioReader(path) as source:
-        return source.info
+    """Read the header of a file. Raises AudioError as `AudioReader` does."""
+    with AudioReader(path) as reader:
+        return reader.info
 
 
 def read_blocks(path: Path, *, block_frames: int = BLOCK_FRAMES, span: Span | None = None) -> Iterator[np.ndarray]:
-    """Yield float32 blocks (frames, channels), full scale 1.0."""
-    with AudioReader(path) as source:
-        yield from map(as_float, source.blocks(block_frames=block_frames, span=span))
+    """Yield float32 blocks (T, channels) of a file, or of `span` of it. Raises AudioError as `AudioReader` does."""
+    with AudioReader(path) as reader:
+        yield from map(as_float, reader.blocks(block_frames=block_frames, span=span))
 
 
 def read_audio(
     path: Path, *, rate: int | None = None, mono: bool = False, span: Span | None = None
 ) -> tuple[np.ndarray, int]:
-    """Read a whole file, or `span` of it (in samples of the file).
+    """Read a whole file, or a span of it.
+
+    Args:
+        path: the file.
+        rate: resample to this rate (soxr, high quality); None keeps that of the file.
+        mono: average the channels.
+        span: only this stretch, in samples of the file.
 
     Returns:
-        Samples (frames, channels), or (frames,) if `mono` (the mean of the channels), float32, and their rate:
-        `rate` if given (soxr, high quality), else that of the file.
+        Samples (T, channels), or (T,) if `mono`, float32, and their rate.
+
+    Raises:
+        AudioError: as `AudioReader`.
     """
-    with AudioReader(path) as source:
-        shape = as_mono if mono else as_float
-        wave = np.concatenate([shape(block) for block in source.blocks(span=span)])
-        own_rate = source.info.rate
+    convert = as_mono if mono else as_float
+    with AudioReader(path) as reader:
+        wave = np.concatenate([convert(block) for block in reader.blocks(span=span)])
+        own_rate = reader.info.rate
     return (wave, own_rate) if rate is None else (soxr_resample(wave, own_rate, rate), rate)
 
 
 def read_spans(path: Path, spans: Sequence[Span]) -> Iterator[np.ndarray]:
-    """Yield each of some spans as mono (frames,), in one pass. They may overlap, but each begins after the one before.
+    """Yield each of some spans as mono (T,) float32, in one pass; none may begin before the one before it does.
 
-    What is in memory is one span and what others share with it.
+    Memory holds one span. Where spans overlap, what they share is kept and not decoded again:
+
+        span 1   |----------|
+        span 2        |-----=======|        - kept    = read
+        span 3                 |---====|
     """
-    kept, begin = np.zeros(0, np.float32), 0
-    with AudioReader(path) as source:
+    kept, kept_start = np.zeros(0, np.float32), 0
+    with AudioReader(path) as reader:
         for span in spans:
-            kept = kept[max(span.start - begin, 0) :]
-            begin = span.start
-            rest = Span(span.start + len(kept), span.end)
-            if rest.samples > 0:
-                kept = np.concatenate([kept, *(as_mono(block) for block in source.blocks(span=rest))])
+            kept = kept[max(span.start - kept_start, 0) :]
+            kept_start = span.start
+            missing = Span(span.start + len(kept), span.end)
+            if missing.samples > 0:
+                kept = np.concatenate([kept, *(as_mono(block) for block in reader.blocks(span=missing))])
             yield kept[: span.samples]
 
 
 def as_float(block: np.ndarray) -> np.ndarray:
-    """Convert a native block to float32 with full scale 1.0; exact up to 24 bits."""
-    step = _STEP.get(block.dtype)
+    """Convert a native block to float32 with full scale 1.0, any shape; exact up to 24 bits."""
+    step = _FULL_SCALE_STEP.get(block.dtype)
     if step is None:
         return block.astype(np.float32, copy=False)
     floats: np.ndarray = np.multiply(block, step, dtype=np.float32, casting="unsafe")
@@ -205,7 +232,7 @@ def as_float(block: np.ndarray) -> np.ndarray:
 
 
 def as_mono(block: np.ndarray) -> np.ndarray:
-    """Average the channels of a native block: (frames, channels) to (frames,) float32."""
+    """Average the channels of a native block: (T, channels) to (T,) float32."""
     floats = as_float(block)
     if floats.shape[1] == 1:
         return floats[:, 0]
@@ -217,13 +244,13 @@ def as_mono(block: np.ndarray) -> np.ndarray:
 
 
 def as_int16(block: np.ndarray) -> np.ndarray:
-    """Round a float block to int16, clipped at full scale."""
+    """Round a float block to int16, any shape, clipped at full scale."""
     scaled = np.rint(block * np.float32(1 << 15))
     return np.clip(scaled, -(1 << 15), (1 << 15) - 1, out=scaled).astype(np.int16)
 
 
 def conversion_hint(path: Path) -> str:
-    """Write the ffmpeg command that turns a file into one that can be read."""
+    """The ffmpeg command that turns a file into one that can be read."""
     target = path.with_suffix(".wav") if path.suffix.lower() != ".wav" else path.with_name(f"{path.stem}-fixed.wav")
     return f"ffmpeg -i {shlex.quote(str(path))} {shlex.quote(str(target))}"
 
@@ -243,13 +270,13 @@ def _count(path: Path) -> int:
 
 
 def _check_is_file(path: Path) -> None:
-    """Find out by ourselves what libsndfile would call a system error."""
+    """Tell apart what libsndfile would only call a system error."""
     try:
         state = path.stat()
         if stat.S_ISDIR(state.st_mode):
             raise AudioError(f"{path} is a folder: an audio file was expected")
         if not stat.S_ISREG(state.st_mode):
-            raise AudioError(f"{path} is no plain file: an audio file was expected")
+            raise AudioError(f"{path} is not a regular file: an audio file was expected")
         if state.st_size == 0:
             raise AudioError(f"{path} is empty: an audio file was expected")
         _check_readable(path)
@@ -275,9 +302,9 @@ def _open(path: Path) -> Any:
     if path.suffix.lower() == ".raw":
         hint = f"ffmpeg -f s16le -ar RATE -ac CHANNELS -i {shlex.quote(str(path))} out.wav"
         raise AudioError(f"{path} is raw audio without a header: wav, flac, mp3, ogg or opus was expected", hint=hint)
-    hushed = _stderr_silenced() if path.suffix.lower() == ".mp3" else contextlib.nullcontext()
+    quietly = _stderr_silenced() if path.suffix.lower() == ".mp3" else contextlib.nullcontext()
     try:
-        with hushed:
+        with quietly:
             handle = soundfile.SoundFile(libsndfile_name(path))
     except soundfile.LibsndfileError as error:
         why = "" if error.code in _NO_AUDIO else f" ({error.error_string.strip(' .')})"
@@ -291,21 +318,24 @@ def _open(path: Path) -> Any:
 
 @contextlib.contextmanager
 def _stderr_silenced() -> Iterator[None]:
-    """Keep libmpg123, which has no other switch, from writing to the terminal while it opens a file."""
+    """Keep libmpg123, which has no other switch, from writing to the terminal while it opens a file.
+
+    File descriptor 2 is that of the whole process: it leads nowhere for some milliseconds, for one thread at a time.
+    """
     with _STDERR_LOCK:
         try:
             kept = os.dup(2)
         except OSError:  # no stderr at all: nothing to keep quiet
             yield
             return
-        nowhere = os.open(os.devnull, os.O_WRONLY)
+        null = os.open(os.devnull, os.O_WRONLY)
         try:
-            os.dup2(nowhere, 2)
+            os.dup2(null, 2)
             yield
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            os.close(nowhere)
+            os.close(null)
 
 
 def _check_length(info: AudioInfo, log: str) -> None:
@@ -313,10 +343,10 @@ def _check_length(info: AudioInfo, log: str) -> None:
     if info.frames == 0:
         raise _damaged(info.path, "it holds no samples")
     claim = _CLAIMED_BYTES.search(log)
-    width = _PCM_BYTES.get(info.subtype)
-    if not claim or not width or int(claim[1]) >= _UNKNOWN_BYTES:
+    sample_bytes = _PCM_BYTES.get(info.subtype)
+    if not claim or not sample_bytes or int(claim[1]) >= _UNKNOWN_BYTES:
         return
-    frame_bytes = width * info.channels
+    frame_bytes = sample_bytes * info.channels
     header_bytes = 64  # some formats count their own chunk header
     if int(claim[1]) > info.frames * frame_bytes + frame_bytes + header_bytes:
         promised_s = int(claim[1]) / frame_bytes / info.rate

@@ -1,10 +1,10 @@
-"""Slicing at silence as a state machine: blocks of a mono signal in, spans out.
+"""Slicing at silence as a state machine: blocks of a mono signal in, spans out; and joining of short spans.
 
-Boundaries are those of the official slicer; on top comes the hard limit it lacks: a clip longer than `max_s` is cut
-again where it is quietest. Knows nothing of files. Memory does not grow with the signal, and the spans do not depend
-on how it is cut into blocks.
+Boundaries are those of the official slicer (tools/slicer2.py, `Slicer.slice`); on top comes the hard limit it lacks: a
+clip longer than `max_s` is cut again where it is quietest. Knows nothing of files. Memory does not grow with the signal,
+and the spans do not depend on how it is cut into blocks.
 
-Positions are frames (one RMS value every hop) inside, samples outside.
+Positions are frames (one RMS level every hop) inside, samples outside.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from sovits_cli.audio.silence import RmsHistory, RmsMeter
 from sovits_cli.errors import UsageError
 from sovits_cli.terms import Span
 
-_LULL_MS = 200
+_PAUSE_MS = 200
 """A forced cut goes into the quietest stretch of this length: a pause, rather than the closure of one consonant."""
 
 _SEARCH_S = 5.0
 """A forced cut is searched over this long before the limit, or a quarter of the limit if that is more."""
+
+MAX_JOINED_PAUSE_S = 1.0
+"""Speech does not go on over a longer silence: slices on either side of it are not joined."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,10 @@ class SlicerParams:
         threshold_db: RMS below this is silence, dB of full scale.
         min_length_ms: no cut at silence before a slice is this long.
         min_interval_ms: the shortest silence to cut at.
-        hop_ms: distance of the RMS values.
+        hop_ms: distance of the RMS levels.
         max_sil_kept_ms: silence kept around a cut; longer silence is left out.
         max_s: hard limit of a slice, or None as in the official slicer.
-        target_s: slices that follow each other are joined up to this length (see neighbours.py); None joins none.
+        target_s: slices that follow each other are joined up to this length (`SliceJoiner`); None joins none.
     """
 
     threshold_db: float = -34.0
@@ -75,6 +78,29 @@ class SlicerParams:
         }[key]
 
 
+# The states, and what takes from one to the other. m is max_sil_kept, r the RMS levels, all in frames:
+#
+#                 level < threshold                        silence longer than 2 m (and min_interval),
+#      +-------+ ------------------> +----------------+    clip before it at least min_length    +-----------------+
+#      | SOUND |                     | SILENCE        | ---------------------------------------> | SILENCE, SEALED |
+#      +-------+ <------------------ | `_silence` set |    its left cut is certain: the clip     | `_sealed` set   |
+#          ^      level >= threshold +----------------+    before it is given out at once        +-----------------+
+#          |        cut here, if it is long enough                                                        |
+#          +----------------------------------------------------------------------------------------------+
+#
+# Where the cut is made in a silence of L frames, s to i, that ends (`_end_silence`): if it is at least min_interval
+# long and the clip before it, with the silence, at least min_length; or if it begins the recording and is over m.
+#
+#     L <= m          | sound |...p...| sound |            p = argmin r[s..i]: both clips end there, nothing is left out
+#
+#     m < L <= 2 m    | sound |..pl..p..pr..| sound |      pl = argmin r[s..s+m], pr = argmin r[i-m..i],
+#                              ---->|##|<----              p = argmin r[i-m..s+m], where the two stretches overlap;
+#                                                          min(pl, p) to max(pr, p) is left out
+#
+#     L > 2 m         | sound |..pl......pr..| sound |     pl to pr is left out
+#                              --->|####|<---
+#
+# The silence at the end of the recording has a left cut only: argmin r[s..min(end, s+m)].
 class SilenceSlicer:
     """Feed blocks of a mono signal at `rate`, get finished spans; `flush` at the end.
 
@@ -98,24 +124,24 @@ class SilenceSlicer:
         self._samples = 0
         self._silence: int | None = None  # first frame of the silence that is going on
         self._sealed: int | None = None  # the cut at its beginning, once nothing can change it any more
-        self._clip = 0  # where the official clip begins, the yardstick of min_length
-        self._piece = 0  # where the next span begins: later than the clip after a forced cut
-        self._heard = False
+        self._clip_start = 0  # where the official clip begins, which min_length is measured from
+        self._open_start = 0  # where the next span begins: later than the clip after a forced cut
+        self._has_sound = False
 
     def _set_limit(self, max_s: float | None, rate: int) -> None:
         self._max_samples = None if max_s is None else int(max_s * rate)
         self._max = (self._max_samples or 0) // self._hop
-        self._lull = max(1, round(rate * _LULL_MS / 1000 / self._hop))
+        self._pause = max(1, round(rate * _PAUSE_MS / 1000 / self._hop))
         self._search = max(1, self._max // 4, min(self._max // 2, round(rate * _SEARCH_S / self._hop)))
-        self._crumb = max(1, min(self._min_length, self._search))
+        self._min_remainder = max(1, min(self._min_length, self._search))
 
     @property
     def silent(self) -> bool:
         """Whether nothing so far was above the threshold."""
-        return not self._heard
+        return not self._has_sound
 
     def feed(self, block: np.ndarray) -> list[Span]:
-        """Take float samples (frames,); give the spans that are certain now."""
+        """Take float samples (T,); give the spans that are certain now."""
         self._samples += len(block)
         spans: list[Span] = []
         for levels in self._meter.feed(block):
@@ -133,11 +159,11 @@ class SilenceSlicer:
         return spans + self._close(self._left_cut(self._silence))
 
     def _advance(self, levels: np.ndarray) -> list[Span]:
-        """Walk over the frames where loud turns quiet or quiet loud; nothing happens at the others."""
+        """Take levels (F,): walk over the frames where sound turns to silence or back; nothing happens at others."""
         first = self._history.end
         self._history.append(levels)
         quiet = levels < self._threshold
-        self._heard = self._heard or not quiet.all()
+        self._has_sound = self._has_sound or not quiet.all()
         turns = np.flatnonzero(np.diff(quiet, prepend=self._silence is not None))
         spans: list[Span] = []
         for frame in (turns + first).tolist():
@@ -153,16 +179,16 @@ class SilenceSlicer:
     def _end_silence(self, begin: int, end: int) -> list[Span]:
         """Cut at the silence of frames `begin` to `end`, if it is long enough and so is the clip before it."""
         leading = begin == 0 and end > self._kept
-        middle = end - begin >= self._min_interval and end - self._clip >= self._min_length
+        middle = end - begin >= self._min_interval and end - self._clip_start >= self._min_length
         if not (leading or middle):
             return []
         left, right = self._cuts(begin, end)
         spans = self._close(0 if begin == 0 else left)
-        self._clip = self._piece = right
+        self._clip_start = self._open_start = right
         return spans
 
     def _cuts(self, begin: int, end: int) -> tuple[int, int]:
-        """Choose where the clip before a silence ends and the next one begins: one place, unless it is long."""
+        """Choose where the clip before a silence ends and the next one begins: the same frame, unless it is long."""
         quietest = self._history.quietest_frame
         if end - begin <= self._kept:
             cut = quietest(begin, end)
@@ -182,35 +208,41 @@ class SilenceSlicer:
     def _seal(self, begin: int) -> list[Span]:
         """Finish the clip before the silence that is going on, once its end is certain."""
         length = self._history.end - begin
-        certain = begin == 0 or self._history.end - self._clip >= self._min_length
+        certain = begin == 0 or self._history.end - self._clip_start >= self._min_length
         if self._sealed is not None or not certain or length <= max(2 * self._kept, self._min_interval):
             return []
         self._sealed = self._left_cut(begin)
         return self._close(self._sealed) if begin > 0 else []
 
     def _close(self, end: int) -> list[Span]:
-        """Finish the open piece at frame `end`; nothing if it is finished already."""
+        """Finish the open span at frame `end`; nothing if it is finished already."""
         spans = self._cut_at_limit(end)
-        span = Span(self._piece * self._hop, self._sample(end))
-        self._piece = max(self._piece, end)
+        span = Span(self._open_start * self._hop, self._sample(end))
+        self._open_start = max(self._open_start, end)
         return [*spans, span] if span.samples > 0 else spans
 
+    # A forced cut goes to the quietest pause of the search window before the limit; but never so late that less than
+    # `min_remainder` frames are left for the last span:
+    #
+    #     open_start                      limit - search   limit
+    #     |------------------------------[..search..cut...]------|  end
+    #                                                 |<--- min_remainder, or more
     def _cut_at_limit(self, end: int | None = None) -> list[Span]:
-        """Cut the open piece while it is too long: up to `end` if that is known, else as far as it is certain.
+        """Cut the open span while it is too long: up to `end` if that is known, else as far as it is certain.
 
-        What is left for the last piece is never a crumb. The cuts depend on the piece alone, not on when they are made.
+        The cuts depend on the span alone, not on when they are made.
         """
         spans: list[Span] = []
         while self._max_samples is not None:
-            limit = self._piece + self._max
-            if end is None and self._history.end <= limit + self._crumb:
+            limit = self._open_start + self._max
+            if end is None and self._history.end <= limit + self._min_remainder:
                 break
-            if end is not None and self._sample(end) - self._piece * self._hop <= self._max_samples:
+            if end is not None and self._sample(end) - self._open_start * self._hop <= self._max_samples:
                 break
-            latest = limit if end is None else min(limit, end - self._crumb)
-            cut = self._history.quietest_pause(limit - self._search, latest, self._lull)
-            spans.append(Span(self._piece * self._hop, cut * self._hop))
-            self._piece = cut
+            latest = limit if end is None else min(limit, end - self._min_remainder)
+            cut = self._history.quietest_pause(limit - self._search, latest, self._pause)
+            spans.append(Span(self._open_start * self._hop, cut * self._hop))
+            self._open_start = cut
         return spans
 
     def _forget(self) -> None:
@@ -221,19 +253,17 @@ class SilenceSlicer:
             needed.append(end - self._kept)
         else:
             needed += [] if self._silence is None else [self._silence]
-            needed += [] if self._max_samples is None else [self._piece + self._max - self._search]
+            needed += [] if self._max_samples is None else [self._open_start + self._max - self._search]
         self._history.forget(min(needed))
 
     def _sample(self, frame: int) -> int:
         return min(frame * self._hop, self._samples)
 
 
-LONGEST_PAUSE_S = 1.0
-"""Over a longer silence speech does not go on."""
-
-
 class SliceJoiner:
-    """Feed spans in order, get those that are certain; `flush` at the end.
+    """Joins short slices that follow each other: feed spans in order, get those that are certain; `flush` at the end.
+
+    A joined slice holds the pause between its parts, so it is still one stretch of the recording. Knows no audio.
 
     Args:
         target_s: no joined span is longer.
@@ -241,8 +271,8 @@ class SliceJoiner:
     """
 
     def __init__(self, target_s: float, rate: int) -> None:
-        self._longest = int(target_s * rate)
-        self._pause = int(LONGEST_PAUSE_S * rate)
+        self._max_samples = int(target_s * rate)
+        self._max_pause = int(MAX_JOINED_PAUSE_S * rate)
         self._open: Span | None = None
 
     def feed(self, spans: Iterable[Span]) -> list[Span]:
@@ -251,7 +281,7 @@ class SliceJoiner:
         for span in spans:
             if self._open is None:
                 self._open = span
-            elif span.start - self._open.end <= self._pause and span.end - self._open.start <= self._longest:
+            elif span.start - self._open.end <= self._max_pause and span.end - self._open.start <= self._max_samples:
                 self._open = Span(self._open.start, span.end)
             else:
                 done.append(self._open)

@@ -1,7 +1,7 @@
-"""Audio files in and out: probe, read, blocks, and a writer for wav, flac, mp3, ogg and opus.
+"""Writing audio files, block by block: wav, flac, mp3, ogg and opus. A file appears whole or not at all, or grows.
 
 Encoding failures become AudioError, or ResourceError for the disk, here. Knows nothing of what the audio is for.
-Samples are never normalised; blocks are (frames, channels), full scale 1.0.
+Samples are never normalised; blocks are (T, channels), full scale 1.0.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from sovits_cli.files import atomic, growing, write_error
 
 _MP3_RATES: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _OPUS_RATES: Final = (8_000, 12_000, 16_000, 24_000, 48_000)
-_WAV_BYTES: Final = (1 << 32) - (1 << 16)
+_MAX_WAV_BYTES: Final = (1 << 32) - (1 << 16)  # lengths in its header have 32 bits
 _MAX_WRITE_FRAMES: Final = {"OGG": 1 << 14, "MP3": 1 << 14}  # the encoders put a whole write on their stack
 
 
 class _Encoding(NamedTuple):
-    """A file format that can be written. `rates` empty: any. `tail_s` of silence goes to the end."""
+    """A file format that can be written. No `rates`: any rate. `tail_s` of silence goes to the end."""
 
     format: str
     subtype: str
@@ -65,7 +65,7 @@ class AudioWriter:
 
     Raises:
         UsageError: unknown suffix, or more than 4 GiB of wav.
-        AudioError: samples that are no numbers, or that the encoder refuses.
+        AudioError: samples are NaN or infinite, or such that the encoder refuses.
         ResourceError: the disk is full or not writable.
     """
 
@@ -113,16 +113,14 @@ class AudioWriter:
             self._check_written()
 
     def write(self, block: np.ndarray) -> None:
-        """Append a block, (frames, channels) or (frames,) if mono: floats, or int16 / int32 as they are."""
+        """Append a block, (T, channels) or (T,) if mono: floats, or int16 / int32 as they are."""
         block = block.reshape(-1, self._channels)
         if block.dtype.kind == "f" and not np.isfinite(block).all():
-            raise AudioError(
-                f"cannot write {self._path}: the audio holds samples that are no numbers (NaN or infinite)"
-            )
+            raise AudioError(f"cannot write {self._path}: the audio holds NaN or infinite samples")
         self._encode(self._resampler.feed(as_float(block)) if self._resampler else block)
 
     def update_header(self) -> None:
-        """Make what was written so far a file that can be played, should nothing follow."""
+        """Renew the header: what was written so far can then be played, should nothing follow."""
         try:
             _update_header(self._temporary, self.frames)
         except OSError as error:
@@ -133,11 +131,11 @@ class AudioWriter:
             block = as_float(block)  # libsndfile 1.2.2 makes noise of stereo int16 in mp3
         elif self._subtype == "PCM_16" and block.dtype.kind == "f":
             block = as_int16(block)
-        if self._encoding.format == "WAV" and (self.frames + len(block)) * self._frame_bytes > _WAV_BYTES:
+        if self._encoding.format == "WAV" and (self.frames + len(block)) * self._frame_bytes > _MAX_WAV_BYTES:
             raise UsageError(f"cannot write {self._path}: wav ends at 4 GiB", hint="use a name that ends in .flac")
-        most = _MAX_WRITE_FRAMES.get(self._encoding.format, len(block)) or 1
-        for start in range(0, len(block), most):
-            self._guarded(self._handle.write, block[start : start + most])
+        chunk = _MAX_WRITE_FRAMES.get(self._encoding.format, len(block)) or 1
+        for start in range(0, len(block), chunk):
+            self._guarded(self._handle.write, block[start : start + chunk])
         self.frames += len(block)
 
     @property
@@ -145,7 +143,7 @@ class AudioWriter:
         return self._channels * {"PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}.get(self._subtype, 4)
 
     def _guarded(self, action: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call into libsndfile, with its failures made ours."""
+        """Call into libsndfile, and turn its failures into our errors."""
         try:
             return action(*args, **kwargs)
         except soundfile.LibsndfileError as error:
@@ -154,7 +152,7 @@ class AudioWriter:
             raise AudioError(f"cannot write {self._path}: {error.error_string.strip(' .')}") from error
 
     def _check_written(self) -> None:
-        """Read the header back: encoders that write their last pages on closing do not tell when that fails."""
+        """Read the header back: encoders that write their last pages on closing do not say when that fails."""
         if self._encoding.format == "WAV":  # which holds nothing back
             return
         try:
@@ -174,7 +172,7 @@ class AudioWriter:
 
 
 def _no_sync() -> None:
-    """Stand in for soundfile's flush, which its close calls: that waits for the disk, for every single slice."""
+    """Replace soundfile's flush, which its close calls: that waits for the disk, for every single slice."""
 
 
 def _encoding(path: Path) -> _Encoding:
@@ -188,17 +186,27 @@ def _encoding(path: Path) -> _Encoding:
 
 
 def _written_rate(rate: int, known: tuple[int, ...]) -> int:
-    """Take the rate itself if the encoder knows it, else the next higher one, else its highest."""
+    """The rate itself if the encoder knows it, else the next higher one, else its highest."""
     return rate if not known or rate in known else next((one for one in known if one > rate), known[-1])
 
 
-# header
+# Where the header of a file says how long the file is. An encoder writes it on closing; the file of one that was killed
+# would say that it is empty. ogg and opus need no such thing: their streams can be played as far as they go.
+#
+#     wav   0  "RIFF"  bytes after this  "WAVE"
+#           12 "fmt "  16, or more       ...
+#           .. "data"  bytes after this  samples
+#     flac  0  "fLaC"  4: type and length of STREAMINFO
+#           8  smallest, largest block in samples, 16 bits each, then smallest, largest frame in bytes, 24 bits each
+#           18 rate (20 bits), channels - 1 (3), bits a sample - 1 (5), samples in all (36): 64 bits
+#     mp3   0  FF, then of the first frame, which the encoder left empty: version, rate, channels
+#           .. after as much side information as these have: "Xing", 1 (a count follows), frames of samples in all
 _HEADER_BYTES = 12
 _CHUNK_BYTES = 8
 _FLAC_BLOCK, _FLAC_LENGTH = 10, 18
 _FLAC_LENGTH_BITS = 36
 _MP3_SIDE_BYTES = {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}
-"""For MPEG 1 or later, and mono or not."""
+"""Bytes of side information, by: MPEG 1 (or a later version), mono (or stereo)."""
 
 
 def _update_header(path: Path, frames: int) -> None:
@@ -206,47 +214,47 @@ def _update_header(path: Path, frames: int) -> None:
 
     Args:
         path: the file.
-        frames: that were given to its writer.
+        frames: samples a channel that were given to its writer.
     """
     with path.open("r+b", buffering=0) as file:
         start = file.read(4)
         if start == b"RIFF":
-            _renew_wav(file, os.fstat(file.fileno()).st_size)
+            _update_wav(file, os.fstat(file.fileno()).st_size)
         elif start == b"fLaC":
-            _renew_flac(file, frames)
+            _update_flac(file, frames)
         elif start[:1] == b"\xff" and len(start) == 4:
-            _renew_mp3(file, frames, is_mpeg1=start[1] & 0x18 == 0x18, is_mono=start[3] & 0xC0 == 0xC0)
+            _update_mp3(file, frames, is_mpeg1=start[1] & 0x18 == 0x18, is_mono=start[3] & 0xC0 == 0xC0)
 
 
-def _renew_wav(file: IO[bytes], size: int) -> None:
-    place = _HEADER_BYTES
-    while place + _CHUNK_BYTES <= size:
-        file.seek(place)
+def _update_wav(file: IO[bytes], size: int) -> None:
+    offset = _HEADER_BYTES
+    while offset + _CHUNK_BYTES <= size:
+        file.seek(offset)
         name, length = struct.unpack("<4sI", file.read(_CHUNK_BYTES))
         if name == b"data":
-            _put(file, place + 4, struct.pack("<I", size - place - _CHUNK_BYTES))
-            _put(file, 4, struct.pack("<I", size - _CHUNK_BYTES))
+            _write_at(file, offset + 4, struct.pack("<I", size - offset - _CHUNK_BYTES))
+            _write_at(file, 4, struct.pack("<I", size - _CHUNK_BYTES))
             return
-        place += _CHUNK_BYTES + length + length % 2
+        offset += _CHUNK_BYTES + length + length % 2
 
 
-def _renew_flac(file: IO[bytes], frames: int) -> None:
+def _update_flac(file: IO[bytes], frames: int) -> None:
     """Count whole blocks only: the encoder holds the last one back until it knows more."""
     file.seek(_FLAC_BLOCK)
     (block,) = struct.unpack(">H", file.read(2))
     file.seek(_FLAC_LENGTH)
     (packed,) = struct.unpack(">Q", file.read(8))
     whole = max(0, frames - 1) // block * block
-    _put(file, _FLAC_LENGTH, struct.pack(">Q", packed >> _FLAC_LENGTH_BITS << _FLAC_LENGTH_BITS | whole))
+    _write_at(file, _FLAC_LENGTH, struct.pack(">Q", packed >> _FLAC_LENGTH_BITS << _FLAC_LENGTH_BITS | whole))
 
 
-def _renew_mp3(file: IO[bytes], frames: int, *, is_mpeg1: bool, is_mono: bool) -> None:
-    place = 4 + _MP3_SIDE_BYTES[is_mpeg1, is_mono]
-    file.seek(place)
+def _update_mp3(file: IO[bytes], frames: int, *, is_mpeg1: bool, is_mono: bool) -> None:
+    offset = 4 + _MP3_SIDE_BYTES[is_mpeg1, is_mono]
+    file.seek(offset)
     if file.read(4) in {b"\0\0\0\0", b"Xing"}:  # else it is sound
-        _put(file, place, struct.pack(">4sII", b"Xing", 1, frames // (1152 if is_mpeg1 else 576)))
+        _write_at(file, offset, struct.pack(">4sII", b"Xing", 1, frames // (1152 if is_mpeg1 else 576)))
 
 
-def _put(file: IO[bytes], place: int, data: bytes) -> None:
-    file.seek(place)
+def _write_at(file: IO[bytes], offset: int, data: bytes) -> None:
+    file.seek(offset)
     file.write(data)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sovits_cli.audio import silence
 from sovits_cli.audio.silence import RmsMeter
-from sovits_cli.audio.slicer import LONGEST_PAUSE_S, SilenceSlicer, SliceJoiner, SlicerParams
+from sovits_cli.audio.slicer import MAX_JOINED_PAUSE_S, SilenceSlicer, SliceJoiner, SlicerParams
 from sovits_cli.errors import UsageError
 from sovits_cli.terms import Span
 from tests.audio import signals
@@ -282,7 +282,7 @@ def test_neighbours_are_joined_up_to_the_target():
 def test_over_a_long_pause_nothing_is_joined():
     assert joined([Span(0, 100), Span(200, 300)]) == [Span(0, 300)]
     assert joined([Span(0, 100), Span(201, 300)]) == [Span(0, 100), Span(201, 300)]
-    assert LONGEST_PAUSE_S == 1.0
+    assert MAX_JOINED_PAUSE_S == 1.0
 
 
 @given(st.lists(st.tuples(st.integers(0, 150), st.integers(1, 1200)), max_size=30), st.integers(1, 7))

@@ -148,7 +148,7 @@ BROKEN = {
     "no_rate.wav": (_broken_header(signals.RATE, 0), "cannot read"),
     "no_channels.wav": (_broken_header(signals.CHANNELS, 0, "<H"), "cannot read"),
     "headless.raw": (lambda path: path.write_bytes(bytes(1000)), "raw audio"),
-    "pipe.wav": (lambda path: __import__("os").mkfifo(path), "no plain file"),
+    "pipe.wav": (lambda path: __import__("os").mkfifo(path), "not a regular file"),
 }
 
 
@@ -245,7 +245,7 @@ def test_writer_refuses_what_the_encoder_cannot(tmp_path):
 
 
 def test_wav_of_more_than_4_gib(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_WAV_BYTES", 1000)
+    monkeypatch.setattr(writer, "_MAX_WAV_BYTES", 1000)
     with (
         pytest.raises(UsageError, match="4 GiB") as caught,
         AudioWriter(tmp_path / "a.wav", rate=8000, channels=1) as out,

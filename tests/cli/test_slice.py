@@ -137,7 +137,7 @@ BAD = {
     "text": (["text.wav"], lambda f: (f / "text.wav").write_text("hello " * 99), 3, "cannot read text.wav as audio"),
     "cut wav": (["long.wav"], lambda f: signals.cut_short(f / "long.wav"), 3, "long.wav is damaged or cut short"),
     "cut flac": (["cut.flac"], _cut_flac, 3, "cut.flac is damaged or cut short"),
-    "NaN": (["nan.wav"], _nan, 3, "nan.wav holds samples that are no numbers"),
+    "NaN": (["nan.wav"], _nan, 3, "nan.wav holds NaN or infinite samples"),
     "huge header": (["huge.wav"], _huge, 3, "its header promises"),
     "zero rate": (["long.wav"], lambda f: signals.patch(f / "long.wav", signals.RATE, 0), 3, "cannot read long.wav"),
     "no samples": (["0.wav"], lambda f: signals.write(f / "0.wav", np.zeros(0, np.int16)), 3, "it holds no samples"),

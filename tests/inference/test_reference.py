@@ -85,7 +85,7 @@ def voice_wave(seconds, rate):
         (voice(5, level=1e-6), "r.wav is silent"),
         (np.sign(voice(5)), "r.wav is clipped throughout"),
         (np.sign(voice(15)), "r.wav is clipped throughout"),
-        (np.where(np.arange(80_000) == 77, np.nan, voice(5)), r"no numbers \(NaN or infinite\)"),
+        (np.where(np.arange(80_000) == 77, np.nan, voice(5)), r"NaN or infinite"),
         (silence(0), "holds no samples"),
     ],
     ids=["short", "silent", "faint", "square", "long square", "nan", "empty"],
