@@ -27,7 +27,7 @@ No message and no hint names a flag or a command: `cli/hints.py` alone makes tho
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypedDict
 
@@ -93,6 +93,11 @@ class SovitsError(Exception):
         """Hint, code and fields, for whoever tells this failure in other words: `Warned(text, **error.advice)`."""
         return {"hint": self.hint, "code": self.code, "fields": self.fields}
 
+    @property
+    def unforeseen(self) -> BaseException | None:
+        """The exception that no code expected behind this failure; None where somebody or something is to blame."""
+        return None
+
 
 class UnforeseenError(SovitsError):
     """An exception that no code expected: a bug of ours. Its `__cause__` is that exception."""
@@ -102,6 +107,11 @@ class UnforeseenError(SovitsError):
     def __init__(self, cause: BaseException) -> None:
         super().__init__(f"internal error: {type(cause).__name__}: {cause}")
         self.__cause__ = cause
+
+    @property
+    def unforeseen(self) -> BaseException | None:
+        """The exception that no code expected."""
+        return self.__cause__
 
 
 class UsageError(SovitsError):
@@ -185,6 +195,21 @@ def contained(failed: Callable[[SovitsError], None]) -> Iterator[None]:
         if out_of_memory(error) or disk_full(error):
             raise
         failed(UnforeseenError(error))
+
+
+def nothing_done(error: InputError, failures: Sequence[SovitsError | None]) -> SovitsError:
+    """What to raise where every item of a batch failed: `error`, or our own bug if nothing else went wrong.
+
+    Args:
+        error: says that nothing could be done.
+        failures: what `contained` gave for each item; None for one that was left out by a rule.
+    """
+    first = failures[0]
+    told: SovitsError = error
+    if first is not None and all(failure is not None and failure.unforeseen for failure in failures):
+        told = SovitsError(error.message, **first.advice)
+    told.__cause__ = first
+    return told
 
 
 def out_of_memory(error: BaseException) -> bool:

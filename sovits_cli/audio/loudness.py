@@ -1,4 +1,4 @@
-"""How loud audio is, and the loudness mix of the official slicer. Knows nothing of files."""
+"""How loud audio is (RMS and peak), and the loudness mix of the official slicer. Knows nothing of files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class Level:
     peak_dbfs: float | None
 
 
+# Plain levels, as the official slicer goes by them, and not the K-weighted, gated loudness of ITU-R BS.1770 (LUFS):
+#
+#     rms  = 20 log10 sqrt(sum x^2 / n)     over all samples of all channels; a full-scale sine has -3.01
+#     peak = 20 log10 max |x|               of the samples, not of the curve between them ("true peak")
 class LevelMeter:
     """Measures the level of a stream: `add` blocks, read `level`."""
 
@@ -37,7 +41,7 @@ class LevelMeter:
 
     @property
     def level(self) -> Level:
-        """The level so far, rounded to hundredths."""
+        """The level so far, rounded to hundredths of a decibel."""
         rms = math.sqrt(self._energy / self._count) if self._count else 0.0
         return Level(rms_dbfs=_dbfs(rms), peak_dbfs=_dbfs(self.peak))
 
@@ -55,11 +59,14 @@ class LoudnessMix:
             if not 0 <= value <= 1:
                 raise UsageError(f"{name} is {value:g}: expected 0 to 1")
 
+    # GPT-SoVITS, tools/slice_audio.py, with p the peak of the clip x:
+    #
+    #     y = max alpha x / p + (1 - alpha) x          where p <= 1
+    #     y = max alpha x / p + (1 - alpha) x / p      where p > 1, so that a clip beyond full scale comes down to it
+    #
+    # (There the first term of the second line is divided by p twice; that is not copied.)
     def gain(self, peak: float) -> float:
-        """The factor for a clip of this peak; a clip that goes beyond full scale is first scaled down to it.
-
-        (The official program divides such a clip by its peak twice in one of the two parts; that is not copied.)
-        """
+        """The factor for a clip of this peak."""
         if peak == 0:
             return 1.0
         return (self.max * self.alpha + (1 - self.alpha) * min(peak, 1.0)) / peak

@@ -44,10 +44,7 @@ _FULL_SCALE_STEP: Final = {np.dtype(np.int16): np.float32(2.0**-15), np.dtype(np
 
 # What the log of libsndfile says of the size that the header claims; `sf_open` itself reads on in silence.
 _CLAIMED_BYTES: Final = re.compile(r"^\s*(?:data|SSND|Data size)\s*:\s*(\d+)", re.MULTILINE)
-_NO_AUDIO: Final = {
-    1,
-    7,
-}  # error codes: libsndfile found nothing it knows; for an mp3 it then says that there is no such file
+_NO_AUDIO: Final = {1, 7}  # error codes: nothing it knows; for an mp3 libsndfile then says "no such file"
 _UNKNOWN_BYTES: Final = 0xFFFF_FF00  # and more: what a writer into a pipe puts there
 _UNKNOWN_FRAMES: Final = 1 << 60
 _STDERR_LOCK: Final = threading.Lock()

@@ -1,4 +1,4 @@
-"""The folder of slices: its manifest, its file names, and the exchange of one source's slices for new ones.
+"""The folder of slices: its manifest, its file names, and the replacing of one source's slices by new ones.
 
     slices.jsonl   one line a slice: file, source, rate, start, end, duration_s, level
     gaps.jsonl     one line a stretch of silence left out: source, rate, start, end, duration_s
@@ -34,7 +34,7 @@ _SLICE_NAME: Final = re.compile(r"(.+)_\d{10,}_\d{10,}\.wav", re.DOTALL)
 _STAGING: Final = ".slicing-"
 _SAVE_EVERY_S: Final = 2.0
 _ERRORS: Final = "surrogateescape"  # file names may be any bytes; JSON has escapes for what is not UTF-8
-_LONGEST_NAME: Final = 200
+_MAX_NAME_BYTES: Final = 200
 
 
 class SliceFolder:
@@ -58,14 +58,14 @@ class SliceFolder:
     def name(self, source: Path) -> str:
         """Choose what the files of a source begin with: its own name, unless that is taken or very long."""
         key = str(source)
-        mine = next((name for name, owner in self._names.items() if owner == key), None)
-        if mine is None:
-            mine = source.name
-            if mine in self._names or len(os.fsencode(mine)) > _LONGEST_NAME:
-                mark = hashlib.sha256(os.fsencode(source)).hexdigest()[:8]
-                mine = f"{source.stem[:40]}-{mark}{source.suffix[:8]}"
-            self._names[mine] = key
-        return mine
+        name = next((name for name, owner in self._names.items() if owner == key), None)
+        if name is None:
+            name = source.name
+            if name in self._names or len(os.fsencode(name)) > _MAX_NAME_BYTES:
+                digest = hashlib.sha256(os.fsencode(source)).hexdigest()[:8]
+                name = f"{source.stem[:40]}-{digest}{source.suffix[:8]}"
+            self._names[name] = key
+        return name
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
@@ -80,8 +80,21 @@ class SliceFolder:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    # In an order in which a kill at any point leaves a manifest whose files are all there:
+    #
+    #     1 new files move in place    2 the manifest is written    3 files that only the old manifest named are removed
     def replace_slices(self, source: Path, staging: Path, slices: Sequence[Row], gaps: Sequence[Row]) -> int:
-        """Put the staged slices of a source in the place of its earlier ones; give how many of those there were."""
+        """Replace the earlier slices of a source by the staged ones.
+
+        Args:
+            source: the recording.
+            staging: folder of the new files.
+            slices: their rows; keys that others added to rows of the same file (`text`) are kept.
+            gaps: rows of what was left out.
+
+        Returns:
+            How many earlier slices there were.
+        """
         key = str(source)
         earlier = {str(row["file"]): row for row in self._slices.get(key, [])}
         rows = [{**earlier.get(row["file"], {}), **row} for row in slices]
@@ -100,8 +113,8 @@ class SliceFolder:
 
     def unlisted(self, source: Path) -> int:
         """Count files named like slices of this source that no manifest knows: from another program, perhaps."""
-        mine = {row["file"] for row in self._slices.get(str(source), [])}
-        return len(self._unlisted.get(self.name(source), set()) - mine)
+        listed = {row["file"] for row in self._slices.get(str(source), [])}
+        return len(self._unlisted.get(self.name(source), set()) - listed)
 
     def save(self) -> None:
         """Write both manifests, each whole or not at all, if anything has changed."""
@@ -127,14 +140,14 @@ class SliceFolder:
 
 
 def slice_row(file: str, source: Path, rate: int, span: Span, level: Row) -> Row:
-    """One line of slices.jsonl."""
+    """Make one line of slices.jsonl."""
     return {"file": file, **gap_row(source, rate, span), "level": level}
 
 
 def gap_row(source: Path, rate: int, span: Span) -> Row:
-    """One line of gaps.jsonl."""
-    place = {"source": str(source), "rate": rate, "start": span.start, "end": span.end}
-    return {**place, "duration_s": round(span.samples / rate, 6)}
+    """Make one line of gaps.jsonl."""
+    position = {"source": str(source), "rate": rate, "start": span.start, "end": span.end}
+    return {**position, "duration_s": round(span.samples / rate, 6)}
 
 
 def _slice_file(row: Row) -> None:
@@ -144,11 +157,11 @@ def _slice_file(row: Row) -> None:
         raise ValueError(f"its file is {str(file)[:80]!r}, expected the name of a slice in this folder")
 
 
-def _anything(row: Row) -> None:
-    """A row that names no file of the folder."""
+def _no_check(row: Row) -> None:
+    """Accept any row: one that names no file of the folder."""
 
 
-def _read_rows(path: Path, keys: Sequence[str], check: Callable[[Row], None] = _anything) -> dict[str, list[Row]]:
+def _read_rows(path: Path, keys: Sequence[str], check: Callable[[Row], None] = _no_check) -> dict[str, list[Row]]:
     """Read a manifest: source -> its rows. Raises DatasetError for what is none."""
     groups: dict[str, list[Row]] = {}
     if not path.exists():
@@ -164,17 +177,18 @@ def _read_rows(path: Path, keys: Sequence[str], check: Callable[[Row], None] = _
             row = parse_json(line)
             source, *_ = [str(row[key]) for key in keys]
         except (ValueError, KeyError, TypeError) as error:
-            raise _no_row(path, number, f"expected JSON with {' and '.join(keys)}") from error
+            raise _bad_row(path, number, f"expected JSON with {' and '.join(keys)}") from error
         try:
             check(row)
         except ValueError as error:
-            raise _no_row(path, number, str(error)) from error
+            raise _bad_row(path, number, str(error)) from error
         groups.setdefault(source, []).append(row)
     return groups
 
 
-def _no_row(path: Path, number: int, why: str) -> DatasetError:
+def _bad_row(path: Path, number: int, why: str) -> DatasetError:
     return DatasetError(
-        f"{path} line {number} is no row of `sovits slice`: {why}",
-        hint="name another folder with --out, or move that one away",
+        f"{path} line {number} is no row of a slices manifest: {why}",
+        code="slice.manifest_unreadable",
+        fields={"path": str(path)},
     )

@@ -1,8 +1,8 @@
 """Slicing at silence as a state machine: blocks of a mono signal in, spans out; and joining of short spans.
 
 Boundaries are those of the official slicer (tools/slicer2.py, `Slicer.slice`); on top comes the hard limit it lacks: a
-clip longer than `max_s` is cut again where it is quietest. Knows nothing of files. Memory does not grow with the signal,
-and the spans do not depend on how it is cut into blocks.
+clip longer than `max_s` is cut again where it is quietest. Knows nothing of files. Memory does not grow with the
+signal, and the spans do not depend on how it is cut into blocks.
 
 Positions are frames (one RMS level every hop) inside, samples outside.
 """
@@ -57,14 +57,16 @@ class SlicerParams:
                 raise UsageError(
                     f"{high} ({self._ms(high):g} ms) is less than {low} ({self._ms(low):g} ms): "
                     "expected min_length >= min_interval >= hop_size and max_sil_kept >= hop_size",
-                    hint=f"raise --{high.replace('_', '-')} or lower --{low.replace('_', '-')}",
+                    code="slice.contradiction",
+                    fields={"higher": high, "lower": low},
                 )
         if self.hop_ms <= 0:
             raise UsageError(f"hop_size is {self.hop_ms:g} ms: expected more than 0")
         if self.target_s is not None and self.max_s is not None and self.target_s > self.max_s:
             raise UsageError(
                 f"target_sec ({self.target_s:g} s) is over max_sec ({self.max_s:g} s)",
-                hint="raise --max-sec or lower --target-sec",
+                code="slice.contradiction",
+                fields={"higher": "max_sec", "lower": "target_sec"},
             )
         if self.max_s is not None and self.max_s * 1000 < 4 * self.hop_ms:
             raise UsageError(f"max_sec ({self.max_s:g} s) is less than four times hop_size ({self.hop_ms:g} ms)")

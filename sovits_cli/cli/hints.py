@@ -45,6 +45,11 @@ def needed_fields(template: Template) -> set[str]:
     return {parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty}
 
 
+def _flag(key: str) -> str:
+    """The flag of a settings key: `max_sec` -> `--max-sec`."""
+    return f"--{key.replace('_', '-')}"
+
+
 HINTS: Final[Mapping[str, Template]] = {
     # any room
     "internal": "run again with --debug and report what it shows",
@@ -61,10 +66,17 @@ HINTS: Final[Mapping[str, Template]] = {
     "settings.official_out": "choose the folder with `sovits train --out`",
     #
     # audio
+    "slice.contradiction": lambda higher, lower: f"raise {_flag(higher)} or lower {_flag(lower)}",
+    "slice.manifest_unreadable": "name another folder with --out, or move that one away",
+    "slice.own_output": "name another folder with --out",
+    "slice.silent": "lower the threshold: --threshold {lower_db:g}",
     #
     # checkpoints, versions
     #
     # data, features, prep
+    "data.few_long_clips": (
+        "train with --max-sec {fitting_sec}, or make longer slices: sovits slice --target-sec {max_sec:g}"
+    ),
     #
     # inference
     #

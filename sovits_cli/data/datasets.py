@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from sovits_cli.audio.mel import magnitude_spectrogram
 from sovits_cli.audio.reader import probe_audio, read_audio
-from sovits_cli.data.collate import GptItem, SovitsItem
+from sovits_cli.data.batching import GptItem, SovitsItem
 from sovits_cli.data.experiment import (
     Experiment,
     LeftOut,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sovits_cli.data.experiment import DatasetInfo, Experiment, LeftOut, Row, Table
-from sovits_cli.data.length_buckets import LengthBin, length_bins, long_clip_shortage
+from sovits_cli.data.length_bins import LengthBin, length_bins, long_clip_shortage
 from sovits_cli.data.manifest import Manifest
 from sovits_cli.errors import DatasetError, SovitsError, UsageError
 from sovits_cli.events import Note, Reporter, Warned
@@ -100,7 +100,7 @@ def _prepare(
         journal.compact([step.name for step in steps], [clip.name for clip in clips], {RecordingStep.name})
     advice = long_clip_shortage([clip.seconds for clip in clips], options.max_sec)
     if advice is not None:
-        reporter.emit(Warned(advice.text, advice.hint))
+        reporter.emit(Warned(advice.text, **advice.advice))
     return _report(out, clips, models, runner.left_out)
 
 

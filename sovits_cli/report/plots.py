@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sovits_cli.data.length_buckets import LengthBin, length_bins
+from sovits_cli.data.length_bins import LengthBin, length_bins
 from sovits_cli.errors import Advised
 from sovits_cli.events import Surveyed
 from sovits_cli.report.tables import aligned

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sovits_cli.audio.mel import log_mel, scale_log_mel
 from sovits_cli.audio.resampling import sinc_resample
-from sovits_cli.data.collate import SovitsBatch
+from sovits_cli.data.batching import SovitsBatch
 from sovits_cli.models.cfm.flow_matching import TrainingNoise, sample_training_noise
 from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.sovits.acoustic_model import AcousticInputs

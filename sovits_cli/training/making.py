@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from sovits_cli.config.schema import Settings
-from sovits_cli.data.collate import GptItem, SovitsBatch, SovitsItem, collate_gpt, collate_sovits
+from sovits_cli.data.batching import GptItem, SovitsBatch, SovitsItem, collate_gpt, collate_sovits
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, SovitsLimits
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Reporter, Warned

@@ -16,8 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from sovits_cli.data.batching import LengthBucketSampler
 from sovits_cli.data.experiment import LeftOut, LeftOutCause
-from sovits_cli.data.length_buckets import LengthBucketSampler, long_clip_shortage
+from sovits_cli.data.length_bins import long_clip_shortage
 from sovits_cli.errors import DatasetError, InputError
 from sovits_cli.events import Group, Reporter, Skipped, Surveyed, Warned
 from sovits_cli.files import atomic
@@ -139,7 +140,7 @@ def tell(
         )
     advice = long_clip_shortage(clips.lengths_s, limit_s) if advise else None
     if advice is not None:
-        reporter.emit(Warned(f"{stage.value}: {advice.text}", advice.hint))
+        reporter.emit(Warned(f"{stage.value}: {advice.text}", **advice.advice))
 
 
 def _groups(left_out: Sequence[LeftOut]) -> list[Group]:

@@ -18,7 +18,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import torch
 from torch import Tensor
 
-from sovits_cli.data.collate import GptBatch, GptItem, SovitsBatch, SovitsItem, collate_gpt, collate_sovits
+from sovits_cli.data.batching import GptBatch, GptItem, SovitsBatch, SovitsItem, collate_gpt, collate_sovits
 from sovits_cli.errors import ResourceError, out_of_memory
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig

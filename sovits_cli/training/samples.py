@@ -19,7 +19,7 @@ from sovits_cli.audio.reader import read_audio
 from sovits_cli.audio.writer import AudioWriter
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import sovits_model
-from sovits_cli.data.collate import GptItem, SovitsItem
+from sovits_cli.data.batching import GptItem, SovitsItem
 from sovits_cli.data.experiment import Experiment, load_feature
 from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.decode import Sampling, T2SRequest, decode

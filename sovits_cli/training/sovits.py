@@ -20,7 +20,7 @@ from torch.optim import AdamW
 
 from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
 from sovits_cli.checkpoints.networks import FROZEN_PARTS
-from sovits_cli.data.collate import SovitsBatch
+from sovits_cli.data.batching import SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.acoustic_model import AcousticInputs
 from sovits_cli.models.sovits.vits import SovitsOutput, VitsModel, cut_slices, sample_slice_starts

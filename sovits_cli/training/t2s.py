@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from sovits_cli.data.collate import GptBatch
+from sovits_cli.data.batching import GptBatch
 from sovits_cli.models.t2s.loss import T2SLoss, make_rejected_tokens, preference_loss
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage

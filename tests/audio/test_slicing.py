@@ -12,18 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.audio import slicing
-from sovits_cli.audio.loudness import LoudnessMix
 from sovits_cli.audio.reader import AudioReader
-from sovits_cli.audio.slice_writer import SliceFormat
-from sovits_cli.audio.slicer import SlicerParams
 from sovits_cli.audio.slicing import slice_recordings
+from sovits_cli.cli.hints import hint_for
+from sovits_cli.config.schema import SliceSettings
 from sovits_cli.errors import AudioError, DatasetError, InputError, ResourceError, SovitsError, UsageError
-from sovits_cli.events import Note, Progress, Skipped, Warned
+from sovits_cli.events import Note, Progress, Silent, Skipped, Warned
 from tests.audio import signals
 
-QUICK = SlicerParams(min_length_ms=400, min_interval_ms=100, max_sil_kept_ms=80, max_s=2.0)
+QUICK = SliceSettings(min_length=400, min_interval=100, max_sil_kept=80, max_sec=2.0)
+SILENT = Silent()
 TALK = [-0.5, 1, -0.6, 3, -0.2, 0.5, -1]
 """Seconds of sound and silence; the 3 s without a pause need a forced cut."""
+
+
+def sliced(inputs, out, settings=QUICK, reporter=SILENT, **changes):
+    return slice_recordings(inputs, settings.model_copy(update={"out": out, **changes}), reporter=reporter)
 
 
 def _rows(folder, name="slices.jsonl"):
@@ -62,17 +66,18 @@ def _reassemble(folder, source, dtype):
 def test_short_slices_may_be_joined(tmp_path, target_s, slices):
     """Ten words with short pauses; still every sample once."""
     source = signals.write(tmp_path / "talk.wav", signals.speech([1, -0.3] * 10))
-    params = SlicerParams(min_length_ms=400, min_interval_ms=100, max_sil_kept_ms=80, max_s=3.0, target_s=target_s)
-    report = slice_recordings([source], tmp_path / "out", params)
+    params = SliceSettings(min_length=400, min_interval=100, max_sil_kept=80, max_sec=3.0, target_sec=target_s)
+    report = sliced([source], tmp_path / "out", params)
     assert len(report.lengths_s) == slices
     assert max(report.lengths_s) <= (target_s or 1.3)
     result, whole = _reassemble(tmp_path / "out", source, "int16")
     assert np.array_equal(result, whole)
 
 
-def test_a_target_over_the_limit_is_refused():
-    with pytest.raises(UsageError, match="over max_sec"):
-        SlicerParams(max_s=20, target_s=30)
+def test_a_target_over_the_limit_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="over max_sec") as caught:
+        sliced([], tmp_path, SliceSettings(max_sec=20, target_sec=30))
+    assert hint_for(caught.value) == "raise --max-sec or lower --target-sec"
 
 
 @pytest.mark.parametrize(
@@ -95,12 +100,12 @@ def test_slices_and_gaps_are_the_source(tmp_path, name, rate, channels, encoding
     wave = signals.speech(TALK, rate, channels)
     wave = wave / 32769 if encoding.get("subtype") in {"FLOAT", "DOUBLE"} else wave
     source = signals.write(tmp_path / name, wave, rate, **encoding)
-    report = slice_recordings([source], tmp_path / "out", QUICK)
+    report = sliced([source], tmp_path / "out", QUICK)
     result, whole = _reassemble(tmp_path / "out", source, dtype)
     np.testing.assert_array_equal(result, whole)
     rows = _rows(tmp_path / "out")
     assert [(row["end"] - row["start"]) / rate for row in rows] == list(report.lengths_s)
-    assert max(report.lengths_s) <= QUICK.max_s
+    assert max(report.lengths_s) <= QUICK.max_sec
     assert [row["file"] for row in rows] == [f"{name}_{row['start']:010d}_{row['end']:010d}.wav" for row in rows]
     assert all(-20 < row["level"]["rms_dbfs"] < -10 < row["level"]["peak_dbfs"] < 0.5 for row in rows)
 
@@ -114,8 +119,8 @@ def test_reassembly_of_anything(tmp_path_factory, pattern, max_s):
     folder = tmp_path_factory.mktemp("any")
     wave = signals.speech([0.1, *(part / 20 * (1 if loud else -1) for loud, part in pattern)], 8000, 2)
     source = signals.write(folder / "a.wav", wave, 8000)
-    params = SlicerParams(min_length_ms=200, min_interval_ms=100, max_sil_kept_ms=60, max_s=max_s)
-    slice_recordings([source], folder / "out", params)
+    params = SliceSettings(min_length=200, min_interval=100, max_sil_kept=60, max_sec=max_s)
+    sliced([source], folder / "out", params)
     result, whole = _reassemble(folder / "out", source, "int16")
     np.testing.assert_array_equal(result, whole)
     np.testing.assert_array_equal(whole, wave)
@@ -123,8 +128,7 @@ def test_reassembly_of_anything(tmp_path_factory, pattern, max_s):
 
 def test_official_form(tmp_path):
     source = signals.write(tmp_path / "talk.mp3", signals.speech([5, -2, 5], 44_100, 2), 44_100)
-    form = SliceFormat(rate=32_000, mono=True, loudness=LoudnessMix(0.9, 0.25))
-    slice_recordings([source], tmp_path / "out", SlicerParams(), form)
+    sliced([source], tmp_path / "out", SliceSettings(rate=32_000, mono=True, max=0.9, alpha=0.25))
     first, second = _rows(tmp_path / "out")
     for row in (first, second):
         info = soundfile.info(tmp_path / "out" / row["file"])
@@ -139,7 +143,7 @@ def test_official_form(tmp_path):
 def test_loudness_mix_sample_by_sample(tmp_path):
     wave = (signals.speech([2, -1, 2])[:, 0] * 0.5).astype(np.int16)
     source = signals.write(tmp_path / "a.wav", wave)
-    slice_recordings([source], tmp_path / "out", QUICK, SliceFormat(loudness=LoudnessMix()))
+    sliced([source], tmp_path / "out", QUICK, max=0.9)
     for row in _rows(tmp_path / "out"):
         plain = wave[row["start"] : row["end"]] / 32768
         mixed, _ = soundfile.read(tmp_path / "out" / row["file"])
@@ -156,7 +160,7 @@ def test_folder_several_inputs_and_bad_ones(tmp_path, heard):
     signals.write(folder / "silent.wav", np.zeros(16_000, np.int16))
     single = signals.write(tmp_path / "d.ogg", signals.speech(TALK))
     missing = tmp_path / "missing.wav"
-    report = slice_recordings([folder, single, missing, single], tmp_path / "out", QUICK, reporter=heard)
+    report = sliced([folder, single, missing, single], tmp_path / "out", QUICK, reporter=heard)
     assert [source.source.name for source in report.sources] == ["a.flac", "b.wav", "d.ogg"]
     skipped = {Path(event.item).name: event.reason for event in heard.of(Skipped)}
     assert skipped.keys() == {"notes.txt", "silent.wav", "missing.wav"}
@@ -170,9 +174,9 @@ def test_folder_several_inputs_and_bad_ones(tmp_path, heard):
 def test_two_sources_of_one_name(tmp_path):
     one = signals.write(_folder(tmp_path / "one") / "a.wav", signals.speech(TALK, seed=1))
     two = signals.write(_folder(tmp_path / "two") / "a.wav", signals.speech(TALK, seed=2))
-    slice_recordings([one], tmp_path / "out", QUICK)
-    slice_recordings([two], tmp_path / "out", QUICK)
-    again = slice_recordings([two, one], tmp_path / "out", QUICK)
+    sliced([one], tmp_path / "out", QUICK)
+    sliced([two], tmp_path / "out", QUICK)
+    again = sliced([two, one], tmp_path / "out", QUICK)
     assert [source.replaced for source in again.sources] == [len(source.lengths_s) for source in again.sources]
     for source in (one, two):
         result, whole = _reassemble(tmp_path / "out", source, "int16")
@@ -190,12 +194,12 @@ def test_running_again_replaces_and_says_so(tmp_path, heard):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     other = signals.write(tmp_path / "b.wav", signals.speech(TALK))
     out = tmp_path / "out"
-    before = slice_recordings([source, other], out, QUICK)
+    before = sliced([source, other], out, QUICK)
     manifest = out / "slices.jsonl"
     rows = _rows(out)
     rows[0]["text"] = rows[-1]["text"] = "hello"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    report = slice_recordings([source], out, SlicerParams(max_s=54), reporter=heard)
+    report = sliced([source], out, SliceSettings(max_sec=54), reporter=heard)
     assert len(report.lengths_s) < len(before.sources[0].lengths_s)
     listed = [row["file"] for row in _rows(out)]
     assert sorted(listed) == [name for name in _names(out) if name.endswith(".wav")]
@@ -207,10 +211,10 @@ def test_running_again_replaces_and_says_so(tmp_path, heard):
 def test_texts_of_unchanged_slices_are_kept(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     out = tmp_path / "out"
-    slice_recordings([source], out, QUICK)
+    sliced([source], out, QUICK)
     rows = [{**row, "text": row["file"]} for row in _rows(out)]
     (out / "slices.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    slice_recordings([source], out, QUICK)
+    sliced([source], out, QUICK)
     assert _rows(out) == rows
 
 
@@ -218,7 +222,7 @@ def test_unlisted_slices_are_left_and_named(tmp_path, heard):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     out = _folder(tmp_path / "out")
     stranger = signals.write(out / "a.wav_0000000000_0000000007.wav", signals.noise(0.1))
-    slice_recordings([source], out, QUICK, reporter=heard)
+    sliced([source], out, QUICK, reporter=heard)
     assert stranger.exists()
     (warning,) = heard.of(Warned)
     assert "1 more files" in warning.text
@@ -231,7 +235,7 @@ def test_what_a_killed_run_left_is_cleared(tmp_path):
     for folder in (dead, alive):
         folder.mkdir(parents=True)
         (folder / "half.wav").write_bytes(b"half")
-    slice_recordings([source], tmp_path / "out", QUICK)
+    sliced([source], tmp_path / "out", QUICK)
     assert not dead.exists()
     assert alive.exists()
 
@@ -246,25 +250,25 @@ def _damage(path):
 def test_damage_in_the_middle_leaves_no_slices(tmp_path):
     source = _damage(signals.write(tmp_path / "a.flac", signals.speech(TALK * 3)))
     with pytest.raises(AudioError, match="damaged"):
-        slice_recordings([source], tmp_path / "out", QUICK)
+        sliced([source], tmp_path / "out", QUICK)
     assert _names(tmp_path) == ["a.flac"]
 
 
 def test_failed_source_keeps_its_earlier_slices(tmp_path):
     source = signals.write(tmp_path / "a.flac", signals.speech(TALK * 3))
-    slice_recordings([source], tmp_path / "out", QUICK)
+    sliced([source], tmp_path / "out", QUICK)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     _damage(source)
     with pytest.raises(AudioError, match="damaged"):
-        slice_recordings([source], tmp_path / "out", SlicerParams())
+        sliced([source], tmp_path / "out", SliceSettings())
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
 def test_single_silent_file_says_what_to_do(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.noise(3, level=0.001))
     with pytest.raises(AudioError, match="entirely silent: nothing in it is above -34 dB") as caught:
-        slice_recordings([source], tmp_path / "out", SlicerParams())
-    assert "--threshold -49" in caught.value.hint
+        sliced([source], tmp_path / "out", SliceSettings())
+    assert hint_for(caught.value) == "lower the threshold: --threshold -49"
     assert not (tmp_path / "out").exists()
 
 
@@ -273,7 +277,7 @@ def test_nothing_could_be_sliced(tmp_path, heard):
     (folder / "a.txt").write_text("a")
     (folder / "b.txt").write_text("b")
     with pytest.raises(InputError, match="none of 2 files could be sliced; the first: cannot read"):
-        slice_recordings([folder], tmp_path / "out", QUICK, reporter=heard)
+        sliced([folder], tmp_path / "out", QUICK, reporter=heard)
     assert len(heard.of(Skipped)) == 2
     assert _names(tmp_path) == ["in"]
 
@@ -284,7 +288,7 @@ def test_empty_folder(tmp_path, inside):
     if inside:
         _folder(folder / "deeper")
     with pytest.raises(AudioError, match="is a folder"):
-        slice_recordings([folder], tmp_path / "out", QUICK)
+        sliced([folder], tmp_path / "out", QUICK)
 
 
 @pytest.mark.parametrize("given_as", ["folder", "file"])
@@ -292,14 +296,14 @@ def test_slices_are_not_sliced_again(tmp_path, given_as):
     out = _folder(tmp_path / "out")
     path = signals.write(out / "a.wav", signals.speech(TALK))
     with pytest.raises(UsageError, match="slices are not sliced again"):
-        slice_recordings([out if given_as == "folder" else path], out, QUICK)
+        sliced([out if given_as == "folder" else path], out, QUICK)
 
 
 def test_manifest_of_something_else(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     (_folder(tmp_path / "out") / "slices.jsonl").write_text('{"file": "x.wav"}\n')
     with pytest.raises(DatasetError, match=r"slices\.jsonl line 1"):
-        slice_recordings([source], tmp_path / "out", QUICK)
+        sliced([source], tmp_path / "out", QUICK)
 
 
 OUTSIDE = ["../victim.txt", "../out/a.wav_0000000000_0000000001.wav", "sub/a.wav_0000000000_0000000001.wav", "", "."]
@@ -319,7 +323,7 @@ def test_a_foreign_manifest_removes_and_writes_nothing(tmp_path, file):
     (out / "slices.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (good, bad)))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(DatasetError, match=r"slices\.jsonl line 2 is no row of .* file"):
-        slice_recordings([source], out, QUICK)
+        sliced([source], out, QUICK)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -329,13 +333,13 @@ def test_rows_that_are_none(tmp_path, name, line):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     (_folder(tmp_path / "out") / name).write_text(line + "\n")
     with pytest.raises(DatasetError, match=r"jsonl line 1 is no row"):
-        slice_recordings([source], tmp_path / "out", QUICK)
+        sliced([source], tmp_path / "out", QUICK)
 
 
 def test_nothing_is_written_through_links(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     out = tmp_path / "out"
-    slice_recordings([source], out, QUICK)
+    sliced([source], out, QUICK)
     rows = _rows(out)
     victims = [tmp_path / f"victim{number}" for number in range(4)]
     links = [out / rows[0]["file"], out / rows[-1]["file"], out / "slices.jsonl", out / "gaps.jsonl"]
@@ -344,7 +348,7 @@ def test_nothing_is_written_through_links(tmp_path):
         link.unlink()
         link.symlink_to(victim)
     before = [victim.read_bytes() for victim in victims]
-    slice_recordings([source], out, SlicerParams(min_length_ms=400, min_interval_ms=100, max_sil_kept_ms=90, max_s=2.0))
+    sliced([source], out, SliceSettings(min_length=400, min_interval=100, max_sil_kept=90, max_sec=2.0))
     assert [victim.read_bytes() for victim in victims] == before
     assert not any(path.is_symlink() for path in out.iterdir())
     assert sorted(row["file"] for row in _rows(out)) == [name for name in _names(out) if name.endswith(".wav")]
@@ -354,12 +358,12 @@ def test_output_folder_that_is_a_file(tmp_path):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
     (tmp_path / "out").write_text("x")
     with pytest.raises(ResourceError, match="cannot write"):
-        slice_recordings([source], tmp_path / "out", QUICK)
+        sliced([source], tmp_path / "out", QUICK)
 
 
 def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     source = signals.write(tmp_path / "a.wav", signals.speech(TALK))
-    slice_recordings([source], tmp_path / "out", QUICK)
+    sliced([source], tmp_path / "out", QUICK)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     write = soundfile.SoundFile.write
     calls = []
@@ -372,7 +376,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
 
     monkeypatch.setattr(soundfile.SoundFile, "write", full)
     with pytest.raises(ResourceError, match="took no more data"):
-        slice_recordings([source], tmp_path / "out", SlicerParams(max_s=1.5))
+        sliced([source], tmp_path / "out", SliceSettings(max_sec=1.5))
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
@@ -394,7 +398,7 @@ def test_full_disk_while_the_mix_waits(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", Full)
     with pytest.raises(ResourceError, match="disk is full"):
-        slice_recordings([source], tmp_path / "out", QUICK, SliceFormat(loudness=LoudnessMix()))
+        sliced([source], tmp_path / "out", QUICK, max=0.9)
     assert _names(tmp_path) == ["a.wav"]
 
 
@@ -409,7 +413,7 @@ def test_interrupted_run_keeps_what_is_done(tmp_path, monkeypatch):
 
     monkeypatch.setattr(slicing.SilenceSlicer, "feed", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        slice_recordings(sources, tmp_path / "out", QUICK)
+        sliced(sources, tmp_path / "out", QUICK)
     rows = _rows(tmp_path / "out")
     assert {row["source"] for row in rows} == {str(sources[0])}
     assert sorted(row["file"] for row in rows) == [name for name in _names(tmp_path / "out") if name.endswith(".wav")]
@@ -420,7 +424,7 @@ def test_odd_names(tmp_path):
     names = ["日本語 録音.wav", 'a\'b "c".wav', "x" * 240 + ".wav", "no_suffix"]
     for name in names:
         signals.write(tmp_path / name, signals.speech(TALK), format="WAV")
-    report = slice_recordings([tmp_path / name for name in names], tmp_path / "out", QUICK)
+    report = sliced([tmp_path / name for name in names], tmp_path / "out", QUICK)
     assert len(report.sources) == len(names)
     assert len(_rows(tmp_path / "out")) == len(report.lengths_s)
 
@@ -437,10 +441,10 @@ def test_memory_does_not_grow_with_the_length(tmp_path, pattern, monkeypatch):
         tracemalloc.start()
         if pattern[0] < 0:
             with pytest.raises(AudioError, match="silent"):
-                slice_recordings([source], tmp_path / "out", SlicerParams(max_s=10))
+                sliced([source], tmp_path / "out", SliceSettings(max_sec=10))
             lines = 0
         else:
-            lines = len(slice_recordings([source], tmp_path / "out", SlicerParams(max_s=10)).lengths_s)
+            lines = len(sliced([source], tmp_path / "out", SliceSettings(max_sec=10)).lengths_s)
         peaks.append(tracemalloc.get_traced_memory()[1] - 6000 * lines)
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 500_000
@@ -449,20 +453,20 @@ def test_memory_does_not_grow_with_the_length(tmp_path, pattern, monkeypatch):
 @pytest.fixture
 def broken(monkeypatch):
     """A bug that strikes recordings whose name begins with "bad"."""
-    really = slicing.SpanCopier
+    really = slicing.SliceWriter
 
-    def cutter(path, form):
+    def writer(path, *rest):
         if path.name.startswith("bad"):
             raise KeyError("boom")
-        return really(path, form)
+        return really(path, *rest)
 
-    monkeypatch.setattr(slicing, "SpanCopier", cutter)
+    monkeypatch.setattr(slicing, "SliceWriter", writer)
 
 
 @pytest.mark.usefixtures("broken")
 def test_a_bug_in_one_recording_is_named_and_the_others_are_done(tmp_path, heard):
     sources = [signals.write(tmp_path / f"{name}.wav", signals.speech(TALK)) for name in ("a", "bad", "c")]
-    report = slice_recordings(sources, tmp_path / "out", QUICK, reporter=heard)
+    report = sliced(sources, tmp_path / "out", QUICK, reporter=heard)
     assert [source.source.name for source in report.sources] == ["a.wav", "c.wav"]
     (event,) = heard.of(Skipped)
     assert (event.item, event.reason) == (str(sources[1]), "internal error: KeyError: 'boom'")
@@ -474,7 +478,7 @@ def test_a_bug_in_one_recording_is_named_and_the_others_are_done(tmp_path, heard
 def test_nothing_but_bugs_is_our_bug(tmp_path, others, code):
     sources = [signals.write(tmp_path / f"{name}.wav", signals.speech(TALK)) for name in ("bad", "bad2")]
     with pytest.raises(SovitsError, match="KeyError") as caught:
-        slice_recordings([sources[0], *(tmp_path / name for name in others)], tmp_path / "out", QUICK)
+        sliced([sources[0], *(tmp_path / name for name in others)], tmp_path / "out", QUICK)
     assert caught.value.exit_code == code
     assert not (tmp_path / "out").exists()
 
@@ -488,11 +492,11 @@ def test_names_that_are_not_utf8_and_loops_of_links(tmp_path, heard):
     (folder / "loop.wav").symlink_to("loop.wav")
     (folder / "up").symlink_to(".")
     for _ in range(2):
-        slice_recordings([folder], tmp_path / "out", QUICK, reporter=heard)
+        sliced([folder], tmp_path / "out", QUICK, reporter=heard)
         listed = [row["file"] for row in _rows(tmp_path / "out")]
         assert sorted(listed) == [path for path in _names(tmp_path / "out") if path.endswith(".wav")]
         assert all(file.startswith(name) for file in listed)
     (tmp_path / "out" / "slices.jsonl").read_text(encoding="utf-8")
     assert {Path(event.item).name for event in heard.of(Skipped)} == {"loop.wav"}
     with pytest.raises(AudioError, match="loop"):
-        slice_recordings([folder / "loop.wav"], tmp_path / "out", QUICK)
+        sliced([folder / "loop.wav"], tmp_path / "out", QUICK)

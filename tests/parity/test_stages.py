@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sovits_cli.data.collate import GptBatch, SovitsBatch
+from sovits_cli.data.batching import GptBatch, SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sovits_cli.data.length_buckets import LengthBin
+from sovits_cli.data.length_bins import LengthBin
 from sovits_cli.report import plots
 
 

@@ -14,7 +14,7 @@ from sovits_cli.checkpoints.catalogue import find
 from sovits_cli.checkpoints.networks import flow_model, sovits_file
 from sovits_cli.checkpoints.recognise import ModelKind, read
 from sovits_cli.config import layers
-from sovits_cli.data.collate import SovitsBatch
+from sovits_cli.data.batching import SovitsBatch
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Metrics, Note, Warned
 from sovits_cli.inference.acoustic import FlowSettings

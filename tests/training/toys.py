@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sovits_cli.data.length_buckets import LengthBucketSampler
+from sovits_cli.data.batching import LengthBucketSampler
 from sovits_cli.events import Event
 from sovits_cli.terms import Precision, Stage
 from sovits_cli.training.engine import Engine, runnable

@@ -1,8 +1,10 @@
 """Padding as the official trainers pad."""
 
+import numpy as np
+import pytest
 import torch
 
-from sovits_cli.data.collate import GptItem, SovitsItem, collate_gpt, collate_sovits
+from sovits_cli.data.batching import GptItem, LengthBucketSampler, SovitsItem, collate_gpt, collate_sovits
 
 
 def gpt_item(phones, tokens, bert=None):
@@ -71,3 +73,49 @@ def test_a_part_is_what_its_items_alone_would_be():
     for field, value in vars(collate_sovits(clips[:1])).items():
         assert value is None or torch.equal(getattr(part, field), value)
     assert (whole.positions, part.positions) == (3 * 10, 6)
+
+
+LENGTHS = np.random.default_rng(0).uniform(0.6, 54, 503).tolist()
+
+
+@pytest.mark.parametrize("batch_s", [None, 5.0, 120.0])
+def test_every_item_exactly_once(batch_s):
+    for batch_size in (1, 3, 8, 1000):
+        batches = LengthBucketSampler(LENGTHS, batch_size, 1, batch_s=batch_s).epoch(4)
+        assert sorted(item for batch in batches for item in batch) == list(range(len(LENGTHS)))
+        assert max(map(len, batches)) <= batch_size
+
+
+def test_deterministic_and_different():
+    first, again = (LengthBucketSampler(LENGTHS, 8, 7).epoch(2) for _ in range(2))
+    assert first == again
+    assert first != LengthBucketSampler(LENGTHS, 8, 7).epoch(3)
+    assert first != LengthBucketSampler(LENGTHS, 8, 8).epoch(2)
+
+
+def test_neighbours_change_between_epochs():
+    sampler = LengthBucketSampler([1.0] * 40, 4, 0)
+    assert {frozenset(batch) for batch in sampler.epoch(0)} != {frozenset(batch) for batch in sampler.epoch(1)}
+
+
+def test_short_clips_do_not_pay_for_long_ones():
+    batches = LengthBucketSampler(LENGTHS, 8, 0).epoch(0)
+    padded = sum(max(LENGTHS[item] for item in batch) * len(batch) for batch in batches)
+    assert padded < 1.12 * sum(LENGTHS)
+
+
+def test_batches_by_padded_seconds():
+    batches = LengthBucketSampler(LENGTHS, 1000, 0, batch_s=60.0).epoch(0)
+    assert all(len(batch) == 1 or max(LENGTHS[item] for item in batch) * len(batch) <= 60 for batch in batches)
+    assert max(map(len, batches)) > 8
+
+
+def test_long_and_short_epochs_are_mixed():
+    means = [np.mean([LENGTHS[item] for item in batch]) for batch in LengthBucketSampler(LENGTHS, 8, 0).epoch(0)]
+    assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.4
+
+
+@pytest.mark.parametrize("lengths", [[], [3.0], [0.0, 0.0]])
+def test_small_sets(lengths):
+    batches = LengthBucketSampler(lengths, 8, 0).epoch(0)
+    assert [sorted(batch) for batch in batches] == ([list(range(len(lengths)))] if lengths else [])
