@@ -38,7 +38,7 @@ def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
     target = _target(path, follow_links=follow_links)
     temporary = target.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.partial{target.suffix}")
     try:
-        with _told_of(path, temporary):
+        with _reported_as(path, temporary):
             yield temporary
             temporary.replace(target)
     finally:
@@ -63,15 +63,15 @@ def growing(path: Path) -> Iterator[Path]:
     """
     target = _target(path, follow_links=True)
     temporary = partial(target)
-    with _told_of(path, temporary):
+    with _reported_as(path, temporary):
         temporary.unlink(missing_ok=True)  # a link is not followed
         yield temporary
         temporary.replace(target)
 
 
 @contextmanager
-def _told_of(path: Path, temporary: Path) -> Iterator[None]:
-    """Tell a write of `temporary` that fails, or finds the disk full, as one of `path`."""
+def _reported_as(path: Path, temporary: Path) -> Iterator[None]:
+    """Report a write of `temporary` that fails, or finds the disk full, as one of `path`."""
     try:
         yield
     except OSError as error:

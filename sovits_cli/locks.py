@@ -175,11 +175,11 @@ def _looks(place: Path) -> Iterator[str]:
 
 
 def _holder(place: Path) -> str:
-    """Read who holds the lock: "pid 4711, since 2026-11-27 08:30:00"; empty where that is not said."""
+    """Read who holds the lock: "pid 4711, since 2026-11-27 08:30:00"; empty where the file does not tell."""
     try:
-        said = parse_json(place.read_text(encoding="utf-8"))
-        pid, host = int(said["pid"]), str(said["host"])
-        since = datetime.fromisoformat(said["since"]).astimezone()
+        holder = parse_json(place.read_text(encoding="utf-8"))
+        pid, host = int(holder["pid"]), str(holder["host"])
+        since = datetime.fromisoformat(holder["since"]).astimezone()
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return ""
     where = "" if host == socket.gethostname() else f" on {host[:_MOST_HOST]}"

@@ -1,70 +1,32 @@
-"""Hints: every code has a row in `cli/hints.py`, every row a code; no room but `cli/` names a flag or a command."""
+"""Hints: every code has a row in `cli/hints.py`, every row a code.
+
+`test_habits.py` keeps flags and commands out of all other rooms.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
-import sovits_cli
 from sovits_cli.cli.hints import HINTS, hint_for, needed_fields
 from sovits_cli.errors import SovitsError, TextError, UnforeseenError
 from sovits_cli.events import Warned
+from tests import source
 
-PACKAGE = Path(sovits_cli.__file__).parent
+LOWER_ROOMS = [path for path in source.FILES if source.room(path) != "cli"]
 
-MAX_TYPED = {
-    "audio": 5,
-    "checkpoints": 32,
-    "config": 3,
-    "data": 10,
-    "features": 2,
-    "inference": 23,
-    "prep": 11,
-    "text": 12,
-    "training": 37,
-    "versions.py": 1,
-}
-"""String literals of each room that still name a flag or a command. These numbers only fall; at 0 the row goes."""
-
-TYPED = re.compile(r"(?:^|[\s(`'\"/,;])--[a-z]|\bsovits (?:slice|prep|train|infer|config|models)\b")
 CODE = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0]
-
-
-def modules() -> Iterator[tuple[Path, ast.Module]]:
-    """Every module outside `cli/`."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if room_of(path) != "cli":
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
-
-
-def docstrings(tree: ast.Module) -> set[int]:
-    """The nodes (by id) of strings that stand alone as a statement."""
-    return {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-
-
-def literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Line and text of every string literal, the parts of f-strings included, that is no docstring."""
-    skip = docstrings(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in skip:
-            yield node.lineno, node.value
-
-
 def sites() -> Iterator[tuple[str, str, set[str] | None]]:
-    """Where a code is said: file and line, the code, the names of its fields (None: not to be seen from here)."""
-    for path, tree in modules():
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+    """Where a code is given: file and line, the code, the names of its fields (None: not to be seen from here)."""
+    for path in LOWER_ROOMS:
+        for call in (node for node in ast.walk(source.tree(path)) if isinstance(node, ast.Call)):
             given = {keyword.arg: keyword.value for keyword in call.keywords}
             code = given.get("code")
             if isinstance(code, ast.Constant) and isinstance(code.value, str) and CODE.fullmatch(code.value):
-                yield f"{path.relative_to(PACKAGE)}:{call.lineno}", code.value, names(given.get("fields"))
+                yield f"{source.name(path)}:{call.lineno}", code.value, names(given.get("fields"))
 
 
 def names(fields: ast.expr | None) -> set[str] | None:
@@ -86,15 +48,8 @@ def test_every_code_has_its_row_and_gives_the_fields_of_it() -> None:
 
 
 def test_every_row_is_used() -> None:
-    said = {text for _, tree in modules() for _, text in literals(tree)}
-    assert sorted(set(HINTS) - said) == []
-
-
-def test_no_room_but_the_command_line_names_flags_and_commands() -> None:
-    found = [(path, line, text) for path, tree in modules() for line, text in literals(tree) if TYPED.search(text)]
-    counts = Counter(room_of(path) for path, _, _ in found)
-    over = {room for room, count in counts.items() if count > MAX_TYPED.get(room, 0)}
-    assert [f"{path}:{line}: {text!r}" for path, line, text in found if room_of(path) in over] == [], counts
+    written = {text for path in LOWER_ROOMS for text in source.strings(path)}
+    assert sorted(set(HINTS) - written) == []
 
 
 def test_a_row_is_filled_with_the_fields() -> None:

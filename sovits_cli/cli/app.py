@@ -133,12 +133,12 @@ def _tell(error: BaseException, args: Sequence[str]) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         Console().out(str(error))
         return EXIT_OK
-    told = explain(error)
+    explained = explain(error)
     console = Console(json="--json" in before_end, hint_for=hint_for)
     if "--debug" in before_end and not isinstance(error, Interrupted):
         console.trace(error)
-    console.error(told)
-    return told.exit_code
+    console.error(explained)
+    return explained.exit_code
 
 
 def explain(error: BaseException) -> SovitsError:
@@ -163,7 +163,8 @@ def usage_error(error: Any) -> UsageError:
     hint = f"{path} --help"
     wrong = getattr(error, "option_name", None)
     if wrong and context is not None:
-        known = [name for parameter in context.command.params for name in (*parameter.opts, *parameter.secondary_opts)]
+        shown = [parameter for parameter in context.command.params if not getattr(parameter, "hidden", False)]
+        known = [name for parameter in shown for name in (*parameter.opts, *parameter.secondary_opts)]
         if str(wrong) not in known:
             near = difflib.get_close_matches(str(wrong), known, n=1, cutoff=0.6)
             hint = f"did you mean {near[0]}?" if near else f"{path} --help lists the options"

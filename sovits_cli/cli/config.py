@@ -11,7 +11,7 @@ from sovits_cli import paths
 from sovits_cli.cli.context import Run
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, group
-from sovits_cli.config import edit, fields, files, layers, official, template
+from sovits_cli.config import aliases, edit, fields, files, layers, official, template
 from sovits_cli.errors import SettingsError, UsageError
 from sovits_cli.events import Warned
 from sovits_cli.files import atomic, real_path
@@ -36,7 +36,7 @@ def show_command(
 
     That is: default, a file and its line, a variable, or a flag.
     """
-    keys = _keys(key)
+    keys = _keys(_current(run, key) if key else None)
     values = {name: run.resolved.value(name) for name in keys}
     texts = {name: files.render(value) for name, value in values.items()}
     columns = [(name, texts[name], run.origin[name] if origin else "") for name in keys]
@@ -48,7 +48,7 @@ def show_command(
 @command()
 def get_command(run: Run, key: Key) -> None:
     """Show one value, and nothing else."""
-    fields.row(key)
+    key = fields.row(_current(run, key)).key
     value = run.resolved.value(key)
     run.result(value, "" if value is None else str(value) if isinstance(value, str | Path) else files.render(value))
 
@@ -66,13 +66,13 @@ def set_command(
 
     In sovits.yaml of this folder, or in the user file. Comments stay as they are.
     """
-    path = _chosen_file(user, project)
+    path, key = _chosen_file(user, project), _current(run, key)
     if note := official.no_effect(key):
         raise SettingsError(note_text(note, hint_for), hint="sovits config show lists all that have")
     parsed = layers.parse(key, value)
     layers.build([{key: layers.Value(parsed, "typed")}])
     before = files.read_text(path) if path.exists() else ""
-    after = edit.set_value(before, key, parsed, str(path))
+    after = edit.set_value(_without_old_names(before, key, path), key, parsed, str(path))
     layers.build([layers.layer_of(files.entries(after, str(path)), str(path))])
     _rewrite(run, path, key, before, after)
 
@@ -84,11 +84,14 @@ def unset_command(run: Run, key: Key, user: InUserFile = False, project: InProje
 
     Out of sovits.yaml of this folder, or of the user file. Comments stay as they are.
     """
-    path = _chosen_file(user, project)
+    path, key = _chosen_file(user, project), _current(run, key)
     if not path.exists():
         raise SettingsError(f"{key} is not set in {path}: there is no such file", hint=f"sovits config show {key}")
     before = files.read_text(path)
-    _rewrite(run, path, key, before, edit.unset_value(before, key, str(path)))
+    after = _without_old_names(before, key, path)
+    if after == before or _value_in(after, key, path) is not None:
+        after = edit.unset_value(after, key, str(path))
+    _rewrite(run, path, key, before, after)
 
 
 @app.command("init")
@@ -121,24 +124,24 @@ def validate_command(
     resolved = layers.load_file(file) if file else run.resolved
     for note in resolved.notes if file else ():
         run.reporter.emit(note)
-    said = {key: place for key, place in resolved.origin.items() if place != layers.DEFAULT}
-    text = f"{file or 'settings'}: ok, {len(said)} of {len(resolved.origin)} settings said"
-    run.result({"valid": True, "said": said, "notes": [note_text(note, hint_for) for note in resolved.notes]}, text)
+    given = {key: origin for key, origin in resolved.origin.items() if origin != layers.DEFAULT}
+    text = f"{file or 'settings'}: ok, {len(given)} of {len(resolved.origin)} settings given"
+    run.result({"valid": True, "said": given, "notes": [note_text(note, hint_for) for note in resolved.notes]}, text)
 
 
 @app.command("path")
 @command(surroundings=False)
 def path_command(run: Run) -> None:
     """Show the files and folders in use."""
-    places = {
+    locations = {
         "user file": layers.user_file(),
         "project file": real_path(layers.PROJECT_FILE),
         "recipes": paths.configs_dir(),
         "models": paths.models_dir(),
         "cache": paths.cache_dir(),
     }
-    columns = [(name, str(path), "" if path.exists() else "not there") for name, path in places.items()]
-    document = {name.replace(" ", "_"): {"path": path, "exists": path.exists()} for name, path in places.items()}
+    columns = [(name, str(path), "" if path.exists() else "not there") for name, path in locations.items()]
+    document = {name.replace(" ", "_"): {"path": path, "exists": path.exists()} for name, path in locations.items()}
     run.result(document, "\n".join(aligned(columns)))
 
 
@@ -146,6 +149,22 @@ def _keys(wanted: str | None) -> list[str]:
     if wanted in fields.sections():
         return [name for name in fields.table() if name.startswith(f"{wanted}.")]
     return [fields.row(wanted).key] if wanted else list(fields.table())
+
+
+def _current(run: Run, key: str) -> str:
+    """The name of today of a key that was typed; an old one is named."""
+    current = aliases.current(key)
+    if current != key:
+        run.reporter.emit(aliases.note(key, current))
+    return current
+
+
+def _without_old_names(text: str, key: str, path: Path) -> str:
+    """The text of a settings file without what it says of a key by its old names."""
+    for old in aliases.old_names(key):
+        if any(entry.key == old for entry in files.entries(text, str(path))):
+            text = edit.unset_value(text, old, str(path))
+    return text
 
 
 def _chosen_file(user: bool, project: bool) -> Path:
@@ -159,12 +178,13 @@ def _rewrite(run: Run, path: Path, key: str, before: str, after: str) -> None:
     _write(path, after)
     if other := _overriding(key, path):
         run.reporter.emit(Warned(f"{key} is still {other.value}: {other.origin} overrides {path}"))
-    old, new = (_said(text, key, path) for text in (before, after))
+    old, new = (_value_in(text, key, path) for text in (before, after))
     run.result({"key": key, "old": old, "new": new, "file": path}, f"{key}: {_shown(old)} -> {_shown(new)} ({path})")
 
 
-def _said(text: str, key: str, path: Path) -> object | None:
-    return next((entry.value for entry in files.entries(text, str(path)) if entry.key == key), None)
+def _value_in(text: str, key: str, path: Path) -> object | None:
+    names = (key, *aliases.old_names(key))
+    return next((entry.value for entry in files.entries(text, str(path)) if entry.key in names), None)
 
 
 def _shown(value: object | None) -> str:

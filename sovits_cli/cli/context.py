@@ -35,11 +35,11 @@ class Run:
 
     @property
     def origin(self) -> Mapping[str, str]:
-        """Key -> where its value was said, "default" if nowhere."""
+        """Key -> where its value was set, "default" if nowhere."""
         return self.resolved.origin
 
     def given(self, key: str) -> bool:
-        """Tell whether anybody but the defaults said this key."""
+        """Tell whether anything but the defaults set this key."""
         return self.origin[key] != "default"
 
     @cached_property

@@ -39,7 +39,7 @@ LARGE_BYTES = 1 << 18
 @command(
     option("inference.lang"),
     option("inference.prompt_lang"),
-    option("inference.cut"),
+    option("inference.text_split_method"),
     option("inference.text_compat"),
     option("lexicon"),
     option("inference.model"),
@@ -104,10 +104,10 @@ def infer_command(
     speaks, joins = language_support.of(bundle), bundle.version.several_sentences
     if dry_run:
         any_language = replace(speaks, is_sure=False)
-        script = check_text(inputs, settings.lang, cut=settings.cut, support=any_language, joins=joins)
+        script = check_text(inputs, settings.lang, cut=settings.text_split_method, support=any_language, joins=joins)
         _preview(run, script, words, bundle)
         return
-    order = check(inputs, settings.lang, cut=settings.cut, words=words, support=speaks, joins=joins)
+    order = check(inputs, settings.lang, cut=settings.text_split_method, words=words, support=speaks, joins=joins)
     for event in (*map(Warned, order.notes), *order.left_out):
         run.reporter.emit(event)
     run.reporter.emit(Chose("model", bundle.name, bundle.why))

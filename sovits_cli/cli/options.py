@@ -23,7 +23,7 @@ In tests: `typer.testing.CliRunner().invoke(sovits_cli.cli.app.app, ["slice", ..
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,8 +33,9 @@ import typer
 
 from sovits_cli.cli.context import Run
 from sovits_cli.cli.hints import hint_for
-from sovits_cli.config import fields, files, layers
-from sovits_cli.errors import EXIT_SOME_FAILED
+from sovits_cli.config import aliases, fields, files, layers
+from sovits_cli.errors import EXIT_SOME_FAILED, UsageError
+from sovits_cli.events import Note
 from sovits_cli.report.console import Console
 
 P = ParamSpec("P")
@@ -51,6 +52,16 @@ class Flag:
     def parameter(self) -> str:
         """The name of its parameter inside."""
         return _FLAG + self.keys[0].replace(".", "_")
+
+    @property
+    def old_names(self) -> tuple[str, ...]:
+        """What the flag was called before."""
+        return tuple(old for name in self.names for old in aliases.old_names(name, aliases.FLAGS))
+
+    @property
+    def old_parameter(self) -> str:
+        """The name of the parameter inside that takes the old names."""
+        return f"{self.parameter}_old"
 
 
 def option(key: str, *names: str, also: Sequence[str] = ()) -> Flag:
@@ -80,13 +91,15 @@ def command(
     def decorate(body: Callable[Concatenate[Run, P], None]) -> Callable[..., None]:
         def run_command(**given: Any) -> None:
             common = {name: given.pop(name) for name in _COMMON}
-            said = {key: (flag.names[0], given[flag.parameter]) for flag in every for key in flag.keys}
+            notes = [note for flag in every if flag.old_names for note in _renamed(flag, given)]
+            values = {key: (flag.names[0], given[flag.parameter]) for flag in every for key in flag.keys}
             own = {name: value for name, value in given.items() if not name.startswith(_FLAG)}
-            load = partial(layers.load, said, sets=common["sets"] or (), config_files=common["config"] or ())
+            load = partial(layers.load, values, sets=common["sets"] or (), config_files=common["config"] or ())
             _run(
                 lambda run: body(run, **own),  # type: ignore[call-arg]
                 lambda: load(surroundings=surroundings),
                 common,
+                notes,
             )
 
         _give_signature(run_command, body, every)
@@ -95,11 +108,27 @@ def command(
     return decorate
 
 
-def _run(body: Callable[[Run], None], load: Callable[[], layers.Resolved], common: Mapping[str, Any]) -> None:
+def _renamed(flag: Flag, given: dict[str, Any]) -> Iterator[Note]:
+    """Let what was given by an old flag count as given by the one of today."""
+    value = given.pop(flag.old_parameter)
+    if value is None:
+        return
+    if given[flag.parameter] is not None:
+        raise UsageError(f"{flag.old_names[0]} is now {flag.names[0]}: both are given", hint=f"keep {flag.names[0]}")
+    given[flag.parameter] = value
+    yield aliases.note(flag.old_names[0], flag.names[0])
+
+
+def _run(
+    body: Callable[[Run], None],
+    load: Callable[[], layers.Resolved],
+    common: Mapping[str, Any],
+    notes: Sequence[Note],
+) -> None:
     console = Console(quiet=common["quiet"], json=common["as_json"], debug=common["debug"], hint_for=hint_for)
     try:
         resolved = load()
-        for note in resolved.notes:
+        for note in (*notes, *resolved.notes):
             console.emit(note)
         body(Run(resolved, console, debug=common["debug"]))
     finally:
@@ -130,7 +159,12 @@ def _give_signature(wrapper: Callable[..., None], body: Callable[..., None], fla
         parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in list(inspect.signature(body).parameters.values())[1:]
     ]
-    settings = [_parameter(flag.parameter, _annotation(flag), None) for flag in flags]
+    settings = [_parameter(flag.parameter, _annotation(flag, flag.names), None) for flag in flags]
+    settings += [
+        _parameter(flag.old_parameter, _annotation(flag, flag.old_names, hidden=True), None)
+        for flag in flags
+        if flag.old_names
+    ]
     common = [
         _parameter(name, annotation, False if get_args(annotation)[0] is bool else None)
         for name, annotation in _COMMON.items()
@@ -145,13 +179,15 @@ def _parameter(name: str, annotation: object, default: object) -> inspect.Parame
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _annotation(flag: Flag) -> object:
+def _annotation(flag: Flag, names: Sequence[str], *, hidden: bool = False) -> object:
     """The typer annotation of a flag: a switch for true/false, a text the schema reads for all else."""
     row = fields.row(flag.keys[0])
     if row.kind is bool:
-        names = tuple(f"{name}/--no-{name[2:]}" if name.startswith("--") else name for name in flag.names)
-        return Annotated[bool | None, typer.Option(*names, help=_help(row), show_default=False)]
-    return Annotated[str | None, typer.Option(*flag.names, metavar=_metavar(row), help=_help(row), show_default=False)]
+        names = [f"{name}/--no-{name[2:]}" if name.startswith("--") else name for name in names]
+        return Annotated[bool | None, typer.Option(*names, help=_help(row), show_default=False, hidden=hidden)]
+    return Annotated[
+        str | None, typer.Option(*names, metavar=_metavar(row), help=_help(row), show_default=False, hidden=hidden)
+    ]
 
 
 def _metavar(row: fields.Row) -> str:

@@ -29,7 +29,7 @@ _UNITS = {"mb": 10**6, "gb": 10**9, "mib": 2**20, "gib": 2**30, "m": 2**20, "g":
     option("train.max_steps", also=("sovits.train.max_steps", "content.steps")),
     option("train.batch_size", also=("sovits.train.batch_size", "content.batch_size")),
     option("train.batch_seconds", also=("sovits.train.batch_seconds", "content.batch_seconds")),
-    option("train.checkpointing"),
+    option("train.activation_checkpointing"),
     option("train.precision", also=("sovits.train.precision", "content.precision")),
     option("train.gradient_clip", also=("sovits.train.gradient_clip", "content.gradient_clip")),
     option("train.gradient_accumulation", also=("sovits.train.gradient_accumulation", "content.gradient_accumulation")),

@@ -12,8 +12,8 @@ def check_relations(settings: Settings, origin: Mapping[str, str]) -> None:
     """Raise SettingsError for the first relation that does not hold."""
     for problem in _problems(settings):
         keys = [word for word in problem.split() if word in origin and origin[word] != "default"]
-        places = "; ".join(f"{key}: {origin[key]}" for key in keys)
-        raise SettingsError(problem, hint=f"change one of them ({places})" if places else "change one of them")
+        origins = "; ".join(f"{key}: {origin[key]}" for key in keys)
+        raise SettingsError(problem, hint=f"change one of them ({origins})" if origins else "change one of them")
 
 
 def _problems(settings: Settings) -> Iterator[str]:
@@ -37,8 +37,8 @@ def _training(settings: Settings) -> Iterator[str]:
     data, rates, gpt, sovits = settings.data, settings.optimizer, settings.model, settings.sovits.model
     if data.min_sec >= data.max_sec:
         yield f"data.min_sec ({data.min_sec}) must be under data.max_sec ({data.max_sec})"
-    if data.rise_from is not None and data.rise_from >= data.max_sec:
-        yield f"data.rise_from ({data.rise_from}) must be under data.max_sec ({data.max_sec})"
+    if data.curriculum_start_sec is not None and data.curriculum_start_sec >= data.max_sec:
+        yield f"data.curriculum_start_sec ({data.curriculum_start_sec}) must be under data.max_sec ({data.max_sec})"
     if rates.lr is not None and rates.lr_init > rates.lr:
         yield f"optimizer.lr_init ({rates.lr_init}) must not be over optimizer.lr ({rates.lr})"
     if rates.lr is not None and rates.lr_end > rates.lr:

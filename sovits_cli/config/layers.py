@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sovits_cli import paths
-from sovits_cli.config import fields, files, official
+from sovits_cli.config import aliases, fields, files, official
 from sovits_cli.config.checks import check_relations
 from sovits_cli.config.schema import Settings
 from sovits_cli.errors import SettingsError
@@ -26,17 +26,17 @@ DEFAULT = "default"
 NOT_SETTINGS = {"SOVITS_HOME", "SOVITS_GOLDEN"}
 """Variables with our prefix that are not settings."""
 
-RISING, RISING_FROM = "data.max_sec", "data.rise_from"
+LIMIT, CURRICULUM_START = "data.max_sec", "data.curriculum_start_sec"
 """A limit that may be written as a range, and the key its beginning goes to."""
 
 
 LENGTHS = (("train.epochs", "train.max_steps"), ("sovits.train.epochs", "sovits.train.max_steps"))
-"""Two ways to say how long a stage trains: steps count where one layer says both, else whichever was said last."""
+"""Two ways to say how long a stage trains: steps count where one layer says both, else whichever was set last."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A value and where it was said: "user file /home/x/config.yaml:3", "variable SOVITS_DEVICE"."""
+    """A value and where it was set: "user file /home/x/config.yaml:3", "variable SOVITS_DEVICE"."""
 
     value: object
     origin: str
@@ -73,7 +73,7 @@ def load(
         sets: `key=value` texts of --set.
         config_files: files of --config, later ones win; the name of a shipped recipe does too.
         surroundings: read the user file, the project file and the variables.
-    Errors: SettingsError naming the key, where it was said, and what was expected.
+    Errors: SettingsError naming the key, where it was set, and what was expected.
     """
     around = [*_surrounding_files()] if surroundings else []
     given = [("--config", find_recipe(path)) for path in config_files]
@@ -119,7 +119,9 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
     merged: dict[str, Value] = {}
     notes: list[Note] = []
     for layer in layers:
-        for key, value in _by_epochs(_risen(layer)).items():
+        current, renamed = aliases.renamed(layer, {key: value.origin for key, value in layer.items()})
+        notes += renamed
+        for key, value in _by_epochs(_split_range(current)).items():
             if note := official.no_effect(key, value.origin):
                 notes.append(note)
             else:
@@ -131,26 +133,26 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
     return Resolved(settings=settings, origin=origin, notes=tuple(notes))
 
 
-def _risen(layer: Mapping[str, Value]) -> Mapping[str, Value]:
-    """Take a rising limit apart: max_sec 10:54 is rise_from 10 and max_sec 54; a plain max_sec does not rise."""
-    said = layer.get(RISING)
-    if said is None or RISING_FROM in layer:
+def _split_range(layer: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Take a range of limits apart: max_sec 10:54 is curriculum_start_sec 10 and max_sec 54; 54 alone has no start."""
+    limit = layer.get(LIMIT)
+    if limit is None or CURRICULUM_START in layer:
         return layer
-    if not isinstance(said.value, str) or ":" not in said.value:
-        return {**layer, RISING_FROM: Value(None, said.origin)}
-    first, last = (files.scalar(part) for part in said.value.split(":", 1))
-    return {**layer, RISING_FROM: Value(first, said.origin), RISING: Value(last, said.origin)}
+    if not isinstance(limit.value, str) or ":" not in limit.value:
+        return {**layer, CURRICULUM_START: Value(None, limit.origin)}
+    first, last = (files.scalar(part) for part in limit.value.split(":", 1))
+    return {**layer, CURRICULUM_START: Value(first, limit.origin), LIMIT: Value(last, limit.origin)}
 
 
 def _by_epochs(layer: Mapping[str, Value]) -> Mapping[str, Value]:
-    """Let epochs that are said in a layer take the place of steps that were said in an earlier one."""
-    said = {steps: Value(None, layer[epochs].origin) for epochs, steps in LENGTHS if epochs in layer}
-    return {**said, **layer}
+    """Let epochs that a layer sets take the place of steps that an earlier one set."""
+    no_steps = {steps: Value(None, layer[epochs].origin) for epochs, steps in LENGTHS if epochs in layer}
+    return {**no_steps, **layer}
 
 
 def parse(key: str, text: str) -> object:
     """Read what was typed for a key: a text stays a text, anything else is read as YAML."""
-    row = fields.row(key)
+    row = fields.row(aliases.current(key))
     if row.optional and text == "null":
         return None
     return text if row.kind in (str, Path) else files.scalar(text)
@@ -174,24 +176,24 @@ def _explain(error: ValidationError, merged: Mapping[str, Value]) -> SettingsErr
     """Tell the first problem in our words: key, value, origin, what was expected."""
     location = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
     key = next(name for size in range(len(location), 0, -1) if (name := ".".join(location[:size])) in merged)
-    said = merged[key]
+    given = merged[key]
     row = fields.row(key)
     return SettingsError(
-        f"{key} is {files.render(said.value)} ({said.origin}): expected {row.expected}", hint=f"{key}: {row.help}"
+        f"{key} is {files.render(given.value)} ({given.origin}): expected {row.expected}", hint=f"{key}: {row.help}"
     )
 
 
 def layer_of(entries: Sequence[files.Entry], source: str) -> dict[str, Value]:
-    """Make a layer of a file's entries; `source` and the line are their origin. An empty section says nothing."""
+    """Make a layer of a file's entries; `source` and the line are their origin. An empty section sets nothing."""
     sections = fields.sections()
     placed = official.place(entries)
-    said = [entry for entry in placed if not (entry.value is None and entry.key in sections)]
-    return {entry.key: Value(_meant(entry), f"{source}:{entry.line}") for entry in said}
+    given = [entry for entry in placed if not (entry.value is None and entry.key in sections)]
+    return {entry.key: Value(_meant(entry), f"{source}:{entry.line}") for entry in given}
 
 
 def _meant(entry: files.Entry) -> object:
     """Where a text is expected, `exp_name: 1.10` is that text, not a number."""
-    row = fields.table().get(entry.key)
+    row = fields.table().get(aliases.current(entry.key))
     return entry.text if row and row.kind in (str, Path) and entry.text is not None else entry.value
 
 
@@ -201,7 +203,7 @@ def _file_layer(kind: str, path: Path) -> dict[str, Value]:
 
 def _variables(environment: Mapping[str, str]) -> dict[str, Value]:
     """Both SOVITS_DATA__MAX_SEC and SOVITS_DATA_MAX_SEC mean data.max_sec."""
-    names = {key.upper().replace(".", "_"): key for key in fields.table()}
+    names = {key.upper().replace(".", "_"): key for key in (*fields.table(), *aliases.KEYS)}
     layer = {}
     for variable, text in environment.items():
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
@@ -222,7 +224,7 @@ def _sets(sets: Sequence[str]) -> dict[str, Value]:
         if not equals:
             raise SettingsError(f"{text}: expected key=value", code="settings.not_key_value", fields={"text": text})
         where = f"--set {text}"
-        fields.row(key.strip(), where=where)
+        fields.row(aliases.current(key.strip()), where=where)
         layer[key.strip()] = Value(parse(key.strip(), value.strip()), where)
     return layer
 

@@ -1,4 +1,4 @@
-"""The official files' keys: where an s2.json belongs, which old keys do nothing, which are said otherwise here."""
+"""The official files' keys: where an s2.json belongs, which old keys do nothing, which have another name here."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ NO_EFFECT: dict[str, str | Instead] = {
 
 
 def no_effect(key: str, origin: str = "") -> Note | None:
-    """The line for a key that changes nothing, None for any other; `origin` is where it was said."""
+    """The line for a key that changes nothing, None for any other; `origin` is where it was set."""
     reason = NO_EFFECT.get(key)
-    told = f"{key} ({origin})" if origin else key
+    item = f"{key} ({origin})" if origin else key
     if isinstance(reason, Instead):
-        return Note(f"{told} has no effect", code=reason.code, fields={"key": key})
-    return Note(f"{told} has no effect: {reason}") if reason else None
+        return Note(f"{item} has no effect", code=reason.code, fields={"key": key})
+    return Note(f"{item} has no effect: {reason}") if reason else None
 
 
 def place(entries: Sequence[Entry]) -> list[Entry]:
@@ -69,9 +69,9 @@ def place(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _translated(entry: Entry) -> Entry:
-    """`fp16_run` is `precision` here, and `grad_ckpt` is `checkpointing` of both stages."""
+    """`fp16_run` is `precision` here, and `grad_ckpt` is `activation_checkpointing` of both stages."""
     if entry.key == "sovits.train.grad_ckpt":
-        return replace(entry, key="train.checkpointing")
+        return replace(entry, key="train.activation_checkpointing")
     if entry.key == "sovits.train.fp16_run" and isinstance(entry.value, bool):
         return Entry("sovits.train.precision", "16-mixed" if entry.value else "32", entry.line)
     return entry

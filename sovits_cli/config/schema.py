@@ -48,11 +48,11 @@ def _null(value: Callable[[ModelVersion], float | None]) -> str:
             versions.setdefault(found, []).append(row.name)
     (usual, names), *others = sorted(versions.items(), key=lambda item: -len(item[1]))
     is_rule = len(names) > sum(len(names) for _, names in others)
-    first = _said(usual) if is_rule else f"{' and '.join(names)} {_said(usual)}"
-    return "null: " + ", ".join([first, *(f"{' and '.join(names)} {_said(found)}" for found, names in others)])
+    first = _text(usual) if is_rule else f"{' and '.join(names)} {_text(usual)}"
+    return "null: " + ", ".join([first, *(f"{' and '.join(names)} {_text(found)}" for found, names in others)])
 
 
-def _said(value: float) -> str:
+def _text(value: float) -> str:
     """A number or a truth value, as a settings file has it."""
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
@@ -106,7 +106,7 @@ class PrepSettings(Section):
     text_compat: bool = Field(default=False, description="read texts as the official program does, defects included")
     asr: Literal["whisper"] | None = Field(
         default=None,
-        description="who hears recordings that have no transcript; null: nobody; sovits[asr] brings GPL codecs",
+        description="speech recogniser for recordings without a transcript; null: none; sovits[asr] brings GPL codecs",
     )
     asr_model: str = Field(
         default="small", min_length=1, description="whisper model: the size of an installed one, or a folder"
@@ -123,12 +123,14 @@ class DataSettings(Section):
     """What training reads of a dataset."""
 
     max_sec: float = Field(
-        default=54.0, gt=0, description="longest clip that trains, in seconds; 10:54 lets it rise over the run"
+        default=54.0, gt=0, description="longest clip that trains, in seconds; 10:54 raises it over the run"
     )
-    rise_from: float | None = Field(
-        default=None, gt=0, description="where max_sec begins if it rises over the run (max_sec 10:54 says both)"
+    curriculum_start_sec: float | None = Field(
+        default=None, gt=0, description="first limit of a length curriculum, which ends at max_sec (10:54 says both)"
     )
-    rise_steps: int = Field(default=5, ge=2, description="limits from rise_from to max_sec, both included")
+    curriculum_phases: int = Field(
+        default=5, ge=2, description="limits from curriculum_start_sec to max_sec, both included"
+    )
     min_sec: float = Field(default=0.6, ge=0, description="shortest clip that trains, in seconds")
     num_workers: int = Field(default=4, ge=0, description="threads that read ahead; 0: read when needed")
     pad_val: int = Field(
@@ -143,10 +145,10 @@ class DataSettings(Section):
     repeat_below: int = Field(
         default=0, ge=0, description="repeat a dataset of fewer clips, up to about so many (officially 100)"
     )
-    held_out: float = Field(
-        default=0.02, ge=0, lt=1, description="share of the clips that judge the training, at least 4 of 40"
+    validation_split: float = Field(
+        default=0.02, ge=0, lt=1, description="share of the clips held out for validation, at least 4 of 40"
     )
-    max_eval_sample: int = Field(default=50, ge=0, description="most clips that judge the training; 0: none")
+    max_eval_sample: int = Field(default=50, ge=0, description="most clips held out for validation; 0: none")
 
 
 class TrainSettings(Section):
@@ -174,7 +176,7 @@ class TrainSettings(Section):
     batch_seconds: float | None = Field(
         default=None, gt=0, description="seconds of audio in a batch, padding included, instead of batch_size"
     )
-    checkpointing: bool = Field(
+    activation_checkpointing: bool = Field(
         default=False, description="compute activations again instead of keeping them: slower, a fraction of the memory"
     )
     gradient_accumulation: int | None = Field(
@@ -195,20 +197,24 @@ class TrainSettings(Section):
     if_save_every_weights: bool = Field(default=True, description="export weights at each save, not only at the end")
     keep_weights: int | None = Field(default=None, ge=1, description="newest exported weights that are kept; null: all")
     log_every_n_steps: int = Field(default=10, ge=1, description="optimiser steps averaged into one logged reading")
-    alignment: float | None = Field(
+    alignment_loss_weight: float | None = Field(
         default=None,
         ge=0,
-        description="weight of the loss that teaches a head of the GPT its place in the text; "
+        description="weight of the loss that aligns an attention head of the GPT with the text; "
         + _null(lambda row: row.learning.alignment),
     )
     token_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of the tokens read by the GPT that are replaced at random"
     )
-    count_padding: bool = Field(
-        default=False, description="count the end token of padded places in the loss, as the official GPT trainer"
+    loss_on_padding: bool = Field(
+        default=False, description="count the end token of padded positions in the loss, as the official GPT trainer"
     )
-    samples: int = Field(default=2, ge=0, description="held-out sentences spoken at each save, into samples/; 0: none")
-    if_dpo: bool = Field(default=False, description="preference training of the GPT stage against spoiled token rows")
+    audio_samples: int = Field(
+        default=2, ge=0, description="held-out sentences synthesised at each save, into samples/; 0: none"
+    )
+    if_dpo: bool = Field(
+        default=False, description="preference training (DPO) of the GPT stage against corrupted token sequences"
+    )
 
 
 class OptimizerSettings(Section):
@@ -265,10 +271,11 @@ class InferenceSettings(Section):
     prompt_lang: str = Field(
         default="auto",
         min_length=1,
-        description="language of what is said in the reference, as lang; auto: told by its characters",
+        description="language of the words spoken in the reference, as lang; auto: by their characters",
     )
-    cut: Literal["auto", "cut0", "cut1", "cut2", "cut3", "cut4", "cut5"] = Field(
-        default="auto", description="how the text is cut: at its sentences, or by an official method"
+    text_split_method: Literal["auto", "cut0", "cut1", "cut2", "cut3", "cut4", "cut5"] = Field(
+        default="auto",
+        description="where the text is split: auto at its sentences, cut0 to cut5 as the official program",
     )
     text_compat: bool = Field(default=False, description="read the text as the official program does, defects included")
     top_k: int | None = Field(
@@ -302,7 +309,10 @@ class InferenceSettings(Section):
         + _null(lambda row: None if row.flow is None else row.flow.steps),
     )
     guidance: float = Field(
-        default=0.0, ge=0, le=10, description=f"how much the flow is pushed towards the text, {_FLOW_ONLY}; 0: not"
+        default=0.0,
+        ge=0,
+        le=10,
+        description=f"scale of classifier-free guidance of the flow towards the text, {_FLOW_ONLY}; 0: none",
     )
     parallel: bool = Field(
         default=False, description=f"make the parts of a long sentence side by side, {_FLOW_ONLY}; faster on a GPU"
@@ -353,12 +363,12 @@ class SovitsTrainSettings(Section):
         ge=0,
         description=f"weight of the multi-resolution STFT loss; {_null(lambda row: row.learning.c_stft)}",
     )
-    posterior: bool | None = Field(
+    posterior_encoder: bool | None = Field(
         default=None,
-        description="learn from what a posterior encoder hears in the recording (VITS); false: from the tokens alone; "
+        description="train with the posterior encoder of VITS, on the spectrogram; false: from the tokens alone; "
         + _null(lambda row: row.learning.posterior),
     )
-    discriminator: DiscriminatorWidth | None = Field(
+    discriminator_width: DiscriminatorWidth | None = Field(
         default=None,
         ge=0,
         le=2,
@@ -467,7 +477,7 @@ class ContentSettings(Section):
     )
     width: int = Field(default=192, ge=1, description="width of the encoder")
     layers: int = Field(default=6, ge=1, description="layers of the encoder")
-    codes: int = Field(default=128, ge=2, description="semantic tokens: entries of the codebook")
+    codebook_size: int = Field(default=128, ge=2, description="semantic tokens: entries of the codebook")
 
 
 class Settings(Section):

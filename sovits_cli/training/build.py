@@ -67,10 +67,10 @@ def learning(base: Bundle, settings: Settings) -> Learning:
     """What a training goes by: what was asked for, else what the version wants."""
     own = settings.sovits.train
     asked: dict[str, Any] = {
-        "alignment": settings.train.alignment,
-        "discriminator": own.discriminator,
+        "alignment": settings.train.alignment_loss_weight,
+        "discriminator": own.discriminator_width,
         "c_stft": own.c_stft,
-        "posterior": own.posterior,
+        "posterior": own.posterior_encoder,
     }
     return replace(base.version.learning, **{name: value for name, value in asked.items() if value is not None})
 

@@ -143,7 +143,7 @@ def batches(
         seconds=seconds,
         seed=seed,
         workers=data.num_workers,
-        held_out=data.held_out,
+        held_out=data.validation_split,
         most_held_out=data.max_eval_sample,
         repeat_below=data.repeat_below,
     )
@@ -153,9 +153,9 @@ def batches(
 def risen(job: Job, found: Material[Made], calendar: Calendar) -> Material[Made]:
     """The material with the limit of `--max-sec 10:54`, if it is to rise."""
     data = job.settings.data
-    if data.rise_from is None:
+    if data.curriculum_start_sec is None:
         return found
-    limits = limits_s(data.rise_from, data.max_sec, data.rise_steps)
+    limits = limits_s(data.curriculum_start_sec, data.max_sec, data.curriculum_phases)
     group = calendar.accumulation * job.ranks.world
     return material.rising(
         found,
@@ -212,7 +212,7 @@ def speaking(
         return lambda _: None
 
     def waves() -> Iterator[tuple[str, Tensor]]:
-        for number in found.unseen[: job.settings.train.samples]:
+        for number in found.unseen[: job.settings.train.audio_samples]:
             try:
                 wave = speak(clips[number])
             except SovitsError as error:

@@ -120,10 +120,10 @@ def make_gpt(job: VoiceJob) -> Prepared[Any]:
             alignment=build.learning(job.base, settings).alignment,
             token_noise=settings.train.token_noise,
             preference=settings.train.if_dpo,
-            count_padding=settings.train.count_padding,
+            count_padding=settings.train.loss_on_padding,
         )
 
-    model.h.activation_checkpointing = settings.train.checkpointing
+    model.h.activation_checkpointing = settings.train.activation_checkpointing
     prober = Prober(lambda: stage_of(STILL), engine, partial(gpt_batch, model.config))
     size = batch_size(settings.train.batch_size, prober, clips.lengths_s, job.budget_bytes, job.reporter)
     size = min(job.ranks.gather(size))
@@ -230,7 +230,7 @@ def make_vits(job: VoiceJob, engine: Engine) -> Acoustic:
     own, learning = job.settings.sovits.train, build.learning(job.base, job.settings)
     built = build.acoustic(job.base, job.settings, job.reporter)
     model = engine.place(built.model)
-    model.activation_checkpointing = job.settings.train.checkpointing
+    model.activation_checkpointing = job.settings.train.activation_checkpointing
     judges = None if built.judges is None else engine.place(built.judges)
     config = model.config
     return Acoustic(
@@ -252,7 +252,7 @@ def make_vits(job: VoiceJob, engine: Engine) -> Acoustic:
 def make_flow(job: VoiceJob, engine: Engine) -> Acoustic:
     """A network that makes mel spectrograms along a flow."""
     model = engine.place(build_flow.flow(job.base, job.settings, job.reporter))
-    model.cfm.estimator.activation_checkpointing = job.settings.train.checkpointing
+    model.cfm.estimator.activation_checkpointing = job.settings.train.activation_checkpointing
     return Acoustic(
         model.config,
         0.0,

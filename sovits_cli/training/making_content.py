@@ -53,13 +53,13 @@ UNUSED: dict[str, tuple[object, ...]] = {
     "train.model": (None,),
     "train.from_scratch": (True,),
     "train.keep_weights": (None, 1),
-    "train.alignment": (None, 0.0),
+    "train.alignment_loss_weight": (None, 0.0),
     "train.token_noise": (0.0,),
-    "train.count_padding": (False,),
+    "train.loss_on_padding": (False,),
     "train.if_dpo": (False,),
-    "train.samples": (0,),
-    "data.rise_from": (None,),
-    "data.rise_steps": (),
+    "train.audio_samples": (0,),
+    "data.curriculum_start_sec": (None,),
+    "data.curriculum_phases": (),
     "data.pad_val": (),
     "data.min_phones_per_sec": (),
     "data.max_phones_per_sec": (),
@@ -86,7 +86,7 @@ def make_content(job: Job) -> Prepared[AlignedBatch]:
     clips = _recordings(job)
     encoder = PhoneticEncoder(PhoneticConfig(width=own.width, layers=own.layers, phones=clips.phones))
     encoder = engine.place(encoder)
-    encoder.activation_checkpointing = settings.train.checkpointing
+    encoder.activation_checkpointing = settings.train.activation_checkpointing
     prober = Prober(lambda: ContentStage(encoder, schedule=STILL, export=_nothing), engine, made_up_batch)
     size = batch_size(_batch_size(job), prober, clips.lengths_s, job.budget_bytes, job.reporter)
     size = min(job.ranks.gather(size))
@@ -101,7 +101,7 @@ def make_content(job: Job) -> Prepared[AlignedBatch]:
         decay_steps=updates,
     )
     stage = ContentStage(encoder, schedule=schedule, export=_exporter(job, clips, found, seed))
-    described = {**encoder.config.to_dict(), "family": family.name, "codes": own.codes}
+    described = {**encoder.config.to_dict(), "family": family.name, "codes": own.codebook_size}
     return Prepared(stage, engine, calendar, found, described, lambda _: None, prober, clips.lengths_s)
 
 
@@ -172,12 +172,12 @@ def _recordings(job: Job) -> AlignedDataset:
 def _exporter(job: Job, clips: AlignedDataset, found: Material[Any], seed: int) -> FamilyExporter:
     held_out = tuple(found.unseen) if found.held_out_clips else ()
     training = tuple(number for number in range(len(clips)) if number not in set(held_out))
-    codes = job.settings.content.codes
+    codes = job.settings.content.codebook_size
     pairs = [content_frames(int(clips.lengths_s[number] * SSL_RATE_HZ)) // FRAMES_PER_TOKEN for number in training]
     if sum(sorted(pairs)[:MOST_CODEBOOK_CLIPS]) < codes:
         raise SettingsError(
-            f"content.codes is {codes}, but the recordings hold only {sum(pairs)} pairs of frames",
-            hint="record more, or lower content.codes",
+            f"content.codebook_size is {codes}, but the recordings hold only {sum(pairs)} pairs of frames",
+            hint="record more, or lower content.codebook_size",
         )
     return FamilyExporter(
         name=job.name,

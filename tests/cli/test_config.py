@@ -199,3 +199,19 @@ def test_path(answer: Answer) -> None:
     assert places["project_file"]["path"] == str(PROJECT.resolve())
     PROJECT.write_text("", encoding="utf-8")
     assert answer("config", "path")["project_file"]["exists"] is True
+
+
+def test_an_old_key_is_shown_set_and_unset_by_the_new_one(sovits: Sovits) -> None:
+    told = "data.held_out is now data.validation_split"
+    PROJECT.write_text("data:\n  held_out: 0.1 # mine\n  max_sec: 9\n", encoding="utf-8")
+    shown = sovits("config", "show", "data.held_out")
+    assert shown.stdout == "data.validation_split  0.1  project file sovits.yaml:2\n"
+    assert shown.stderr == f"{told} (project file sovits.yaml:2)\n{told}\n"
+    assert sovits("config", "get", "data.held_out").stdout == "0.1\n"
+    assert told in sovits("config", "validate", "sovits.yaml").stderr
+    changed = sovits("config", "set", "data.held_out", "0.2")
+    assert (changed.stdout, changed.stderr) == ("data.validation_split: 0.1 -> 0.2 (sovits.yaml)\n", f"{told}\n")
+    assert PROJECT.read_text(encoding="utf-8") == "data:\n  max_sec: 9\n  validation_split: 0.2\n"
+    PROJECT.write_text("data:\n  held_out: 0.1\n  max_sec: 9\n", encoding="utf-8")
+    assert sovits("config", "unset", "data.validation_split").stdout.startswith("data.validation_split: 0.1 -> not set")
+    assert PROJECT.read_text(encoding="utf-8") == "data:\n  max_sec: 9\n"

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from sovits_cli.cli.context import Run
 from sovits_cli.cli.options import command, option
-from sovits_cli.config import fields
+from sovits_cli.config import aliases, fields
 from sovits_cli.errors import SettingsError
+from tests.cli import sample
 from tests.cli.conftest import Sovits
 
 Answer = Callable[..., Any]
@@ -76,3 +78,29 @@ def test_a_flag_for_no_setting_is_a_bug_found_at_once() -> None:
 def test_any_setting_can_be_a_flag(key: str) -> None:
     assert option(key).names[0].startswith("--")
     command(option(key))(lambda run: None)
+
+
+def test_old_flags_work_and_name_the_new_one(sovits: Sovits, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row of the table, as a value or as a switch; given with the new one it is refused."""
+    problems, seen = [], []
+    keys = {f"--{key.rpartition('.')[2].replace('_', '-')}": key for key in fields.table()}
+    for old, new in aliases.FLAGS.items():
+        key = keys[new]
+
+        @command(option(key))
+        def alone(run: Run, key: str = key) -> None:
+            seen.append(run.resolved.value(key))
+
+        monkeypatch.setattr(sample, "sample_command", alone)
+        is_switch = fields.row(key).kind is bool
+        forms = {(old,): True, (f"--no-{old[2:]}",): False} if is_switch else {(old, "cut2"): "cut2"}
+        for given, value in forms.items():
+            seen.clear()
+            result = sovits("sample", *given)
+            if (seen, result.stderr) != ([value], f"{old} is now {new}\n"):
+                problems.append(f"{given}: {seen}, {result.stderr!r}")
+        both = sovits("sample", *next(iter(forms)), *((new,) if is_switch else (new, "cut3")))
+        if both.exit_code != 2 or f"{old} is now {new}: both are given" not in both.stderr:
+            problems.append(f"{old} and {new}: {both.stderr!r}")
+        assert old not in sovits("sample", "--help").stdout
+    assert problems == []

@@ -17,7 +17,7 @@ from sovits_cli.data.experiment import load_feature, save_feature
 from tests.training.worlds import make_dataset, make_family, record
 
 Told = Callable[..., tuple[int, list[str]]]
-QUICK = ("--max-steps", "2", "--set", "sovits.train.discriminator=none")
+QUICK = ("--max-steps", "2", "--set", "sovits.train.discriminator_width=none")
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_the_recipe_of_the_bundled_model_as_typed(told: Told, empty_folder: Path
     record(Path("teacher"), 24)
     for path in Path("teacher").glob("*.wav"):
         path.with_suffix(".txt").write_text("Hello world, this is a recording.\n")
-    small = {"steps": 2, "width": 16, "layers": 1, "codes": 16}
+    small = {"steps": 2, "width": 16, "layers": 1, "codebook_size": 16}
     Path("sovits.yaml").write_text("\n".join(f"content.{key}: {value}" for key, value in small.items()) + "\n")
     code, lines = told("train", "teacher", "--stage", "content", "--name", "content")
     assert code == 0, lines
@@ -213,8 +213,8 @@ TINY = [
         "model.hidden_dim=16",
         "model.head=2",
         "model.n_layer=1",
-        "train.samples=0",
-        "sovits.train.discriminator=none",
+        "train.audio_samples=0",
+        "sovits.train.discriminator_width=none",
         "sovits.train.segment_size=5120",
         "sovits.model.istft_width=32",
         "sovits.model.istft_layers=1",
@@ -228,7 +228,7 @@ TINY = [
     [
         (["--model", "v2"], "train.model is v2 (flag --model): it has no part in --stage content"),
         (["--no-from-scratch"], "train.from_scratch is False (flag --from-scratch): it has no part"),
-        (["--max-sec", "4:54"], "data.rise_from is 4.0 (flag --max-sec): it has no part"),
+        (["--max-sec", "4:54"], "data.curriculum_start_sec is 4.0 (flag --max-sec): it has no part"),
         (["--init", "g.pth"], "--init g.pth: the content stage begins with a new encoder"),
         (["--set", "optimizer.lr=0.1"], "optimizer.lr (--set optimizer.lr=0.1): it belongs to another stage"),
         (["--epochs", "2", "--max-steps", "3"], "content.steps is 3 and content.epochs is 2"),
@@ -244,7 +244,7 @@ def test_flags_that_the_content_stage_refuses(told: Told, empty_folder: Path, fl
 
 def test_flags_that_the_content_stage_takes(answer: Callable[..., Any], told: Told, empty_folder: Path) -> None:
     record(Path("teacher"), 24)
-    dimensions = ["--set", "content.width=16", "--set", "content.layers=1", "--set", "content.codes=8"]
+    dimensions = ["--set", "content.width=16", "--set", "content.layers=1", "--set", "content.codebook_size=8"]
     flags = [
         *("--max-steps", "4", "--batch-size", "5", "--num-workers", "1", "--precision", "bf16-mixed"),
         *("--gradient-clip", "0.5", "--gradient-accumulation", "2", "--seed", "7", "--save-every", "1"),

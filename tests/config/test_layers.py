@@ -164,13 +164,13 @@ def test_a_recipe_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.Monke
     [
         ([{"data.max_sec": "10:54"}], (10, 54)),
         ([{"data.max_sec": "10:54"}, {"data.max_sec": 30}], (None, 30)),
-        ([{"data.rise_from": 5, "data.max_sec": 30}], (5, 30)),
+        ([{"data.curriculum_start_sec": 5, "data.max_sec": 30}], (5, 30)),
         ([{"data.max_sec": "7.5:20"}, {"data.max_sec": "10:54"}], (10, 54)),
     ],
 )
 def test_a_limit_may_be_a_range(layers_said, expected):
     merged = layers.build([{key: layers.Value(value, "here") for key, value in one.items()} for one in layers_said])
-    assert (merged.settings.data.rise_from, merged.settings.data.max_sec) == expected
+    assert (merged.settings.data.curriculum_start_sec, merged.settings.data.max_sec) == expected
 
 
 @pytest.mark.parametrize("said", ["54:10", "10:", "a:54"])

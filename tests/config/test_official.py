@@ -82,7 +82,7 @@ def test_a_wrong_official_file_is_refused(tmp_path: Path, key: str, value: str, 
 def test_grad_ckpt_is_the_checkpointing_of_both_stages(tmp_path: Path, said: bool) -> None:
     path = tmp_path / "s2.json"
     path.write_text(json.dumps({"train": {"c_mel": 45, "grad_ckpt": said}}), encoding="utf-8")
-    assert layers.load(config_files=[path]).settings.train.checkpointing is said
+    assert layers.load(config_files=[path]).settings.train.activation_checkpointing is said
 
 
 def test_the_files_the_official_interface_writes() -> None:

@@ -14,7 +14,10 @@ def test_learning_is_as_the_version_wants_unless_asked_otherwise(version):
     base = SimpleNamespace(version=version)
     assert learning(base, Settings()) == version.learning
     asked = Settings.model_validate(
-        {"train": {"alignment": 0.0}, "sovits": {"train": {"discriminator": 0.5, "c_stft": 0.0, "posterior": True}}}
+        {
+            "train": {"alignment_loss_weight": 0.0},
+            "sovits": {"train": {"discriminator_width": 0.5, "c_stft": 0.0, "posterior_encoder": True}},
+        }
     )
     found = learning(base, asked)
     assert (found.alignment, found.discriminator, found.c_stft, found.posterior) == (0.0, 0.5, 0.0, True)

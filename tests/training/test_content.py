@@ -37,7 +37,7 @@ SMALL = (
     "train.exp_name=family",
     "content.width=16",
     "content.layers=2",
-    "content.codes=8",
+    "content.codebook_size=8",
     "data.num_workers=0",
 )
 QUICK = ("train.max_steps=3", "train.batch_size=8", "train.precision=32")
@@ -144,7 +144,7 @@ KEYS = [
     "data.max_sec=4",
     "data.min_sec=4",
     "data.max_eval_sample=0",
-    "data.held_out=0.2",
+    "data.validation_split=0.2",
     "data.repeat_below=60",
 ]
 
@@ -218,7 +218,7 @@ def test_the_codebook_is_made_at_the_end_unless_asked(
 
 
 def test_recomputing_activations_changes_nothing(recordings: Path, plain: Tensors, tmp_path: Path) -> None:
-    again = trained(recordings, tmp_path, "train.checkpointing=true")
+    again = trained(recordings, tmp_path, "train.activation_checkpointing=true")
     for key, value in plain.items():
         torch.testing.assert_close(again[key], value, rtol=1e-4, atol=1e-5)
 
@@ -239,13 +239,13 @@ OTHER_VALUES = {
     "train.model": "v2",
     "train.from_scratch": "false",
     "train.keep_weights": "2",
-    "train.alignment": "0.1",
+    "train.alignment_loss_weight": "0.1",
     "train.token_noise": "0.1",
-    "train.count_padding": "true",
+    "train.loss_on_padding": "true",
     "train.if_dpo": "true",
-    "train.samples": "2",
-    "data.rise_from": "3.5",
-    "data.rise_steps": "5",
+    "train.audio_samples": "2",
+    "data.curriculum_start_sec": "3.5",
+    "data.curriculum_phases": "5",
     "data.pad_val": "1024",
     "data.min_phones_per_sec": "3.0",
     "data.max_phones_per_sec": "25.0",
@@ -275,7 +275,7 @@ def test_what_has_no_part_in_the_stage_is_named_where_it_stands_in_a_file(
     assert same(plain, weights(tmp_path))
 
 
-@pytest.mark.parametrize("said", ["train.from_scratch=true", "train.samples=0", "train.keep_weights=1"])
+@pytest.mark.parametrize("said", ["train.from_scratch=true", "train.audio_samples=0", "train.keep_weights=1"])
 def test_what_is_true_of_the_stage_may_be_said(recordings: Path, plain: Tensors, tmp_path: Path, said: str) -> None:
     assert same(plain, trained(recordings, tmp_path, said))
 
@@ -288,8 +288,8 @@ def test_settings_of_other_stages(recordings: Path, plain: Tensors, tmp_path: Pa
         run(recordings, tmp_path, init=(Path("g.pth"),))
     with pytest.raises(SettingsError, match=r"content\.family is v2, whose content encoder is hubert"):
         run(recordings, tmp_path, "content.family=v2")
-    with pytest.raises(SettingsError, match=r"content\.codes is 4000, but the recordings hold only \d+ pairs"):
-        run(recordings, tmp_path, *QUICK, "content.codes=4000")
+    with pytest.raises(SettingsError, match=r"content\.codebook_size is 4000, but the recordings hold only \d+ pairs"):
+        run(recordings, tmp_path, *QUICK, "content.codebook_size=4000")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("optimizer:\n  name: adamw\nmodel:\n  n_layer: 2\nsovits:\n  train:\n    c_mel: 10.0\n")
     resolved = layers.load(sets=[*SMALL, *QUICK, f"train.out={tmp_path}"], config_files=[recipe])
@@ -441,7 +441,7 @@ def test_two_at_once_are_refused(recordings: Path, tmp_path: Path) -> None:
 def test_another_codebook_cannot_continue(recordings: Path, tmp_path: Path) -> None:
     run(recordings, tmp_path, *QUICK)
     with pytest.raises(ModelError, match="another model or recipe"):
-        run(recordings, tmp_path, *QUICK, "content.codes=9")
+        run(recordings, tmp_path, *QUICK, "content.codebook_size=9")
 
 
 def test_out_of_memory_is_not_the_end(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

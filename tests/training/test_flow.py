@@ -152,7 +152,13 @@ def test_checkpointing_changes_no_number(dataset, tmp_path):
     losses = []
     for said in ("false", "true"):
         reporter = Events()
-        run(place, tmp_path / said, f"train.checkpointing={said}", "train.log_every_n_steps=1", reporter=reporter)
+        run(
+            place,
+            tmp_path / said,
+            f"train.activation_checkpointing={said}",
+            "train.log_every_n_steps=1",
+            reporter=reporter,
+        )
         losses.append([event.values["loss"] for event in reporter.heard if isinstance(event, Metrics)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 

@@ -39,10 +39,10 @@ QUICK = (
     "train.max_steps=3",
     "train.batch_size=4",
     "optimizer.warmup_steps=1",
-    "sovits.train.discriminator=none",
+    "sovits.train.discriminator_width=none",
     "train.precision=32",
     "data.num_workers=0",
-    "train.samples=0",
+    "train.audio_samples=0",
 )
 
 
@@ -147,7 +147,7 @@ GPT_KEYS = [
     "train.gradient_accumulation=2",
     "train.batch_size=3",
     "train.batch_seconds=3.0",
-    "train.count_padding=true",
+    "train.loss_on_padding=true",
     "data.max_phones=7",
     "data.max_phones_per_sec=6.0",
     "data.min_phones_per_sec=5.5",
@@ -156,7 +156,7 @@ GPT_KEYS = [
     "train.seed=5",
     "train.max_steps=2",
     "train.if_dpo=true",
-    "train.alignment=0.5",
+    "train.alignment_loss_weight=0.5",
     "train.token_noise=0.2",
     "train.precision=bf16-mixed",
     "data.max_sec=1.3",
@@ -189,7 +189,7 @@ SOVITS_KEYS = [
     "sovits.train.max_steps=2",
     "sovits.train.precision=bf16-mixed",
     "sovits.train.learning_rate=0.001",
-    "sovits.train.posterior=true",
+    "sovits.train.posterior_encoder=true",
     "sovits.train.betas=[0.5, 0.9]",
     "sovits.train.eps=0.1",
     "sovits.train.lr_decay=0.5",
@@ -198,7 +198,7 @@ SOVITS_KEYS = [
     "sovits.train.segment_size=6400",
     "sovits.train.c_mel=10.0",
     "sovits.train.c_stft=1.0",
-    "sovits.train.discriminator=0.01",
+    "sovits.train.discriminator_width=0.01",
     "sovits.train.text_low_lr_rate=1.0",
     "sovits.model.p_dropout=0.0",
 ]
@@ -212,7 +212,7 @@ def test_each_key_of_the_sovits_stage_changes_the_training(
 
 
 def test_the_weight_of_the_kl_loss_changes_the_training(world: World, tmp_path: Path) -> None:
-    heard = "sovits.train.posterior=true"
+    heard = "sovits.train.posterior_encoder=true"
     runs = [
         trained(world.dataset, tmp_path / name, heard, *more, stage="sovits")
         for name, more in (("as it is", ()), ("less", ("sovits.train.c_kl=0.1",)))
@@ -343,7 +343,7 @@ def test_an_official_recipe_of_the_same_dimensions_is_taken(world: World, tmp_pa
 
 
 def test_tuning_a_voice_takes_what_its_export_lacks_from_its_state(world: World, tmp_path: Path) -> None:
-    wanted = ("sovits.train.discriminator=0.01", "sovits.train.posterior=true")
+    wanted = ("sovits.train.discriminator_width=0.01", "sovits.train.posterior_encoder=true")
     first = trained(world.dataset, tmp_path / "runs", *wanted, stage="sovits")
     events = Events()
     still = ("sovits.train.learning_rate=1e-30", f"train.model={tmp_path / 'runs' / 'v'}")
@@ -368,13 +368,13 @@ def test_tuning_a_voice_takes_what_its_export_lacks_from_its_state(world: World,
 def test_tuning_a_voice_whose_state_is_of_no_use(
     world: World, tmp_path: Path, spoil: Callable[[dict[str, Any]], None], said: str
 ) -> None:
-    run(world.dataset, tmp_path / "runs", "sovits.train.posterior=true", "train.max_steps=1", stage="sovits")
+    run(world.dataset, tmp_path / "runs", "sovits.train.posterior_encoder=true", "train.max_steps=1", stage="sovits")
     for path in (tmp_path / "runs" / "v" / "state").glob("*.pt"):
         content = torch.load(path, weights_only=True)
         spoil(content)
         torch.save(content, path)
     events = Events()
-    still = ("sovits.train.posterior=true", "train.max_steps=1", f"train.model={tmp_path / 'runs' / 'v'}")
+    still = ("sovits.train.posterior_encoder=true", "train.max_steps=1", f"train.model={tmp_path / 'runs' / 'v'}")
     assert run(world.dataset, tmp_path / "more", *still, stage="sovits", reporter=events).finished
     assert said in events.texts()
 
@@ -513,7 +513,7 @@ run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[4:], stage=sys.argv[3])
 
 @pytest.mark.parametrize(
     ("stage", "more"),
-    [("gpt", ("train.precision=bf16-mixed",)), ("sovits", ("sovits.train.discriminator=0.01",))],
+    [("gpt", ("train.precision=bf16-mixed",)), ("sovits", ("sovits.train.discriminator_width=0.01",))],
     ids=["gpt", "sovits"],
 )
 def test_killed_and_resumed_equals_undisturbed(world: World, tmp_path: Path, stage: str, more: tuple[str, ...]) -> None:
@@ -543,7 +543,7 @@ def test_an_official_recipe_changes_the_training(world: World, plain: dict[str, 
 def test_recomputing_activations_changes_nothing(
     world: World, plain: dict[str, Tensors], tmp_path: Path, stage: str
 ) -> None:
-    again = trained(world.dataset, tmp_path, "train.checkpointing=true", stage=stage)
+    again = trained(world.dataset, tmp_path, "train.activation_checkpointing=true", stage=stage)
     for key, value in plain[stage].items():
         torch.testing.assert_close(again[key], value, rtol=1e-4, atol=1e-5)
 
@@ -554,8 +554,11 @@ CALM = ("model.dropout=0.0", "model.block_dropout=0.0", "model.position_dropout=
 @pytest.mark.parametrize(
     ("stage", "more"),
     [
-        ("gpt", ("train.token_noise=0.2", "train.alignment=0.3")),
-        ("sovits", ("sovits.train.discriminator=0.01", "sovits.train.posterior=true", "sovits.train.eps=1e-4")),
+        ("gpt", ("train.token_noise=0.2", "train.alignment_loss_weight=0.3")),
+        (
+            "sovits",
+            ("sovits.train.discriminator_width=0.01", "sovits.train.posterior_encoder=true", "sovits.train.eps=1e-4"),
+        ),
     ],
     ids=["gpt", "sovits"],
 )
@@ -613,7 +616,7 @@ def test_a_few_sentences_are_spoken_and_the_best_is_marked(tmp_path: Path) -> No
     family = make_family(tmp_path)
     dataset = make_dataset(tmp_path / "dataset", clips=20, model=str(family)).root
     events = Events()
-    more = ("train.samples=1", "train.keep_weights=1", "train.batch_size=20", "sovits.train.save_every_epoch=1")
+    more = ("train.audio_samples=1", "train.keep_weights=1", "train.batch_size=20", "sovits.train.save_every_epoch=1")
     run(dataset, tmp_path / "runs", *more, stage="all", reporter=events)
     folder = tmp_path / "runs" / "v"
     heard = sorted(path.name.rsplit("-", 1)[0] for path in (folder / "samples").iterdir())
@@ -638,7 +641,7 @@ def test_a_few_sentences_are_spoken_and_the_best_is_marked(tmp_path: Path) -> No
 
 def test_a_rising_limit_is_reported(world: World, tmp_path: Path) -> None:
     events = Events()
-    said = ("data.max_sec=1.3:1.7", "data.rise_steps=2", "train.max_steps=null", "train.epochs=2")
+    said = ("data.max_sec=1.3:1.7", "data.curriculum_phases=2", "train.max_steps=null", "train.epochs=2")
     run(world.dataset, tmp_path, *said, reporter=events)
     assert "gpt: max_sec 1.3 -> 1.7 at step" in events.texts()
     assert "GiB" in events.texts()
