@@ -14,15 +14,13 @@ from sovits_cli.files import check_place, partial, real_path
 from sovits_cli.inference import examples, reference, texts
 from sovits_cli.inference.language_support import ALL, LanguageSupport, supported_text
 from sovits_cli.inference.reference import Reference
-from sovits_cli.text import characters, encoding, lexicon, official_cuts, pauses, segment
+from sovits_cli.text import characters, encoding, lexicon, segment
 from sovits_cli.text.encoding import DecodedText
 from sovits_cli.text.lexicon import Lexicon
-from sovits_cli.text.split import MIN_CHARS, PAUSES_S, Boundary, Sentence, split_sentences
+from sovits_cli.text.split import Sentence
+from sovits_cli.text.utterances import OUR_CUT, split_text, strip_pauses
 
 TRANSCRIPT_SUFFIX = ".txt"
-
-OUR_CUT = "auto"
-"""Cut at sentences, and further where they are too long to say in one go."""
 
 
 @dataclass(frozen=True)
@@ -153,22 +151,12 @@ def check_text(
     segment.find_mode(lang)
     source = _text(inputs, lang)
     resolved = segment.resolve_mode(lang, source.text)
-    words = pauses.strip_pauses(lexicon.strip_inline(source.text))
+    words = strip_pauses(lexicon.strip_inline(source.text))
     found = supported_text(words, resolved, support)
     doubt = segment.latin_doubt(found.lang, words)
-    text = lexicon.encode_inline(source.text, found.lang)
-    pieces = pauses.split_at_pauses(text, lambda stretch: _cut(stretch, found.lang, cut, joins=joins))
+    pieces = split_text(source.text, found.lang, cut=cut, joins=joins)
     notes = (*_notes(source, resolved), *found.notes, *([doubt] if doubt else []))
     return Script(pieces, found.lang, notes, found.left_out)
-
-
-def _cut(text: str, how: str, method: str, *, joins: bool) -> list[Sentence]:
-    """Sentences, by our way of cutting or an official one, whose pieces are all followed by the same pause."""
-    if method == OUR_CUT:
-        return split_sentences(text, how, min_chars=MIN_CHARS if joins else 0)
-    is_english = segment.find_mode(how).is_whole
-    found = official_cuts.official_pieces(official_cuts.collapse_marks(text), method, is_english=is_english)
-    return [Sentence(piece, PAUSES_S[Boundary.SENTENCE]) for piece in found if piece]
 
 
 def _notes(source: DecodedText, how: str) -> Iterator[str]:

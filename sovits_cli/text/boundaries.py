@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from sovits_cli.text import languages
-from sovits_cli.text.frontend import call_hook
-from sovits_cli.text.language import HAN, Language, UnicodeScript, WordBreaks
+from sovits_cli.text.characters import is_lost
+from sovits_cli.text.frontend import SentenceRules, call_hook, load_frontend
+from sovits_cli.text.language import HAN, LATIN, Language, UnicodeScript, WordBreaks
 from sovits_cli.text.languages import BUILT_IN, LANGUAGES, all_scripts
-from sovits_cli.text.segment import LanguageMode
+from sovits_cli.text.segment import LanguageMode, find_mode
 
 # How long a text is when spoken: what each character takes to say, in Latin letters.
 
@@ -154,3 +155,43 @@ def _ends(*patterns: str) -> Cuts:
 
 def _nowhere(window: str) -> Iterable[int]:  # noqa: ARG001 - a window like any other
     return ()
+
+
+# Whether there is something to read, and which marks close a sentence.
+
+
+def sentence_rules(lang: str) -> SentenceRules:
+    """What knows sentences of a mode: the front end of a language with Latin letters, or one for all scripts.
+
+    Raises:
+        TextError: unknown mode, or a language whose packages are missing.
+    """
+    mode = find_mode(lang)
+    if mode.main is not None:
+        load_frontend(mode.main)
+    return load_frontend(mode.latin) if mode.is_whole else _MixedRules(mode)
+
+
+class _MixedRules:
+    """Sentences of texts in several scripts; it reads nothing itself."""
+
+    def __init__(self, mode: LanguageMode) -> None:
+        self._mode = mode
+        self._codes = tuple(dict.fromkeys([*(row.code for row in BUILT_IN), *mode.languages]))
+
+    def readable(self, text: str) -> bool:
+        """Whether there is a letter, a character or a number of a script that some front end reads."""
+        return any(character.isalnum() and not is_lost(character, self._codes) for character in text)
+
+    def ends_sentence(self, before: str, after: str) -> bool:
+        """Whether the mark at the end of `before` closes a sentence: by the language before it, or that of Latin."""
+        row = self._before(before)
+        if row is not None and row.judges_dots:
+            return load_frontend(row.code).ends_sentence(before, after)
+        return before[-1:] != "." or load_frontend(self._mode.latin).ends_sentence(before, after)
+
+    def _before(self, text: str) -> Language | None:
+        """The language of the last letter, where it is no Latin one."""
+        last = next((character for character in reversed(text) if character.isalpha()), "")
+        script = next((script for script in languages.all_scripts() if script.pattern.fullmatch(last)), LATIN)
+        return None if script == LATIN else LANGUAGES[self._mode.owner(script)]

@@ -11,6 +11,10 @@ from sovits_cli.versions import SymbolTable
 
 _WORD = re.compile(r"[A-Za-z]+(?:['\-][A-Za-z]+)*")
 _TOKEN = re.compile(r"[A-Za-z]+(?:['\-][A-Za-z]+)*|[.,!?]")
+_PLAIN = re.compile("[A-Za-z0-9]")
+_MARKUP = re.compile(r"[<\[≮﹇﹤＜［]")
+"""What may begin a tag or a footnote, the only places where letters and digits are not read."""
+
 _ARTICLE = ("AH0",)
 _LETTER_A = ("EY1",)
 _AFTER_LETTER_A = word_set("is was and or to has are for in")
@@ -19,9 +23,19 @@ _MIN_PHONES = 4
 
 def english_phones(norm: str) -> list[str]:
     """Phones of a text from `en_normal.normalise`; a comma in front of very short ones, as the models were trained."""
+    return [phone for _, phones in _readings(norm) for phone in phones]
+
+
+def word_phones(norm: str) -> list[tuple[str, int]]:
+    """Words and marks of a normalised text, and how many of its phones each has."""
+    return [(word, len(phones)) for word, phones in _readings(norm)]
+
+
+def _readings(norm: str) -> list[tuple[str, Sequence[str]]]:
     tokens = _TOKEN.findall(norm)
-    found = [phone for place in range(len(tokens)) for phone in _token(tokens, place)]
-    return [","] * (len(found) < _MIN_PHONES) + found
+    found = [(token, _token(tokens, position)) for position, token in enumerate(tokens)]
+    is_short = sum(len(phones) for _, phones in found) < _MIN_PHONES
+    return [(",", (",",)), *found] if is_short else found
 
 
 def unknown_words(norm: str) -> list[str]:
@@ -54,6 +68,8 @@ class English:
 
     def readable(self, text: str) -> bool:
         """Whether there is a letter or a digit that English can read."""
+        if _PLAIN.search(text) and not _MARKUP.search(text):
+            return True
         return any(character.isalnum() for character in en_normal.clean(text))
 
     def ends_sentence(self, before: str, after: str) -> bool:

@@ -33,6 +33,7 @@ _ACCENT = re.compile(r"/A:(-?\d+)\+(\d+)\+(\d+)/")
 _MORAS = re.compile(r"/F:(\d+)_")
 _UNVOICED = str.maketrans("AEIOU", "aeiou")
 _ENDS_MORA = frozenset("aeiouAEIOU") | {"N", "cl"}
+_NOT_SPOKEN = frozenset({RISE, FALL, BORDER, PAUSE})
 _NONE = -50
 """What the scheme takes a missing number for."""
 
@@ -165,12 +166,16 @@ _MARKS = re.compile(f"[{ja_normal.KEPT_MARKS}]+")
 _PART = re.compile(rf"[^{ja_normal.KEPT_MARKS} ]+|[{ja_normal.KEPT_MARKS}]")
 
 
+_ALWAYS_READ = re.compile("[ぁ-ゖァ-ヺ一-鿿]")
+"""Kana and kanji that the normaliser never takes out."""
+
+
 class Japanese:
     """The Japanese front end. Its models take no text features, so characters are not related to phones."""
 
     def readable(self, text: str) -> bool:
         """Whether there is kana, a kanji, a letter or a digit."""
-        return re.search(r"\w", ja_normal.normalise_japanese(text)) is not None
+        return bool(_ALWAYS_READ.search(text) or re.search(r"\w", ja_normal.normalise_japanese(text)))
 
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence: not before a bracket, nor in 「…？」と."""
@@ -208,4 +213,40 @@ def japanese_phones(norm: str) -> list[str]:
             found.append(MARK_SYMBOLS.get(part, part))
         else:
             found += ["," if phone == PAUSE else phone for phone in label_phones(part)]
+    return found
+
+
+def word_phones(norm: str) -> list[tuple[str, int]]:
+    """Words and marks of a normalised text, and how many of its phones each has, pitch marks counted to the one before.
+
+    OpenJTalk gives phones for whole phrases, but tells how many moras each word has; a mora ends with a vowel, with N
+    or with a closure:
+
+        word                 東京    は      雨
+        moras                4      1      2
+        phones     t o [ o ky o o  w a #  a ] m e
+                     1   2   3 4   1     1   2
+    """
+    found: list[tuple[str, int]] = []
+    for part in _PART.findall(norm):
+        if part in ja_normal.KEPT_MARKS:
+            found.append((part, 1))
+        else:
+            found += _words_with_phones(part)
+    return found
+
+
+def _words_with_phones(part: str) -> list[tuple[str, int]]:
+    package = _package()
+    with _lock:
+        words = [(str(word["string"]), int(word["mora_size"])) for word in _openjtalk_words(package, part)]
+    phones = label_phones(part)
+    found: list[tuple[str, int]] = []
+    end = 0
+    for word, moras in words:
+        start = end
+        while end < len(phones) and (moras or (end > start and phones[end] in _NOT_SPOKEN)):
+            moras -= phones[end] in _ENDS_MORA
+            end += 1
+        found.append((word, end - start))
     return found

@@ -12,6 +12,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -136,10 +137,26 @@ def korean_phones(norm: str) -> list[str]:
     return [phone if phone in known else OTHER for phone in found]
 
 
+def word_phones(norm: str) -> list[tuple[str, int]]:
+    """Words of a text, and how many of its phones each has; spaces and marks part both. One word where these differ."""
+    phones = korean_phones(norm)
+    is_between = [phone == SPACE or phone in symbols.PUNCTUATION for phone in phones]
+    counts = [(between, len(list(group))) for between, group in groupby(is_between)]
+    words = re.findall(r"[^\s,.!?…]+", norm)
+    if len(words) != sum(not between for between, _ in counts):
+        return [(norm, len(phones))]
+    following = iter(words)
+    return [(" " if between else next(following), count) for between, count in counts]
+
+
 def _letters(syllables: str) -> str:
     """Syllables taken apart into the letters of a keyboard, vowels into their simple parts."""
     apart = "".join(unicodedata.normalize("NFD", sign) if "가" <= sign <= "힣" else sign for sign in syllables)
     return "".join(_CONJOINING.get(sign, sign) for sign in apart).translate(_VOWELS)
+
+
+_SYLLABLE = re.compile("[가-힣]")
+"""What the normaliser never takes out."""
 
 
 class Korean:
@@ -147,7 +164,7 @@ class Korean:
 
     def readable(self, text: str) -> bool:
         """Whether there is Hangul, a Latin letter or a digit."""
-        return re.search(r"\w", ko_normal.normalise_korean(text)) is not None
+        return bool(_SYLLABLE.search(text) or re.search(r"\w", ko_normal.normalise_korean(text)))
 
     def ends_sentence(self, before: str, after: str) -> bool:  # noqa: ARG002 - small letters mean nothing here
         """Whether the mark at the end of `before` closes a sentence: not after the number of a list item."""

@@ -193,6 +193,8 @@ class Language:
         aliases: other codes of it in transcript lists (official ones that differ from ours).
         phones: symbols that words of it are made of, marks of pitch among them.
         syllables: how its phones are written by syllables, where that is the custom.
+        word_phones: "module:function" from a normalised text to its words, marks among them, each with the number of
+            its phones; empty where characters have phones of their own, or nothing tells.
         guesses: "module:function" from a normalised text to the words whose reading is a guess.
         origin: the package that registered it, and its version; empty for our own.
     """
@@ -215,6 +217,7 @@ class Language:
     aliases: tuple[str, ...] = ()
     phones: frozenset[str] = frozenset()
     syllables: Syllables | None = None
+    word_phones: str = ""
     guesses: str = ""
     origin: str = ""
 

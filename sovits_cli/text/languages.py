@@ -120,6 +120,7 @@ BUILT_IN = (
         ),
         charsets=(language.CP1252,),
         phones=symbols.ENGLISH,
+        word_phones="sovits_cli.text.en:word_phones",
         guesses="sovits_cli.text.en:unknown_words",
     ),
     Language(
@@ -151,6 +152,7 @@ BUILT_IN = (
         charsets=(language.EUC_JP, language.SHIFT_JIS),
         aliases=("jp",),
         phones=symbols.JAPANESE,
+        word_phones="sovits_cli.text.ja:word_phones",
         guesses="sovits_cli.text.ja:unknown_words",
     ),
     Language(
@@ -163,6 +165,7 @@ BUILT_IN = (
         judges_dots=False,
         charsets=(language.EUC_KR,),
         phones=symbols.KOREAN,
+        word_phones="sovits_cli.text.ko:word_phones",
     ),
     Language(
         code="yue",

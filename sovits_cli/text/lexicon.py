@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import segment, symbols
+from sovits_cli.text import symbols
 from sovits_cli.text.frontend import call_hook, excerpt
 from sovits_cli.text.language import UnicodeScript, WordBreaks
 from sovits_cli.text.languages import LANGUAGES, all_scripts, find_language
+from sovits_cli.text.segment import LanguageMode, LanguageRun, find_mode, language_runs
 from sovits_cli.versions import SymbolTable
 
 _ALL = SymbolTable.V2
@@ -46,28 +48,40 @@ class GivenWord:
     phones: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class AnnotatedRun:
-    """A run of one language: text to be read, and words whose phones were given, in order."""
-
-    lang: str
-    parts: tuple[str | GivenWord, ...]
+Parts = tuple[str | GivenWord, ...]
+"""A run of one language: text to be read, and words whose phones were given, in order."""
 
 
-def encode_inline(text: str, lang: str) -> str:
-    """Text in which each `[word|…]` carries its phones, or is respelled.
+def encode_inline(text: str, lang: str) -> tuple[str, Sequence[int]]:
+    """Let each `[word|…]` of a text carry its phones, or respell it.
 
     Args:
         text: as it was typed.
         lang: the mode it is read in; phones are those of the word's language, else of any that has them all.
 
+    Returns:
+        The text, and where each of its characters stands in the one given: one position more than it has characters.
+
     Raises:
         TextError: something that looks like phones is none.
     """
-    how = segment.find_mode(lang)
-    return _INLINE.sub(
-        lambda found: encode_pronunciation(found[1], found[2], _languages_of(found[1], how)), _PRIVATE.sub("", text)
-    )
+    mode = find_mode(lang)
+    kept: Sequence[int] = range(len(text) + 1)
+    if _PRIVATE.search(text):
+        kept = [*(position for position, sign in enumerate(text) if not _PRIVATE.match(sign)), len(text)]
+        text = _PRIVATE.sub("", text)
+    parts: list[str] = []
+    positions = array("L")
+    end = 0
+    for found in _INLINE.finditer(text):
+        encoded = encode_pronunciation(found[1], found[2], _languages_of(found[1], mode))
+        parts += [text[end : found.start()], encoded]
+        positions.extend([*kept[end : found.start()], *[kept[found.start()]] * len(encoded)])
+        end = found.end()
+    if not parts:
+        return text, kept
+    positions.extend(kept[end:])
+    return "".join([*parts, text[end:]]), positions
 
 
 def strip_inline(text: str) -> str:
@@ -127,16 +141,16 @@ def split_at_given_words(text: str) -> Iterator[tuple[str, bool]]:
     yield text[end:], True
 
 
-def annotated_runs(runs: Sequence[segment.LanguageRun]) -> list[AnnotatedRun]:
-    """Runs of a text, with the words taken out that carry their phones; a word is in the run in which it ends."""
+def run_parts(runs: Sequence[LanguageRun]) -> list[tuple[str, Parts]]:
+    """The language and the parts of each run of a text; a word with its phones is in the run in which it ends."""
     words = list(_CARRIED.finditer("".join(run.text for run in runs)))
-    found = []
+    found: list[tuple[str, Parts]] = []
     start = 0
     for run in runs:
         end = start + len(run.text)
         parts = tuple(_parts(run.text, start, words))
         if parts or not run.text:
-            found.append(AnnotatedRun(run.lang, parts))
+            found.append((run.lang, parts))
         start = end
     return found
 
@@ -170,9 +184,9 @@ def _phones(token: str, lang: str) -> tuple[str, ...]:
     return (call_hook(row, row.syllables.place, token) if row.syllables else None) or ()
 
 
-def _languages_of(word: str, how: segment.LanguageMode) -> list[str]:
+def _languages_of(word: str, how: LanguageMode) -> list[str]:
     """The languages whose phones a word may be given in; first that of its script."""
-    own = [run.lang for run in reversed(segment.language_runs(word, how)) if run.lang in LANGUAGES]
+    own = [run.lang for run in reversed(language_runs(word, how)) if run.lang in LANGUAGES]
     return list(dict.fromkeys([*own, *([how.main] if how.main else LANGUAGES)]))
 
 
@@ -198,18 +212,26 @@ class Lexicon:
         object.__setattr__(self, "key", digest.hexdigest())
         object.__setattr__(self, "_indices", {lang: _Index.of(words) for lang, words in self.entries.items()})
 
-    def applied(self, text: str, how: segment.LanguageMode) -> str:
-        """A text whose words carry the phones of their entries, or are respelled."""
-        if not self.entries:
-            return text
-        return "".join(self._applied(run) for run in segment.language_runs(text, how))
+    def runs(self, text: str, mode: LanguageMode) -> list[LanguageRun]:
+        """Runs of a text whose words carry the phones of their entries, or are respelled.
 
-    def _applied(self, run: segment.LanguageRun) -> str:
+        The text is segmented once, and again only where that changes it: a respelling may be in another script.
+        """
+        runs = language_runs(text, mode)
+        if not self.entries:
+            return runs
+        plain, changed = "".join(run.text for run in runs), "".join(map(self._run, runs))
+        return runs if changed == plain else language_runs(changed, mode)
+
+    def text(self, text: str, mode: LanguageMode) -> str:
+        """A text whose words carry the phones of their entries, or are respelled."""
+        return "".join(map(self._run, language_runs(text, mode))) if self.entries else text
+
+    def _run(self, run: LanguageRun) -> str:
         index = self._indices.get(run.lang)
         if index is None:
             return run.text
-        parts = (index.replaced(part) if is_free else part for part, is_free in split_at_given_words(run.text))
-        return "".join(parts)
+        return "".join(index.replaced(part) if is_free else part for part, is_free in split_at_given_words(run.text))
 
 
 @dataclass(frozen=True)

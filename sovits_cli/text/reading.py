@@ -6,17 +6,15 @@ The way in for preparation and inference. Knows the modes of `segment` and the f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
 from sovits_cli.text import characters, languages, lexicon, segment, symbols
-from sovits_cli.text.characters import is_lost
 from sovits_cli.text.frontend import (
     Pronunciation,
-    SentenceRules,
     UnreadableError,
     call_hook,
     excerpt,
@@ -24,12 +22,37 @@ from sovits_cli.text.frontend import (
     pronounce,
 )
 from sovits_cli.text.language import LATIN, Language, Marks
-from sovits_cli.text.languages import BUILT_IN, LANGUAGES, find_language
-from sovits_cli.text.lexicon import GivenWord, Lexicon
+from sovits_cli.text.languages import LANGUAGES, find_language
+from sovits_cli.text.lexicon import GivenWord, Lexicon, Parts
+from sovits_cli.text.segment import LanguageRun
 from sovits_cli.versions import SymbolTable
 
 MIN_PHONES = 6
 """With fewer, the official program puts a full stop before the text when it speaks."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How texts are read.
+
+    Args:
+        table: symbol table of the model that will speak.
+        compat: read exactly as the official program does, defects included.
+        lexicon: how some words are read.
+    """
+
+    table: SymbolTable
+    compat: bool = False
+    lexicon: Lexicon = lexicon.EMPTY_LEXICON
+
+
+@dataclass(frozen=True)
+class WordSpan:
+    """A word as it is read, and its phones: from `start` to before `end`."""
+
+    text: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,8 @@ class Piece:
         phones: symbols of the table asked for.
         word2ph: phones per character of `norm`, where the language has that.
         given: words of it whose phones were given.
+        parts: what it was read in, each as it is read and how many of the phones it has: a word whose phones were given
+            by itself, what is beside it.
     """
 
     lang: str
@@ -51,6 +76,7 @@ class Piece:
     phones: tuple[str, ...]
     word2ph: tuple[int, ...] | None
     given: tuple[str, ...] = ()
+    parts: tuple[tuple[str, int], ...] = ()
 
     @property
     def has_bert(self) -> bool:
@@ -88,7 +114,7 @@ def read_text(
     """Read a text.
 
     Args:
-        text: a sentence or so; `split.sentences` makes them. Words in it may carry their phones (`pronunciation`).
+        text: a sentence or so; `split.split_sentences` makes them. Words in it may carry their phones (`lexicon`).
         lang: a mode of `segment`: auto, a language, all_zh, auto_yue, …
         table: symbol table of the model that will speak.
         compat: read exactly as the official program does, defects included.
@@ -97,40 +123,41 @@ def read_text(
     Raises:
         TextError: unknown mode, a language the table cannot write or whose packages are missing, nothing to read.
     """
-    how = segment.find_mode(lang)
-    if compat:
-        return _official(words.applied(characters.official_form(text), how), how, table)
-    runs = segment.language_runs(words.applied(characters.readable_form(text), how), how)
-    pieces = tuple(_pieces(lexicon.annotated_runs(runs), table))
-    if not pieces:
-        raise UnreadableError(
-            f"nothing to read in {excerpt(lexicon.strip_phones(text))}: expected at least one word, letter or number"
-            + (f" of {find_language(how.main).name}" if how.main else ""),
-            hint="write the words out, or give another language with --lang",
-        )
-    return Reading(pieces)
+    return Reading(_read(text, lang, ReadingOptions(table, compat, words)))
 
 
 def read_for_speech(
     text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY_LEXICON
 ) -> Reading:
-    """Read a text for a model to speak: a very short one gets a full stop before it (official)."""
-    found = read_text(text, lang, table, compat=compat, words=words)
-    if len(found.phones) < MIN_PHONES:
-        found = read_text(f".{text}", lang, table, compat=compat, words=words)
-    return found
+    """Read a text for a model to speak, see `pieces_for_speech`."""
+    return Reading(pieces_for_speech(text, lang, ReadingOptions(table, compat, words)))
 
 
-def sentence_rules(lang: str) -> SentenceRules:
-    """What knows sentences of a mode: the front end of a language with Latin letters, or one for all scripts.
+def pieces_for_speech(text: str, lang: str, options: ReadingOptions) -> tuple[Piece, ...]:
+    """Read a text for a model to speak: a very short one gets a full stop before it.
 
-    Raises:
-        TextError: unknown mode, or a language whose packages are missing.
+    Official: `TTS_infer_pack/TextPreprocessor.py`, `get_phones_and_bert`. Raises TextError, as `read_text` does.
     """
-    how = segment.find_mode(lang)
-    if how.main is not None:
-        load_frontend(how.main)
-    return load_frontend(how.latin) if how.is_whole else _Mixed(how)
+    pieces = _read(text, lang, options)
+    if sum(len(piece.phones) for piece in pieces) < MIN_PHONES:
+        return _read(f".{text}", lang, options)
+    return pieces
+
+
+def _read(text: str, lang: str, options: ReadingOptions) -> tuple[Piece, ...]:
+    mode = segment.find_mode(lang)
+    if options.compat:
+        text = options.lexicon.text(characters.official_form(text), mode)
+        return tuple(_official_pieces(segment.language_runs(text, mode, compat=True), options.table))
+    runs = options.lexicon.runs(characters.readable_form(text), mode)
+    pieces = tuple(_pieces(runs, options.table))
+    if not pieces:
+        raise UnreadableError(
+            f"nothing to read in {excerpt(lexicon.strip_phones(text))}: expected at least one word, letter or number"
+            + (f" of {find_language(mode.main).name}" if mode.main else ""),
+            hint="write the words out, or give another language with --lang",
+        )
+    return pieces
 
 
 _COMMAS = ",，、;；:："
@@ -138,70 +165,44 @@ _STOPS = {"。": ".", "！": "!", "？": "?"}
 _SOUND = re.compile(r"[^\W_]|[%&@#+=×÷$€£￥¥]")
 
 
-class _Mixed:
-    """Sentences of texts in several scripts; it reads nothing itself."""
-
-    def __init__(self, how: segment.LanguageMode) -> None:
-        self._how = how
-        self._codes = tuple(dict.fromkeys([*(row.code for row in BUILT_IN), *how.languages]))
-
-    def readable(self, text: str) -> bool:
-        """Whether there is a letter, a character or a number of a script that some front end reads."""
-        return any(character.isalnum() and not is_lost(character, self._codes) for character in text)
-
-    def ends_sentence(self, before: str, after: str) -> bool:
-        """Whether the mark at the end of `before` closes a sentence: by the language before it, or that of Latin."""
-        row = self._before(before)
-        if row is not None and row.judges_dots:
-            return load_frontend(row.code).ends_sentence(before, after)
-        return before[-1:] != "." or load_frontend(self._how.latin).ends_sentence(before, after)
-
-    def _before(self, text: str) -> Language | None:
-        """The language of the last letter, where it is no Latin one."""
-        last = next((character for character in reversed(text) if character.isalpha()), "")
-        script = next((script for script in languages.all_scripts() if script.pattern.fullmatch(last)), LATIN)
-        return None if script == LATIN else LANGUAGES[self._how.owner(script)]
-
-
-def _official(text: str, how: segment.LanguageMode, table: SymbolTable) -> Reading:
-    """Every stretch in its front end, whatever comes out; a language the table lacks is a pause (official)."""
-    pieces = []
-    for stretch in lexicon.annotated_runs(segment.language_runs(text, how, compat=True)):
-        row = LANGUAGES.get(stretch.lang)
+def _official_pieces(runs: Sequence[LanguageRun], table: SymbolTable) -> Iterator[Piece]:
+    """Every run in its front end, whatever comes out; a language the table lacks is a pause (official)."""
+    for lang, parts in lexicon.run_parts(runs):
+        row = LANGUAGES.get(lang)
         if row is None or table not in row.tables:
-            pause = _piece(lexicon.AnnotatedRun(languages.default_language(LATIN).code, (" ",)), table, compat=True)
-            pieces.append(replace(pause, lang=stretch.lang, text="".join(map(str, stretch.parts))))
+            pause = _piece(languages.default_language(LATIN).code, (" ",), table, compat=True)
+            yield replace(pause, lang=lang, text="".join(map(str, parts)))
         else:
-            pieces.append(_piece(stretch, table, compat=True))
-    return Reading(tuple(pieces))
+            yield _piece(lang, parts, table, compat=True)
 
 
-def _pieces(stretches: Iterable[lexicon.AnnotatedRun], table: SymbolTable) -> Iterator[Piece]:
-    """Every stretch in which there is something to read."""
-    for stretch in stretches:
-        if _has_sound(stretch):
+def _pieces(runs: Sequence[LanguageRun], table: SymbolTable) -> Iterator[Piece]:
+    """Every run in which there is something to read."""
+    for lang, parts in lexicon.run_parts(runs):
+        if _has_sound(lang, parts):
             with suppress(UnreadableError):
-                yield _piece(stretch, table, compat=False)
+                yield _piece(lang, parts, table, compat=False)
 
 
-def _piece(stretch: lexicon.AnnotatedRun, table: SymbolTable, *, compat: bool) -> Piece:
-    is_whole = len(stretch.parts) == 1
-    said = [
-        _given_word(part, stretch.lang, table)
+def _piece(lang: str, parts: Parts, table: SymbolTable, *, compat: bool) -> Piece:
+    is_whole = len(parts) == 1
+    read = [
+        _given_word(part, lang, table)
         if isinstance(part, GivenWord)
-        else pronounce(part, stretch.lang, table, compat=compat)
+        else pronounce(part, lang, table, compat=compat)
         if is_whole
-        else _beside_given(part, stretch.lang, table, compat=compat)
-        for part in stretch.parts
+        else _beside_given(part, lang, table, compat=compat)
+        for part in parts
     ]
-    counts = [part.word2ph for part in said]
+    counts = [part.word2ph for part in read]
     return Piece(
-        lang=stretch.lang,
-        text="".join(part.word if isinstance(part, GivenWord) else part for part in stretch.parts),
-        norm=("" if LANGUAGES[stretch.lang].has_bert else " ").join(part.norm for part in said),
-        phones=tuple(phone for part in said for phone in part.phones),
+        lang=lang,
+        text="".join(part.word if isinstance(part, GivenWord) else part for part in parts),
+        norm=("" if LANGUAGES[lang].has_bert else " ").join(part.norm for part in read),
+        phones=tuple(phone for part in read for phone in part.phones),
         word2ph=None if None in counts else tuple(count for each in counts for count in each or ()),
-        given=tuple(part.word for part in stretch.parts if isinstance(part, GivenWord)),
+        given=tuple(part.word for part in parts if isinstance(part, GivenWord)),
+        parts=tuple((part.norm, len(part.phones)) for part in read),
     )
 
 
@@ -245,11 +246,11 @@ def _marks(own: Marks) -> tuple[re.Pattern[str], dict[str, str]]:
     return re.compile(rf"[\s{re.escape(free)}]+|[.\s]+(?!\d)"), symbol_of
 
 
-def _has_sound(stretch: lexicon.AnnotatedRun) -> bool:
-    if stretch.lang not in LANGUAGES or any(isinstance(part, GivenWord) for part in stretch.parts):
-        return stretch.lang in LANGUAGES
-    text = "".join(map(str, stretch.parts))
-    return _SOUND.search(text) is not None and load_frontend(stretch.lang).readable(text)
+def _has_sound(lang: str, parts: Parts) -> bool:
+    if lang not in LANGUAGES or any(isinstance(part, GivenWord) for part in parts):
+        return lang in LANGUAGES
+    text = "".join(map(str, parts))
+    return _SOUND.search(text) is not None and load_frontend(lang).readable(text)
 
 
 def guessed_words(piece: Piece) -> tuple[str, ...]:
@@ -257,3 +258,38 @@ def guessed_words(piece: Piece) -> tuple[str, ...]:
     row = LANGUAGES.get(piece.lang)
     words = dict.fromkeys(call_hook(row, row.guesses, piece.norm) if row and row.guesses else ())
     return tuple(word for word in words if word not in piece.given)
+
+
+def words_of(piece: Piece) -> list[WordSpan]:
+    """The words of a piece and the phones that each has, in order; marks, spaces and borders belong to none.
+
+    Its language tells (`Language.word_phones`); else the characters that have phones of their own, joined to words;
+    else each of its `parts` is one word.
+    """
+    row = LANGUAGES[piece.lang]
+    found: list[WordSpan] = []
+    start = character = 0
+    for norm, phones in piece.parts or ((piece.norm, len(piece.phones)),):
+        counted: list[tuple[str, int]] = [(norm, phones)]
+        if norm in piece.given:
+            character += len(norm)
+        elif piece.word2ph is not None:
+            counted = _words_by_characters(row, norm, piece.word2ph[character : character + len(norm)])
+            character += len(norm)
+        elif row.word_phones:
+            counted = call_hook(row, row.word_phones, norm)
+            if counted[:1] == [(",", 1)] and sum(count for _, count in counted) == phones + 1:
+                counted = counted[1:]  # the comma before a short text, which stands only before a whole piece
+            if sum(count for _, count in counted) != phones:
+                counted = [(norm, phones)]
+        for word, count in counted:
+            if count and any(map(str.isalnum, word)):
+                found.append(WordSpan(word, start, start + count))
+            start += count
+    return found
+
+
+def _words_by_characters(row: Language, norm: str, counts: Sequence[int]) -> list[tuple[str, int]]:
+    ends: Sequence[int] | None = call_hook(row, row.word_ends, norm) if row.word_ends else None
+    words = pairwise([0, *(range(1, len(norm) + 1) if ends is None else ends)])
+    return [(norm[start:end], sum(counts[start:end])) for start, end in words]

@@ -8,14 +8,14 @@ marks of Chinese, Japanese and Korean need no space after them. The official way
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import accumulate
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import lexicon, reading, segment
-from sovits_cli.text.boundaries import CLOSERS, CutPoints, Cuts, cut_points, spoken_lengths
+from sovits_cli.text import lexicon, segment
+from sovits_cli.text.boundaries import CLOSERS, CutPoints, Cuts, cut_points, sentence_rules, spoken_lengths
 from sovits_cli.text.frontend import SentenceRules, excerpt
 
 MAX_CHARS = 200
@@ -53,11 +53,38 @@ class Sentence:
         text: the stretch exactly as it stands in the source.
         pause_s: silence after it, in seconds; 0 after the last.
         is_exact: the text asks for just this pause.
+        positions: where each of its characters stands in the source, and where it ends; None: it is the source.
     """
 
     text: str
     pause_s: float
     is_exact: bool = False
+    positions: Sequence[int] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where it stands in the source, without the white space around it."""
+        at = range(len(self.text) + 1) if self.positions is None else self.positions
+        end = len(self.text.rstrip())
+        return at[min(len(self.text) - len(self.text.lstrip()), end)], at[end]
+
+    def moved(self, positions: Sequence[int]) -> Sentence:
+        """The same, where its positions are those of a text that stands at `positions` of the source."""
+        own = range(len(self.text) + 1) if self.positions is None else self.positions
+        if isinstance(own, range):  # nothing is left out in between
+            return replace(self, positions=positions[own.start : own.stop])
+        return replace(self, positions=tuple(positions[position] for position in own))
+
+    def parts(self, found: Sequence[Sentence]) -> list[Sentence]:
+        """The parts it is cut into, at their positions in the source; the pause after it is that after the last.
+
+        Args:
+            found: parts of its text, or of that without the white space around it.
+        """
+        at = range(len(self.text) + 1) if self.positions is None else self.positions
+        is_whole = sum(len(part.text) for part in found) == len(self.text)
+        parts = [part.moved(at[0 if is_whole else len(self.text) - len(self.text.lstrip()) :]) for part in found]
+        return [*parts[:-1], replace(parts[-1], pause_s=self.pause_s, is_exact=self.is_exact)]
 
 
 @dataclass(frozen=True)
@@ -94,7 +121,7 @@ def split_sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_cha
     """
     if max_chars < 1:
         raise ValueError(f"max_chars is {max_chars}: expected at least 1")
-    speaker, places = reading.sentence_rules(lang), cut_points(segment.find_mode(lang))
+    speaker, places = sentence_rules(lang), cut_points(segment.find_mode(lang))
     pieces = [part for piece in _cut(text, speaker, places) for part in _fitting(text, piece, max_chars, places)]
     joined = _with_neighbours(text, pieces, speaker, min_chars, max_chars)
     if not joined:
@@ -104,7 +131,10 @@ def split_sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_cha
             hint="write the words out, or give another language with --lang",
         )
     pauses = [PAUSES_S[piece.after] for piece in joined[:-1]]
-    return [Sentence(text[piece.start : piece.end], pause) for piece, pause in zip(joined, [*pauses, 0.0], strict=True)]
+    return [
+        Sentence(text[piece.start : piece.end], pause, positions=range(piece.start, piece.end + 1))
+        for piece, pause in zip(joined, [*pauses, 0.0], strict=True)
+    ]
 
 
 def split_in_two(text: str, lang: str) -> list[Sentence]:
@@ -116,13 +146,16 @@ def split_in_two(text: str, lang: str) -> list[Sentence]:
     Returns:
         Two pieces, each with something to read; or the whole, where it is one word.
     """
-    speaker, places = reading.sentence_rules(lang), cut_points(segment.find_mode(lang))
+    speaker, places = sentence_rules(lang), cut_points(segment.find_mode(lang))
     middle = len(text.strip()) / 2
     inner: Cuts = lambda stretch: _sentence_ends(stretch, speaker, places)  # noqa: E731 - typed
     for ends, after in ((inner, Boundary.SENTENCE), (places.call, Boundary.CLAUSE), *_kinds(places)[1:]):
         for place in sorted(ends(text), key=lambda place: abs(place - middle)):
             if _readable(text[:place], speaker) and _readable(text[place:], speaker):
-                return [Sentence(text[:place], PAUSES_S[after]), Sentence(text[place:], 0.0)]
+                return [
+                    Sentence(text[:place], PAUSES_S[after], positions=range(place + 1)),
+                    Sentence(text[place:], 0.0, positions=range(place, len(text) + 1)),
+                ]
     return [Sentence(text, 0.0)]
 
 

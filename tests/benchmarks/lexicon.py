@@ -44,9 +44,7 @@ def main() -> None:
             "entries": given.entries,
             "characters": sum(map(len, text)),
             "read_s": _quickest(given.runs, lambda: lexicon.load_lexicon(path)),
-            "looked_up_s": _quickest(
-                given.runs, lambda: [words.applied(part, segment.find_mode("en")) for part in text]
-            ),
+            "looked_up_s": _quickest(given.runs, lambda: [words.text(part, segment.find_mode("en")) for part in text]),
             "text_read_with_it_s": _quickest(given.runs, lambda: _read(text, words)),
             "text_read_without_s": _quickest(given.runs, lambda: _read(text, lexicon.EMPTY_LEXICON)),
         }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import characters, lexicon, pauses, reading, symbols
+from sovits_cli.text import characters, lexicon, reading, symbols, utterances
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.reading import guessed_words
 from sovits_cli.text.split import split_sentences
@@ -45,7 +45,7 @@ def texts(count: int, seed: int) -> Iterator[str]:
 def speak(text: str, lang: str, *, compat: bool) -> None:
     """All that becomes of a text before a model speaks it."""
     known = symbols.known(SymbolTable.V2)
-    carrying = lexicon.encode_inline(pauses.strip_pauses(text), lang)
+    carrying = lexicon.encode_inline(utterances.strip_pauses(text), lang)[0]
     for piece in split_sentences(carrying, lang):
         said = reading.read_for_speech(piece.text, lang, SymbolTable.V2, compat=compat)
         assert compat or set(said.phones) <= known

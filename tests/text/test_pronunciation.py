@@ -13,7 +13,7 @@ HERE = "HH IY1 R"
 
 
 def read(text, lang="en", words=lexicon.EMPTY_LEXICON, **how):
-    return reading.read_text(lexicon.encode_inline(text, lang), lang, SymbolTable.V2, words=words, **how)
+    return reading.read_text(lexicon.encode_inline(text, lang)[0], lang, SymbolTable.V2, words=words, **how)
 
 
 def phones(text, lang="en", **how):
@@ -63,14 +63,14 @@ def test_compat_takes_phones_too():
 
 
 def test_phones_that_a_table_lacks():
-    text = lexicon.encode_inline("[a|ㅏ ㅏ] is here.", "auto")
+    text = lexicon.encode_inline("[a|ㅏ ㅏ] is here.", "auto")[0]
     assert reading.read_text(text, "auto", SymbolTable.V1).phones[:2] == ["UNK", "UNK"]
     assert reading.read_text(text, "auto", SymbolTable.V2).phones[:2] == ["ㅏ", "ㅏ"]
 
 
 @pytest.mark.parametrize("text", ["[1]", "[a|]", "[|a]", "a|b", "[see | note", "[a[b|c]", "[]"])
 def test_other_brackets_are_left_alone(text):
-    assert lexicon.encode_inline(text, "en") == text or "|" in text.removeprefix("[a")
+    assert lexicon.encode_inline(text, "en")[0] == text or "|" in text.removeprefix("[a")
 
 
 def test_a_phone_that_is_none():
@@ -90,16 +90,16 @@ def test_a_phone_that_is_none():
 def test_a_syllable_that_is_none(text, lang, said):
     with pytest.raises(TextError, match=said):
         lexicon.encode_inline(text, lang)
-    assert lexicon.encode_inline("[重庆|崇庆]", lang) == "崇庆"
-    assert lexicon.has_given_phones(lexicon.encode_inline("[佢|keoi5]", "auto"))
+    assert lexicon.encode_inline("[重庆|崇庆]", lang)[0] == "崇庆"
+    assert lexicon.has_given_phones(lexicon.encode_inline("[佢|keoi5]", "auto")[0])
 
 
 def test_private_characters_of_the_source_are_no_phones():
-    assert lexicon.encode_inline("a\U000f0001b\U000f0ffe", "en") == "ab"
+    assert lexicon.encode_inline("a\U000f0001b\U000f0ffe", "en")[0] == "ab"
 
 
 def test_cutting_keeps_a_word_with_its_phones():
-    text = lexicon.encode_inline(" ".join(["[New York|N UW1 Y AO1 R K]"] * 40) + ".", "en")
+    text = lexicon.encode_inline(" ".join(["[New York|N UW1 Y AO1 R K]"] * 40) + ".", "en")[0]
     pieces = split.split_sentences(text, "en", max_chars=60)
     assert len(pieces) > 5
     assert "".join(piece.text for piece in pieces) == text
@@ -209,7 +209,7 @@ def test_the_longest_word_wins_and_words_are_whole():
     mode = segment.find_mode("en")
 
     def shown(text):
-        return lexicon._CARRIED.sub(lambda found: f"<{found[1]}>", words.applied(text, mode))
+        return lexicon._CARRIED.sub(lambda found: f"<{found[1]}>", words.text(text, mode))
 
     assert shown("NEW York, new yorks; newer New-York") == "<NewYork>, <new> yorks; newer <new>-<york>"
     assert shown("x3D 3Ds 3d C++ C++x") == "x<3D> 3Ds <3D> <C++> <C++>x"

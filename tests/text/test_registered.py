@@ -122,7 +122,7 @@ def test_words_carry_its_phones(quish):
     words = lexicon.parse_lexicon("qq|miła|M AA0\nqq|hupa|hu1 pa1\nqq|nu|nuno\nen|nu|new", "words.txt")
     said = reading.read_text("Miła nunu hupa nu.", "qq", V2, words=words)
     assert said.phones == ["M", "AA0", "N", "UW0", "N", "UW0", "HH", "UW0", "P", "AA0", "N", "UW0", "N", "OW0", "."]
-    inline = lexicon.encode_inline("[nu|mi1 la1] [nu|M AA0]", "qq")
+    inline = lexicon.encode_inline("[nu|mi1 la1] [nu|M AA0]", "qq")[0]
     assert reading.read_text(inline, "qq", V2).phones == ["M", "IY0", "L", "AA0", "M", "AA0"]
     with pytest.raises(TextError, match="'xu1' is no syllable of beats"):
         lexicon.parse_lexicon("qq|nu|xu1", "words.txt")
