@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sovits_cli import paths
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, group
 from sovits_cli.config import aliases, edit, fields, files, layers, official, template
@@ -28,7 +28,7 @@ InProjectFile = Annotated[bool, typer.Option("--project", help="in sovits.yaml o
 @app.command("show")
 @command()
 def show_command(
-    run: Run,
+    context: CommandContext,
     key: Annotated[str | None, typer.Argument(metavar="KEY", help="only this setting or section")] = None,
     origin: Annotated[bool, typer.Option("--origin/--no-origin", help="say where each value came from")] = True,
 ) -> None:
@@ -36,27 +36,27 @@ def show_command(
 
     That is: default, a file and its line, a variable, or a flag.
     """
-    keys = _keys(_current(run, key) if key else None)
-    values = {name: run.resolved.value(name) for name in keys}
+    keys = _keys(_current(context, key) if key else None)
+    values = {name: context.resolved.value(name) for name in keys}
     texts = {name: files.render(value) for name, value in values.items()}
-    columns = [(name, texts[name], run.origin[name] if origin else "") for name in keys]
-    document = {n: {"value": v, "origin": run.origin[n]} if origin else v for n, v in values.items()}
-    run.result(document, "\n".join(aligned(columns)))
+    columns = [(name, texts[name], context.origin[name] if origin else "") for name in keys]
+    document = {n: {"value": v, "origin": context.origin[n]} if origin else v for n, v in values.items()}
+    context.result(document, "\n".join(aligned(columns)))
 
 
 @app.command("get")
 @command()
-def get_command(run: Run, key: Key) -> None:
+def get_command(context: CommandContext, key: Key) -> None:
     """Show one value, and nothing else."""
-    key = fields.row(_current(run, key)).key
-    value = run.resolved.value(key)
-    run.result(value, "" if value is None else str(value) if isinstance(value, str | Path) else files.render(value))
+    key = fields.row(_current(context, key)).key
+    value = context.resolved.value(key)
+    context.result(value, "" if value is None else str(value) if isinstance(value, str | Path) else files.render(value))
 
 
 @app.command("set", context_settings={"ignore_unknown_options": True})  # -40 is a value
 @command(surroundings=False)
 def set_command(
-    run: Run,
+    context: CommandContext,
     key: Key,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="as in a settings file")],
     user: InUserFile = False,
@@ -66,7 +66,7 @@ def set_command(
 
     In sovits.yaml of this folder, or in the user file. Comments stay as they are.
     """
-    path, key = _chosen_file(user, project), _current(run, key)
+    path, key = _chosen_file(user, project), _current(context, key)
     if note := official.no_effect(key):
         raise SettingsError(note_text(note, hint_for), hint="sovits config show lists all that have")
     parsed = layers.parse(key, value)
@@ -74,30 +74,30 @@ def set_command(
     before = files.read_text(path) if path.exists() else ""
     after = edit.set_value(_without_old_names(before, key, path), key, parsed, str(path))
     layers.build([layers.layer_of(files.entries(after, str(path)), str(path))])
-    _rewrite(run, path, key, before, after)
+    _rewrite(context, path, key, before, after)
 
 
 @app.command("unset")
 @command(surroundings=False)
-def unset_command(run: Run, key: Key, user: InUserFile = False, project: InProjectFile = False) -> None:
+def unset_command(context: CommandContext, key: Key, user: InUserFile = False, project: InProjectFile = False) -> None:
     """Take a value out of a settings file.
 
     Out of sovits.yaml of this folder, or of the user file. Comments stay as they are.
     """
-    path, key = _chosen_file(user, project), _current(run, key)
+    path, key = _chosen_file(user, project), _current(context, key)
     if not path.exists():
         raise SettingsError(f"{key} is not set in {path}: there is no such file", hint=f"sovits config show {key}")
     before = files.read_text(path)
     after = _without_old_names(before, key, path)
     if after == before or _value_in(after, key, path) is not None:
         after = edit.unset_value(after, key, str(path))
-    _rewrite(run, path, key, before, after)
+    _rewrite(context, path, key, before, after)
 
 
 @app.command("init")
 @command(surroundings=False)
 def init_command(
-    run: Run,
+    context: CommandContext,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="where to write")] = layers.PROJECT_FILE,
     force: Annotated[bool, typer.Option("--force", help="replace the file if it is there")] = False,
 ) -> None:
@@ -108,30 +108,32 @@ def init_command(
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="sovits config init --force replaces it")
     _write(file, template.commented_settings())
-    run.result({"file": file}, f"wrote {file}: {len(fields.table())} settings, each with its default")
+    context.result({"file": file}, f"wrote {file}: {len(fields.table())} settings, each with its default")
 
 
 @app.command("validate")
 @command()
 def validate_command(
-    run: Run,
+    context: CommandContext,
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="only this file; else all in force")] = None,
 ) -> None:
     """Check settings.
 
     Keys, types, ranges and relations: of one file, or of everything in force here.
     """
-    resolved = layers.load_file(file) if file else run.resolved
+    resolved = layers.load_file(file) if file else context.resolved
     for note in resolved.notes if file else ():
-        run.reporter.emit(note)
+        context.reporter.emit(note)
     given = {key: origin for key, origin in resolved.origin.items() if origin != layers.DEFAULT}
     text = f"{file or 'settings'}: ok, {len(given)} of {len(resolved.origin)} settings given"
-    run.result({"valid": True, "said": given, "notes": [note_text(note, hint_for) for note in resolved.notes]}, text)
+    context.result(
+        {"valid": True, "said": given, "notes": [note_text(note, hint_for) for note in resolved.notes]}, text
+    )
 
 
 @app.command("path")
 @command(surroundings=False)
-def path_command(run: Run) -> None:
+def path_command(context: CommandContext) -> None:
     """Show the files and folders in use."""
     locations = {
         "user file": layers.user_file(),
@@ -142,7 +144,7 @@ def path_command(run: Run) -> None:
     }
     columns = [(name, str(path), "" if path.exists() else "not there") for name, path in locations.items()]
     document = {name.replace(" ", "_"): {"path": path, "exists": path.exists()} for name, path in locations.items()}
-    run.result(document, "\n".join(aligned(columns)))
+    context.result(document, "\n".join(aligned(columns)))
 
 
 def _keys(wanted: str | None) -> list[str]:
@@ -151,11 +153,11 @@ def _keys(wanted: str | None) -> list[str]:
     return [fields.row(wanted).key] if wanted else list(fields.table())
 
 
-def _current(run: Run, key: str) -> str:
+def _current(context: CommandContext, key: str) -> str:
     """The name of today of a key that was typed; an old one is named."""
     current = aliases.current(key)
     if current != key:
-        run.reporter.emit(aliases.note(key, current))
+        context.reporter.emit(aliases.note(key, current))
     return current
 
 
@@ -173,13 +175,15 @@ def _chosen_file(user: bool, project: bool) -> Path:
     return layers.user_file() if user else layers.PROJECT_FILE
 
 
-def _rewrite(run: Run, path: Path, key: str, before: str, after: str) -> None:
+def _rewrite(context: CommandContext, path: Path, key: str, before: str, after: str) -> None:
     """Write the changed text of a file and print only the change."""
     _write(path, after)
     if other := _overriding(key, path):
-        run.reporter.emit(Warned(f"{key} is still {other.value}: {other.origin} overrides {path}"))
+        context.reporter.emit(Warned(f"{key} is still {other.value}: {other.origin} overrides {path}"))
     old, new = (_value_in(text, key, path) for text in (before, after))
-    run.result({"key": key, "old": old, "new": new, "file": path}, f"{key}: {_shown(old)} -> {_shown(new)} ({path})")
+    context.result(
+        {"key": key, "old": old, "new": new, "file": path}, f"{key}: {_shown(old)} -> {_shown(new)} ({path})"
+    )
 
 
 def _value_in(text: str, key: str, path: Path) -> object | None:

@@ -15,7 +15,7 @@ from sovits_cli.report.console import Console
 
 
 @dataclass(frozen=True)
-class Run:
+class CommandContext:
     """One run of one command.
 
     Args:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.options import command, option
 from sovits_cli.events import Chose, Warned
 from sovits_cli.report import jsonl, vram
@@ -56,7 +56,7 @@ LARGE_BYTES = 1 << 18
     option("inference.parallel"),
 )
 def infer_command(
-    run: Run,
+    context: CommandContext,
     ref: Annotated[
         str | None, typer.Option("--ref", metavar="FILE", help="recording of the voice, 3 s or longer; or builtin:NAME")
     ] = None,
@@ -96,29 +96,33 @@ def infer_command(
 
     began_s = time.perf_counter()
     _bound_heap()
-    settings = run.settings.inference
-    run.tell_lost_languages()
-    words = lexicon.EMPTY_LEXICON if run.settings.lexicon is None else lexicon.load_lexicon(run.settings.lexicon)
-    bundle = _bundle(run, gpt, sovits)
-    inputs = InferInputs(ref, text, say, prompt_text, out, srt, settings.prompt_lang, tuple(_read_files(run, bundle)))
+    settings = context.settings.inference
+    context.tell_lost_languages()
+    words = (
+        lexicon.EMPTY_LEXICON if context.settings.lexicon is None else lexicon.load_lexicon(context.settings.lexicon)
+    )
+    bundle = _bundle(context, gpt, sovits)
+    inputs = InferInputs(
+        ref, text, say, prompt_text, out, srt, settings.prompt_lang, tuple(_read_files(context, bundle))
+    )
     speaks, joins = language_support.of(bundle), bundle.version.several_sentences
     if dry_run:
         any_language = replace(speaks, is_sure=False)
         script = check_text(inputs, settings.lang, cut=settings.text_split_method, support=any_language, joins=joins)
-        _preview(run, script, words, bundle)
+        _preview(context, script, words, bundle)
         return
     order = check(inputs, settings.lang, cut=settings.text_split_method, words=words, support=speaks, joins=joins)
     for event in (*map(Warned, order.notes), *order.left_out):
-        run.reporter.emit(event)
-    run.reporter.emit(Chose("model", bundle.name, bundle.why))
-    device = run.device
+        context.reporter.emit(event)
+    context.reporter.emit(Chose("model", bundle.name, bundle.why))
+    device = context.device
 
     from sovits_cli.inference.writer import infer
 
-    report = infer(order, settings, bundle, device=device, reporter=run.reporter, began_s=began_s)
+    report = infer(order, settings, bundle, device=device, reporter=context.reporter, began_s=began_s)
     memory = vram.memory(device)
     document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
-    run.result(document, text=_told(report, memory))
+    context.result(document, text=_told(report, memory))
 
 
 def _bound_heap() -> None:
@@ -132,23 +136,25 @@ _M_MMAP_THRESHOLD = -3
 """As in malloc.h of glibc."""
 
 
-def _read_files(run: Run, bundle: Bundle) -> Iterator[tuple[str, Path]]:
+def _read_files(context: CommandContext, bundle: Bundle) -> Iterator[tuple[str, Path]]:
     """Files that are read besides the recording and the text, and what each is."""
-    yield from (("the settings", path) for path in run.resolved.files)
-    if run.settings.lexicon is not None:
-        yield "the lexicon", run.settings.lexicon
+    yield from (("the settings", path) for path in context.resolved.files)
+    if context.settings.lexicon is not None:
+        yield "the lexicon", context.settings.lexicon
     yield from ((f"the model {bundle.name}", path) for path in bundle.parts)
 
 
-def _preview(run: Run, script: Script, words: Lexicon, bundle: Bundle) -> None:
+def _preview(context: CommandContext, script: Script, words: Lexicon, bundle: Bundle) -> None:
     """Show how a text will be read."""
     from sovits_cli.inference.preview import preview
 
     for note in script.notes:
-        run.reporter.emit(Warned(note))
-    run.reporter.emit(Chose("model", bundle.name, f"symbol table {bundle.version.symbols.value}; {bundle.why}"))
-    found = preview(script, bundle.version.symbols, words, run.reporter, compat=run.settings.inference.text_compat)
-    run.result(found, text="\n".join(_read_aloud(sentence) for sentence in found.sentences))
+        context.reporter.emit(Warned(note))
+    context.reporter.emit(Chose("model", bundle.name, f"symbol table {bundle.version.symbols.value}; {bundle.why}"))
+    found = preview(
+        script, bundle.version.symbols, words, context.reporter, compat=context.settings.inference.text_compat
+    )
+    context.result(found, text="\n".join(_read_aloud(sentence) for sentence in found.sentences))
 
 
 def _read_aloud(sentence: PreviewedSentence) -> str:
@@ -162,10 +168,10 @@ def _read_aloud(sentence: PreviewedSentence) -> str:
     return "\n".join(told)
 
 
-def _bundle(run: Run, gpt: Path | None, sovits: Path | None) -> Bundle:
+def _bundle(context: CommandContext, gpt: Path | None, sovits: Path | None) -> Bundle:
     from sovits_cli.checkpoints import catalogue, pairing
 
-    name, runs = run.settings.inference.model, run.settings.train.out
+    name, runs = context.settings.inference.model, context.settings.train.out
     if gpt is None and sovits is None:
         return catalogue.find(name, runs=runs, trained=True)
     return pairing.from_files(gpt, sovits, name=name, runs=runs)

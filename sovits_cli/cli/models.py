@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, group
 from sovits_cli.errors import ModelError
@@ -26,7 +26,7 @@ app = group("List, fetch, inspect and convert models.")
 
 @app.command("list")
 @command()
-def list_command(run: Run) -> None:
+def list_command(context: CommandContext) -> None:
     """List the models there are: trained here, installed, bundled; and those that can be pulled.
 
     The first column marks the one that `sovits infer` takes by itself.
@@ -34,9 +34,9 @@ def list_command(run: Run) -> None:
     from sovits_cli.checkpoints.catalogue import everything
     from sovits_cli.checkpoints.registry import REGISTRY
 
-    found, broken = everything(run.settings.train.out)
+    found, broken = everything(context.settings.train.out)
     for error in broken:
-        run.reporter.emit(Warned(error.message, **error.advice))
+        context.reporter.emit(Warned(error.message, **error.advice))
     chosen = next((bundle for bundle in found if bundle.speaks), None)
     rows = [_listed(bundle, chosen) for bundle in found]
     here = {bundle.name for bundle in found if bundle.origin == "installed"}
@@ -48,13 +48,13 @@ def list_command(run: Run) -> None:
         "to_pull": [{"name": row.name, "version": row.version, "licence": row.licence} for row in missing],
         "broken": [error.message for error in broken],
     }
-    run.result(document, "\n".join(aligned([header, *rows])))
+    context.result(document, "\n".join(aligned([header, *rows])))
 
 
 @app.command("pull")
 @command()
 def pull_command(
-    run: Run,
+    context: CommandContext,
     name: Annotated[str, typer.Argument(metavar="NAME", help="a model that `sovits models list` names")],
 ) -> None:
     """Fetch an official model, with all it needs to speak and to be tuned.
@@ -65,33 +65,33 @@ def pull_command(
     """
     from sovits_cli.checkpoints.pulled import pull
 
-    done = pull(name, run.reporter)
+    done = pull(name, context.reporter)
     news = f"{len(done.fetched)} files fetched, {len(done.kept)} were here"
     document = {field: getattr(done, field) for field in done.__dataclass_fields__}
-    run.result(document, f"{done.name}: {_size(done.size_bytes)} in {done.folder.parent}; {news}")
+    context.result(document, f"{done.name}: {_size(done.size_bytes)} in {done.folder.parent}; {news}")
 
 
 @app.command("rm")
 @command()
 def rm_command(
-    run: Run,
+    context: CommandContext,
     name: Annotated[str, typer.Argument(metavar="NAME", help="an installed model")],
 ) -> None:
     """Remove an installed model, and files that no other one is made of."""
     from sovits_cli.checkpoints.pulled import remove, voices_on
 
     done = remove(name)
-    voices = voices_on(name, run.settings.train.out)
+    voices = voices_on(name, context.settings.train.out)
     if voices:
-        run.reporter.emit(Warned(f"{', '.join(voices)} cannot speak without {name}", f"sovits models pull {name}"))
+        context.reporter.emit(Warned(f"{', '.join(voices)} cannot speak without {name}", f"sovits models pull {name}"))
     document = {field: getattr(done, field) for field in done.__dataclass_fields__}
-    run.result(document, f"{name}: {len(done.files)} files removed, {_size(done.size_bytes)} freed")
+    context.result(document, f"{name}: {len(done.files)} files removed, {_size(done.size_bytes)} freed")
 
 
 @app.command("convert")
 @command()
 def convert_command(
-    run: Run,
+    context: CommandContext,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a model file of any kind")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="a .safetensors, .ckpt (GPT) or .pth (SoVITS) file")],
 ) -> None:
@@ -103,13 +103,13 @@ def convert_command(
     from sovits_cli.checkpoints.convert import convert
 
     said = convert(file, new)
-    run.result({"written": new, "what": said}, f"{new}: {said}, {_size(new.stat().st_size)}")
+    context.result({"written": new, "what": said}, f"{new}: {said}, {_size(new.stat().st_size)}")
 
 
 @app.command("inspect")
 @command()
 def inspect_command(
-    run: Run,
+    context: CommandContext,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="a .ckpt, .pth, .bin or .safetensors file")],
     keys: Annotated[bool, typer.Option("--keys", help="list every key with its shape and precision")] = False,
 ) -> None:
@@ -127,13 +127,13 @@ def inspect_command(
         tensors = {name: _shape(value) for name, value in contents.weight.items()}
         lines += ["", *aligned((name, shown) for name, shown in tensors.items())]
         document["tensors"] = tensors
-    run.result(document, "\n".join(lines))
+    context.result(document, "\n".join(lines))
 
 
 @app.command("verify")
 @command()
 def verify_command(
-    run: Run,
+    context: CommandContext,
     what: Annotated[
         list[str] | None, typer.Argument(metavar="FILE|NAME", help="files, folders or names of models [default: all]")
     ] = None,
@@ -148,7 +148,7 @@ def verify_command(
 
     good: list[Verified] = []
     bad: dict[Path, ModelError] = {}
-    for place in _places(run, what or []):
+    for place in _places(context, what or []):
         try:
             check(place)
             good.append(verify(place))
@@ -158,19 +158,19 @@ def verify_command(
         raise next(iter(bad.values()))
     for place, problem in bad.items():
         reason = problem.message.removeprefix(f"{place} ")
-        run.reporter.emit(Skipped(str(place), f"{reason}; hint: {hint}" if (hint := hint_for(problem)) else reason))
-    run.result({"verified": good}, "\n".join(_fits(item) for item in good))
+        context.reporter.emit(Skipped(str(place), f"{reason}; hint: {hint}" if (hint := hint_for(problem)) else reason))
+    context.result({"verified": good}, "\n".join(_fits(item) for item in good))
 
 
 def _fits(item: Verified) -> str:
     return f"{item.path}: {item.what}, {item.keys} keys fit" + (f"; {item.notes}" if item.notes else "")
 
 
-def _places(run: Run, what: Sequence[str]) -> list[Path]:
+def _places(context: CommandContext, what: Sequence[str]) -> list[Path]:
     """The files and folders meant; those of every model if nothing was said."""
     from sovits_cli.checkpoints.catalogue import everything, find
 
-    runs = run.settings.train.out
+    runs = context.settings.train.out
     if not what:
         return _parts(everything(runs)[0])
     return [

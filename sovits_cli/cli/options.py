@@ -31,7 +31,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_type_hi
 
 import typer
 
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.config import aliases, fields, files, layers
 from sovits_cli.errors import EXIT_SOME_FAILED, UsageError
@@ -80,7 +80,7 @@ def group(help_text: str) -> typer.Typer:
 
 def command(
     *flags: Flag, surroundings: bool = True
-) -> Callable[[Callable[Concatenate[Run, P], None]], Callable[..., None]]:
+) -> Callable[[Callable[Concatenate[CommandContext, P], None]], Callable[..., None]]:
     """Make a command of a function whose first parameter is the `Run`.
 
     Its other parameters are arguments and options of its own (annotated for typer); `flags` are settings.
@@ -88,7 +88,7 @@ def command(
     """
     every = tuple(dict.fromkeys((*flags, option("device"))))
 
-    def decorate(body: Callable[Concatenate[Run, P], None]) -> Callable[..., None]:
+    def decorate(body: Callable[Concatenate[CommandContext, P], None]) -> Callable[..., None]:
         def run_command(**given: Any) -> None:
             common = {name: given.pop(name) for name in _COMMON}
             notes = [note for flag in every if flag.old_names for note in _renamed(flag, given)]
@@ -96,7 +96,7 @@ def command(
             own = {name: value for name, value in given.items() if not name.startswith(_FLAG)}
             load = partial(layers.load, values, sets=common["sets"] or (), config_files=common["config"] or ())
             _run(
-                lambda run: body(run, **own),  # type: ignore[call-arg]
+                lambda context: body(context, **own),  # type: ignore[call-arg]
                 lambda: load(surroundings=surroundings),
                 common,
                 notes,
@@ -120,7 +120,7 @@ def _renamed(flag: Flag, given: dict[str, Any]) -> Iterator[Note]:
 
 
 def _run(
-    body: Callable[[Run], None],
+    body: Callable[[CommandContext], None],
     load: Callable[[], layers.Resolved],
     common: Mapping[str, Any],
     notes: Sequence[Note],
@@ -130,7 +130,7 @@ def _run(
         resolved = load()
         for note in (*notes, *resolved.notes):
             console.emit(note)
-        body(Run(resolved, console, debug=common["debug"]))
+        body(CommandContext(resolved, console, debug=common["debug"]))
     finally:
         console.close()
     if console.skipped or console.doubtful:

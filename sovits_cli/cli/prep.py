@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.options import command, option
 from sovits_cli.config.schema import PrepSettings
 from sovits_cli.errors import UsageError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     option("data.min_sec"),
 )
 def prep_command(
-    run: Run,
+    context: CommandContext,
     source: Annotated[
         Path | None,
         typer.Argument(
@@ -52,7 +52,7 @@ def prep_command(
     LJSpeech metadata.csv. --asr whisper hears those that have none and lists them in transcripts.list, for you to
     correct. What is done is not done again: run it as often as you like.
     """
-    settings = run.settings
+    settings = context.settings
     place = source or _default_source(settings.slice.out)
 
     from sovits_cli.checkpoints import catalogue
@@ -60,15 +60,15 @@ def prep_command(
     from sovits_cli.prep.pipeline import PrepOptions, plan, prepare
     from sovits_cli.text import lexicon
 
-    run.tell_lost_languages()
+    context.tell_lost_languages()
     words = lexicon.EMPTY_LEXICON if settings.lexicon is None else lexicon.load_lexicon(settings.lexicon)
     chosen = catalogue.find(settings.prep.model, runs=settings.train.out, trained=False)
-    manifest = _manifest(run, place, plan_only=plan_only)
+    manifest = _manifest(context, place, plan_only=plan_only)
     why = f"{manifest.kind}; without an argument: {settings.slice.out}" if source is None else manifest.kind
-    run.reporter.emit(Chose("dataset", f"{place} -> {settings.prep.out}", why))
-    run.reporter.emit(Chose("model", chosen.name, chosen.why))
+    context.reporter.emit(Chose("dataset", f"{place} -> {settings.prep.out}", why))
+    context.reporter.emit(Chose("model", chosen.name, chosen.why))
     for note in manifest.notes:
-        run.reporter.emit(Warned(note))
+        context.reporter.emit(Warned(note))
     options = PrepOptions(
         min_sec=settings.data.min_sec,
         max_sec=settings.data.max_sec,
@@ -76,18 +76,18 @@ def prep_command(
         text_compat=settings.prep.text_compat,
         words=words,
     )
-    models = BundleFeatureModels(chosen, run.device, _reference(settings.prep.model, chosen.name))
+    models = BundleFeatureModels(chosen, context.device, _reference(settings.prep.model, chosen.name))
     if plan_only:
-        planned = plan(manifest, settings.prep.out, models, options, run.reporter)
-        run.result(planned, text=_planned(planned, settings.prep.out))
+        planned = plan(manifest, settings.prep.out, models, options, context.reporter)
+        context.result(planned, text=_planned(planned, settings.prep.out))
         return
-    report = prepare(manifest, settings.prep.out, models, options, run.reporter)
-    run.result(report, text=_told(report))
+    report = prepare(manifest, settings.prep.out, models, options, context.reporter)
+    context.result(report, text=_told(report))
 
 
-def _manifest(run: Run, place: Path, *, plan_only: bool) -> Manifest:
+def _manifest(context: CommandContext, place: Path, *, plan_only: bool) -> Manifest:
     """What the recordings say: as it is written beside them or in a list, or as whisper hears it."""
-    settings = run.settings.prep
+    settings = context.settings.prep
     if settings.asr is None:
         from sovits_cli.data.manifest_readers import read_manifest
 
@@ -97,12 +97,12 @@ def _manifest(run: Run, place: Path, *, plan_only: bool) -> Manifest:
     from sovits_cli.prep.whisper import Whisper
 
     if plan_only:
-        return plan_transcription(place, settings.lang, settings.out / LIST_FILE, run.reporter)
+        return plan_transcription(place, settings.lang, settings.out / LIST_FILE, context.reporter)
 
     def listen() -> Whisper:
-        return Whisper(settings.asr_model, run.device)
+        return Whisper(settings.asr_model, context.device)
 
-    return transcribe_missing(place, settings.lang, settings.out / LIST_FILE, listen, run.reporter)
+    return transcribe_missing(place, settings.lang, settings.out / LIST_FILE, listen, context.reporter)
 
 
 def _default_source(slices: Path) -> Path:

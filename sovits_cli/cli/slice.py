@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.options import command, option
 from sovits_cli.data.length_bins import length_bins
 from sovits_cli.events import Chose
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     option("slice.alpha"),
 )
 def slice_command(
-    run: Run,
+    context: CommandContext,
     inputs: Annotated[
         list[Path],
         typer.Argument(metavar="INPUT", help="recordings, or folders of them (not their sub-folders)"),
@@ -51,11 +51,13 @@ def slice_command(
     """
     from sovits_cli.audio.slicing import slice_recordings
 
-    cut = run.settings.slice
+    cut = context.settings.slice
     limit = f"at most {cut.max_sec:g} s each"
-    run.reporter.emit(Chose("slices", str(cut.out), limit if run.given("slice.out") else f"the default; {limit}"))
-    result = slice_recordings(inputs, cut, reporter=run.reporter)
-    run.result(_document(result), text=_summary(result, cut.max_sec))
+    context.reporter.emit(
+        Chose("slices", str(cut.out), limit if context.given("slice.out") else f"the default; {limit}")
+    )
+    result = slice_recordings(inputs, cut, reporter=context.reporter)
+    context.result(_document(result), text=_summary(result, cut.max_sec))
 
 
 def _document(result: SliceResult) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, option
 from sovits_cli.errors import UsageError
@@ -43,7 +43,7 @@ _UNITS = {"mb": 10**6, "gb": 10**9, "mib": 2**20, "gib": 2**30, "m": 2**20, "g":
     option("data.num_workers"),
 )
 def train_command(
-    run: Run,
+    context: CommandContext,
     dataset: Annotated[
         Path,
         typer.Argument(
@@ -84,32 +84,32 @@ def train_command(
     if dry_run:
         budget = None if memory is None else _bytes(memory)
         plans = plan(
-            run.settings,
+            context.settings,
             dataset=dataset,
-            device=run.device,
-            given=run.given,
+            device=context.device,
+            given=context.given,
             budget_bytes=budget,
-            reporter=run.reporter,
+            reporter=context.reporter,
             init=init or (),
-            said_where=run.origin.__getitem__,
+            said_where=context.origin.__getitem__,
         )
-        run.result({"stages": plans}, text="\n\n".join(map(drawn_plan, plans)))
+        context.result({"stages": plans}, text="\n\n".join(map(drawn_plan, plans)))
         return
-    reporter = RunBook(run.reporter, hint_for)
+    reporter = RunBook(context.reporter, hint_for)
     report = train(
-        run.settings,
+        context.settings,
         dataset=dataset,
-        device=run.device,
-        given=run.given,
+        device=context.device,
+        given=context.given,
         restart=restart,
         reporter=reporter,
         init=init or (),
-        said_where=run.origin.__getitem__,
+        said_where=context.origin.__getitem__,
     )
     if report is None:
         return
     weights = [str(one.exported) for one in report.stages.values() if one.exported is not None]
-    run.result(report, text=f"trained {report.name}: {', '.join(weights) or report.folder}")
+    context.result(report, text=f"trained {report.name}: {', '.join(weights) or report.folder}")
 
 
 def _bytes(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.options import command, group, option
 from sovits_cli.errors import AudioError
 from sovits_cli.events import Chose, Skipped
@@ -47,7 +47,7 @@ FAILURES: dict[str, BaseException] = {
     option("train.stage"),
 )
 def sample_command(
-    run: Run,
+    context: CommandContext,
     what: Annotated[str, typer.Argument(help="what happens")],
     times: Annotated[int, typer.Option("--times", help="an option of its own")] = 1,
 ) -> None:
@@ -55,15 +55,15 @@ def sample_command(
     if what in FAILURES:
         raise FAILURES[what]
     if what == "device":
-        run.reporter.emit(Chose("asked", run.device))
+        context.reporter.emit(Chose("asked", context.device))
     if what == "skip":
-        run.reporter.emit(Skipped("b.wav", "is silent"))
+        context.reporter.emit(Skipped("b.wav", "is silent"))
     if what == "exit":
         sys.exit(3)
-    settings = run.settings
+    settings = context.settings
     epochs = (settings.train.epochs, settings.sovits.train.epochs)
     report = Report(what, settings.slice.max_sec, settings.slice.mono, epochs, settings.slice.out)
-    run.result(report, text=f"did {what} {times} times")
+    context.result(report, text=f"did {what} {times} times")
 
 
 app = group("A group of samples.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sovits_cli.cli.context import Run
+from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.options import command, option
 from sovits_cli.config import aliases, fields
 from sovits_cli.errors import SettingsError
@@ -71,13 +71,13 @@ def test_help_takes_its_words_from_the_schema(sovits: Sovits) -> None:
 
 def test_a_flag_for_no_setting_is_a_bug_found_at_once() -> None:
     with pytest.raises(SettingsError, match="unknown setting slice"):
-        command(option("slice.max_secs"))(lambda run: None)
+        command(option("slice.max_secs"))(lambda context: None)
 
 
 @pytest.mark.parametrize("key", list(fields.table()))
 def test_any_setting_can_be_a_flag(key: str) -> None:
     assert option(key).names[0].startswith("--")
-    command(option(key))(lambda run: None)
+    command(option(key))(lambda context: None)
 
 
 def test_old_flags_work_and_name_the_new_one(sovits: Sovits, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +88,8 @@ def test_old_flags_work_and_name_the_new_one(sovits: Sovits, monkeypatch: pytest
         key = keys[new]
 
         @command(option(key))
-        def alone(run: Run, key: str = key) -> None:
-            seen.append(run.resolved.value(key))
+        def alone(context: CommandContext, key: str = key) -> None:
+            seen.append(context.resolved.value(key))
 
         monkeypatch.setattr(sample, "sample_command", alone)
         is_switch = fields.row(key).kind is bool
