@@ -50,7 +50,7 @@ class CommandContext:
         self.reporter.emit(Chose("device", found.name, found.why))
         return found.name
 
-    def tell_lost_languages(self) -> None:
+    def warn_of_unusable_languages(self) -> None:
         """Name the languages that other packages register and that cannot be used."""
         from sovits_cli.text.languages import LANGUAGES
 

@@ -97,7 +97,7 @@ def infer_command(
     began_s = time.perf_counter()
     _bound_heap()
     settings = context.settings.inference
-    context.tell_lost_languages()
+    context.warn_of_unusable_languages()
     words = (
         lexicon.EMPTY_LEXICON if context.settings.lexicon is None else lexicon.load_lexicon(context.settings.lexicon)
     )

@@ -7,14 +7,14 @@
         option("slice.out", "--out", "-o"),
         option("train.epochs", also=("sovits.train.epochs",)),   # one flag, two keys
     )
-    def slice_command(run: Run, inputs: Annotated[list[Path], typer.Argument(help="files or folders")]) -> None:
+    def slice_command(context: CommandContext, inputs: Annotated[list[Path], typer.Argument(help="files")]) -> None:
         \"\"\"Cut long recordings at silence. (The help page.)\"\"\"
         from sovits_cli.audio.slicing import slice_recordings          # heavy imports here
 
-        report = slice_recordings(inputs, run.settings.slice.out, reporter=run.reporter)
-        run.result(report, text=f"{report.count} slices in {report.folder}")
+        report = slice_recordings(inputs, context.settings.slice, reporter=context.reporter)
+        context.result(report, text=f"{report.count} slices in {report.folder}")
 
-`run` (cli/context.py) holds settings, reporter, device and result; never print or exit, raise errors of errors.py.
+`context` (cli/context.py) holds settings, reporter, device and result; never print or exit, raise errors of errors.py.
 A Skipped or Doubtful event makes the exit code 7. Every command has --json --quiet --debug --device --config --set
 besides its own.
 In tests: `typer.testing.CliRunner().invoke(sovits_cli.cli.app.app, ["slice", ...])`.
@@ -81,7 +81,7 @@ def group(help_text: str) -> typer.Typer:
 def command(
     *flags: Flag, surroundings: bool = True
 ) -> Callable[[Callable[Concatenate[CommandContext, P], None]], Callable[..., None]]:
-    """Make a command of a function whose first parameter is the `Run`.
+    """Make a command of a function whose first parameter is the `CommandContext`.
 
     Its other parameters are arguments and options of its own (annotated for typer); `flags` are settings.
     Without `surroundings` it works even where settings files are broken, and knows nothing of them.

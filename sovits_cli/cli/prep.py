@@ -60,7 +60,7 @@ def prep_command(
     from sovits_cli.prep.pipeline import PrepOptions, plan, prepare
     from sovits_cli.text import lexicon
 
-    context.tell_lost_languages()
+    context.warn_of_unusable_languages()
     words = lexicon.EMPTY_LEXICON if settings.lexicon is None else lexicon.load_lexicon(settings.lexicon)
     chosen = catalogue.find(settings.prep.model, runs=settings.train.out, trained=False)
     manifest = _manifest(context, place, plan_only=plan_only)
