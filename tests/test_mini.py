@@ -7,6 +7,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from sovits_cli.checkpoints import catalogue
+from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.cli.app import app
 from sovits_cli.errors import EXIT_OK, EXIT_SOME_FAILED
 from tests.tools.recogniser import hear, word_error_rate
@@ -25,7 +26,7 @@ def speak(*arguments):
 
 
 def test_is_small_enough_for_the_wheel():
-    mini = catalogue.find("mini")
+    mini = find_model("mini")
     assert mini.origin == "bundled"
     assert mini.size_bytes < MOST_MB * 1e6
 

@@ -7,10 +7,16 @@ Reads no file; `catalogue.py` finds bundles, `pairing.py` makes them of single f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sovits_cli.checkpoints.regular_files import MAX_MODEL_JSON_BYTES, read_text_file
+from sovits_cli.errors import ModelError
+from sovits_cli.files import parse_json, real_path
+from sovits_cli.paths import models_dir
 from sovits_cli.versions import ModelVersion
 
 Origin = Literal["bundled", "installed", "trained", "files"]
@@ -65,3 +71,65 @@ class Bundle:
         """All its files together."""
         files = {file for place in self.parts for file in ([place] if place.is_file() else place.rglob("*"))}
         return sum(file.stat().st_size for file in files if file.is_file())
+
+
+MODEL_FILE = "model.json"
+"""In `<models dir>/<name>/`: an installed model."""
+
+
+FILES_FOLDER = "files"
+"""In the models directory: the files that were pulled."""
+
+
+class BrokenModelError(ModelError):
+    """A pulled model with a file that is not what it should be; `why` is what was said of the file."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"the pulled model {name} is broken: {why}", hint=f"sovits models pull {name} fetches the file again"
+        )
+        self.why = why
+
+
+@contextmanager
+def naming_pulled_model(path: Path) -> Iterator[None]:
+    """Say of a pulled file that is broken which model it breaks, and what mends it."""
+    try:
+        yield
+    except BrokenModelError:
+        raise
+    except ModelError as error:
+        broken = broken_pulled_model(path, error.message)
+        if broken is None:
+            raise
+        raise broken from error
+
+
+def broken_pulled_model(path: Path, why: str) -> BrokenModelError | None:
+    """The error for a file that was pulled; None if it was not, or no model is made of it."""
+    names = models_using(path) if pulled_files_dir().absolute() in path.absolute().parents else []
+    return BrokenModelError(names[0], why) if names else None
+
+
+def pulled_files_dir() -> Path:
+    """Where pulled files are."""
+    return models_dir() / FILES_FOLDER
+
+
+def models_using(path: Path) -> list[str]:
+    """Name the installed models that are made of a file, or of a folder that it is in; unreadable ones may be."""
+    return sorted(place.parent.name for place in models_dir().glob(f"*/{MODEL_FILE}") if _uses(place, path))
+
+
+def _uses(model: Path, path: Path) -> bool:
+    try:
+        said = parse_json(read_text_file(model, "a JSON file", max_bytes=MAX_MODEL_JSON_BYTES))
+        places = [real_path(model.parent / value) for value in said.values() if isinstance(value, str)]
+    except (ModelError, OSError, ValueError, AttributeError, RecursionError):
+        return True
+    wanted = real_path(path)
+    return any(wanted == place or place in wanted.parents for place in places if place != real_path(model.parent))
+
+
+VOICE_FILE = "voice.json"
+"""In `runs/<name>/`: a voice trained here."""

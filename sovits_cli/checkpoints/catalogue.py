@@ -12,19 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.installed import MODEL_FILE as MODEL_FILE
-from sovits_cli.checkpoints.installed import named_if_pulled
-from sovits_cli.checkpoints.machine import printable
-from sovits_cli.checkpoints.opening import MAX_MODEL_JSON_BYTES, read_text
+from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE, Bundle, naming_pulled_model
+from sovits_cli.checkpoints.json_metadata import read_json_object
+from sovits_cli.checkpoints.regular_files import MAX_MODEL_JSON_BYTES
+from sovits_cli.checkpoints.restricted_unpickler import printable
+from sovits_cli.checkpoints.safetensors_io import read_metadata
 from sovits_cli.errors import ModelError
-from sovits_cli.files import inside, parse_json, real_path
+from sovits_cli.files import inside, real_path
 from sovits_cli.paths import models_dir, package_dir
 from sovits_cli.versions import version
-
-VOICE_FILE = "voice.json"
-"""In `runs/<name>/`: a voice trained here."""
 
 BUNDLED_LICENCE = "MIT"
 """Of the models in the package: ours, trained on speech of flite (`LICENSES/PROVENANCE.txt`)."""
@@ -34,7 +30,7 @@ _MAX_BASES = 16
 """A voice tuned from a voice tuned from a voice …"""
 
 
-def find(name: str | None = None, *, runs: Path = Path("runs"), trained: bool = True) -> Bundle:
+def find_model(name: str | None = None, *, runs: Path = Path("runs"), trained: bool = True) -> Bundle:
     """Find a model.
 
     Args:
@@ -59,7 +55,7 @@ def find(name: str | None = None, *, runs: Path = Path("runs"), trained: bool = 
     raise ModelError("there is no model: none is trained, installed or bundled", hint="install sovits again")
 
 
-def everything(runs: Path = Path("runs")) -> tuple[list[Bundle], list[ModelError]]:
+def list_models(runs: Path = Path("runs")) -> tuple[list[Bundle], list[ModelError]]:
     """List every model there is, the newest first, and what is wrong with those that cannot be used."""
     found: list[Bundle] = []
     broken: list[ModelError] = []
@@ -104,7 +100,7 @@ def _named(name: str, runs: Path) -> Bundle:
 def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
     """Read a voice trained here. Encoders, and a stage not trained yet, are those of its base."""
     place = folder / VOICE_FILE
-    said = json_object(place)
+    said = read_json_object(place, max_bytes=MAX_MODEL_JSON_BYTES)
     if depth > _MAX_BASES:
         raise ModelError(f"{place}: its base leads back to itself", hint="train again from an installed model")
     base_name = _text(said, "base", place)
@@ -130,7 +126,7 @@ def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
 def _installed(folder: Path) -> Bundle:
     """Read an installed model. One that has only a content encoder can be trained from, not spoken with."""
     place = folder / MODEL_FILE
-    said = json_object(place)
+    said = read_json_object(place, max_bytes=MAX_MODEL_JSON_BYTES)
     content = _file(folder, said, "content", place)
     return Bundle(
         name=_text(said, "name", place),
@@ -157,7 +153,7 @@ def _bundled(folder: Path) -> Bundle:
                 f"the bundled model {folder.name} is incomplete: {file} is missing", hint="install sovits again"
             )
     gpt, sovits, content = files
-    row = version(str(ours.metadata(sovits).get("version")))
+    row = version(str(read_metadata(sovits).get("version")))
     return Bundle(folder.name, row, gpt, sovits, content, None, "bundled", "", licence=BUNDLED_LICENCE)
 
 
@@ -175,17 +171,6 @@ def _bundled_folders() -> list[Path]:
     return sorted(folders)
 
 
-def json_object(place: Path) -> dict[str, Any]:
-    """Read what a folder says of itself. Raises ModelError: it cannot be read."""
-    try:
-        said = parse_json(read_text(place, "a JSON file", most_bytes=MAX_MODEL_JSON_BYTES))
-    except ValueError as error:
-        raise ModelError(f"{place} cannot be read: {error}", hint=f"mend or remove {place.parent}") from error
-    if not isinstance(said, dict):
-        raise ModelError(f"{place} is no JSON object", hint=f"mend or remove {place.parent}")
-    return said
-
-
 def _text(said: dict[str, Any], key: str, place: Path) -> str:
     value = said.get(key)
     if not isinstance(value, str) or not 1 <= len(value) <= _MAX_CHARACTERS:
@@ -197,7 +182,7 @@ def _text(said: dict[str, Any], key: str, place: Path) -> str:
 
 def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
     around = Path(os.path.normpath(folder.absolute())).parent
-    shares = real_path(around) == real_path(models_dir())  # installed models share files (`pulled.py`)
+    shares = real_path(around) == real_path(models_dir())  # installed models share files (`hub_cache.py`)
     try:
         found = inside(folder, _text(said, key, place), within=around if shares else None)
     except ValueError as error:
@@ -205,7 +190,7 @@ def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
             f"{place}: its {key} is {error}", hint=f"put the file into {folder}, or a link to it, and write its name"
         ) from error
     if not _exists(found):
-        with named_if_pulled(found):
+        with naming_pulled_model(found):
             raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
     return found
 

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from io import BufferedRandom
 from pathlib import Path
 
-from sovits_cli.checkpoints.hub_client import RETRY, BrokenOffError, Described, HubClient, Remote
+from sovits_cli.checkpoints.hub_client import HubClient
+from sovits_cli.checkpoints.hub_protocol import RETRY, InterruptedTransferError, RemoteFile, RemoteInfo
 from sovits_cli.errors import ModelError, NetworkError, ResourceError
 from sovits_cli.files import write_error
 
-Heard = Callable[[int, int | None], None]
+OnProgress = Callable[[int, int | None], None]
 """Told of the bytes that are here, and of all, where that is known."""
 
-Recognise = Callable[[Path], str]
+Verify = Callable[[Path], str]
 """Says what a file is. Raises ModelError: it is not what it should be."""
 
 PARTIAL = ".partial"
@@ -33,7 +34,7 @@ _WORTH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Fetched:
+class DownloadResult:
     """A file that is here now.
 
     Args:
@@ -47,15 +48,15 @@ class Fetched:
     what: str
 
 
-def fetch(
-    remote: Remote,
+def download_file(
+    remote: RemoteFile,
     target: Path,
     *,
     sha256: str | None = None,
-    recognise: Recognise | None = None,
-    heard: Heard | None = None,
+    recognise: Verify | None = None,
+    heard: OnProgress | None = None,
     told: Callable[[str], None] | None = None,
-) -> Fetched:
+) -> DownloadResult:
     """Fetch a file to `target`, going on with what an earlier try left.
 
     Args:
@@ -71,20 +72,20 @@ def fetch(
     with HubClient() as hub:
         said = hub.describe(remote)
         if sha256 is not None and said.sha256 not in (None, sha256):
-            raise _altered(remote, sha256, said.checksum)
+            raise _checksum_error(remote, sha256, said.checksum)
         partial = target.with_name(f".{target.name}.{hashlib.sha256(said.checksum.encode()).hexdigest()[:12]}{PARTIAL}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            found = _brought(_Source(hub, remote, said, told or _nobody), partial, sha256, heard or _nobody)
+            found = _download_verified(_Source(hub, remote, said, told or _ignore), partial, sha256, heard or _ignore)
             what = _recognised(remote, partial, recognise)
             partial.replace(target)
-            _clean(target)
+            _remove_stale_partials(target)
         except OSError as error:
             raise write_error(target, error) from error
-    return Fetched(found, said.revision, what)
+    return DownloadResult(found, said.revision, what)
 
 
-def digest(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """The SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -95,25 +96,25 @@ class _Source:
     """Where a file comes from."""
 
     hub: HubClient
-    remote: Remote
-    said: Described
+    remote: RemoteFile
+    said: RemoteInfo
     told: Callable[[str], None]
 
 
-def _brought(source: _Source, partial: Path, sha256: str | None, heard: Heard) -> str:
+def _download_verified(source: _Source, partial: Path, sha256: str | None, heard: OnProgress) -> str:
     """The SHA-256 of the file, which is here now; begun anew if what an earlier try left turns out to be another."""
     was_begun = partial.is_file()
     _transfer(source, partial, heard)
     try:
-        return _checked(source.remote, source.said, partial, sha256)
+        return _verified_sha256(source.remote, source.said, partial, sha256)
     except NetworkError:
         if not was_begun:
             raise
     _transfer(source, partial, heard)
-    return _checked(source.remote, source.said, partial, sha256)
+    return _verified_sha256(source.remote, source.said, partial, sha256)
 
 
-def _transfer(source: _Source, partial: Path, heard: Heard) -> None:
+def _transfer(source: _Source, partial: Path, heard: OnProgress) -> None:
     """Fetch what is missing of the file, with as many tries as are worth it."""
     size = source.said.size
     here = partial.stat().st_size if partial.is_file() and size is not None else 0
@@ -128,17 +129,17 @@ def _transfer(source: _Source, partial: Path, heard: Heard) -> None:
                 _receive(source, file, heard)
                 if size is None:
                     return
-            except BrokenOffError:
+            except InterruptedTransferError:
                 tries = 1 if file.tell() - before >= _WORTH_BYTES else tries + 1
                 if tries >= _TRIES:
                     raise
                 time.sleep(_PAUSE_S)
 
 
-def _receive(source: _Source, file: BufferedRandom, heard: Heard) -> None:
+def _receive(source: _Source, file: BufferedRandom, heard: OnProgress) -> None:
     """Take what comes in one answer, never more than was announced."""
     size, last = source.said.size, file.tell()
-    limit = source.remote.most_bytes if size is None else size
+    limit = source.remote.max_bytes if size is None else size
     with source.hub.blocks(source.said, source.remote, start=last, told=source.told) as (start, blocks):
         file.seek(start)
         file.truncate()
@@ -153,20 +154,22 @@ def _receive(source: _Source, file: BufferedRandom, heard: Heard) -> None:
                 last = here
                 heard(here, size)
     if size is not None and file.tell() < size:
-        raise BrokenOffError(f"{source.remote} cannot be fetched: {file.tell()} of {size} bytes came", hint=RETRY)
+        raise InterruptedTransferError(
+            f"{source.remote} cannot be fetched: {file.tell()} of {size} bytes came", hint=RETRY
+        )
 
 
-def _checked(remote: Remote, said: Described, partial: Path, sha256: str | None) -> str:
+def _verified_sha256(remote: RemoteFile, said: RemoteInfo, partial: Path, sha256: str | None) -> str:
     """The SHA-256 of what came, if it is what was known beforehand and what the hub says."""
-    found = digest(partial)
+    found = sha256_of(partial)
     wanted = sha256 or said.sha256 or found
     if found != wanted or (said.sha256 is None and _git_blob(partial) != said.checksum):
         partial.unlink()
-        raise _altered(remote, wanted, found)
+        raise _checksum_error(remote, wanted, found)
     return found
 
 
-def _recognised(remote: Remote, partial: Path, recognise: Recognise | None) -> str:
+def _recognised(remote: RemoteFile, partial: Path, recognise: Verify | None) -> str:
     """What came, in words; it is removed if it is something else than it should be."""
     try:
         return recognise(partial) if recognise else ""
@@ -178,7 +181,7 @@ def _recognised(remote: Remote, partial: Path, recognise: Recognise | None) -> s
         ) from error
 
 
-def _clean(target: Path) -> None:
+def _remove_stale_partials(target: Path) -> None:
     """Remove what was begun of other contents of this file."""
     for other in target.parent.glob(f".{'[[]'.join(target.name.split('['))}.*{PARTIAL}"):
         other.unlink(missing_ok=True)
@@ -202,12 +205,12 @@ def _git_blob(path: Path) -> str:
     return state.hexdigest()
 
 
-def _altered(remote: Remote, wanted: str, found: str) -> NetworkError:
+def _checksum_error(remote: RemoteFile, wanted: str, found: str) -> NetworkError:
     return NetworkError(
         f"{remote} is not the file it should be: its SHA-256 begins with {found[:12]}, expected {wanted[:12]}",
         hint="try again; if it stays so, the mirror (HF_ENDPOINT) is not to be trusted",
     )
 
 
-def _nobody(*_: object) -> None:
+def _ignore(*_: object) -> None:
     """Told, and keeps it to itself."""

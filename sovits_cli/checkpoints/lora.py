@@ -8,31 +8,20 @@ Knows tensors by key; which file the base is in, `networks.py` knows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
-from sovits_cli.checkpoints.machine import printable
+from sovits_cli.checkpoints.bundle import Bundle, naming_pulled_model
+from sovits_cli.checkpoints.catalogue import list_models
+from sovits_cli.checkpoints.official import CODEBOOK, LORA_FACTORS, SovitsFile, read_sovits
+from sovits_cli.checkpoints.restricted_unpickler import printable
 from sovits_cli.errors import ModelError
-
-WRAPPER = "cfm.base_model.model."
-FACTORS = (".lora_A", ".lora_B")
-FACTOR_END = ".default.weight"
-BASE_LAYER = ".base_layer"
+from sovits_cli.versions import ModelVersion
 
 
-def own_keys(weight: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the keys of a LoRA file, or of a training state, to those of our networks."""
-    return {_own(key): value for key, value in weight.items()}
-
-
-def official_key(key: str) -> str:
-    """The name of one of our tensors in a LoRA file."""
-    wrapped = WRAPPER + key.removeprefix("cfm.") if key.startswith("cfm.") else key
-    return wrapped + FACTOR_END if key.endswith(FACTORS) else wrapped
-
-
-def merged(base: Mapping[str, Tensor], lora: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+def merge_lora(base: Mapping[str, Tensor], lora: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
     """The weights of a model with a LoRA in it.
 
     Args:
@@ -43,9 +32,9 @@ def merged(base: Mapping[str, Tensor], lora: Mapping[str, Tensor], source: Path)
     Raises:
         ModelError: the two do not belong together.
     """
-    whole = {**base, **{key: value for key, value in lora.items() if not key.endswith(FACTORS)}}
-    down, up = FACTORS
-    for layer in {key.removesuffix(down).removesuffix(up) for key in lora if key.endswith(FACTORS)}:
+    whole = {**base, **{key: value for key, value in lora.items() if not key.endswith(LORA_FACTORS)}}
+    down, up = LORA_FACTORS
+    for layer in {key.removesuffix(down).removesuffix(up) for key in lora if key.endswith(LORA_FACTORS)}:
         weight, first, second = whole.get(f"{layer}.weight"), lora.get(layer + down), lora.get(layer + up)
         if weight is None or first is None or second is None or not _fits(weight, first, second):
             raise ModelError(
@@ -56,17 +45,48 @@ def merged(base: Mapping[str, Tensor], lora: Mapping[str, Tensor], source: Path)
     return whole
 
 
-def rank_of(lora: Mapping[str, Tensor]) -> int | None:
-    """The rank of a LoRA by its factors, or None if it has none. Keys are ours or official."""
-    return next((value.shape[0] for key, value in lora.items() if FACTORS[0] in key), None)
-
-
-def _own(key: str) -> str:
-    if key.startswith(WRAPPER):
-        key = "cfm." + key.removeprefix(WRAPPER)
-    return key.removesuffix(FACTOR_END).replace(BASE_LAYER, "") if key.startswith("cfm.") else key
-
-
 def _fits(weight: Tensor, first: Tensor, second: Tensor) -> bool:
     matrices = all(one.ndim == 2 and one.is_floating_point() for one in (weight, first, second))
     return matrices and (second.shape[0], first.shape[1]) == tuple(weight.shape) and first.shape[0] == second.shape[1]
+
+
+def read_whole_sovits(source: Bundle | Path) -> SovitsFile:
+    """Read the weights and the configuration of the SoVITS model; a LoRA is put into the model it was tuned from.
+
+    Raises:
+        ModelError: a file cannot be read, or the model that a LoRA belongs to is not there.
+    """
+    path, under = (source.sovits, source.under) if isinstance(source, Bundle) else (source, ())
+    file = read_sovits(path, said=source.version if isinstance(source, Bundle) else None)
+    if isinstance(source, Bundle) and file.version.name != source.version.name:
+        with naming_pulled_model(path):
+            raise ModelError(
+                f"{path} is a {file.version.name} file, but {source.name} is said to be a {source.version.name} model",
+                hint=f"name the file itself, --sovits {path}, or mend the model's JSON file",
+            )
+    if not file.is_lora:
+        return file
+    is_whole = CODEBOOK in file.weight and "ssl_proj.weight" in file.weight  # a training state holds its base
+    base = {} if is_whole else _base_file(path, file.version, under)
+    return replace(file, weight=merge_lora(base, file.weight, path), is_lora=False)
+
+
+def _base_file(lora: Path, row: ModelVersion, under: tuple[Path, ...]) -> Mapping[str, Tensor]:
+    """The weights of the model that a LoRA was tuned from: the one it lies on, or the newest installed one."""
+    if under:
+        *deeper, nearest = under
+        file = read_sovits(nearest, said=row)
+        if file.version == row and file.is_lora:
+            return merge_lora(_base_file(nearest, row, tuple(deeper)), file.weight, nearest)
+        if file.version == row:
+            return file.weight
+    found, _ = list_models()  # a broken model is no base; `list` says what is wrong with it
+    for one in found:
+        if one.origin == "installed" and one.speaks and one.version == row:
+            file = read_sovits(one.sovits, said=row)
+            if not file.is_lora:
+                return file.weight
+    raise ModelError(
+        f"{lora} is a LoRA, which needs the {row.name} model it was tuned from: none is installed",
+        hint=f"sovits models pull {row.name}",
+    )

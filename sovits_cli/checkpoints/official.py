@@ -14,17 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints import torch_io
-from sovits_cli.checkpoints.lora import own_keys
-from sovits_cli.checkpoints.plain import plain
-from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
+from sovits_cli.checkpoints.json_metadata import plain_config
+from sovits_cli.checkpoints.model_file import ModelFile, ModelKind, expect_kind, read_model_file
+from sovits_cli.checkpoints.torch_files import ZIP_MAGIC, save_torch_file
 from sovits_cli.errors import ModelError
 from sovits_cli.versions import ModelVersion, version
+
+_QUANTIZER = "quantizer.vq.layers.0._codebook."
+
+CODEBOOK = f"{_QUANTIZER}embed"
+"""Key of the codebook of semantic tokens, (tokens, C)."""
+
+CODEBOOK_STATISTICS = tuple(f"{_QUANTIZER}{name}" for name in ("inited", "cluster_size", "embed_avg"))
+"""Keys of what k-means kept beside the codebook; only training it would need them."""
 
 GPT_PREFIX = "model."
 """GPT files store the keys of a wrapper whose only child is called `model`."""
 
-POSTERIOR_MARK = "enc_q"
+POSTERIOR_KEY = "enc_q"
 """Exported SoVITS files leave out every key that contains this: only training needs the posterior encoder."""
 
 _GPT_DEFAULTS: dict[str, dict[str, object]] = {
@@ -86,7 +93,7 @@ def read_gpt(path: Path) -> GptFile:
     Raises:
         ModelError: unreadable, another model, or without its config.
     """
-    contents = _with_config(expect(read(path), ModelKind.GPT))
+    contents = _with_config(expect_kind(read_model_file(path), ModelKind.GPT))
     return GptFile(contents.weight, contents.config, contents.info)
 
 
@@ -99,17 +106,17 @@ def read_sovits(path: Path, *, said: ModelVersion | None = None) -> SovitsFile:
     Raises:
         ModelError: unreadable, another model, of a version not supported, or without its config.
     """
-    contents = read(path)
+    contents = read_model_file(path)
     is_lora = contents.kind is ModelKind.LORA
-    contents = expect(contents, ModelKind.LORA if is_lora else ModelKind.SOVITS)
+    contents = expect_kind(contents, ModelKind.LORA if is_lora else ModelKind.SOVITS)
     if contents.version is None:
         raise ModelError(f"{path} is a SoVITS model of an unknown version", hint=f"sovits models inspect {path}")
     row = said if said is not None and said.name in contents.versions else version(contents.version)
     if contents.training and row.official and not contents.config:  # they have official sizes, or do not fit
         contents = replace(contents, config={"model": dict(row.dimensions)})
     contents = _with_config(contents)
-    weight = own_keys(contents.weight) if is_lora else contents.weight
-    return SovitsFile(weight, with_version(contents.config, row), contents.info, row, is_lora, contents.versions)
+    weight = our_lora_keys(contents.weight) if is_lora else contents.weight
+    return SovitsFile(weight, with_version_name(contents.config, row), contents.info, row, is_lora, contents.versions)
 
 
 def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any], *, info: str) -> None:
@@ -120,8 +127,8 @@ def write_gpt(path: Path, weight: Mapping[str, Tensor], config: Mapping[str, Any
         config: sections of the official YAML; `model` is required, the rest is completed.
         info: see `gpt_info`.
     """
-    stored = {f"{GPT_PREFIX}{key}": half(tensor) for key, tensor in weight.items()}
-    torch_io.save(path, {"weight": stored, "config": _completed(config, _GPT_DEFAULTS), "info": info})
+    stored = {f"{GPT_PREFIX}{key}": to_half(tensor) for key, tensor in weight.items()}
+    save_torch_file(path, {"weight": stored, "config": _completed(config, _GPT_DEFAULTS), "info": info})
 
 
 def write_sovits(
@@ -142,26 +149,26 @@ def write_sovits(
         version: gives the version name and the two-byte code.
         lora_rank: of a LoRA, whose `weight` has the official keys (see `lora.py`).
     """
-    stored = {key: half(tensor) for key, tensor in weight.items() if POSTERIOR_MARK not in key}
+    stored = {key: to_half(tensor) for key, tensor in weight.items() if POSTERIOR_KEY not in key}
     complete = _completed(config, _SOVITS_DEFAULTS)
     complete["model"] = {**complete["model"], "version": version.name}
     complete["version"] = version.name
     whole = {"weight": stored, "config": complete, "info": info}
     if lora_rank is None:
-        torch_io.save(path, whole, start=version.code or torch_io.ZIP_START)
+        save_torch_file(path, whole, magic=version.magic or ZIP_MAGIC)
     else:
-        assert version.flow is not None
-        torch_io.save(path, {**whole, "lora_rank": lora_rank}, start=version.flow.lora_code)
+        assert version.decoder.lora_magic is not None
+        save_torch_file(path, {**whole, "lora_rank": lora_rank}, magic=version.decoder.lora_magic)
 
 
-def with_version(config: Mapping[str, Any], row: ModelVersion) -> dict[str, Any]:
+def with_version_name(config: Mapping[str, Any], row: ModelVersion) -> dict[str, Any]:
     """A configuration that says its version, which old official files do not and some say wrongly."""
     if not row.official:
         return dict(config)
     return {**config, "model": {**config["model"], "version": row.name}}
 
 
-def _with_config(contents: Contents) -> Contents:
+def _with_config(contents: ModelFile) -> ModelFile:
     if isinstance(contents.config.get("model"), dict):
         return contents
     raise ModelError(
@@ -170,7 +177,7 @@ def _with_config(contents: Contents) -> Contents:
     )
 
 
-def half(tensor: Tensor) -> Tensor:
+def to_half(tensor: Tensor) -> Tensor:
     """Half precision, clamped: the codebook's counters may exceed its largest number."""
     if not tensor.is_floating_point():
         return tensor.detach().cpu()
@@ -180,7 +187,41 @@ def half(tensor: Tensor) -> Tensor:
 
 def _completed(config: Mapping[str, Any], defaults: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
     """Plain sections with the defaults of official readers behind them."""
-    sections: dict[str, Any] = plain(dict(config), Path("the configuration"))
+    sections: dict[str, Any] = plain_config(dict(config), Path("the configuration"))
     for name, values in defaults.items():
         sections[name] = {**values, **(sections.get(name) or {})}
     return sections
+
+
+LORA_WRAPPER = "cfm.base_model.model."
+
+
+LORA_FACTORS = (".lora_A", ".lora_B")
+
+
+LORA_FACTOR_SUFFIX = ".default.weight"
+
+
+LORA_BASE_LAYER = ".base_layer"
+
+
+def our_lora_keys(weight: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the keys of a LoRA file, or of a training state, to those of our networks."""
+    return {_our_lora_key(key): value for key, value in weight.items()}
+
+
+def official_lora_key(key: str) -> str:
+    """The name of one of our tensors in a LoRA file."""
+    wrapped = LORA_WRAPPER + key.removeprefix("cfm.") if key.startswith("cfm.") else key
+    return wrapped + LORA_FACTOR_SUFFIX if key.endswith(LORA_FACTORS) else wrapped
+
+
+def lora_rank_of(lora: Mapping[str, Tensor]) -> int | None:
+    """The rank of a LoRA by its factors, or None if it has none. Keys are ours or official."""
+    return next((value.shape[0] for key, value in lora.items() if LORA_FACTORS[0] in key), None)
+
+
+def _our_lora_key(key: str) -> str:
+    if key.startswith(LORA_WRAPPER):
+        key = "cfm." + key.removeprefix(LORA_WRAPPER)
+    return key.removesuffix(LORA_FACTOR_SUFFIX).replace(LORA_BASE_LAYER, "") if key.startswith("cfm.") else key

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sovits_cli.checkpoints.build import usable_config
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.catalogue import everything, find
+from sovits_cli.checkpoints.catalogue import find_model, list_models
+from sovits_cli.checkpoints.model_file import ModelKind, read_model_file
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
-from sovits_cli.checkpoints.recognise import ModelKind, read
+from sovits_cli.checkpoints.weight_loading import config_errors
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.versions import ModelVersion
 
-_BEGUN = {
+_REPLACED_PART = {
     ModelKind.GPT: "gpt",
     ModelKind.SOVITS: "sovits",
     ModelKind.LORA: "sovits",
@@ -28,7 +28,7 @@ _BEGUN = {
 """Which part of a model a file takes the place of."""
 
 
-def from_files(
+def bundle_from_files(
     gpt: Path | None, sovits: Path | None, *, name: str | None = None, runs: Path = Path("runs"), trained: bool = True
 ) -> Bundle:
     """Take a GPT or a SoVITS file, or both, and find what goes with them.
@@ -40,18 +40,18 @@ def from_files(
         ModelError: a file is no such model, they do not belong together, or nothing that goes with them is found.
     """
     if sovits is None:
-        base = find(name, runs=runs, trained=trained)
+        base = find_model(name, runs=runs, trained=trained)
         chosen = replace(base, gpt=gpt or base.gpt, why=base.why if gpt is None else f"{gpt.name} with {base.name}")
     else:
-        named = None if name is None else find(name, runs=runs, trained=trained)
+        named = None if name is None else find_model(name, runs=runs, trained=trained)
         row = _version_of(sovits, named)
-        others = _helpers(row, runs) if named is None else [named]
-        chosen = _surrounded(sovits, gpt, row, others, named=name is not None)
+        others = _encoder_sources(row, runs) if named is None else [named]
+        chosen = _completed_bundle(sovits, gpt, row, others, named=name is not None)
     _check_together(chosen)
     return replace(chosen, name=(sovits or gpt or chosen.sovits).stem, origin="files")
 
 
-def begun_from(base: Bundle, files: Sequence[Path]) -> Bundle:
+def with_initial_weights(base: Bundle, files: Sequence[Path]) -> Bundle:
     """Put other weights in place of a model's: exported ones, or training states, of either program.
 
     Args:
@@ -62,8 +62,8 @@ def begun_from(base: Bundle, files: Sequence[Path]) -> Bundle:
     """
     taken: dict[str, Path] = {}
     for file in files:
-        contents = read(file)
-        part = _BEGUN.get(contents.kind)
+        contents = read_model_file(file)
+        part = _REPLACED_PART.get(contents.kind)
         if part is None:
             raise ModelError(
                 f"{file} is {contents}: training begins from a GPT, a SoVITS model or its discriminators",
@@ -104,7 +104,9 @@ def _version_of(sovits: Path, named: Bundle | None) -> ModelVersion:
     return file.version
 
 
-def _surrounded(sovits: Path, gpt: Path | None, row: ModelVersion, others: list[Bundle], *, named: bool) -> Bundle:
+def _completed_bundle(
+    sovits: Path, gpt: Path | None, row: ModelVersion, others: list[Bundle], *, named: bool
+) -> Bundle:
     """Put around a SoVITS file what it needs, each part from the first of the others that has it."""
     gpt = gpt or next((other.gpt for other in others if named or other.version == row), None)
     if gpt is None:
@@ -131,12 +133,12 @@ def _surrounded(sovits: Path, gpt: Path | None, row: ModelVersion, others: list[
 
 
 def _same_vocoder(one: ModelVersion, other: ModelVersion) -> bool:
-    return one.flow is not None and other.flow is not None and one.flow.vocoder is other.flow.vocoder
+    return one.decoder.vocoder is not None and one.decoder.vocoder is other.decoder.vocoder
 
 
-def _helpers(row: ModelVersion, runs: Path) -> list[Bundle]:
+def _encoder_sources(row: ModelVersion, runs: Path) -> list[Bundle]:
     """List models with the same kind of content encoder: of this version first, voices trained here last."""
-    found, _ = everything(runs)
+    found, _ = list_models(runs)
     ranked = sorted(found, key=lambda bundle: (bundle.version != row, bundle.origin == "trained"))
     return [bundle for bundle in ranked if bundle.version.content is row.content]
 
@@ -147,9 +149,9 @@ def _check_together(bundle: Bundle) -> None:
     A GPT may have rows for more phones than its table has; that it was made for the larger table of later versions
     shows in its having all of those.
     """
-    with usable_config(bundle.gpt):
+    with config_errors(bundle.gpt):
         gpt = T2SConfig.from_official(read_gpt(bundle.gpt).config)
-    with usable_config(bundle.sovits):
+    with config_errors(bundle.sovits):
         acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits, said=bundle.version).config)
     other_table = acoustic.phones < max(PHONES.values()) <= gpt.phones
     why = []

@@ -8,24 +8,28 @@ it, so the hub says them, the first pull records them, and every file is recogni
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from sovits_cli.checkpoints.json_metadata import read_json_object
+from sovits_cli.checkpoints.model_file import ModelFile, ModelKind, read_model_file
 from sovits_cli.errors import ModelError
-from sovits_cli.versions import VERSIONS
+from sovits_cli.versions import HEAD_BYTES, VERSIONS, VocoderKind
 
 HUB_REPO = "lj1995/GPT-SoVITS"
 """Where the authors of the official program publish its models."""
 
 
 @dataclass(frozen=True)
-class Pin:
+class PinnedFile:
     """What is known of a published file beforehand; None: not known.
 
     Args:
         sha256: of the whole.
         size_bytes: of the whole.
-        head_md5: MD5 of its first `versions.BASE_HEAD_BYTES`.
+        head_md5: MD5 of its first `versions.HEAD_BYTES`.
     """
 
     sha256: str | None = None
@@ -33,11 +37,11 @@ class Pin:
     head_md5: str | None = None
 
 
-UNKNOWN = Pin()
+NOT_PINNED = PinnedFile()
 
 
 @dataclass(frozen=True)
-class Part:
+class PublishedPart:
     """One part of a model.
 
     Args:
@@ -50,25 +54,25 @@ class Part:
     files: tuple[str, ...]
     licence: str = "MIT"
     repo: str = HUB_REPO
-    pins: Mapping[str, Pin] = field(default_factory=dict)
+    pins: Mapping[str, PinnedFile] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
         """The file, or the folder of several files."""
         return self.files[0] if len(self.files) == 1 else self.files[0].rpartition("/")[0]
 
-    def pin(self, file: str) -> Pin:
+    def pin(self, file: str) -> PinnedFile:
         """What is known of one of its files beforehand."""
-        return self.pins.get(file, UNKNOWN)
+        return self.pins.get(file, NOT_PINNED)
 
 
 @dataclass(frozen=True)
-class Pullable:
+class PublishedModel:
     """A whole model: parts by their name in `model.json`."""
 
     name: str
     version: str
-    parts: dict[str, Part]
+    parts: dict[str, PublishedPart]
 
     @property
     def licence(self) -> str:
@@ -76,41 +80,39 @@ class Pullable:
         return ", ".join(sorted({part.licence for part in self.parts.values()}))
 
 
-_CONTENT = Part(("chinese-hubert-base/config.json", "chinese-hubert-base/pytorch_model.bin"))
-_BERT = Part(
+_CONTENT = PublishedPart(("chinese-hubert-base/config.json", "chinese-hubert-base/pytorch_model.bin"))
+_BERT = PublishedPart(
     tuple(f"chinese-roberta-wwm-ext-large/{name}" for name in ("config.json", "tokenizer.json", "pytorch_model.bin")),
     licence="Apache-2.0",
 )
-_SPEAKER = Part(("sv/pretrained_eres2netv2w24s4ep4.ckpt",), licence="Apache-2.0")
-_BIGVGAN = Part(
+_SPEAKER = PublishedPart(("sv/pretrained_eres2netv2w24s4ep4.ckpt",), licence="Apache-2.0")
+_BIGVGAN = PublishedPart(
     tuple(f"models--nvidia--bigvgan_v2_24khz_100band_256x/{name}" for name in ("config.json", "bigvgan_generator.pt"))
 )
 _V2 = "gsv-v2final-pretrained"
-_GPT_V1 = Part(("s1bert25hz-2kh-longer-epoch=68e-step=50232.ckpt",))
-_GPT_V2 = Part((f"{_V2}/s1bert25hz-5kh-longer-epoch=12-step=369668.ckpt",))
-_GPT_V3 = Part(("s1v3.ckpt",))
+_GPT_V1 = PublishedPart(("s1bert25hz-2kh-longer-epoch=68e-step=50232.ckpt",))
+_GPT_V2 = PublishedPart((f"{_V2}/s1bert25hz-5kh-longer-epoch=12-step=369668.ckpt",))
+_GPT_V3 = PublishedPart(("s1v3.ckpt",))
 
 
-_HEADS = {
-    "s2G488k.pth": "dc3c97e17592963677a4a1681f30c653",
-    f"{_V2}/s2G2333k.pth": "6642b37f3dbb1f76882b69937c95a5f3",
-    "v2Pro/s2Gv2Pro.pth": "c7e9fce2223f3db685cdfa1e6368728a",
-    "v2Pro/s2Gv2ProPlus.pth": "66b313e39455b57ab1b0bc0b239c9d0a",
-}
-"""MD5 of the beginning of SoVITS models without a flow; of the others it is a trait of their version."""
-
-
-def _row(version: str, gpt: Part, sovits: str, *, discriminator: str = "", **others: Part) -> Pullable:
+def _row(
+    version: str, gpt: PublishedPart, sovits: str, *, discriminator: str = "", **others: PublishedPart
+) -> PublishedModel:
     """A model whose SoVITS file has this path; what it needs to be tuned is part of it."""
-    flow = VERSIONS[version].flow
-    pin = Pin(head_md5=_HEADS[sovits] if flow is None else flow.base_head)
-    parts = {"gpt": gpt, "sovits": Part((sovits,), pins={sovits: pin}), "content": _CONTENT, "bert": _BERT, **others}
+    pin = PinnedFile(head_md5=VERSIONS[version].head_md5)
+    parts = {
+        "gpt": gpt,
+        "sovits": PublishedPart((sovits,), pins={sovits: pin}),
+        "content": _CONTENT,
+        "bert": _BERT,
+        **others,
+    }
     if discriminator:
-        parts["discriminator"] = Part((discriminator,))
-    return Pullable(version, version, parts)
+        parts["discriminator"] = PublishedPart((discriminator,))
+    return PublishedModel(version, version, parts)
 
 
-REGISTRY: dict[str, Pullable] = {
+REGISTRY: dict[str, PublishedModel] = {
     row.name: row
     for row in (
         _row("v1", _GPT_V1, "s2G488k.pth", discriminator="s2D488k.pth"),
@@ -118,12 +120,12 @@ REGISTRY: dict[str, Pullable] = {
         _row("v2Pro", _GPT_V3, "v2Pro/s2Gv2Pro.pth", discriminator="v2Pro/s2Dv2Pro.pth", speaker=_SPEAKER),
         _row("v2ProPlus", _GPT_V3, "v2Pro/s2Gv2ProPlus.pth", discriminator="v2Pro/s2Dv2ProPlus.pth", speaker=_SPEAKER),
         _row("v3", _GPT_V3, "s2Gv3.pth", vocoder=_BIGVGAN),
-        _row("v4", _GPT_V3, "gsv-v4-pretrained/s2Gv4.pth", vocoder=Part(("gsv-v4-pretrained/vocoder.pth",))),
+        _row("v4", _GPT_V3, "gsv-v4-pretrained/s2Gv4.pth", vocoder=PublishedPart(("gsv-v4-pretrained/vocoder.pth",))),
     )
 }
 
 
-def pullable(name: str) -> Pullable:
+def find_published(name: str) -> PublishedModel:
     """Look a model up by name. Raises ModelError, naming the known ones."""
     try:
         return REGISTRY[name]
@@ -131,3 +133,76 @@ def pullable(name: str) -> Pullable:
         raise ModelError(
             f"no model to pull is called {name}: there are {', '.join(REGISTRY)}", hint="sovits models list"
         ) from None
+
+
+PART_KINDS = {
+    "gpt": ModelKind.GPT,
+    "sovits": ModelKind.SOVITS,
+    "discriminator": ModelKind.DISCRIMINATOR,
+    "content": ModelKind.HUBERT,
+    "bert": ModelKind.BERT,
+    "speaker": ModelKind.SPEAKER,
+    "vocoder": ModelKind.VOCODER,
+}
+"""What each part of a model is."""
+
+
+_JSON_KEYS = {
+    ("content", "config.json"): ("hidden_size", "num_hidden_layers", "num_attention_heads"),
+    ("bert", "config.json"): ("hidden_size", "num_hidden_layers", "num_attention_heads"),
+    ("bert", "tokenizer.json"): ("model",),
+    ("vocoder", "config.json"): ("num_mels", "upsample_rates"),
+}
+"""What a network cannot be built without."""
+
+
+_ANTI_ALIASED = "activation_post."
+"""Beginning of keys that BigVGAN has and the vocoder of v4 has not."""
+
+
+def verify_published_file(path: Path, row: PublishedModel, part: str, file: str) -> str:
+    """Say what a file is.
+
+    Args:
+        path: where it is, under any name.
+        row: the model it is to be a part of.
+        part: which part.
+        file: its published path.
+
+    Raises:
+        ModelError: it is something else; the message begins with `path`.
+    """
+    if file.endswith(".json"):
+        return _recognised_json(path, part, file)
+    contents = read_model_file(path)
+    if contents.kind is not PART_KINDS[part]:
+        raise ModelError(f"{path} is {contents}: expected {PART_KINDS[part]}")
+    _check_version(contents, row, part)
+    head = row.parts[part].pin(file).head_md5
+    if head is not None and _head(path) != head:
+        raise ModelError(f"{path} is {contents}, but not the published one: it begins otherwise")
+    return str(contents)
+
+
+def _recognised_json(path: Path, part: str, file: str) -> str:
+    name = file.rpartition("/")[2]
+    found = read_json_object(path)
+    for key in _JSON_KEYS[part, name]:
+        if key not in found:
+            raise ModelError(f"{path} is no {name} of {PART_KINDS[part]}: {key} is missing")
+    return f"{name} of {PART_KINDS[part]}"
+
+
+def _check_version(contents: ModelFile, row: PublishedModel, part: str) -> None:
+    """Hold a file to the version of its model, where such files say it."""
+    if part == "sovits" and row.version not in contents.versions:
+        raise ModelError(f"{contents.path} is {contents}: expected {row.version}")
+    if part == "vocoder":
+        is_bigvgan = any(key.startswith(_ANTI_ALIASED) for key in contents.weight)
+        if is_bigvgan != (VERSIONS[row.version].decoder.vocoder is VocoderKind.BIGVGAN):
+            raise ModelError(f"{contents.path} is another vocoder: expected that of {row.version}")
+
+
+def _head(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.md5(file.read(HEAD_BYTES), usedforsecurity=False).hexdigest()

@@ -13,7 +13,14 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints.machine import SLOT_BYTES, Attributes, Budget, Maker, Name, Refused
+from sovits_cli.checkpoints.restricted_unpickler import (
+    DICT_SLOT_BYTES,
+    AttributeDict,
+    Constructor,
+    GlobalName,
+    PickleBudget,
+    UnsafePickleError,
+)
 
 DTYPES: dict[str, torch.dtype] = {
     "torch.FloatStorage": torch.float32,
@@ -51,20 +58,20 @@ class StorageId:
         return self.count * self.dtype.itemsize
 
 
-def storage_id(saved: object) -> StorageId:
+def parse_storage_id(saved: object) -> StorageId:
     """Check torch's persistent id `("storage", type, key, location, count, ...)`; the location is ignored."""
     if not isinstance(saved, tuple) or len(saved) < 5 or saved[0] != "storage":
-        raise Refused("names something that is no tensor storage")
+        raise UnsafePickleError("names something that is no tensor storage")
     kind, key, count = saved[1], saved[2], saved[4]
-    dtype = DTYPES.get(kind.name) if isinstance(kind, Name) else None
+    dtype = DTYPES.get(kind.name) if isinstance(kind, GlobalName) else None
     if dtype is None or not isinstance(key, str) or type(count) is not int or count < 0:
-        raise Refused("describes a tensor storage of an unknown type")
+        raise UnsafePickleError("describes a tensor storage of an unknown type")
     if len(saved) > 5 and saved[5] is not None:
-        raise Refused("holds a view of another storage, which torch stopped writing in 2017")
+        raise UnsafePickleError("holds a view of another storage, which torch stopped writing in 2017")
     return StorageId(key, dtype, count)
 
 
-def view(data: mmap.mmap, offset: int, storage: StorageId) -> Tensor:
+def view_storage(data: mmap.mmap, offset: int, storage: StorageId) -> Tensor:
     """Give the elements as a flat tensor on the mapped bytes; copied only where they are not aligned."""
     if storage.count == 0:
         return torch.empty(0, dtype=storage.dtype)
@@ -74,17 +81,17 @@ def view(data: mmap.mmap, offset: int, storage: StorageId) -> Tensor:
     return torch.frombuffer(data, dtype=storage.dtype, count=storage.count, offset=offset)
 
 
-class Rebuilder:
+class TensorRebuilder:
     """The makers a checkpoint may call. They pay from a budget; tensors may cover a few times the file and no more."""
 
-    def __init__(self, file_bytes: int, budget: Budget) -> None:
+    def __init__(self, file_bytes: int, budget: PickleBudget) -> None:
         self._cover_bytes = file_bytes * _MAX_REUSE
         self._budget = budget
 
-    def makers(self) -> dict[str, Maker | None]:
+    def makers(self) -> dict[str, Constructor | None]:
         """Every name that a checkpoint may use; None where it may be looked at but not called."""
         looked_at = dict.fromkeys([*DTYPES, *_DTYPE_NAMES])
-        own: dict[str, Maker] = {
+        own: dict[str, Constructor] = {
             "collections.OrderedDict": self._ordered,
             "_codecs.encode": self._encoded,
             **dict.fromkeys(_TENSOR_NAMES, self.tensor),
@@ -103,42 +110,42 @@ class Rebuilder:
     ) -> Tensor:
         """Rebuild a tensor as torch does: a view with every index inside its storage. Gradient flags are ignored."""
         if not isinstance(storage, Tensor) or not _is_index(offset):
-            raise Refused("rebuilds a tensor from something that is no storage")
+            raise UnsafePickleError("rebuilds a tensor from something that is no storage")
         if not _is_indices(shape) or not _is_indices(stride) or len(shape) != len(stride):
-            raise Refused("rebuilds a tensor of an impossible shape")
+            raise UnsafePickleError("rebuilds a tensor of an impossible shape")
         count = 1
         for length in shape:
             count *= length
         last = offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if count else -1
         if last >= storage.numel() or count > storage.numel():
-            raise Refused(f"holds a tensor of {count} elements over a storage of {storage.numel()}")
+            raise UnsafePickleError(f"holds a tensor of {count} elements over a storage of {storage.numel()}")
         self._cover_bytes -= count * storage.element_size()
         if self._cover_bytes < 0:
-            raise Refused(f"holds tensors of more than {_MAX_REUSE} times its size")
+            raise UnsafePickleError(f"holds tensors of more than {_MAX_REUSE} times its size")
         self._budget.spend(made_bytes=_TENSOR_BYTES)
         return storage.as_strided(shape, stride, offset if count else 0)
 
-    def _attributes(self) -> Attributes:
+    def _attributes(self) -> AttributeDict:
         """Make an object of `utils.HParams`; what is in it comes as its state."""
-        self._budget.spend(made_bytes=SLOT_BYTES)
-        return Attributes()
+        self._budget.spend(made_bytes=DICT_SLOT_BYTES)
+        return AttributeDict()
 
     def _encoded(self, text: object, encoding: object) -> bytes:
         """Undo how Python 3 writes bytes into the old pickle protocol that torch uses."""
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise Refused("encodes bytes in an unknown way")
+            raise UnsafePickleError("encodes bytes in an unknown way")
         self._budget.spend(made_bytes=len(text))
         return text.encode("latin-1")
 
     def _ordered(self, pairs: object = ()) -> dict[str, object]:
         """Make an ordered dictionary. Its items mostly follow one by one; Python 2 gave them as a list of pairs."""
         if not isinstance(pairs, tuple | list):
-            raise Refused("fills an ordered dictionary in an unknown way")
-        self._budget.spend(steps=len(pairs), made_bytes=SLOT_BYTES * len(pairs))
+            raise UnsafePickleError("fills an ordered dictionary in an unknown way")
+        self._budget.spend(steps=len(pairs), made_bytes=DICT_SLOT_BYTES * len(pairs))
         filled: dict[str, object] = {}
         for pair in pairs:
             if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
-                raise Refused("fills an ordered dictionary in an unknown way")
+                raise UnsafePickleError("fills an ordered dictionary in an unknown way")
             filled[pair[0]] = pair[1]
         return filled
 
@@ -147,22 +154,22 @@ class Rebuilder:
         texts = [part for part in parts if isinstance(part, str)]
         length = sum(map(len, texts))
         if length > _MAX_PATH_CHARACTERS:
-            raise Refused(f"holds a path of {length} characters")
-        self._budget.spend(steps=length, made_bytes=SLOT_BYTES * len(texts) + length)
+            raise UnsafePickleError(f"holds a path of {length} characters")
+        self._budget.spend(steps=length, made_bytes=DICT_SLOT_BYTES * len(texts) + length)
         return str(PurePosixPath(*texts))
 
 
 def _parameter(tensor: object, *_flags: object) -> object:
     """Take a parameter as its tensor: whether it is trained is the model's business."""
     if not isinstance(tensor, Tensor):
-        raise Refused("holds a parameter that is no tensor")
+        raise UnsafePickleError("holds a parameter that is no tensor")
     return tensor
 
 
 def _size(values: object = ()) -> tuple[int, ...]:
     """Take a torch.Size as a tuple."""
     if not _is_indices(values):
-        raise Refused("holds a size that is no tuple of numbers")
+        raise UnsafePickleError("holds a size that is no tuple of numbers")
     return values
 
 
@@ -183,7 +190,7 @@ _PATH_NAMES = tuple(
     for module in ("pathlib", "pathlib._local")
     for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
 )
-_PLAIN_MAKERS: dict[str, Maker | None] = {
+_PLAIN_MAKERS: dict[str, Constructor | None] = {
     "torch.Size": _size,
     **dict.fromkeys(_PARAMETER_NAMES, _parameter),
 }

@@ -105,7 +105,7 @@ def infer_command(
     inputs = InferInputs(
         ref, text, say, prompt_text, out, srt, settings.prompt_lang, tuple(_read_files(context, bundle))
     )
-    speaks, joins = language_support.of(bundle), bundle.version.several_sentences
+    speaks, joins = language_support.of(bundle), bundle.version.joins_sentences
     if dry_run:
         any_language = replace(speaks, is_sure=False)
         script = check_text(inputs, settings.lang, cut=settings.text_split_method, support=any_language, joins=joins)
@@ -169,12 +169,13 @@ def _read_aloud(sentence: PreviewedSentence) -> str:
 
 
 def _bundle(context: CommandContext, gpt: Path | None, sovits: Path | None) -> Bundle:
-    from sovits_cli.checkpoints import catalogue, pairing
+    from sovits_cli.checkpoints.catalogue import find_model
+    from sovits_cli.checkpoints.pairing import bundle_from_files
 
     name, runs = context.settings.inference.model, context.settings.train.out
     if gpt is None and sovits is None:
-        return catalogue.find(name, runs=runs, trained=True)
-    return pairing.from_files(gpt, sovits, name=name, runs=runs)
+        return find_model(name, runs=runs, trained=True)
+    return bundle_from_files(gpt, sovits, name=name, runs=runs)
 
 
 def _plain(report: InferReport) -> dict[str, object]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sovits_cli.checkpoints.bundle import Bundle
-    from sovits_cli.checkpoints.summary import Summary, Verified
+    from sovits_cli.checkpoints.inspection import ModelSummary, VerifiedFile
 
 app = group("List, fetch, inspect and convert models.")
 
@@ -31,10 +31,10 @@ def list_command(context: CommandContext) -> None:
 
     The first column marks the one that `sovits infer` takes by itself.
     """
-    from sovits_cli.checkpoints.catalogue import everything
+    from sovits_cli.checkpoints.catalogue import list_models
     from sovits_cli.checkpoints.registry import REGISTRY
 
-    found, broken = everything(context.settings.train.out)
+    found, broken = list_models(context.settings.train.out)
     for error in broken:
         context.reporter.emit(Warned(error.message, **error.advice))
     chosen = next((bundle for bundle in found if bundle.speaks), None)
@@ -63,9 +63,9 @@ def pull_command(
     HF_ENDPOINT names a mirror; HF_TOKEN, if it is set, goes to the hub alone. A request says which file and "sovits",
     nothing of you or this machine.
     """
-    from sovits_cli.checkpoints.pulled import pull
+    from sovits_cli.checkpoints.hub_cache import pull_model
 
-    done = pull(name, context.reporter)
+    done = pull_model(name, context.reporter)
     news = f"{len(done.fetched)} files fetched, {len(done.kept)} were here"
     document = {field: getattr(done, field) for field in done.__dataclass_fields__}
     context.result(document, f"{done.name}: {_size(done.size_bytes)} in {done.folder.parent}; {news}")
@@ -78,10 +78,10 @@ def rm_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="an installed model")],
 ) -> None:
     """Remove an installed model, and files that no other one is made of."""
-    from sovits_cli.checkpoints.pulled import remove, voices_on
+    from sovits_cli.checkpoints.hub_cache import remove_model, voices_using
 
-    done = remove(name)
-    voices = voices_on(name, context.settings.train.out)
+    done = remove_model(name)
+    voices = voices_using(name, context.settings.train.out)
     if voices:
         context.reporter.emit(Warned(f"{', '.join(voices)} cannot speak without {name}", f"sovits models pull {name}"))
     document = {field: getattr(done, field) for field in done.__dataclass_fields__}
@@ -100,9 +100,9 @@ def convert_command(
     The official program reads the .ckpt and .pth files; nothing in a .safetensors file can ever run. A LoRA becomes a
     whole model together with its base.
     """
-    from sovits_cli.checkpoints.convert import convert
+    from sovits_cli.checkpoints.convert import convert_model
 
-    said = convert(file, new)
+    said = convert_model(file, new)
     context.result({"written": new, "what": said}, f"{new}: {said}, {_size(new.stat().st_size)}")
 
 
@@ -117,12 +117,14 @@ def inspect_command(
 
     Its kind, version, sizes and training, from its content. Nothing in the file is run, whoever made it.
     """
-    from sovits_cli.checkpoints.summary import open_model, summarise
+    from sovits_cli.checkpoints.inspection import summarise_model
+    from sovits_cli.checkpoints.model_file import read_model
 
-    contents = open_model(file)
-    summary = summarise(contents)
+    contents = read_model(file)
+    summary = summarise_model(contents)
     lines = _told(summary)
     document = {field: getattr(summary, field) for field in summary.__dataclass_fields__}
+    document["code"] = document.pop("magic")  # as scripts know it
     if keys:
         tensors = {name: _shape(value) for name, value in contents.weight.items()}
         lines += ["", *aligned((name, shown) for name, shown in tensors.items())]
@@ -143,15 +145,15 @@ def verify_command(
     Every key that its version needs has to be there, in its shape, with finite values; a pulled file has to be the
     one that was pulled.
     """
-    from sovits_cli.checkpoints.pulled import check
-    from sovits_cli.checkpoints.summary import verify
+    from sovits_cli.checkpoints.hub_cache import verify_unchanged
+    from sovits_cli.checkpoints.inspection import verify_model
 
-    good: list[Verified] = []
+    good: list[VerifiedFile] = []
     bad: dict[Path, ModelError] = {}
     for place in _places(context, what or []):
         try:
-            check(place)
-            good.append(verify(place))
+            verify_unchanged(place)
+            good.append(verify_model(place))
         except ModelError as error:
             bad[place] = error
     if bad and not good:
@@ -162,21 +164,21 @@ def verify_command(
     context.result({"verified": good}, "\n".join(_fits(item) for item in good))
 
 
-def _fits(item: Verified) -> str:
+def _fits(item: VerifiedFile) -> str:
     return f"{item.path}: {item.what}, {item.keys} keys fit" + (f"; {item.notes}" if item.notes else "")
 
 
 def _places(context: CommandContext, what: Sequence[str]) -> list[Path]:
     """The files and folders meant; those of every model if nothing was said."""
-    from sovits_cli.checkpoints.catalogue import everything, find
+    from sovits_cli.checkpoints.catalogue import find_model, list_models
 
     runs = context.settings.train.out
     if not what:
-        return _parts(everything(runs)[0])
+        return _parts(list_models(runs)[0])
     return [
         place
         for name in what
-        for place in ([Path(name)] if _is_model_file(Path(name)) else _parts([find(name, runs=runs)]))
+        for place in ([Path(name)] if _is_model_file(Path(name)) else _parts([find_model(name, runs=runs)]))
     ]
 
 
@@ -219,7 +221,7 @@ def _is_same(bundle: Bundle, chosen: Bundle | None) -> bool:
     return chosen is not None and (bundle.name, bundle.origin) == (chosen.name, chosen.origin)
 
 
-def _told(summary: Summary) -> list[str]:
+def _told(summary: ModelSummary) -> list[str]:
     """A file in lines of `name  value`."""
     rows = [("file", str(summary.path)), ("is", summary.what)]
     if summary.supported is False:
@@ -228,7 +230,7 @@ def _told(summary: Summary) -> list[str]:
         rows.append(("training", summary.info))
     if summary.lora_rank is not None:
         rows.append(("LoRA rank", str(summary.lora_rank)))
-    code = f", version code {summary.code}" if summary.code else ""
+    code = f", version code {summary.magic}" if summary.magic else ""
     rows.append(("container", f"{summary.container}, {_size(summary.size_bytes)}{code}"))
     rows.append(("keys", f"{summary.keys}, {summary.parameters / 1e6:.1f} M values, {', '.join(summary.precision)}"))
     rows.extend((name.replace("_", " "), str(value)) for name, value in summary.dimensions.items())

@@ -55,14 +55,14 @@ def prep_command(
     settings = context.settings
     place = source or _default_source(settings.slice.out)
 
-    from sovits_cli.checkpoints import catalogue
+    from sovits_cli.checkpoints.catalogue import find_model
     from sovits_cli.prep.feature_models import BundleFeatureModels
     from sovits_cli.prep.pipeline import PrepOptions, plan, prepare
     from sovits_cli.text import lexicon
 
     context.warn_of_unusable_languages()
     words = lexicon.EMPTY_LEXICON if settings.lexicon is None else lexicon.load_lexicon(settings.lexicon)
-    chosen = catalogue.find(settings.prep.model, runs=settings.train.out, trained=False)
+    chosen = find_model(settings.prep.model, runs=settings.train.out, trained=False)
     manifest = _manifest(context, place, plan_only=plan_only)
     why = f"{manifest.kind}; without an argument: {settings.slice.out}" if source is None else manifest.kind
     context.reporter.emit(Chose("dataset", f"{place} -> {settings.prep.out}", why))
@@ -116,7 +116,7 @@ def _default_source(slices: Path) -> Path:
 
 def _reference(asked: str | None, name: str) -> str:
     """What finds the model again: the folder if one was named, else its name."""
-    from sovits_cli.checkpoints.catalogue import MODEL_FILE, VOICE_FILE
+    from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE
 
     place = Path(asked) if asked else None
     is_folder = place is not None and any((place / file).is_file() for file in (MODEL_FILE, VOICE_FILE))

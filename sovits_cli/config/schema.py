@@ -57,7 +57,7 @@ def _text(value: float) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
-_FLOW_ONLY = f"{' and '.join(row.name for row in VERSIONS.values() if row.flow is not None)} only"
+_FLOW_ONLY = f"{' and '.join(row.name for row in VERSIONS.values() if row.decoder.sampler_steps)} only"
 """The versions that speak through a flow."""
 
 
@@ -201,7 +201,7 @@ class TrainSettings(Section):
         default=None,
         ge=0,
         description="weight of the loss that aligns an attention head of the GPT with the text; "
-        + _null(lambda row: row.learning.alignment),
+        + _null(lambda row: row.training.alignment_loss_weight),
     )
     token_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of the tokens read by the GPT that are replaced at random"
@@ -281,20 +281,20 @@ class InferenceSettings(Section):
     top_k: int | None = Field(
         default=None,
         ge=0,
-        description=f"sample among the k likeliest tokens; 0: among all; {_null(lambda row: row.drawing.top_k)}",
+        description=f"sample among the k likeliest tokens; 0: among all; {_null(lambda row: row.sampling.top_k)}",
     )
     top_p: float = Field(default=1.0, gt=0, le=1, description="sample among the tokens that make up this probability")
     temperature: float | None = Field(
         default=None,
         ge=0,
         description="randomness of sampling; 0: always the likeliest token; "
-        + _null(lambda row: row.drawing.temperature),
+        + _null(lambda row: row.sampling.temperature),
     )
     repetition_penalty: float | None = Field(
         default=None,
         gt=0,
         description="how much repeated tokens are held back; 1: not at all; "
-        + _null(lambda row: row.drawing.repetition_penalty),
+        + _null(lambda row: row.sampling.repetition_penalty),
     )
     speed: float = Field(default=1.0, ge=0.25, le=4, description="speaking speed, as a factor")
     seed: int | None = Field(
@@ -305,8 +305,7 @@ class InferenceSettings(Section):
         default=None,
         ge=1,
         le=1000,
-        description=f"steps of the flow, {_FLOW_ONLY}; "
-        + _null(lambda row: None if row.flow is None else row.flow.steps),
+        description=f"steps of the flow, {_FLOW_ONLY}; " + _null(lambda row: row.decoder.sampler_steps),
     )
     guidance: float = Field(
         default=0.0,
@@ -361,19 +360,19 @@ class SovitsTrainSettings(Section):
     c_stft: float | None = Field(
         default=None,
         ge=0,
-        description=f"weight of the multi-resolution STFT loss; {_null(lambda row: row.learning.c_stft)}",
+        description=f"weight of the multi-resolution STFT loss; {_null(lambda row: row.training.stft_loss_weight)}",
     )
     posterior_encoder: bool | None = Field(
         default=None,
         description="train with the posterior encoder of VITS, on the spectrogram; false: from the tokens alone; "
-        + _null(lambda row: row.learning.posterior),
+        + _null(lambda row: row.training.posterior_encoder),
     )
     discriminator_width: DiscriminatorWidth | None = Field(
         default=None,
         ge=0,
         le=2,
         description="width of the discriminators, 1 being the official one; 0: train without; "
-        + _null(lambda row: row.learning.discriminator),
+        + _null(lambda row: row.training.discriminator_width),
     )
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
     lora_rank: LoraRank = Field(

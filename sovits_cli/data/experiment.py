@@ -15,8 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from torch import Tensor
 
-from sovits_cli.checkpoints import torch_io
-from sovits_cli.checkpoints.safe import load_pickle
+from sovits_cli.checkpoints.torch_files import load_torch_file, save_torch_file
 from sovits_cli.errors import DatasetError, ModelError, SovitsError, UnforeseenError
 from sovits_cli.files import atomic, parse_json, plain_name
 
@@ -267,7 +266,7 @@ def _token_row(cells: list[str]) -> np.ndarray:
 
 def save_feature(path: Path, tensor: Tensor) -> None:
     """Store a tensor on its own. The same tensor gives the same bytes."""
-    torch_io.save(path, tensor.detach().cpu().contiguous())
+    save_torch_file(path, tensor.detach().cpu().contiguous())
 
 
 def load_feature(path: Path) -> Tensor:
@@ -296,7 +295,7 @@ def _mapped(path: Path) -> Tensor:
     if not path.is_file():
         raise DatasetError(f"{path} is missing", hint="run prep again")
     try:
-        found = load_pickle(path)
+        found = load_torch_file(path)
     except ModelError as error:
         raise DatasetError(f"{path} is no feature file", hint=f"delete {path} and run prep again") from error
     if not isinstance(found, Tensor):

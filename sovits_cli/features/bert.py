@@ -16,10 +16,10 @@ import torch
 from tokenizers.normalizers import BertNormalizer
 from torch import Tensor
 
-from sovits_cli.checkpoints import published
-from sovits_cli.checkpoints.build import build, usable_config
-from sovits_cli.checkpoints.opening import read_text
-from sovits_cli.checkpoints.recognise import ModelKind
+from sovits_cli.checkpoints.json_metadata import MAX_JSON_BYTES, read_json_object
+from sovits_cli.checkpoints.model_file import ModelKind, read_folder_config, read_folder_weights
+from sovits_cli.checkpoints.regular_files import read_text_file
+from sovits_cli.checkpoints.weight_loading import build_network, config_errors
 from sovits_cli.errors import ModelError, TextError
 from sovits_cli.models.bert import Bert, BertConfig
 from sovits_cli.text.reading import Piece
@@ -58,10 +58,10 @@ class BertFeatures:
         Raises:
             ModelError: a file is missing, broken, or of another model.
         """
-        contents = published.weights(folder, ModelKind.BERT, prefix="bert.")
-        with usable_config(folder / "config.json"):
-            config = BertConfig.from_dict(published.config(folder))
-        model, _ = build(
+        contents = read_folder_weights(folder, ModelKind.BERT, prefix="bert.")
+        with config_errors(folder / "config.json"):
+            config = BertConfig.from_dict(read_folder_config(folder))
+        model, _ = build_network(
             lambda: Bert(config),
             contents.weight,
             layers=config.num_hidden_layers,
@@ -158,7 +158,7 @@ def _vocabulary(folder: Path) -> dict[str, int]:
     """Read the words of `tokenizer.json`, else those of `vocab.txt`, one a line."""
     whole, lines = folder / "tokenizer.json", folder / "vocab.txt"
     if whole.is_file():
-        model = published.json_object(whole).get("model")
+        model = read_json_object(whole).get("model")
         words = model.get("vocab") if isinstance(model, dict) else None
         if isinstance(words, dict):
             return words
@@ -167,12 +167,12 @@ def _vocabulary(folder: Path) -> dict[str, int]:
         raise ModelError(
             f"{folder} has no vocabulary: expected {whole.name} or {lines.name}", hint="fetch the model folder again"
         )
-    text = read_text(lines, "a vocabulary", most_bytes=published.MAX_JSON_BYTES)
+    text = read_text_file(lines, "a vocabulary", max_bytes=MAX_JSON_BYTES)
     return {word: index for index, word in enumerate(text.splitlines())}
 
 
 def _lowercase(folder: Path) -> bool:
     """Whether the vocabulary knows small letters only, as it does unless the folder says otherwise."""
     whole = folder / "tokenizer.json"
-    normalizer = published.json_object(whole).get("normalizer") if whole.is_file() else None
+    normalizer = read_json_object(whole).get("normalizer") if whole.is_file() else None
     return not isinstance(normalizer, dict) or normalizer.get("lowercase") is not False

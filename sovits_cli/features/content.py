@@ -14,10 +14,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints import ours, published
-from sovits_cli.checkpoints.build import build, usable_config
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.recognise import ModelKind
+from sovits_cli.checkpoints.model_file import ModelKind, read_folder_config, read_folder_weights
+from sovits_cli.checkpoints.safetensors_io import load_safetensors
+from sovits_cli.checkpoints.weight_loading import build_network, config_errors
 from sovits_cli.errors import AudioError, ModelError
 from sovits_cli.models.hubert import UNUSED_KEYS, Hubert, HubertConfig
 from sovits_cli.terms import SSL_RATE_HZ
@@ -60,10 +60,10 @@ class PhoneticContent:
     def __init__(self, path: Path, device: torch.device) -> None:
         from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 
-        weight, metadata = ours.load(path)
-        with usable_config(path):
+        weight, metadata = load_safetensors(path)
+        with config_errors(path):
             config = PhoneticConfig.from_dict(metadata["config"])
-        model, _ = build(
+        model, _ = build_network(
             lambda: PhoneticEncoder(config), weight, layers=config.layers, source=path, optional=_TOKEN_KEYS
         )
         self._model, self._device = model.eval().requires_grad_(False).to(device), device
@@ -92,10 +92,10 @@ def load(bundle: Bundle, device: torch.device | str = "cpu") -> ContentEncoder:
 
 def load_hubert(folder: Path, device: torch.device) -> HubertContent:
     """Load a published HuBERT folder: `config.json` and `pytorch_model.bin` or `model.safetensors`."""
-    contents = published.weights(folder, ModelKind.HUBERT, prefix="hubert.")
-    with usable_config(folder / "config.json"):
-        config = HubertConfig.from_dict(published.config(folder))
-    model, _ = build(
+    contents = read_folder_weights(folder, ModelKind.HUBERT, prefix="hubert.")
+    with config_errors(folder / "config.json"):
+        config = HubertConfig.from_dict(read_folder_config(folder))
+    model, _ = build_network(
         lambda: Hubert(config),
         contents.weight,
         layers=config.num_hidden_layers,

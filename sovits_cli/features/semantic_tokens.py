@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.networks import CODEBOOK, frozen_parts
+from sovits_cli.checkpoints.networks import read_quantizer_weights
+from sovits_cli.checkpoints.official import CODEBOOK
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.acoustic_model import Quantizer
 from sovits_cli.terms import FRAMES_PER_TOKEN
@@ -22,7 +23,7 @@ class SemanticTokenizer:
     """The projection and the codebook of a bundle; the acoustic model around them is not built."""
 
     def __init__(self, bundle: Bundle, device: torch.device | str = "cpu") -> None:
-        parts = frozen_parts(bundle)
+        parts = read_quantizer_weights(bundle)
         self._channels = parts["ssl_proj.weight"].shape[1]
         self._names = bundle.sovits, bundle.content
         self._weight = parts["ssl_proj.weight"].to(device)

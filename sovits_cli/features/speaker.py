@@ -10,9 +10,9 @@ from torch import Tensor
 
 from sovits_cli.audio.mel import FBANK_RATE_HZ, FBANK_WINDOW_SAMPLES, kaldi_fbank
 from sovits_cli.audio.resampling import sinc_resample
-from sovits_cli.checkpoints.build import build
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.recognise import ModelKind, expect, read
+from sovits_cli.checkpoints.model_file import ModelKind, expect_kind, read_model_file
+from sovits_cli.checkpoints.weight_loading import build_network
 from sovits_cli.errors import AudioError, ModelError
 from sovits_cli.models.eres2net import SpeakerConfig, SpeakerEncoder
 
@@ -57,9 +57,9 @@ def load(bundle: Bundle, device: torch.device | str = "cpu") -> SpeakerEmbedder:
     """
     if bundle.speaker is None:
         raise missing(bundle)
-    contents = expect(read(bundle.speaker), ModelKind.SPEAKER)
+    contents = expect_kind(read_model_file(bundle.speaker), ModelKind.SPEAKER)
     config = SpeakerConfig()
-    model, _ = build(
+    model, _ = build_network(
         lambda: SpeakerEncoder(config),
         contents.weight,
         layers=max(config.blocks),

@@ -17,11 +17,11 @@ from sovits_cli.audio.mel import log_mel, magnitude_spectrogram, scale_log_mel
 from sovits_cli.audio.reader import read_spans
 from sovits_cli.audio.resampling import sinc_resample
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.networks import flow_model, sovits_model, vocoder_model
+from sovits_cli.checkpoints.networks import load_flow, load_vits, load_vocoder
 from sovits_cli.features import speaker
 from sovits_cli.inference.flow import FlowPrompt, FlowSampling, cut_prompt, parallel_chunks, sequential, vocoded
 from sovits_cli.inference.reference import Reference
-from sovits_cli.versions import AcousticKind
+from sovits_cli.versions import DecoderKind
 
 MAX_PEAK_DIVISOR = 2.0
 """A reference over full scale is scaled down, by no more than this (official)."""
@@ -85,7 +85,7 @@ class VitsAcoustic:
     def __init__(self, bundle: Bundle, device: torch.device, settings: FlowSettings) -> None:
         del settings  # of flows
         self._device = device
-        self._model = sovits_model(bundle).to(device)
+        self._model = load_vits(bundle).to(device)
         self._model.prepare_for_inference()
         self._noise_scale = bundle.version.noise_scale
         self._speakers = speaker.load(bundle, device) if bundle.version.speaker_embedding else None
@@ -125,15 +125,15 @@ class FlowAcoustic:
 
     def __init__(self, bundle: Bundle, device: torch.device, settings: FlowSettings) -> None:
         self._device = device
-        self._model = flow_model(bundle).to(device)
+        self._model = load_flow(bundle).to(device)
         self._model.prepare_for_inference()
-        self._vocoder = vocoder_model(bundle).to(device).requires_grad_(requires_grad=False).for_inference()
+        self._vocoder = load_vocoder(bundle).to(device).requires_grad_(requires_grad=False).for_inference()
         traits = self._model.flow_config.traits
-        steps = traits.steps if settings.steps is None else settings.steps
+        steps = traits.sampler_steps if settings.steps is None else settings.steps
         self._manner = FlowSampling(traits.chunk_frames, steps, settings.guidance)
         self._parallel = settings.parallel
         self.network: nn.Module = nn.ModuleList([self._model, self._vocoder])
-        self.rate = traits.vocoder_rate
+        self.rate = traits.output_rate
 
     def style(self, reference: Reference, known: PromptTokens | None) -> SpeakerStyle:
         """Average the style over the reference's stretches; what is said in its window is the prompt."""
@@ -166,9 +166,9 @@ class FlowAcoustic:
             return vocoded(self._vocoder, sequential(*following))
 
 
-ACOUSTICS: dict[AcousticKind, Callable[[Bundle, torch.device, FlowSettings], Acoustic]] = {
-    AcousticKind.VITS: VitsAcoustic,
-    AcousticKind.FLOW: FlowAcoustic,
+ACOUSTICS: dict[DecoderKind, Callable[[Bundle, torch.device, FlowSettings], Acoustic]] = {
+    DecoderKind.VITS: VitsAcoustic,
+    DecoderKind.FLOW: FlowAcoustic,
 }
 """The table of decoders, by the trait that versions name."""
 

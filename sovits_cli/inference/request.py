@@ -98,7 +98,7 @@ def check(
         cut: `OUR_CUT`, or an official method of `text.cuts`.
         words: how some words are read.
         support: what the model speaks.
-        joins: short sentences may share a line, see `ModelVersion.several_sentences`.
+        joins: short sentences may share a line, see `ModelVersion.joins_sentences`.
 
     Raises:
         UsageError: something is missing, said twice, or would overwrite an input.

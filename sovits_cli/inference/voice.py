@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sovits_cli.audio.reader import read_audio
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.networks import gpt_model
+from sovits_cli.checkpoints.networks import load_gpt
 from sovits_cli.features import content
 from sovits_cli.features.semantic_tokens import SemanticTokenizer
 from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, PromptTokens, SpeakerStyle
@@ -87,9 +87,9 @@ class Voice:
         self._compat = compat
         self._words = words
         self.device = torch.device(device)
-        self.gpt: Text2Semantic = gpt_model(bundle).to(self.device)
+        self.gpt: Text2Semantic = load_gpt(bundle).to(self.device)
         self.gpt.prepare_for_inference()
-        self.acoustic: Acoustic = ACOUSTICS[bundle.version.acoustic](bundle, self.device, flow)
+        self.acoustic: Acoustic = ACOUSTICS[bundle.version.decoder.kind](bundle, self.device, flow)
         self._bert: BertFeatures | None = None
 
     @property
@@ -100,7 +100,7 @@ class Voice:
     @property
     def tracks_alignment(self) -> bool:
         """Whether a head of the GPT was taught at which phone the speech is."""
-        return self.bundle.version.learning.alignment > 0
+        return self.bundle.version.training.alignment_loss_weight > 0
 
     @property
     def parameters(self) -> int:

@@ -224,7 +224,7 @@ class _Track:
 def _flow_settings(settings: InferenceSettings, bundle: Bundle, reporter: Reporter) -> FlowSettings:
     """How to follow a flow; asking for it where there is none is told."""
     asked = FlowSettings(settings.steps, settings.guidance, settings.parallel)
-    if bundle.version.flow is None and asked != FlowSettings():
+    if bundle.version.decoder.sampler_steps is None and asked != FlowSettings():
         reporter.emit(Warned(f"{bundle.name} has no flow: steps, guidance and parallel change nothing", hint=""))
     return asked
 
@@ -235,9 +235,9 @@ def _prompt_use(request: SynthesisRequest, bundle: Bundle) -> tuple[bool, str]:
     A transcript found beside the recording that is of no use is no reason to fail; one that was typed is, where only
     the content encoder is missing (`Voice.prompt` raises).
     """
-    if not bundle.version.prompted:
+    if not bundle.version.uses_prompt:
         return False, f"timbre, which is all that {bundle.name} takes"
-    heard = "timbre and sound" if bundle.version.flow else "timbre"
+    heard = "timbre and sound" if bundle.version.needs_transcript else "timbre"
     if request.transcript is None:
         return False, f"{heard}; {request.no_transcript}"
     if bundle.content is None and not request.transcript_typed:
@@ -279,7 +279,7 @@ def _few_threads(voice: Voice) -> Iterator[None]:
 
 def synthesis_options(settings: InferenceSettings, seed: int, version: ModelVersion) -> SynthesisOptions:
     """How to say lines, by the settings, and by the version of the model where they say nothing."""
-    usual = version.drawing
+    usual = version.sampling
     penalty = settings.repetition_penalty
     sampling = Sampling(
         top_k=(usual.top_k if settings.top_k is None else settings.top_k) or None,

@@ -12,12 +12,17 @@ from typing import Any
 
 from torch import Tensor
 
-from sovits_cli.checkpoints import networks
-from sovits_cli.checkpoints.build import build as make_and_load
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.networks import CODEBOOK, FROZEN_PARTS, frozen_parts
-from sovits_cli.checkpoints.official import read_gpt, read_sovits
-from sovits_cli.checkpoints.report import compare, load_into
+from sovits_cli.checkpoints.networks import (
+    QUANTIZER_MODULES,
+    VITS_OPTIONAL_KEYS,
+    read_discriminator_weights,
+    read_quantizer_weights,
+    vits_layers,
+)
+from sovits_cli.checkpoints.official import CODEBOOK, read_gpt, read_sovits
+from sovits_cli.checkpoints.weight_loading import build_network as make_and_load
+from sovits_cli.checkpoints.weight_loading import compare_keys, load_weights
 from sovits_cli.config.schema import Section, Settings
 from sovits_cli.errors import ModelError, SettingsError
 from sovits_cli.events import Note, Reporter, Warned
@@ -28,7 +33,7 @@ from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage
 from sovits_cli.training.state import STATES, StateFolder
-from sovits_cli.versions import Learning
+from sovits_cli.versions import TrainingDefaults
 
 POSTERIOR_PREFIX = "enc_q."
 FREE_KEYS = {"p_dropout", "dropout", "position_dropout", "block_dropout", "attention_dropout", "segment_size"}
@@ -63,16 +68,16 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
     return make_and_load(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
 
 
-def learning(base: Bundle, settings: Settings) -> Learning:
+def learning(base: Bundle, settings: Settings) -> TrainingDefaults:
     """What a training goes by: what was asked for, else what the version wants."""
     own = settings.sovits.train
     asked: dict[str, Any] = {
-        "alignment": settings.train.alignment_loss_weight,
-        "discriminator": own.discriminator_width,
-        "c_stft": own.c_stft,
-        "posterior": own.posterior_encoder,
+        "alignment_loss_weight": settings.train.alignment_loss_weight,
+        "discriminator_width": own.discriminator_width,
+        "stft_loss_weight": own.c_stft,
+        "posterior_encoder": own.posterior_encoder,
     }
-    return replace(base.version.learning, **{name: value for name, value in asked.items() if value is not None})
+    return replace(base.version.training, **{name: value for name, value in asked.items() if value is not None})
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,13 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
     }
     _refuse_unbuilt(given)
     wish = learning(base, settings)
-    judges = Discriminators(base.version.periods, width=wish.discriminator) if wish.discriminator else None
+    judges = (
+        Discriminators(base.version.discriminator_periods, width=wish.discriminator_width)
+        if wish.discriminator_width
+        else None
+    )
     if settings.train.from_scratch:
-        return Acoustic(_fresh_synthesizer(base, given, posterior=wish.posterior), judges)
+        return Acoustic(_fresh_synthesizer(base, given, posterior=wish.posterior_encoder), judges)
     file = read_sovits(base.sovits)
     own = SovitsConfig.from_official(file.config)
     known = {**asdict(own), **own.to_official()["data"], "version": file.version.name}
@@ -107,11 +116,11 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         refuse_other(f"sovits.{section}", values, known, base.sovits)
     config = replace(own, **{key: value for values in given.values() for key, value in _free(values).items()})
     model, report = make_and_load(
-        lambda: VitsModel(config, posterior=wish.posterior),
+        lambda: VitsModel(config, posterior=wish.posterior_encoder),
         file.weight,
-        layers=networks.sovits_layers(config),
+        layers=vits_layers(config),
         source=base.sovits,
-        optional=networks.SOVITS_OPTIONAL,
+        optional=VITS_OPTIONAL_KEYS,
     )
     lacking = any(key.startswith(POSTERIOR_PREFIX) for key in report.missing)
     _complete(model if lacking else None, judges, base, reporter)
@@ -139,10 +148,10 @@ def _complete(model: VitsModel | None, judges: Discriminators | None, base: Bund
             reporter.emit(Note(f"sovits: {base.sovits.name} has no posterior encoder ({why}): it starts fresh"))
     saved, source = found.get("discriminator"), place
     if judges is not None and saved is None and base.discriminator is not None:
-        saved, source = networks.discriminator_weights(base), base.discriminator
+        saved, source = read_discriminator_weights(base), base.discriminator
     if judges is None or saved is None:
         return
-    if compare(judges, saved).complete:
+    if compare_keys(judges, saved).complete:
         judges.load_state_dict(saved)
         reporter.emit(Note(f"sovits: discriminators from {source}"))
     else:
@@ -161,18 +170,18 @@ def _saved_modules(place: Path, reporter: Reporter) -> Mapping[str, Mapping[str,
 
 def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]], *, posterior: bool) -> VitsModel:
     """New networks around the family's codebook."""
-    frozen = frozen_parts(base)
+    frozen = read_quantizer_weights(base)
     fresh = _fresh_sovits(base, frozen)
     config = SovitsConfig.from_official({name: {**fresh.get(name, {}), **given[name]} for name in given})
     model = VitsModel(config, posterior=posterior)
-    others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in FROZEN_PARTS})
-    load_into(model, frozen, optional=(*others, *networks.SOVITS_OPTIONAL), source=base.sovits)
+    others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in QUANTIZER_MODULES})
+    load_weights(model, frozen, optional=(*others, *VITS_OPTIONAL_KEYS), source=base.sovits)
     return model
 
 
 def _fresh_gpt(base: Bundle) -> dict[str, Any]:
     """Official dimensions for the tokens and phones of this family."""
-    vocabulary = frozen_parts(base)[CODEBOOK].shape[0] + 1
+    vocabulary = read_quantizer_weights(base)[CODEBOOK].shape[0] + 1
     row = T2SConfig(
         vocab=vocabulary, phones=PHONES[base.version.symbols], bert_dim=OFFICIAL_BERT_DIM if base.bert else 0
     )

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.networks import flow_model
+from sovits_cli.checkpoints.networks import load_flow
 from sovits_cli.config.schema import Settings
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.cfm.lora import add_lora
 from sovits_cli.training.build import learning, refuse_other
+from sovits_cli.versions import DecoderKind
 
 FLOWS_ONLY = ("lora_rank",)
 VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "posterior", "discriminator", "text_low_lr_rate")
@@ -37,7 +38,7 @@ def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowModel:
             f"{base.version.name} models are not trained from scratch: their encoders stay those of the base model",
             hint="leave --from-scratch away, or choose another --model",
         )
-    model = flow_model(base)
+    model = load_flow(base)
     sections = {**asdict(model.config), **model.config.to_official()["data"], "version": base.version.name}
     for name in ("model", "data"):
         said = getattr(settings.sovits, name).model_dump(mode="json", exclude_none=True)
@@ -51,8 +52,8 @@ def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowModel:
 
 def tell_unused(base: Bundle, settings: Settings, given: Callable[[str], bool], reporter: Reporter) -> None:
     """Name the settings that were said and mean nothing for this kind of model."""
-    unused: tuple[str, ...] = FLOWS_ONLY if base.version.flow is None else VITS_ONLY
-    if not learning(base, settings).posterior:
+    unused: tuple[str, ...] = FLOWS_ONLY if base.version.decoder.kind is DecoderKind.VITS else VITS_ONLY
+    if not learning(base, settings).posterior_encoder:
         unused += POSTERIOR_ONLY
     for name in unused:
         key = f"sovits.train.{name}"

@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import AdamW
 
-from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.catalogue import MODEL_FILE
+from sovits_cli.checkpoints.bundle import MODEL_FILE
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.data.aligned_dataset import STRIDE_SAMPLES, AlignedBatch, AlignedDataset, content_samples
 from sovits_cli.errors import InputError
 from sovits_cli.events import Progress, Reporter
@@ -168,7 +168,7 @@ class FamilyExporter:
         about = {"version": self.version, "config": encoder.config.to_dict(), "step": mark.step}
         if self.held_out:
             about["frame_accuracy"] = frame_accuracy(encoder, self.clips, self.held_out)
-        ours.save(path, {**encoder.state_dict(), **token_tensors(codebook)}, about)
+        save_safetensors(path, {**encoder.state_dict(), **token_tensors(codebook)}, about)
         described = {"name": self.name, "version": self.version, "content": path.name}
         with atomic(folder / MODEL_FILE, follow_links=False) as temporary:
             temporary.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.catalogue import VOICE_FILE, json_object
-from sovits_cli.checkpoints.lora import FACTORS, official_key, rank_of
+from sovits_cli.checkpoints.bundle import VOICE_FILE
+from sovits_cli.checkpoints.json_metadata import read_json_object
+from sovits_cli.checkpoints.official import LORA_FACTORS, lora_rank_of, official_lora_key
 from sovits_cli.files import atomic
 from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.sovits.vits import VitsModel
@@ -82,10 +83,10 @@ class Exporter:
     def flow(self, model: FlowModel, folder: Path, mark: Mark) -> Path:
         """Write the acoustic model, or only its LoRA if it has one, and point `voice.json` to it."""
         state = model.state_dict()
-        rank = rank_of(state)
+        rank = lora_rank_of(state)
         path = folder / f"{self.name}_e{mark.epoch}_s{mark.step}{'' if rank is None else f'_l{rank}'}.pth"
         if rank is not None:
-            state = {official_key(key): value for key, value in state.items() if in_lora(key)}
+            state = {official_lora_key(key): value for key, value in state.items() if in_lora(key)}
         official.write_sovits(
             path,
             state,
@@ -101,13 +102,13 @@ class Exporter:
     def mark_best(self, folder: Path, part: str) -> None:
         """Say in `voice.json` that the newest file of this part is the best so far; it is never dropped."""
         place = folder / VOICE_FILE
-        said = json_object(place)
+        said = read_json_object(place)
         self._write(place, {**said, "best": {**_best(said), part: said[part]}})
 
     def _point(self, folder: Path, part: str, path: Path) -> None:
         """Say in `voice.json` that this file is the newest of its part; the other part stays."""
         place = folder / VOICE_FILE
-        before = json_object(place) if place.is_file() else {}
+        before = read_json_object(place) if place.is_file() else {}
         now = {**before, "name": self.name, "version": self.version.name, "base": self.base, part: path.name}
         self._write(place, now)
 
@@ -119,7 +120,7 @@ class Exporter:
         """Remove exports beyond `keep`, never the one just written, the best one, or a file of another name."""
         if self.keep is None:
             return
-        best = _best(json_object(folder / VOICE_FILE)).values()
+        best = _best(read_json_object(folder / VOICE_FILE)).values()
         found = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)]
         aged = sorted(found, key=lambda path: (path.stat().st_mtime_ns, path == newest))
         for path in aged[: -self.keep]:
@@ -135,4 +136,4 @@ def _best(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def in_lora(key: str) -> bool:
     """Whether an official LoRA file holds this tensor: what was trained, what could have been, and every buffer."""
-    return key.startswith(LORA_PARTS) or key.endswith((*FACTORS, "inv_freq"))
+    return key.startswith(LORA_PARTS) or key.endswith((*LORA_FACTORS, "inv_freq"))

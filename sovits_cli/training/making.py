@@ -42,7 +42,7 @@ from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
 from sovits_cli.training.stages import Batch, TrainingStage
 from sovits_cli.training.t2s import DEFAULT_RATES, GptStage
-from sovits_cli.versions import AcousticKind
+from sovits_cli.versions import DecoderKind
 
 Item = TypeVar("Item", bound=Batch)
 
@@ -117,7 +117,7 @@ def make_gpt(job: VoiceJob) -> Prepared[Any]:
             optimizer=settings.optimizer.name,
             schedule=schedule,
             export=job.exporter.gpt,
-            alignment=build.learning(job.base, settings).alignment,
+            alignment=build.learning(job.base, settings).alignment_loss_weight,
             token_noise=settings.train.token_noise,
             preference=settings.train.if_dpo,
             count_padding=settings.train.loss_on_padding,
@@ -149,7 +149,7 @@ def make_gpt(job: VoiceJob) -> Prepared[Any]:
         Stage.GPT,
         clips,
         found,
-        speak if job.base.version.flow is None else None,
+        speak if not job.base.version.decoder.vocoder else None,
         job.base.version.spec.sample_rate,
     )
     remember = partial(job.exporter.mark_best, job.folder, Stage.GPT.value)
@@ -164,7 +164,7 @@ def make_sovits(job: VoiceJob) -> Prepared[Any]:
     seed = settings.train.seed if own.seed is None else own.seed
     seed_all(seed)
     build_flow.tell_unused(job.base, settings, job.given, job.reporter)
-    acoustic = ACOUSTICS[job.base.version.acoustic](job, engine)
+    acoustic = ACOUSTICS[job.base.version.decoder.kind](job, engine)
     config = acoustic.config
     clips = SovitsDataset(
         job.experiment,
@@ -239,12 +239,16 @@ def make_vits(job: VoiceJob, engine: Engine) -> Acoustic:
         lambda schedule: SovitsStage(
             model,
             judges,
-            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=learning.c_stft),
+            weights=Weights(mel=own.c_mel, kl=own.c_kl, stft=learning.stft_loss_weight),
             rule=_rule(job.settings),
             schedule=schedule,
             export=job.exporter.sovits,
         ),
-        {**config.to_official(), "discriminator": learning.discriminator, "posterior": learning.posterior},
+        {
+            **config.to_official(),
+            "discriminator": learning.discriminator_width,
+            "posterior": learning.posterior_encoder,
+        },
         partial(samples.by_sovits, model),
     )
 
@@ -262,9 +266,9 @@ def make_flow(job: VoiceJob, engine: Engine) -> Acoustic:
     )
 
 
-ACOUSTICS: dict[AcousticKind, Callable[[VoiceJob, Engine], Acoustic]] = {
-    AcousticKind.VITS: make_vits,
-    AcousticKind.FLOW: make_flow,
+ACOUSTICS: dict[DecoderKind, Callable[[VoiceJob, Engine], Acoustic]] = {
+    DecoderKind.VITS: make_vits,
+    DecoderKind.FLOW: make_flow,
 }
 """The table of networks, by the trait that versions name."""
 

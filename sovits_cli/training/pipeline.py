@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
-from sovits_cli.checkpoints import catalogue, pairing
-from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE, Bundle
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.pairing import with_initial_weights
 from sovits_cli.config.schema import Settings
 from sovits_cli.data.experiment import Experiment
 from sovits_cli.errors import DatasetError, ResourceError, UsageError
@@ -161,7 +162,7 @@ def _voice_job(asked: _Asked, together: Ranks, stop: StopRequest) -> VoiceJob:
     """Choose dataset, base model and run; each choice is said."""
     settings, reporter = asked.settings, asked.reporter
     base, base_name = _base(settings, Experiment(asked.dataset), reporter)
-    base = pairing.begun_from(base, asked.init)
+    base = with_initial_weights(base, asked.init)
     job = _plain_job(asked, together, stop)
     reporter.emit(
         Chose("run", str(job.folder), "named by --name" if settings.train.exp_name else "named after the folder")
@@ -269,7 +270,7 @@ def _base(settings: Settings, experiment: Experiment, reporter: Reporter) -> tup
     info = experiment.read_info()
     reporter.emit(Chose("dataset", str(experiment.root), "" if info is None else f"{info.items} clips, made by prep"))
     wanted = settings.train.model or (None if info is None else info.model)
-    base = catalogue.find(wanted, runs=settings.train.out, trained=False)
+    base = find_model(wanted, runs=settings.train.out, trained=False)
     if info is not None and info.version != base.version.name:
         raise DatasetError(
             f"{experiment.root} holds features for {info.version}, but {base.name} is a {base.version.name} model",
@@ -284,7 +285,7 @@ def _base(settings: Settings, experiment: Experiment, reporter: Reporter) -> tup
 def _findable(model: str) -> str:
     """A name as it is; the folder of a model so that it is found from anywhere."""
     folder = Path(model)
-    marked = any((folder / file).is_file() for file in (catalogue.VOICE_FILE, catalogue.MODEL_FILE))
+    marked = any((folder / file).is_file() for file in (VOICE_FILE, MODEL_FILE))
     return str(real_path(folder)) if marked else model
 
 

@@ -18,7 +18,7 @@ from sovits_cli.audio.mel import magnitude_spectrogram
 from sovits_cli.audio.reader import read_audio
 from sovits_cli.audio.writer import AudioWriter
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.networks import sovits_model
+from sovits_cli.checkpoints.networks import load_vits
 from sovits_cli.data.batching import GptItem, SovitsItem
 from sovits_cli.data.experiment import Experiment, load_feature
 from sovits_cli.models.sovits.vits import VitsModel
@@ -45,7 +45,7 @@ class Voice:
     @cached_property
     def model(self) -> VitsModel:
         """The acoustic model, as inference has it."""
-        return sovits_model(self.base).to(self.device)
+        return load_vits(self.base).to(self.device)
 
     def say(self, name: str, codes: Tensor, phones: Tensor) -> Tensor:
         """Codes (S,) and phones (P,) in the style of a recording: samples (T,)."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
-from sovits_cli.checkpoints.networks import FROZEN_PARTS
+from sovits_cli.checkpoints.networks import QUANTIZER_MODULES
 from sovits_cli.data.batching import SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.acoustic_model import AcousticInputs
@@ -86,7 +86,7 @@ class SovitsStage:
         self._model, self._judges = model, judges
         self._weights = weights
         self._export = export
-        for part in FROZEN_PARTS:
+        for part in QUANTIZER_MODULES:
             model.get_submodule(part).requires_grad_(requires_grad=False)
         players = [Player("generator", model, adamw(generator_groups(model, rule.text_rate_scale), rule), schedule)]
         if judges is not None:

@@ -20,8 +20,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from sovits_cli.checkpoints import torch_io
-from sovits_cli.checkpoints.safe import load_pickle
+from sovits_cli.checkpoints.torch_files import load_torch_file, save_torch_file
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Reporter, Warned
 from sovits_cli.terms import Stage
@@ -133,7 +132,7 @@ class StateFolder:
         path = self._folder / f"{self._stage.value}-{state.position.step:08d}.pt"
         content = {item.name: getattr(state, item.name) for item in fields(state)}
         content["position"] = asdict(state.position)
-        torch_io.save(path, content)
+        save_torch_file(path, content)
         for old in [] if self._keep_all else self._paths()[KEPT:]:
             old.unlink(missing_ok=True)
         return path
@@ -180,7 +179,7 @@ class StateFolder:
         return [path for _, path in sorted(found, reverse=True)]
 
     def _read(self, path: Path) -> TrainingState:
-        content = load_pickle(path)
+        content = load_torch_file(path)
         try:
             with zipfile.ZipFile(path) as archive:
                 damaged = archive.testzip()

@@ -20,8 +20,9 @@ from typing import Any
 
 import torch
 
-from sovits_cli.checkpoints import ours, report
-from sovits_cli.checkpoints.networks import gpt_model, sovits_model
+from sovits_cli.checkpoints import weight_loading
+from sovits_cli.checkpoints.networks import load_gpt, load_vits
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from tests.benchmarks.sovits_decoder import cpu_name
 from tests.checkpoints import synthetic, test_safe
 
@@ -30,7 +31,7 @@ REFUSED_TENSORS = 200_000
 _READ = """
 import re, sys, time
 from pathlib import Path
-from sovits_cli.checkpoints.recognise import read
+from sovits_cli.checkpoints.model_file import read
 from sovits_cli.errors import ModelError
 def peak_kb():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -79,7 +80,7 @@ def of_tensors(folder: Path, count: int) -> dict[str, Path]:
     """A file of so many tensors of one value in each container."""
     weight = {f"layer.{number}.weight": torch.zeros(1) for number in range(count)}
     paths = {name: folder / f"{count}-{name}" for name in ("safetensors", "zip", "stream")}
-    ours.save(paths["safetensors"], weight, {})
+    save_safetensors(paths["safetensors"], weight, {})
     torch.save({"weight": weight}, paths["zip"])
     torch.save({"weight": weight}, paths["stream"], _use_new_zipfile_serialization=False)
     return paths
@@ -109,7 +110,7 @@ def loading(folder: Path, runs: int) -> dict[str, dict[str, float]]:
     synthetic.write_gpt(gpt)
     synthetic.write_sovits(sovits)
     spent = 0.0
-    real = report.check_values
+    real = weight_loading.check_values
 
     def timed(*args: Any, **kwargs: Any) -> None:
         nonlocal spent
@@ -117,9 +118,9 @@ def loading(folder: Path, runs: int) -> dict[str, dict[str, float]]:
         real(*args, **kwargs)
         spent = time.perf_counter() - start
 
-    report.check_values = timed
+    weight_loading.check_values = timed
     found = {}
-    for name, load in (("gpt", lambda: gpt_model(gpt)), ("sovits", lambda: sovits_model(sovits))):
+    for name, load in (("gpt", lambda: load_gpt(gpt)), ("sovits", lambda: load_vits(sovits))):
         rows = []
         for _ in range(runs):
             start = time.perf_counter()
@@ -129,7 +130,7 @@ def loading(folder: Path, runs: int) -> dict[str, dict[str, float]]:
             "load_ms": round(1e3 * min(row[0] for row in rows)),
             "look_ms": round(1e3 * min(row[1] for row in rows)),
         }
-    report.check_values = real
+    weight_loading.check_values = real
     return found
 
 

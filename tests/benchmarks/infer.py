@@ -22,7 +22,7 @@ from statistics import median
 
 import torch
 
-from sovits_cli.checkpoints import catalogue
+from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.errors import EXIT_OK, EXIT_SOME_FAILED, ModelError
 from sovits_cli.models.phonetic import PhoneticConfig
 from sovits_cli.paths import HOME_VARIABLE
@@ -83,7 +83,7 @@ def main(rounds: int, flags: tuple[str, ...]) -> None:
 
 def _some_model() -> str:
     try:
-        return catalogue.find().name
+        return find_model().name
     except ModelError:
         phonetic = PhoneticConfig(phones=("a", "b"))
         return toys.install("random", gpt=toys.MINI_GPT, sovits=toys.MINI_SOVITS, content=phonetic).name

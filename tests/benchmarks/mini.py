@@ -32,7 +32,7 @@ import soundfile
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from sovits_cli.checkpoints import catalogue
+from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Silent
 from sovits_cli.inference import reference
@@ -170,7 +170,7 @@ def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: Inf
     speaker = Synthesizer(
         voice, style, NO_PROMPT, synthesis_options(settings, settings.seed or 0, voice.bundle.version)
     )
-    least = MIN_CHARS if voice.bundle.version.several_sentences else 0
+    least = MIN_CHARS if voice.bundle.version.joins_sentences else 0
     cuts = [split_sentences(text, "en", min_chars=least) for text in texts]
     whole = [piece for cut in cuts for piece in cut]
     said = deque(speaker.speak(utterances(whole, "en", voice.spoken, Silent())))
@@ -289,7 +289,7 @@ def main() -> None:
     given = parser.parse_args()
     chosen = {key: float(value) for key, value in (one.split("=") for one in given.set)}
     settings = InferenceSettings.model_validate_json(json.dumps({"seed": given.seed, **chosen}))
-    bundle = catalogue.find(given.model)
+    bundle = find_model(given.model)
     took_s = []
     for _ in range(3):  # the first one imports
         began = time.perf_counter()

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from sovits_cli.checkpoints import catalogue, ours
+from sovits_cli.checkpoints import catalogue
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from tests.checkpoints import synthetic
@@ -15,15 +16,15 @@ def shipped(tmp_path, monkeypatch):
     """A package with a bundled model `mini`, and nothing else."""
     folder = tmp_path / "package" / "checkpoints" / "bundled" / "mini"
     gpt, sovits = replace(synthetic.TINY_GPT, bert_dim=0), synthetic.TINY_SOVITS
-    ours.save(
+    save_safetensors(
         folder / "gpt.safetensors", Text2Semantic(gpt).state_dict(), {"version": "mini", "config": gpt.to_official()}
     )
-    ours.save(
+    save_safetensors(
         folder / "sovits.safetensors",
         synthetic.filled(VitsModel(sovits, posterior=False)),
         {"version": "mini", "config": sovits.to_official()},
     )
-    ours.save(folder / "content.safetensors", {}, {})
+    save_safetensors(folder / "content.safetensors", {}, {})
     monkeypatch.setattr(catalogue, "package_dir", lambda: tmp_path / "package")
     return folder
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from sovits_cli.checkpoints import registry
-from sovits_cli.checkpoints.registry import Pullable
+from sovits_cli.checkpoints.registry import PublishedModel
 from sovits_cli.models.eres2net import SpeakerConfig, SpeakerEncoder
 from sovits_cli.models.sovits.config import PHONES
 from sovits_cli.versions import VERSIONS, VocoderKind
@@ -34,7 +34,7 @@ def published(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def without_pins() -> dict[str, Pullable]:
+def without_pins() -> dict[str, PublishedModel]:
     """The table, with nothing known beforehand: tiny files begin otherwise than the published ones."""
     return {
         row.name: replace(row, parts={name: replace(part, pins={}) for name, part in row.parts.items()})
@@ -42,30 +42,30 @@ def without_pins() -> dict[str, Pullable]:
     }
 
 
-def _gpt(folder: Path, row: Pullable, file: str) -> bytes:
+def _gpt(folder: Path, row: PublishedModel, file: str) -> bytes:
     del row, file
     synthetic.write_gpt(folder / "gpt.ckpt", synthetic.TINY_GPT)
     return (folder / "gpt.ckpt").read_bytes()
 
 
-def _sovits(folder: Path, row: Pullable, file: str) -> bytes:
+def _sovits(folder: Path, row: PublishedModel, file: str) -> bytes:
     del file
     path, version = folder / "sovits.pth", VERSIONS[row.version]
-    if version.flow is not None:
+    if version.decoder.vocoder is not None:
         synthetic_flow.write_flow(path, row.version)
     else:
         synthetic.write_sovits(
             path, replace(synthetic.TINY_SOVITS, phones=PHONES[version.symbols]), version=row.version
         )
-        if version.code:
-            synthetic.recode(path, version.code)
+        if version.magic:
+            synthetic.recode(path, version.magic)
     return path.read_bytes()
 
 
-def _folder(write: Callable[[Path], object]) -> Callable[[Path, Pullable, str], bytes]:
+def _folder(write: Callable[[Path], object]) -> Callable[[Path, PublishedModel, str], bytes]:
     """A part of several files."""
 
-    def one(folder: Path, row: Pullable, file: str) -> bytes:
+    def one(folder: Path, row: PublishedModel, file: str) -> bytes:
         del row
         if not folder.exists():
             write(folder)
@@ -74,21 +74,21 @@ def _folder(write: Callable[[Path], object]) -> Callable[[Path, Pullable, str], 
     return one
 
 
-def _speaker(folder: Path, row: Pullable, file: str) -> bytes:
+def _speaker(folder: Path, row: PublishedModel, file: str) -> bytes:
     del row, file
     return _saved(folder, synthetic.filled(SpeakerEncoder(SPEAKER)))
 
 
-def _discriminator(folder: Path, row: Pullable, file: str) -> bytes:
+def _discriminator(folder: Path, row: PublishedModel, file: str) -> bytes:
     del row, file
     return _saved(folder, {"weight": {"discriminators.0.convs.0.bias": torch.ones(2)}})
 
 
-def _vocoder(folder: Path, row: Pullable, file: str) -> bytes:
-    flow = VERSIONS[row.version].flow
-    assert flow is not None
+def _vocoder(folder: Path, row: PublishedModel, file: str) -> bytes:
+    vocoder = VERSIONS[row.version].decoder.vocoder
+    assert vocoder is not None
     if not folder.exists():
-        synthetic_flow.write_vocoder(folder, flow.vocoder)
+        synthetic_flow.write_vocoder(folder, vocoder)
         (folder / "config.json").write_text(json.dumps(BIGVGAN))
     return (folder / file.rpartition("/")[2]).read_bytes()
 
@@ -99,7 +99,7 @@ def _saved(folder: Path, whole: object) -> bytes:
     return (folder / "a.pth").read_bytes()
 
 
-_WRITERS: dict[str, Callable[[Path, Pullable, str], bytes]] = {
+_WRITERS: dict[str, Callable[[Path, PublishedModel, str], bytes]] = {
     "gpt": _gpt,
     "sovits": _sovits,
     "content": _folder(synthetic.write_hubert),

@@ -14,18 +14,18 @@ import torch
 from torch import Tensor
 
 from sovits_cli import paths
-from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.models.cfm.config import DitConfig, FlowConfig
 from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.hubert import HubertConfig
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.vocoders import VOCODERS
-from sovits_cli.versions import VERSIONS, VocoderKind, version
+from sovits_cli.versions import VERSIONS, DecoderKind, FlowTraits, VocoderKind, version
 from tests.checkpoints import synthetic
 from tests.inference import toys
 
-FLOWS = [name for name, row in VERSIONS.items() if row.flow is not None]
+FLOWS = [name for name, row in VERSIONS.items() if row.decoder.kind is DecoderKind.FLOW]
 TINY_DIT = DitConfig(dim=32, depth=2, heads=2, dim_head=16, text_dim=32, conv_layers=1)
 TINY_GPT = T2SConfig(width=32, heads=2, layers=2, vocab=65, bert_dim=0)
 _BLOCKS = {"resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3]]}
@@ -38,9 +38,9 @@ RANK = 4
 
 def flow_config(name: str, *, full: bool = False) -> FlowConfig:
     row = VERSIONS[name]
-    assert row.flow is not None
+    assert isinstance(row.decoder, FlowTraits)
     prior, dit = (SovitsConfig(), DitConfig()) if full else (synthetic.TINY_SOVITS, TINY_DIT)
-    return FlowConfig(prior, dit, row.mel, row.flow)
+    return FlowConfig(prior, dit, row.mel, row.decoder)
 
 
 def write_flow(path: Path, name: str, *, full: bool = False, seed: int = synthetic.SEED) -> dict[str, Tensor]:
@@ -56,7 +56,7 @@ def write_flow(path: Path, name: str, *, full: bool = False, seed: int = synthet
 def write_lora(path: Path, name: str, *, rank: int = RANK, seed: int = 7) -> dict[str, Tensor]:
     """A LoRA export: factors, what is trained beside them, and every buffer."""
     config = flow_config(name)
-    row = VERSIONS[name].flow
+    row = VERSIONS[name].decoder
     assert row is not None
     weight = {}
     for key, value in _whole(FlowModel(config), seed).items():
@@ -74,7 +74,7 @@ def write_lora(path: Path, name: str, *, rank: int = RANK, seed: int = 7) -> dic
     sections["model"]["version"] = name
     whole = {"weight": _half(weight), "config": sections, "info": "2epoch_24iteration", "lora_rank": rank}
     _save(path, whole)
-    synthetic.recode(path, row.lora_code)
+    synthetic.recode(path, row.lora_magic)
     return _half(weight)
 
 
@@ -94,14 +94,14 @@ def write_vocoder(folder: Path, kind: VocoderKind, config: Mapping[str, object] 
 def install(name: str, *, full: bool = False, tokens: float = 45.0) -> Path:
     """A whole model of this version in the user's model directory, called as the version; returns its folder."""
     row = VERSIONS[name]
-    assert row.flow is not None
+    assert isinstance(row.decoder, FlowTraits)
     folder = paths.models_dir() / name
     gpt = replace(TINY_GPT, vocab=1025) if full else TINY_GPT
-    spoken = toys.speaking(gpt, tokens, version(name).drawing)
-    ours.save(folder / "gpt.safetensors", spoken, {"version": name, "config": gpt.to_official()})
+    spoken = toys.speaking(gpt, tokens, version(name).sampling)
+    save_safetensors(folder / "gpt.safetensors", spoken, {"version": name, "config": gpt.to_official()})
     write_flow(folder / "sovits.pth", name, full=full)
     synthetic.write_hubert(folder / "hubert", HubertConfig() if full else synthetic.TINY_HUBERT)
-    write_vocoder(folder / "vocoder", row.flow.vocoder, {} if full else None)
+    write_vocoder(folder / "vocoder", row.decoder.vocoder, {} if full else None)
     said = {
         "name": name,
         "version": name,

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.build import build
-from sovits_cli.checkpoints.networks import gpt_model, sovits_model
+from sovits_cli.checkpoints.networks import load_gpt, load_vits
+from sovits_cli.checkpoints.weight_loading import build_network
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
@@ -28,7 +28,7 @@ def network():
 
 def test_built_networks_have_exactly_the_given_weights():
     weight = {key: value.half() for key, value in network().state_dict().items()}
-    model, report = build(network, weight, layers=1, source=SOURCE)
+    model, report = build_network(network, weight, layers=1, source=SOURCE)
     assert report.complete
     assert not model.training
     assert {key: value.dtype for key, value in model.state_dict().items()} == dict.fromkeys(weight, torch.float32)
@@ -37,12 +37,14 @@ def test_built_networks_have_exactly_the_given_weights():
 
 def test_a_missing_optional_key_gets_a_fresh_value():
     torch.manual_seed(0)
-    model, report = build(network, {"0.weight": torch.ones(2, 3)}, layers=1, source=SOURCE, optional=("0.bias",))
+    model, report = build_network(
+        network, {"0.weight": torch.ones(2, 3)}, layers=1, source=SOURCE, optional=("0.bias",)
+    )
     assert report.missing == ("0.bias",)
     assert bool(torch.isfinite(model[0].bias).all())
     assert bool((model[0].bias.abs() <= 3**-0.5).all())
     with pytest.raises(ModelError, match=r"1 missing \(0\.bias\)"):
-        build(network, {"0.weight": torch.ones(2, 3)}, layers=1, source=SOURCE)
+        build_network(network, {"0.weight": torch.ones(2, 3)}, layers=1, source=SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_missing_optional_key_gets_a_fresh_value():
 )
 def test_impossible_networks(make, said):
     with pytest.raises(ModelError, match=rf"a\.pth is broken: its config gives no network.*{said}|{said}"):
-        build(make, {"a": torch.ones(1)}, layers=1, source=SOURCE)
+        build_network(make, {"a": torch.ones(1)}, layers=1, source=SOURCE)
 
 
 HOSTILE_GPT = [
@@ -89,7 +91,7 @@ def test_hostile_gpt_configs(tmp_path, key, value):
     if key == "embedding_dim":
         config["model"]["hidden_dim"] = value
     official.write_gpt(path, Text2Semantic(synthetic.TINY_GPT).state_dict(), config, info="x")
-    refused(lambda: gpt_model(path))
+    refused(lambda: load_gpt(path))
 
 
 @pytest.mark.parametrize(("key", "value"), HOSTILE_SOVITS)
@@ -99,7 +101,7 @@ def test_hostile_sovits_configs(tmp_path, key, value):
     config["model"][key] = value
     weight = VitsModel(synthetic.TINY_SOVITS, posterior=False).state_dict()
     official.write_sovits(path, weight, config, info="x", version=version("v2"))
-    refused(lambda: sovits_model(path))
+    refused(lambda: load_vits(path))
 
 
 def refused(load):
@@ -113,14 +115,14 @@ def refused(load):
 def test_models_compute_what_their_weights_say(tmp_path):
     gpt, sovits = tmp_path / "a.ckpt", tmp_path / "a.pth"
     weight = synthetic.write_gpt(gpt, synthetic.TINY_GPT)
-    model = gpt_model(gpt)
+    model = load_gpt(gpt)
     assert all(torch.equal(value, weight[f"model.{key}"].float()) for key, value in model.state_dict().items())
     codes = torch.tensor([[1, 2, 3]])
     with torch.inference_mode():
         loss = model(torch.tensor([[5, 6]]), torch.ones(1, 2, dtype=torch.bool), None, codes, torch.tensor([3])).loss
     assert bool(torch.isfinite(loss))
     weight = synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
-    acoustic = sovits_model(sovits)
+    acoustic = load_vits(sovits)
     assert all(torch.equal(value, weight[key].float()) for key, value in acoustic.state_dict().items())
     assert acoustic.extract_tokens(torch.ones(1, 48, 10)).shape == (1, 1, 5)
 
@@ -130,11 +132,11 @@ def test_the_posterior_encoder_is_kept_or_fresh(tmp_path):
     weight = synthetic.write_sovits(path, synthetic.TINY_SOVITS, posterior=True)
     posterior = [key for key in weight if key.startswith("enc_q.")]
     assert posterior
-    assert not any(key in sovits_model(path).state_dict() for key in posterior)
-    kept = sovits_model(path, posterior=True).state_dict()
+    assert not any(key in load_vits(path).state_dict() for key in posterior)
+    kept = load_vits(path, posterior=True).state_dict()
     assert all(torch.equal(kept[key], weight[key].float()) for key in posterior)
     synthetic.write_sovits(path, synthetic.TINY_SOVITS)
-    fresh = sovits_model(path, posterior=True)
+    fresh = load_vits(path, posterior=True)
     assert all(bool(torch.isfinite(value).all()) for value in fresh.state_dict().values())
     assert float(fresh.state_dict()["enc_q.pre.weight"].abs().max()) > 0
 
@@ -146,12 +148,12 @@ def test_missing_weights_of_a_right_model(tmp_path):
     file = official.read_sovits(path)
     official.write_sovits(path, file.weight, config.to_official(), info="x", version=file.version)
     with pytest.raises(ModelError, match=r"does not fit a VitsModel: \d+ missing \(enc_p\."):
-        sovits_model(path)
+        load_vits(path)
 
 
 def test_loading_draws_no_random_numbers(tmp_path):
     path = tmp_path / "a.ckpt"
     synthetic.write_gpt(path, synthetic.TINY_GPT)
     before = torch.get_rng_state()
-    gpt_model(path)
+    load_gpt(path)
     assert torch.equal(torch.get_rng_state(), before)

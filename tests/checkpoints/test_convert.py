@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sovits_cli.checkpoints import official, ours
-from sovits_cli.checkpoints.convert import convert
-from sovits_cli.checkpoints.recognise import read
+from sovits_cli.checkpoints import official
+from sovits_cli.checkpoints.convert import convert_model
+from sovits_cli.checkpoints.model_file import read_model_file
+from sovits_cli.checkpoints.safetensors_io import load_safetensors, read_metadata
 from sovits_cli.errors import ModelError, UsageError
 from tests.checkpoints import synthetic
 
@@ -20,20 +21,20 @@ def same(one, other):
 def test_a_gpt_there_and_back(tmp_path):
     old, new, back = tmp_path / "a.ckpt", tmp_path / "a.safetensors", tmp_path / "b.ckpt"
     synthetic.write_gpt(old, synthetic.TINY_GPT)
-    assert convert(old, new) == convert(new, back) == "a GPT model"
+    assert convert_model(old, new) == convert_model(new, back) == "a GPT model"
     before, between, after = official.read_gpt(old), official.read_gpt(new), official.read_gpt(back)
     same(before.weight, between.weight)
     same(before.weight, after.weight)
     assert before.info == between.info == after.info
     assert before.config["model"] == after.config["model"]
-    assert ours.metadata(new)["kind"] == "gpt"
+    assert read_metadata(new)["kind"] == "gpt"
 
 
 @pytest.mark.parametrize("code", [b"PK", b"01"])
 def test_a_sovits_model_there_and_back(tmp_path, code):
     old, new, back = tmp_path / "a.pth", tmp_path / "a.safetensors", tmp_path / "b.pth"
     synthetic.write_sovits(old, synthetic.TINY_SOVITS, code=code)
-    assert convert(old, new) == convert(new, back) == "a SoVITS model (v2)"
+    assert convert_model(old, new) == convert_model(new, back) == "a SoVITS model (v2)"
     before, after = official.read_sovits(old), official.read_sovits(back)
     same(before.weight, after.weight)
     same(before.weight, official.read_sovits(new).weight)
@@ -43,10 +44,10 @@ def test_a_sovits_model_there_and_back(tmp_path, code):
 def test_any_kind_becomes_safetensors(tmp_path):
     synthetic.write_hubert(tmp_path / "hubert")
     source, new = tmp_path / "hubert" / "pytorch_model.bin", tmp_path / "h.safetensors"
-    assert convert(source, new) == "a HuBERT content encoder"
-    same(read(source).weight, read(new).weight)
+    assert convert_model(source, new) == "a HuBERT content encoder"
+    same(read_model_file(source).weight, read_model_file(new).weight)
     with pytest.raises(ModelError, match=r"which the official program does not read from a \.pth file") as caught:
-        convert(source, tmp_path / "h.pth")
+        convert_model(source, tmp_path / "h.pth")
     assert caught.value.hint.endswith("h.safetensors")
 
 
@@ -54,12 +55,12 @@ def test_names_that_say_no_container(tmp_path):
     path = tmp_path / "a.ckpt"
     synthetic.write_gpt(path, synthetic.TINY_GPT)
     with pytest.raises(UsageError, match=r"a\.bin says no container"):
-        convert(path, tmp_path / "a.bin")
+        convert_model(path, tmp_path / "a.bin")
     with pytest.raises(ModelError, match=r"does not read from a \.pth file") as caught:
-        convert(path, tmp_path / "b.pth")
+        convert_model(path, tmp_path / "b.pth")
     assert caught.value.hint.endswith("b.ckpt")
     with pytest.raises(UsageError, match="over itself"):
-        convert(path, tmp_path / "." / "a.ckpt")
+        convert_model(path, tmp_path / "." / "a.ckpt")
     assert not (tmp_path / "a.bin").exists()
 
 
@@ -73,9 +74,9 @@ def test_tied_weights_are_written_under_each_of_their_names(tmp_path, zipped):
     weight["model.h.layers.0.norm1.weight"], weight["model.h.layers.0.norm1.bias"] = rows.chunk(2)
     whole = {"weight": weight, "config": synthetic.TINY_GPT.to_official(), "info": "tied"}
     torch.save(whole, old, _use_new_zipfile_serialization=zipped)
-    convert(old, new)
-    convert(new, back)
+    convert_model(old, new)
+    convert_model(new, back)
     plain = {key.removeprefix("model."): value for key, value in weight.items()}
-    same(plain, ours.load(new)[0])
+    same(plain, load_safetensors(new)[0])
     same(plain, official.read_gpt(back).weight)
     assert back.stat().st_size < 2 * old.stat().st_size

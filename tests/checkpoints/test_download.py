@@ -7,13 +7,13 @@ import random
 
 import pytest
 
-from sovits_cli.checkpoints import download, hub_client
-from sovits_cli.checkpoints.download import fetch
-from sovits_cli.checkpoints.hub_client import Remote
+from sovits_cli.checkpoints import download, hub_client, hub_protocol
+from sovits_cli.checkpoints.download import download_file
+from sovits_cli.checkpoints.hub_protocol import RemoteFile
 from sovits_cli.errors import ModelError, NetworkError, ResourceError, UsageError
 from tests.checkpoints.hub import PORTAL, Hub, serving
 
-REMOTE = Remote("someone/voices", "folder/a.pth")
+REMOTE = RemoteFile("someone/voices", "folder/a.pth")
 BODY = random.Random(1).randbytes(300_000)
 SHA = hashlib.sha256(BODY).hexdigest()
 
@@ -35,7 +35,7 @@ def hub(monkeypatch):
 def test_whole(hub, tmp_path):
     told = []
     target = tmp_path / "deep" / "a.pth"
-    assert fetch(REMOTE, target, heard=lambda here, total: told.append((here, total))).sha256 == SHA
+    assert download_file(REMOTE, target, heard=lambda here, total: told.append((here, total))).sha256 == SHA
     assert target.read_bytes() == BODY
     assert told[-1] == (len(BODY), len(BODY))
     assert [path.name for path in target.parent.iterdir()] == ["a.pth"]
@@ -43,7 +43,7 @@ def test_whole(hub, tmp_path):
 
 def test_cut_connections_are_gone_on_with(hub, tmp_path):
     hub.cut_after[str(REMOTE)] = [100_000, 50_000]
-    assert fetch(REMOTE, tmp_path / "a.pth").sha256 == SHA
+    assert download_file(REMOTE, tmp_path / "a.pth").sha256 == SHA
     assert (tmp_path / "a.pth").read_bytes() == BODY
     assert hub.sent[str(REMOTE)] == len(BODY)
 
@@ -51,28 +51,28 @@ def test_cut_connections_are_gone_on_with(hub, tmp_path):
 def test_a_new_try_goes_on_where_the_last_one_ended(hub, tmp_path):
     hub.cut_after[str(REMOTE)] = [200_000] + [0] * 20
     with pytest.raises(NetworkError, match=r"someone/voices/folder/a.pth cannot be fetched") as caught:
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
     assert "HF_ENDPOINT" in caught.value.hint
     assert not (tmp_path / "a.pth").exists()
     hub.cut_after.clear()
-    assert fetch(REMOTE, tmp_path / "a.pth").sha256 == SHA
+    assert download_file(REMOTE, tmp_path / "a.pth").sha256 == SHA
     assert hub.sent[str(REMOTE)] == len(BODY)
 
 
 def test_another_file_is_not_gone_on_with(hub, tmp_path):
     hub.cut_after[str(REMOTE)] = [200_000] + [0] * 20
     with pytest.raises(NetworkError):
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
     hub.cut_after.clear()
     hub.files[str(REMOTE)] = BODY[::-1]
-    fetch(REMOTE, tmp_path / "a.pth")
+    download_file(REMOTE, tmp_path / "a.pth")
     assert (tmp_path / "a.pth").read_bytes() == BODY[::-1]
 
 
 def test_a_hub_that_lies_about_the_hash(hub, tmp_path):
     hub.tags[str(REMOTE)] = hashlib.sha256(b"other").hexdigest()
     with pytest.raises(NetworkError, match="is not the file it should be: its SHA-256 begins with") as caught:
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
     assert "not to be trusted" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 
@@ -80,24 +80,24 @@ def test_a_hub_that_lies_about_the_hash(hub, tmp_path):
 def test_a_hash_known_beforehand(hub, tmp_path):
     other = hashlib.sha256(b"other").hexdigest()
     with pytest.raises(NetworkError, match=f"begins with {SHA[:12]}, expected {other[:12]}"):
-        fetch(REMOTE, tmp_path / "a.pth", sha256=other)
+        download_file(REMOTE, tmp_path / "a.pth", sha256=other)
     assert not hub.sent, "a file announced as another one is not even fetched"
-    assert fetch(REMOTE, tmp_path / "a.pth", sha256=SHA).sha256 == SHA
+    assert download_file(REMOTE, tmp_path / "a.pth", sha256=SHA).sha256 == SHA
 
 
 def test_small_files_are_tagged_as_git_does(hub, tmp_path):
     hub.files[str(REMOTE)] = b"{}"
-    fetch(REMOTE, tmp_path / "a.json")
+    download_file(REMOTE, tmp_path / "a.json")
     hub.tags[str(REMOTE)] = "a" * 40
     with pytest.raises(NetworkError, match="is not the file it should be"):
-        fetch(REMOTE, tmp_path / "b.json")
+        download_file(REMOTE, tmp_path / "b.json")
 
 
 @pytest.mark.parametrize("claimed", [len(BODY) - 1, 200])
 def test_a_hub_that_lies_about_the_size(hub, tmp_path, claimed):
     hub.sizes[str(REMOTE)] = claimed
     with pytest.raises(NetworkError):
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
     assert not (tmp_path / "a.pth").exists()
 
 
@@ -105,13 +105,13 @@ def test_a_hub_that_lies_about_the_size(hub, tmp_path, claimed):
 def test_a_hub_that_refuses(hub, tmp_path, status, said):
     hub.broken[str(REMOTE)] = status
     with pytest.raises(NetworkError, match=said):
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
 
 
 def test_nobody_there(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(NetworkError, match="cannot be fetched"):
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
 
 
 @pytest.mark.usefixtures("hub")
@@ -119,14 +119,14 @@ def test_no_room(tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})()
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ResourceError, match=r"0\.0 GB free"):
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
 
 
 @pytest.mark.usefixtures("hub")
 def test_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError, match="cannot write"):
-        fetch(REMOTE, tmp_path / "file" / "a.pth")
+        download_file(REMOTE, tmp_path / "file" / "a.pth")
 
 
 class TestWhoAnswers:
@@ -136,7 +136,7 @@ class TestWhoAnswers:
     def test_a_login_page(self, hub, tmp_path, tag):
         hub.portal, hub.portal_tag = PORTAL, tag
         with pytest.raises(NetworkError, match=r"what answers is no hub \((it has no|its) ETag") as caught:
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         assert "login page" in caught.value.hint
         assert not list(tmp_path.iterdir())
 
@@ -145,39 +145,39 @@ class TestWhoAnswers:
         hub.tags[str(REMOTE)] = tag
         for known in (None, SHA):
             with pytest.raises(NetworkError, match="what answers is no hub"):
-                fetch(REMOTE, tmp_path / "a.pth", sha256=known)
+                download_file(REMOTE, tmp_path / "a.pth", sha256=known)
         assert not hub.sent
 
     def test_a_login_page_in_place_of_the_bytes(self, hub, tmp_path):
         hub.portal, hub.portal_to = PORTAL, ("GET",)
         with pytest.raises(NetworkError, match=rf"no hub \(it sends {len(PORTAL)} bytes, expected {len(BODY)}\)"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         hub.portal = None
-        assert fetch(REMOTE, tmp_path / "a.pth").sha256 == SHA
+        assert download_file(REMOTE, tmp_path / "a.pth").sha256 == SHA
 
     def test_what_was_begun_is_not_believed_either(self, hub, tmp_path):
         hub.cut_after[str(REMOTE)] = [200_000] + [0] * 20
         with pytest.raises(NetworkError):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         hub.cut_after.clear()
         (begun,) = tmp_path.iterdir()
         begun.write_bytes(PORTAL + begun.read_bytes()[len(PORTAL) :])
-        assert fetch(REMOTE, tmp_path / "a.pth").sha256 == SHA
+        assert download_file(REMOTE, tmp_path / "a.pth").sha256 == SHA
         assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
 
     def test_a_login_page_elsewhere(self, hub, tmp_path):
         hub.leads[str(REMOTE)], hub.bare = "http://portal.invalid/login?back=1", True
         with pytest.raises(NetworkError, match=r"no hub \(it leads to http://portal\.invalid\)"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
     def test_what_is_recognised_as_something_else(self, hub, tmp_path):
         def refuse(path):
             raise ModelError(f"{path} is a GPT model: expected a vocoder")
 
         with pytest.raises(NetworkError, match=r"a\.pth is not the file it should be: is a GPT model: expected a v"):
-            fetch(REMOTE, tmp_path / "a.pth", recognise=refuse)
+            download_file(REMOTE, tmp_path / "a.pth", recognise=refuse)
         assert not list(tmp_path.iterdir()), "neither under its name nor to be gone on with"
-        assert fetch(REMOTE, tmp_path / "a.pth", recognise=lambda _: "a vocoder").what == "a vocoder"
+        assert download_file(REMOTE, tmp_path / "a.pth", recognise=lambda _: "a vocoder").what == "a vocoder"
 
 
 class TestBytesElsewhere:
@@ -194,40 +194,40 @@ class TestBytesElsewhere:
         hub.leads[str(REMOTE)] = f"{address}/blob?signature=secret"
         made.files["blob?signature=secret"] = BODY
         told = []
-        assert fetch(REMOTE, tmp_path / "a.pth", told=told.append).sha256 == SHA
+        assert download_file(REMOTE, tmp_path / "a.pth", told=told.append).sha256 == SHA
         assert told == [f"{REMOTE} comes from {address}, an unusual port"]
 
     def test_a_path_on_the_same_host_is_not(self, hub, tmp_path):
         hub.leads[str(REMOTE)], hub.files["other"] = "/other", BODY
         told = []
-        assert fetch(REMOTE, tmp_path / "a.pth", told=told.append).sha256 == SHA
+        assert download_file(REMOTE, tmp_path / "a.pth", told=told.append).sha256 == SHA
         assert not told
 
     def test_other_bytes_than_the_hub_says(self, hub, store, tmp_path):
         made, address = store
         hub.leads[str(REMOTE)], made.files["blob"] = f"{address}/blob", BODY[::-1]
         with pytest.raises(NetworkError, match="is not the file it should be"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
     @pytest.mark.parametrize("place", ["ftp://127.0.0.1/a", "http://127.0.0.1:99999/", "file:///etc/passwd"])
     def test_no_address(self, hub, tmp_path, place):
         hub.leads[str(REMOTE)] = place
         with pytest.raises(NetworkError, match="it leads to no address"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
     def test_round_and_round(self, hub, tmp_path):
         hub.leads[str(REMOTE)] = f"/{REMOTE.repo}/resolve/main/{REMOTE.path}"
         with pytest.raises(NetworkError, match="redirected without end"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         hub.bare = True
         with pytest.raises(NetworkError, match="redirected without end"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         assert len(hub.asked) < 15
 
 
 class TestNothingIsSent:
     def test_one_request_to_ask_and_one_to_fetch(self, hub, tmp_path):
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
         path = f"/{REMOTE.repo}/resolve/main/{REMOTE.path}"
         assert hub.asked == [f"HEAD {path}", f"GET {path}"]
         for headers in hub.told:
@@ -239,30 +239,30 @@ class TestNothingIsSent:
         store = Hub({"blob": BODY})
         with serving(store) as address:
             hub.leads[str(REMOTE)] = f"{address}/blob"
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         assert [headers.get("authorization") for headers in hub.told] == ["Bearer hf_secret"] * 2
         assert "authorization" not in store.told[0]
 
     def test_a_token_is_not_sent_in_the_open(self):
-        assert hub_client.Address("https://mirror.example").is_confidential
-        assert not hub_client.Address("http://mirror.example").is_confidential
+        assert hub_protocol.Address("https://mirror.example").is_confidential
+        assert not hub_protocol.Address("http://mirror.example").is_confidential
 
     def test_offline(self, hub, tmp_path, monkeypatch):
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         with pytest.raises(NetworkError, match="HF_HUB_OFFLINE"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         assert not hub.asked
 
     @pytest.mark.parametrize("address", ["mirror", "ftp://a", "http://", "http://a:b"])
     def test_a_mirror_that_is_no_address(self, tmp_path, monkeypatch, address):
         monkeypatch.setenv("HF_ENDPOINT", address)
         with pytest.raises(UsageError, match="HF_ENDPOINT is"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
     def test_a_proxy_that_cannot_be_used(self, hub, tmp_path, monkeypatch):
         monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1")
         with pytest.raises(NetworkError, match="proxy or certificate"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
 
 class TestLimits:
@@ -271,60 +271,62 @@ class TestLimits:
     def test_a_size_nobody_believes(self, hub, tmp_path):
         hub.sizes[str(REMOTE)] = 10**15
         with pytest.raises(NetworkError, match="said to have 1000000000000000 bytes: expected at most 4000000000"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         assert not hub.sent
 
     def test_a_size_known_beforehand(self, hub, tmp_path):
         with pytest.raises(NetworkError, match=f"said to have {len(BODY)} bytes: expected 5"):
-            fetch(Remote(REMOTE.repo, REMOTE.path, size_bytes=5), tmp_path / "a.pth")
-        assert fetch(Remote(REMOTE.repo, REMOTE.path, size_bytes=len(BODY)), tmp_path / "a.pth").sha256 == SHA
+            download_file(RemoteFile(REMOTE.repo, REMOTE.path, size_bytes=5), tmp_path / "a.pth")
+        assert (
+            download_file(RemoteFile(REMOTE.repo, REMOTE.path, size_bytes=len(BODY)), tmp_path / "a.pth").sha256 == SHA
+        )
 
     def test_more_than_was_announced(self, hub, tmp_path):
         hub.endless[str(REMOTE)] = 1000
         with pytest.raises(NetworkError, match=f"more than {len(BODY)} bytes come"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
     def test_a_size_that_is_not_said(self, hub, tmp_path, monkeypatch):
         hub.sizes[str(REMOTE)] = None
-        assert fetch(REMOTE, tmp_path / "a.pth").sha256 == SHA
+        assert download_file(REMOTE, tmp_path / "a.pth").sha256 == SHA
         hub.endless[str(REMOTE)] = 1000
-        monkeypatch.setattr(hub_client, "MOST_WEIGHTS_BYTES", 500_000)
+        monkeypatch.setattr(hub_protocol, "MAX_WEIGHTS_DOWNLOAD_BYTES", 500_000)
         with pytest.raises(NetworkError, match="more than 500000 bytes come"):
-            fetch(REMOTE, tmp_path / "b.pth")
+            download_file(REMOTE, tmp_path / "b.pth")
 
     def test_text_is_small(self):
-        assert Remote("a/b", "c/config.json").most_bytes < 20_000_000 < Remote("a/b", "c.pth").most_bytes
+        assert RemoteFile("a/b", "c/config.json").max_bytes < 20_000_000 < RemoteFile("a/b", "c.pth").max_bytes
 
     def test_letter_by_letter(self, hub, tmp_path, monkeypatch):
-        monkeypatch.setattr(hub_client, "WINDOW_S", 0.2)
+        monkeypatch.setattr(hub_client, "SPEED_WINDOW_S", 0.2)
         hub.drip_s[str(REMOTE)] = 0.01
         with pytest.raises(NetworkError, match="comes too slowly"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
     def test_a_head_letter_by_letter(self, hub, tmp_path, monkeypatch):
-        monkeypatch.setattr(hub_client, "ANSWER_S", 0.2)
+        monkeypatch.setattr(hub_client, "RESPONSE_TIMEOUT_S", 0.2)
         hub.head_drip_s = 0.05
         with pytest.raises(NetworkError, match="no answer in"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
     def test_silence(self, hub, tmp_path, monkeypatch):
-        monkeypatch.setattr(hub_client, "_SILENCE_S", 0.1)
+        monkeypatch.setattr(hub_client, "_READ_TIMEOUT_S", 0.1)
         hub.drip_s[str(REMOTE)] = 5
         with pytest.raises(NetworkError, match="timed out"):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
 
     def test_a_server_that_cannot_go_on_in_the_middle(self, hub, tmp_path):
         hub.whole_only = True
         hub.cut_after[str(REMOTE)] = [100_000]
-        assert fetch(REMOTE, tmp_path / "a.pth").sha256 == SHA
+        assert download_file(REMOTE, tmp_path / "a.pth").sha256 == SHA
         assert (tmp_path / "a.pth").read_bytes() == BODY
 
     def test_what_was_begun_of_another_content_is_removed(self, hub, tmp_path):
         hub.cut_after[str(REMOTE)] = [200_000] + [0] * 20
         with pytest.raises(NetworkError):
-            fetch(REMOTE, tmp_path / "a.pth")
+            download_file(REMOTE, tmp_path / "a.pth")
         assert len(list(tmp_path.iterdir())) == 1
         hub.cut_after.clear()
         hub.files[str(REMOTE)] = BODY[::-1]
-        fetch(REMOTE, tmp_path / "a.pth")
+        download_file(REMOTE, tmp_path / "a.pth")
         assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]

@@ -21,8 +21,9 @@ import json, resource, sys
 from pathlib import Path
 import torch
 from typer.testing import CliRunner
-from sovits_cli.checkpoints import official, ours
-from sovits_cli.checkpoints.convert import convert
+from sovits_cli.checkpoints import official
+from sovits_cli.checkpoints.convert import convert_model
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.cli.app import app
 from sovits_cli.data.experiment import feature_shape, load_feature, save_feature
 from sovits_cli.errors import SovitsError
@@ -43,10 +44,10 @@ WRITERS = {
     "official GPT": ("a.ckpt", lambda path: official.write_gpt(path, weight, {"model": {}}, info="x")),
     "official SoVITS": (
         "a.pth", lambda path: official.write_sovits(path, weight, config, info="x", version=version("v2Pro"))),
-    "safetensors": ("a.safetensors", lambda path: ours.save(path, weight, {})),
+    "safetensors": ("a.safetensors", lambda path: save_safetensors(path, weight, {})),
     "state": ("states/gpt-00000001.pt", lambda path: StateFolder(path.parent, Stage.GPT).save(state)),
     "features": ("a.pt", lambda path: save_feature(path, torch.arange(100_000.0))),
-    "convert": ("b.ckpt", lambda path: convert(folder / "source.ckpt", path)),
+    "convert": ("b.ckpt", lambda path: convert_model(folder / "source.ckpt", path)),
 }
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 

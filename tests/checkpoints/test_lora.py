@@ -10,13 +10,14 @@ import torch
 from typer.testing import CliRunner
 
 from sovits_cli import paths
-from sovits_cli.checkpoints.catalogue import find
-from sovits_cli.checkpoints.convert import convert
-from sovits_cli.checkpoints.networks import flow_model, sovits_file, vocoder_model
-from sovits_cli.checkpoints.official import half, read_sovits
-from sovits_cli.checkpoints.pairing import from_files
-from sovits_cli.checkpoints.recognise import ModelKind, read
-from sovits_cli.checkpoints.summary import open_model, summarise, verify
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.convert import convert_model
+from sovits_cli.checkpoints.inspection import summarise_model, verify_model
+from sovits_cli.checkpoints.lora import read_whole_sovits
+from sovits_cli.checkpoints.model_file import ModelKind, read_model, read_model_file
+from sovits_cli.checkpoints.networks import load_flow, load_vocoder
+from sovits_cli.checkpoints.official import read_sovits, to_half
+from sovits_cli.checkpoints.pairing import bundle_from_files
 from sovits_cli.cli.app import app
 from sovits_cli.errors import ModelError
 from tests.checkpoints import synthetic
@@ -71,13 +72,13 @@ def _adding(down, up):
 
 @EACH
 def test_speech_of_the_merged_model(lora, measured, name, tmp_path):
-    path, vocoder = lora(name), vocoder_model(find(name))
-    wanted = speech(beside(flow_model(find(name)), read(path).weight), vocoder)
-    untuned = speech(flow_model(find(name)), vocoder)
-    merged = speech(flow_model(from_files(None, path)), vocoder)
+    path, vocoder = lora(name), load_vocoder(find_model(name))
+    wanted = speech(beside(load_flow(find_model(name)), read_model_file(path).weight), vocoder)
+    untuned = speech(load_flow(find_model(name)), vocoder)
+    merged = speech(load_flow(bundle_from_files(None, path)), vocoder)
     measured((merged - wanted).abs().max(), SPEECH, "speech, the LoRA put into its base")
-    convert(path, tmp_path / "whole.pth")
-    converted = speech(flow_model(from_files(None, tmp_path / "whole.pth")), vocoder)
+    convert_model(path, tmp_path / "whole.pth")
+    converted = speech(load_flow(bundle_from_files(None, tmp_path / "whole.pth")), vocoder)
     measured((converted - wanted).abs().max(), HALF, "speech, written as one file")
     assert (untuned - wanted).abs().max() > 4 * HALF, "the LoRA is heard"
 
@@ -87,27 +88,27 @@ def test_speech_of_the_merged_model(lora, measured, name, tmp_path):
 def test_convert_merges(lora, measured, name, suffix, tmp_path):
     """The whole file has the keys of its base, its own values, and needs nothing beside it."""
     path, whole = lora(name), tmp_path / f"whole{suffix}"
-    assert convert(path, whole) == f"a SoVITS model ({name})"
-    wanted = {key: half(value) for key, value in sovits_file(path).weight.items()}
-    base = read(paths.models_dir() / name / "sovits.pth").weight
+    assert convert_model(path, whole) == f"a SoVITS model ({name})"
+    wanted = {key: to_half(value) for key, value in read_whole_sovits(path).weight.items()}
+    base = read_model_file(paths.models_dir() / name / "sovits.pth").weight
     found = read_sovits(whole)
     assert (found.version.name, found.is_lora, found.weight.keys()) == (name, False, base.keys())
     measured(sum(not torch.equal(found.weight[key], value) for key, value in wanted.items()), 0, "values that differ")
     assert found.info == "2epoch_24iteration"
     (paths.models_dir() / name / "model.json").unlink()
-    assert flow_model(whole).flow_config == files.flow_config(name)
+    assert load_flow(whole).flow_config == files.flow_config(name)
 
 
 @EACH
 def test_verify_and_inspect(lora, measured, name, tmp_path):
     path, whole = lora(name), tmp_path / "whole.pth"
-    convert(path, whole)
-    measured(len(sovits_file(path).weight.keys() ^ flow_model(whole).state_dict().keys()), 0, "keys that differ")
+    convert_model(path, whole)
+    measured(len(read_whole_sovits(path).weight.keys() ^ load_flow(whole).state_dict().keys()), 0, "keys that differ")
     for file, what, rank in ((path, f"a SoVITS LoRA ({name})", files.RANK), (whole, f"a SoVITS model ({name})", None)):
-        said = summarise(open_model(file))
+        said = summarise_model(read_model(file))
         assert (said.what, said.lora_rank, said.info) == (what, rank, "2epoch_24iteration")
-        assert said.dimensions["sample_rate_hz"] == find(name).version.rate
-        done = verify(file)
+        assert said.dimensions["sample_rate_hz"] == find_model(name).version.rate
+        done = verify_model(file)
         assert (done.what, done.notes) == (what, "")
     shown = CliRunner().invoke(app, ["models", "inspect", str(path)]).stdout
     assert "LoRA rank" in shown
@@ -133,7 +134,7 @@ def test_a_base_that_is_missing(lora, name, command, tmp_path):
     assert error.endswith(f"is a LoRA, which needs the {name} model it was tuned from: none is installed")
     assert hint == f"hint: sovits models pull {name}"
     assert not new.exists()
-    assert summarise(open_model(path)).what == f"a SoVITS LoRA ({name})"
+    assert summarise_model(read_model(path)).what == f"a SoVITS LoRA ({name})"
 
 
 @pytest.mark.parametrize("command", ["convert", "verify"])
@@ -151,17 +152,17 @@ def test_a_base_that_is_a_lora_itself(lora, tmp_path):
     path = lora("v3")
     files.write_lora(paths.models_dir() / "v3" / "sovits.pth", "v3", seed=5)
     with pytest.raises(ModelError, match="needs the v3 model it was tuned from: none is installed"):
-        sovits_file(path)
+        read_whole_sovits(path)
 
 
 def test_a_lora_without_its_configuration(lora, tmp_path):
     path = lora("v4")
-    whole = {"weight": read(path).weight, "lora_rank": files.RANK}
+    whole = {"weight": read_model_file(path).weight, "lora_rank": files.RANK}
     torch.save(whole, tmp_path / "b.pth")
     synthetic.recode(tmp_path / "b.pth", b"04")
-    assert read(tmp_path / "b.pth").kind is ModelKind.LORA
+    assert read_model_file(tmp_path / "b.pth").kind is ModelKind.LORA
     with pytest.raises(ModelError, match="without its configuration"):
-        convert(tmp_path / "b.pth", tmp_path / "whole.pth")
+        convert_model(tmp_path / "b.pth", tmp_path / "whole.pth")
 
 
 @pytest.mark.parametrize("said", ["{", json.dumps({"name": "x", "version": "v9", "content": "."})])
@@ -170,4 +171,4 @@ def test_models_that_are_broken_are_passed_over(lora, said):
     newer = paths.models_dir() / "newer"
     newer.mkdir()
     (newer / "model.json").write_text(said)
-    assert sovits_file(path).version.name == "v3"
+    assert read_whole_sovits(path).version.name == "v3"

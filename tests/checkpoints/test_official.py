@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.safe import header
+from sovits_cli.checkpoints.torch_files import read_magic
 from sovits_cli.errors import ModelError, UsageError
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
@@ -98,9 +98,9 @@ def test_reads_what_the_official_program_writes(tmp_path):
 def test_a_version_code_takes_the_place_of_the_first_bytes(tmp_path):
     path = tmp_path / "a.pth"
     model = VitsModel(synthetic.TINY_SOVITS, posterior=False)
-    row = replace(V2, code=b"01")
+    row = replace(V2, magic=b"01")
     official.write_sovits(path, model.state_dict(), model.config.to_official(), info="x", version=row)
-    assert header(path) == b"01"
+    assert read_magic(path) == b"01"
     assert official.read_sovits(path).version == V2
     with pytest.raises(Exception, match=r"(?i)invalid|corrupt|failed|magic|unpickling"):
         torch.load(path, weights_only=True)

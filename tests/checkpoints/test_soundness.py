@@ -8,13 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from sovits_cli.checkpoints import official, ours
-from sovits_cli.checkpoints.build import build
+from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.networks import CODEBOOK, discriminator_weights, frozen_parts, gpt_model, sovits_model
-from sovits_cli.checkpoints.report import load_into
-from sovits_cli.checkpoints.soundness import LARGEST_WEIGHT, check_values
-from sovits_cli.checkpoints.summary import verify
+from sovits_cli.checkpoints.inspection import verify_model
+from sovits_cli.checkpoints.networks import (
+    CODEBOOK,
+    load_gpt,
+    load_vits,
+    read_discriminator_weights,
+    read_quantizer_weights,
+)
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
+from sovits_cli.checkpoints.weight_loading import MAX_WEIGHT, build_network, check_values, load_weights
 from sovits_cli.errors import ModelError
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.vits import VitsModel
@@ -37,7 +42,7 @@ CHANGES = {
 
 def gpt_file(path, change):
     weight = {key: change(value) for key, value in synthetic.filled(Text2Semantic(synthetic.TINY_GPT)).items()}
-    ours.save(path, weight, {"config": synthetic.TINY_GPT.to_official()})
+    save_safetensors(path, weight, {"config": synthetic.TINY_GPT.to_official()})
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -45,12 +50,12 @@ def test_a_gpt_of_other_numbers(tmp_path, change):
     path = tmp_path / "a.safetensors"
     changed, said = CHANGES[change]
     gpt_file(path, changed)
-    for reader in (verify, gpt_model):
+    for reader in (verify_model, load_gpt):
         with pytest.raises(ModelError, match=rf"a\.safetensors is broken: \S+ {said}") as caught:
             reader(path)
         assert caught.value.hint
     gpt_file(path, lambda value: value)
-    assert verify(path).keys == len(gpt_model(path).state_dict())
+    assert verify_model(path).keys == len(load_gpt(path).state_dict())
 
 
 @pytest.mark.parametrize("change", [name for name in CHANGES if name != "complex"])
@@ -64,7 +69,7 @@ def test_one_tensor_of_other_numbers(tmp_path, key, change):
     torch.save(whole, path)
     if (key, change) == (CODEBOOK, "huge"):
         return  # statistics, as this is to a SoVITS model, may be of any size
-    for reader in (verify, sovits_model):
+    for reader in (verify_model, load_vits):
         with pytest.raises(ModelError, match=rf"{key.replace('.', '[.]')} {said}"):
             reader(path)
 
@@ -77,13 +82,13 @@ def test_what_begins_as_zeros_may_be_zeros(tmp_path):
         assert weight[key].any()
         weight[key] = torch.zeros_like(weight[key])
     official.write_sovits(path, weight, synthetic.TINY_SOVITS.to_official(), info="x", version=version("v2"))
-    assert verify(path).notes == ""
+    assert verify_model(path).notes == ""
     torch.manual_seed(0)
-    assert not sovits_model(path).state_dict()["flow.flows.0.post.weight"].any()
+    assert not load_vits(path).state_dict()["flow.flows.0.post.weight"].any()
     drawn = torch.rand(4)
     synthetic.write_sovits(path, synthetic.TINY_SOVITS)
     torch.manual_seed(0)
-    assert sovits_model(path).state_dict()["flow.flows.0.post.weight"].any()
+    assert load_vits(path).state_dict()["flow.flows.0.post.weight"].any()
     assert torch.equal(torch.rand(4), drawn)
 
 
@@ -93,22 +98,22 @@ def test_statistics_that_speaking_does_not_need_may_be_anything(tmp_path):
     weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     weight["quantizer.vq.layers.0._codebook.cluster_size"].fill_(float("inf"))
     torch.save({"weight": weight, "config": synthetic.TINY_SOVITS.to_official(), "info": ""}, path)
-    assert verify(path).notes == ""
-    assert sovits_model(path)
+    assert verify_model(path).notes == ""
+    assert load_vits(path)
 
 
 @pytest.mark.parametrize("missing", [False, True], ids=["whole", "with a fresh part"])
-@pytest.mark.parametrize("value", [LARGEST_WEIGHT, -LARGEST_WEIGHT, 1e-30])
+@pytest.mark.parametrize("value", [MAX_WEIGHT, -MAX_WEIGHT, 1e-30])
 def test_values_at_the_limits_pass(missing, value):
     weight = {"0.weight": torch.full((2, 3), value), "0.bias": torch.ones(2)}
     if missing:
         del weight["0.bias"]
-    model, _ = build(
+    model, _ = build_network(
         lambda: nn.Sequential(nn.Linear(3, 2)), weight, layers=1, source=Path("a.pth"), optional=("0.bias",)
     )
     assert torch.equal(model[0].weight, weight["0.weight"])
     with pytest.raises(ModelError, match=r"0\.weight holds values up to"):
-        load_into(model, {**weight, "0.weight": weight["0.weight"].sign() * 1.01e6}, optional=("0.bias",))
+        load_weights(model, {**weight, "0.weight": weight["0.weight"].sign() * 1.01e6}, optional=("0.bias",))
 
 
 def test_each_tensor_is_read_once(monkeypatch):
@@ -128,19 +133,19 @@ def test_what_makes_the_tokens_and_the_discriminators_are_looked_at_too(tmp_path
     path, judges = tmp_path / "a.pth", tmp_path / "d.pth"
     weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     config = synthetic.TINY_SOVITS.to_official()
-    weights = synthetic.filled(Discriminators(VERSIONS["v2Pro"].periods))
+    weights = synthetic.filled(Discriminators(VERSIONS["v2Pro"].discriminator_periods))
     bundle = Bundle("a", VERSIONS["v2"], path, path, None, None, "files", "", discriminator=judges)
     torch.save({"weight": weight, "config": config, "info": ""}, path)
     torch.save({"model": weights}, judges)
-    assert frozen_parts(bundle)[CODEBOOK].any()
-    assert discriminator_weights(bundle).keys() == weights.keys()
+    assert read_quantizer_weights(bundle)[CODEBOOK].any()
+    assert read_discriminator_weights(bundle).keys() == weights.keys()
     torch.save({"weight": {**weight, CODEBOOK: weight[CODEBOOK] * 0}, "config": config, "info": ""}, path)
     with pytest.raises(ModelError, match="embed holds nothing but zeros"):
-        frozen_parts(bundle)
+        read_quantizer_weights(bundle)
     first = next(iter(weights))
     torch.save({"model": {**weights, first: weights[first].int()}}, judges)
     with pytest.raises(ModelError, match="holds int32 values"):
-        discriminator_weights(bundle)
+        read_discriminator_weights(bundle)
 
 
 @pytest.mark.parametrize("rate", [0, -32_000, 1e308, float("nan"), True, "fast"])
@@ -150,7 +155,7 @@ def test_a_sampling_rate_that_is_none(tmp_path, rate):
     weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     config["data"]["sampling_rate"] = rate
     official.write_sovits(path, weight, config, info="x", version=version("v2"))
-    for reader in (verify, sovits_model):
+    for reader in (verify_model, load_vits):
         with pytest.raises(
             ModelError, match=r"a\.pth is broken: .*`sampling_rate` is .*, expected a whole number"
         ) as e:
@@ -162,7 +167,7 @@ def test_names_in_messages_have_bounds(tmp_path):
     path = tmp_path / "a.safetensors"
     weight = synthetic.filled(Text2Semantic(synthetic.TINY_GPT))
     long = {f"h.layers.{number}.{'x' * 5000}": torch.ones(1) for number in range(9)}
-    ours.save(path, {**weight, **long}, {"config": synthetic.TINY_GPT.to_official()})
+    save_safetensors(path, {**weight, **long}, {"config": synthetic.TINY_GPT.to_official()})
     with pytest.raises(ModelError, match=r"9 unexpected \(h\.layers\.") as caught:
-        verify(path)
+        verify_model(path)
     assert len(caught.value.message) < 600

@@ -133,7 +133,7 @@ def test_the_defaults_hold_every_relation() -> None:
 
 def test_what_null_stands_for_is_made_from_the_table_of_versions() -> None:
     table = fields.table()
-    assert table["inference.temperature"].help.endswith(f"null: 1, mini {VERSIONS['mini'].drawing.temperature:g}")
+    assert table["inference.temperature"].help.endswith(f"null: 1, mini {VERSIONS['mini'].sampling.temperature:g}")
     assert table["inference.steps"].help.endswith("null: v3 32, v4 8")
     assert table["sovits.train.posterior_encoder"].help.endswith("null: true, mini false")
     assert "v3 and v4 only" in table["inference.guidance"].help

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.errors import AudioError, ModelError
 from sovits_cli.features import content
 from sovits_cli.models import hubert
@@ -112,12 +112,12 @@ def set_key(folder: Path, key: str, value: object) -> None:
 
 def test_the_kind_follows_the_version(tmp_path):
     synthetic.install("base")
-    bundle = find("base")
+    bundle = find_model("base")
     assert isinstance(content.load(bundle), content.HubertContent)
     config = PhoneticConfig(mels=16, width=8, layers=2, phones=tuple("abcd"))
     path = tmp_path / "content.safetensors"
     tensors = {**PhoneticEncoder(config).state_dict(), "ssl_proj.bias": torch.ones(4)}
-    ours.save(path, tensors, {"config": config.to_dict()})
+    save_safetensors(path, tensors, {"config": config.to_dict()})
     encoder = content.load(replace(bundle, version=version("mini"), content=path))
     assert isinstance(encoder, content.PhoneticContent)
     assert encoder.encode(noise(16_000)).shape == (1, encoder.channels, frames(16_000))
@@ -128,6 +128,6 @@ def test_the_kind_follows_the_version(tmp_path):
 @pytest.mark.parametrize("config", [{}, {"config": {"mels": "x"}}, {"config": {"speed": 3}}, {"config": [1]}], ids=str)
 def test_broken_phonetic_config(tmp_path, config):
     path = tmp_path / "content.safetensors"
-    ours.save(path, {"a": torch.ones(1)}, config)
+    save_safetensors(path, {"a": torch.ones(1)}, config)
     with pytest.raises(ModelError, match=r"content\.safetensors is broken"):
         content.PhoneticContent(path, CPU)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sovits_cli.audio.reader import read_audio
-from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.events import Chose, Warned
 from sovits_cli.inference.flow import FlowPrompt, FlowSampling, cut_prompt, parallel_chunks, sequential
@@ -96,7 +96,7 @@ def order(empty_folder):
 
 def speak(order, name, heard, **said):
     settings = InferenceSettings(seed=3, **{"steps": 2, **said})
-    return infer(order, settings, find(name), device="cpu", reporter=heard)
+    return infer(order, settings, find_model(name), device="cpu", reporter=heard)
 
 
 @EACH

@@ -321,7 +321,7 @@ TEXT = " ".join(f"This is sentence number {index}, {'and it is longer ' * (index
 def waves(voice, heard, batch_size, text=TEXT):
     width = toys.TOY_SOVITS.gin_channels
     timbre = SpeakerStyle(torch.randn(1, width, 1, generator=torch.Generator().manual_seed(0)))
-    usual = toys.ROW.drawing
+    usual = toys.ROW.sampling
     sampling = Sampling(usual.top_k, 1.0, usual.temperature, usual.repetition_penalty)
     talk = Synthesizer(voice, timbre, NO_PROMPT, SynthesisOptions(sampling, 3, batch_size=batch_size))
     return list(talk.speak(utterances(split_sentences(text, "en"), "en", voice.spoken, heard)))

@@ -17,7 +17,7 @@ from sovits_cli.inference.request import InferInputs, check
 from sovits_cli.inference.writer import DoubtfulSentence, infer
 from sovits_cli.locks import held_output
 from sovits_cli.models.t2s.decode import T2SResult
-from sovits_cli.versions import Drawing
+from sovits_cli.versions import SamplingDefaults
 from tests.inference import toys
 from tests.inference.test_synthesizer import FakeVoice
 from tests.inference.toys import voice_recording
@@ -104,7 +104,7 @@ def replace_settings(**change):
 
 def prompted(bundle):
     """The toy, as if its version took prompts."""
-    return replace(bundle, version=replace(bundle.version, prompted=True))
+    return replace(bundle, version=replace(bundle.version, uses_prompt=True))
 
 
 def reference_told(heard):
@@ -356,7 +356,7 @@ def test_one_thread_for_small_models_only(order, heard, fake, monkeypatch):
 
 
 def test_where_the_settings_say_nothing_the_version_does():
-    version = replace(toys.ROW, drawing=Drawing(7, 0.5, 1.2))
+    version = replace(toys.ROW, sampling=SamplingDefaults(7, 0.5, 1.2))
     usual = writer.synthesis_options(SEEDED, 1, version).sampling
     assert (usual.top_k, usual.temperature, usual.repetition_penalty) == (7, 0.5, 1.2)
     said = writer.synthesis_options(

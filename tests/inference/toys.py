@@ -12,16 +12,16 @@ import soundfile
 import torch
 
 from sovits_cli import paths
-from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.catalogue import find
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.inference import synthesizer
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.versions import Drawing, version
+from sovits_cli.versions import SamplingDefaults, version
 from tests.checkpoints.synthetic import filled
 
 ROW = version("mini")
@@ -97,13 +97,13 @@ def install(
     """A model with random weights in the user's model directory, whose lines last about so many tokens."""
     folder = paths.models_dir() / name
     weight = speaking(gpt, tokens)
-    ours.save(folder / "gpt.safetensors", weight, {"version": ROW.name, "config": gpt.to_official()})
+    save_safetensors(folder / "gpt.safetensors", weight, {"version": ROW.name, "config": gpt.to_official()})
     acoustic = filled(VitsModel(sovits, posterior=False))
-    ours.save(folder / "sovits.safetensors", acoustic, {"version": ROW.name, "config": sovits.to_official()})
-    ours.save(folder / "content.safetensors", filled(PhoneticEncoder(content)), {"config": content.to_dict()})
+    save_safetensors(folder / "sovits.safetensors", acoustic, {"version": ROW.name, "config": sovits.to_official()})
+    save_safetensors(folder / "content.safetensors", filled(PhoneticEncoder(content)), {"config": content.to_dict()})
     said = {part: f"{part}.safetensors" for part in ("gpt", "sovits", "content")}
     (folder / "model.json").write_text(json.dumps({"name": name, "version": ROW.name, **said}), encoding="utf-8")
-    return find(name)
+    return find_model(name)
 
 
 def accept_any_alignment(patch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def accept_any_alignment(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(synthesizer, "MAX_ALIGNMENT_ERROR", math.inf)
 
 
-def speaking(config: T2SConfig, tokens: float, drawing: Drawing = ROW.drawing) -> dict[str, torch.Tensor]:
+def speaking(config: T2SConfig, tokens: float, usual: SamplingDefaults = ROW.sampling) -> dict[str, torch.Tensor]:
     """Weights of a GPT that ends with a chance of one in `tokens` at each step drawn so, whatever it has said."""
     weight = filled(Text2Semantic(config))
     last = f"h.layers.{config.layers - 1}.norm2"
@@ -119,11 +119,11 @@ def speaking(config: T2SConfig, tokens: float, drawing: Drawing = ROW.drawing) -
     predict = torch.randn(weight["ar_predict_layer.weight"].shape, generator=torch.Generator().manual_seed(1))
     predict *= 0.3 / config.width**0.5
     predict[:, 0] = -1.0
-    popular = min(MOST_POPULAR, drawing.top_k - 1)
+    popular = min(MOST_POPULAR, usual.top_k - 1)
     predict[:popular, 0] = POPULAR_LOGIT
     predict[config.eos] = 0.0
-    rarer = drawing.temperature * float(np.log(popular / (tokens - 1)))
-    predict[config.eos, 0] = POPULAR_LOGIT / drawing.repetition_penalty + rarer
+    rarer = usual.temperature * float(np.log(popular / (tokens - 1)))
+    predict[config.eos, 0] = POPULAR_LOGIT / usual.repetition_penalty + rarer
     weight["ar_predict_layer.weight"] = predict
     return weight
 

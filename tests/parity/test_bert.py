@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sovits_cli.checkpoints.build import build
+from sovits_cli.checkpoints.weight_loading import build_network
 from sovits_cli.models.bert import Bert, BertConfig
 from tests.parity import golden
 from tests.weights import fill
@@ -29,7 +29,7 @@ def model(recorded):
         key.removeprefix("bert."): torch.from_numpy(fill(key, shape, int(recorded["seed"])))
         for key, shape in used.items()
     }
-    model, report = build(lambda: Bert(config), weight, layers=config.num_hidden_layers, source=Path("golden"))
+    model, report = build_network(lambda: Bert(config), weight, layers=config.num_hidden_layers, source=Path("golden"))
     assert report.complete
     return model
 

@@ -35,7 +35,7 @@ class Case:
         said = recorded["pipe/vocoder_config_json"]
         self.overlap, self.hop = said["overlapped_len"], said["upsample_rate"]
         assert self.hop == self.model.flow_config.hop
-        assert said["sr"] == traits.vocoder_rate
+        assert said["sr"] == traits.output_rate
         raw, codes, phones, refer = tensors(
             recorded, "pipe/raw_audio", "pipe/prompt_codes", "pipe/prompt_phones", "pipe/refer"
         )

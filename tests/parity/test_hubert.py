@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sovits_cli.checkpoints.build import build
-from sovits_cli.checkpoints.report import LoadReport
+from sovits_cli.checkpoints.weight_loading import LoadReport, build_network
 from sovits_cli.models.hubert import UNUSED_KEYS, Hubert, HubertConfig
 from tests.parity import golden
 from tests.weights import fill_state_dict
@@ -24,7 +23,7 @@ def recorded(request):
 def built(recorded):
     config = HubertConfig.from_dict(json.loads(str(recorded["config"])))
     weight = fill_state_dict(json.loads(str(recorded["keys"])), int(recorded["seed"]))
-    model, report = build(
+    model, report = build_network(
         lambda: Hubert(config),
         {key: torch.from_numpy(value) for key, value in weight.items()},
         layers=config.num_hidden_layers,

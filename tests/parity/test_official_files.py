@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.networks import flow_model, gpt_model, sovits_model
-from sovits_cli.checkpoints.safe import header
-from sovits_cli.checkpoints.summary import verify
-from sovits_cli.versions import VERSIONS, AcousticKind, ModelVersion
+from sovits_cli.checkpoints.inspection import verify_model
+from sovits_cli.checkpoints.networks import load_flow, load_gpt, load_vits
+from sovits_cli.checkpoints.torch_files import read_magic
+from sovits_cli.versions import VERSIONS, DecoderKind, ModelVersion
 from tests.checkpoints.synthetic import recode
 from tests.parity import keylists
 from tests.parity.keylists import KEYS
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 GPTS = ["s1_v1", "s1_v2"]
 STATES = [f"s2_{name}_train" for name in VERSIONS]
 EXPORTS = [f"s2_{name}_infer" for name in VERSIONS] + [
-    f"s2_{name}" for name, row in VERSIONS.items() if row.acoustic is AcousticKind.FLOW
+    f"s2_{name}" for name, row in VERSIONS.items() if row.decoder.kind is DecoderKind.FLOW
 ]
 
 
@@ -47,8 +47,8 @@ def exported(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("official") / "a.bin"
     torch.save(OrderedDict(weight=OrderedDict(weight), config=config, info="8epoch_96iteration"), path)
     row = VERSIONS.get(config["model"].get("version"))
-    if row is not None and row.code is not None:
-        recode(path, row.code)
+    if row is not None and row.magic is not None:
+        recode(path, row.magic)
     yield Export(path, weight, row)
     path.unlink()
 
@@ -58,13 +58,13 @@ class Export:
 
     def __init__(self, path: Path, weight: dict[str, Tensor], row: ModelVersion | None) -> None:
         self.path, self.weight, self.row = path, weight, row
-        make = gpt_model if row is None else sovits_model if row.flow is None else flow_model
+        make = load_gpt if row is None else load_vits if row.decoder.kind is DecoderKind.VITS else load_flow
         self.prefix = official.GPT_PREFIX if row is None else ""
         self.model = make(path)
 
 
 def test_an_official_export_loads_whole(exported, measured):
-    done = verify(exported.path)
+    done = verify_model(exported.path)
     assert done.notes == ""
     got = {exported.prefix + key: value for key, value in exported.model.state_dict().items()}
     wrong = sum(not torch.equal(got[key], value.float()) for key, value in exported.weight.items())
@@ -78,9 +78,9 @@ def test_ours_is_written_as_it_was(exported, measured, tmp_path):
     if exported.row is None:
         official.write_gpt(path, weight, model.config.to_official(), info="GPT-e1")
     else:
-        config = model.config if exported.row.flow is None else model.flow_config
+        config = model.config if exported.row.decoder.kind is DecoderKind.VITS else model.flow_config
         official.write_sovits(path, weight, config.to_official(), info="1epoch_1iteration", version=exported.row)
-        assert header(path) == (exported.row.code or b"PK")
+        assert read_magic(path) == (exported.row.magic or b"PK")
         recode(path, b"PK")
     found = torch.load(path, weights_only=True, mmap=True)
     path.unlink()
@@ -101,7 +101,7 @@ def test_an_official_training_state_loads_whole(path, measured, tmp_path):
     weight = tensors(shapes, torch.float32)
     state = tmp_path / "G_96.pth"
     torch.save({"model": weight, "iteration": 8, "optimizer": {"state": {}}, "learning_rate": 1e-4}, state)
-    got = sovits_model(state, posterior=True).state_dict()
+    got = load_vits(state, posterior=True).state_dict()
     state.unlink()
     wrong = sum(key not in got or not torch.equal(got[key], value) for key, value in weight.items())
     measured(len(got.keys() - weight.keys()) + wrong, 0, KEYS)

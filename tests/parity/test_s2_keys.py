@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.safe import header, load_pickle
+from sovits_cli.checkpoints.torch_files import load_torch_file, read_magic
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
@@ -46,8 +46,8 @@ def test_exported_file(path, tmp_path):
     row = VERSIONS[config["model"]["version"]]
     target = tmp_path / "a.pth"
     official.write_sovits(target, {key: torch.zeros(2) for key in keys}, config, info="i", version=row)
-    assert header(target) == (row.code or b"PK")
-    whole = load_pickle(target)
+    assert read_magic(target) == (row.magic or b"PK")
+    whole = load_torch_file(target)
     assert list(whole) == ["weight", "config", "info"]
     assert whole["weight"].keys() == wanted.keys()
     assert {value.dtype for value in whole["weight"].values()} == {torch.float16}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_cli.checkpoints import build
+from sovits_cli.checkpoints.weight_loading import build_uninitialised
 from sovits_cli.models.vocoders import VOCODERS
 from sovits_cli.versions import VERSIONS, VocoderKind
 from tests.parity import golden, keylists
@@ -25,7 +25,7 @@ def test_wave(path, measured, folded):
     if folded and "full" in path.stem:
         pytest.skip("one form is enough at full size")
     recorded = golden.load(path)
-    kind = VERSIONS[path.stem.partition("_")[0]].flow.vocoder
+    kind = VERSIONS[path.stem.partition("_")[0]].decoder.vocoder
     vocoder = fill(VOCODERS[kind](recorded["vocoder_json"]), int(recorded["seed"])).eval()
     if folded:
         vocoder = vocoder.for_inference()
@@ -37,7 +37,7 @@ def test_wave(path, measured, folded):
 
 
 def unfilled(kind, config):
-    return build.unfilled(
+    return build_uninitialised(
         lambda: VOCODERS[kind](config), {"as many": torch.empty(100_000_000)}, layers=0, source=Path("here")
     )
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from sovits_cli.checkpoints import catalogue, ours
 from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.data.experiment import Experiment, load_feature
 from sovits_cli.errors import ModelError
 from sovits_cli.features.content import load_hubert
@@ -19,7 +20,7 @@ from tests.prep.fakes import contents, run
 @pytest.fixture
 def models():
     synthetic.install()
-    return BundleFeatureModels(catalogue.find("v2"), "cpu", "v2")
+    return BundleFeatureModels(find_model("v2"), "cpu", "v2")
 
 
 def test_official_features_end_to_end(models, tmp_path):
@@ -38,21 +39,21 @@ def test_official_features_end_to_end(models, tmp_path):
 
 def test_the_encoder_is_the_one_of_the_bundle(models):
     wave = torch.randn(8000)
-    folder = catalogue.find("v2").content
+    folder = find_model("v2").content
     assert torch.equal(models.encode(wave), load_hubert(folder, torch.device("cpu")).encode(wave))
     assert models.content_scale == 1145.14
 
 
 def test_keys_follow_the_files(models):
-    again = BundleFeatureModels(catalogue.find("v2"), "cpu", "v2")
+    again = BundleFeatureModels(find_model("v2"), "cpu", "v2")
     keys = (models.content_key, models.semantic_key, models.bert_key)
     assert keys == (again.content_key, again.semantic_key, again.bert_key)
     assert len(set(keys)) == 3
-    found = catalogue.find("v2")
+    found = find_model("v2")
     synthetic.write_hubert(found.content, seed=2)
     synthetic.write_sovits(found.sovits, synthetic.TINY_SOVITS, seed=2)
     synthetic.write_bert(found.bert, seed=2)
-    changed = BundleFeatureModels(catalogue.find("v2"), "cpu", "v2")
+    changed = BundleFeatureModels(find_model("v2"), "cpu", "v2")
     assert not {changed.content_key, changed.semantic_key, changed.bert_key} & set(keys)
 
 
@@ -62,7 +63,7 @@ def test_bert(models):
 
 def test_a_model_without_bert():
     synthetic.install("plain", bert=False)
-    models = BundleFeatureModels(catalogue.find("plain"), "cpu", "plain")
+    models = BundleFeatureModels(find_model("plain"), "cpu", "plain")
     assert models.bert_key is None
     with pytest.raises(ModelError, match="plain has no text encoder"):
         models.bert("ab", [1, 1])
@@ -71,10 +72,10 @@ def test_a_model_without_bert():
 def test_a_small_family(models, tmp_path):
     encoder = PhoneticEncoder(PhoneticConfig(mels=16, width=16, layers=1, phones=tuple("abcdefghijkl")))
     path = tmp_path / "content.safetensors"
-    ours.save(
+    save_safetensors(
         path, encoder.state_dict(), {"kind": "content", "content": "phonetic", "config": encoder.config.to_dict()}
     )
-    found = catalogue.find("v2")
+    found = find_model("v2")
     small = Bundle("small", VERSIONS["mini"], found.gpt, found.sovits, path, None, "files", "")
     wave = torch.randn(8000)
     made = BundleFeatureModels(small, "cpu", "small")

@@ -298,10 +298,10 @@ def test_outputs_that_cannot_be_written(spoken, tmp_path):
 def test_a_full_disk_stops_and_keeps_what_is_done(spoken, tmp_path, monkeypatch, victim):
     from pathlib import Path
 
-    from sovits_cli.checkpoints import torch_io
+    from sovits_cli.checkpoints import torch_files
 
     out = tmp_path / "dataset"
-    really, stored, written = Path.write_bytes, torch_io.FileIO, set()
+    really, stored, written = Path.write_bytes, torch_files.FileIO, set()
 
     def fill(path):
         written.add(path)
@@ -319,7 +319,7 @@ def test_a_full_disk_stops_and_keeps_what_is_done(spoken, tmp_path, monkeypatch,
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "write_bytes", full)
-        patched.setattr(torch_io, "FileIO", FullFile)
+        patched.setattr(torch_files, "FileIO", FullFile)
         patched.setattr(Path, "write_text", lambda self, text, **_: full(self, text.encode()))
         with pytest.raises(ResourceError, match="disk is full"):
             run(spoken, out, workers=1)

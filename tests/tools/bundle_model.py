@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from sovits_cli.checkpoints import ours
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
+from sovits_cli.checkpoints.safetensors_io import load_safetensors, save_safetensors
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.paths import package_dir
@@ -35,15 +35,15 @@ def main() -> None:
     folder = package_dir() / "checkpoints" / "bundled" / arguments.name
     folder.mkdir(parents=True, exist_ok=True)
     gpt, sovits = read_gpt(arguments.gpt), read_sovits(arguments.sovits)
-    content, metadata = ours.load(arguments.content)
+    content, metadata = load_safetensors(arguments.content)
     described: dict[str, Any] = {"version": arguments.name}
     config = T2SConfig.from_official(gpt.config).to_official()
-    ours.save(folder / "gpt.safetensors", halved(gpt.weight), {**described, "config": config, "info": gpt.info})
+    save_safetensors(folder / "gpt.safetensors", halved(gpt.weight), {**described, "config": config, "info": gpt.info})
     config = SovitsConfig.from_official(sovits.config).to_official()
-    ours.save(
+    save_safetensors(
         folder / "sovits.safetensors", halved(sovits.weight), {**described, "config": config, "info": sovits.info}
     )
-    ours.save(folder / "content.safetensors", halved(content), {**metadata, **described})
+    save_safetensors(folder / "content.safetensors", halved(content), {**metadata, **described})
     for path in sorted(folder.glob("*.safetensors")):
         print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
 

@@ -12,7 +12,7 @@ from sovits_cli.versions import VERSIONS
 @pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
 def test_learning_is_as_the_version_wants_unless_asked_otherwise(version):
     base = SimpleNamespace(version=version)
-    assert learning(base, Settings()) == version.learning
+    assert learning(base, Settings()) == version.training
     asked = Settings.model_validate(
         {
             "train": {"alignment_loss_weight": 0.0},
@@ -20,4 +20,9 @@ def test_learning_is_as_the_version_wants_unless_asked_otherwise(version):
         }
     )
     found = learning(base, asked)
-    assert (found.alignment, found.discriminator, found.c_stft, found.posterior) == (0.0, 0.5, 0.0, True)
+    assert (
+        found.alignment_loss_weight,
+        found.discriminator_width,
+        found.stft_loss_weight,
+        found.posterior_encoder,
+    ) == (0.0, 0.5, 0.0, True)

@@ -15,7 +15,8 @@ import pytest
 import soundfile
 import torch
 
-from sovits_cli.checkpoints import catalogue, ours
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.safetensors_io import load_safetensors
 from sovits_cli.config import layers
 from sovits_cli.data.aligned_dataset import AlignedDataset, collate_aligned
 from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError, UsageError
@@ -108,9 +109,9 @@ def test_learns_phones_and_makes_a_family(recordings: Path, tmp_path: Path) -> N
     assert outcome.metrics["held_out/frame_accuracy"] > 0.6
     folder = tmp_path / "family"
     assert outcome.exported == folder / "content.safetensors"
-    found = catalogue.find(str(folder))
+    found = find_model(str(folder))
     assert json.loads((folder / "model.json").read_text())["version"] == found.version.name == "mini"
-    _, about = ours.load(folder / "content.safetensors")
+    _, about = load_safetensors(folder / "content.safetensors")
     assert (about["step"], about["frame_accuracy"] > 0.6) == (50, True)
     encoder = features.load(found)
     assert encoder.channels == len(TONES)

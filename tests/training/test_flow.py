@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from sovits_cli.audio.mel import log_mel, scale_log_mel
-from sovits_cli.checkpoints.catalogue import find
-from sovits_cli.checkpoints.networks import flow_model, sovits_file
-from sovits_cli.checkpoints.recognise import ModelKind, read
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.lora import read_whole_sovits
+from sovits_cli.checkpoints.model_file import ModelKind, read_model_file
+from sovits_cli.checkpoints.networks import load_flow
 from sovits_cli.config import layers
 from sovits_cli.data.batching import SovitsBatch
 from sovits_cli.errors import SettingsError
@@ -78,16 +79,16 @@ def test_a_lora_is_trained_exported_and_spoken_with(dataset, tmp_path, name):
     report = run(dataset(name), tmp_path / "runs", f"sovits.train.lora_rank={files.RANK}", reporter=reporter)
     path = report.stages["sovits"].exported
     assert path.name.startswith("v_e1_s2_l4.pth")
-    contents = read(path)
+    contents = read_model_file(path)
     assert (contents.kind, contents.version, contents.lora_rank) == (ModelKind.LORA, name, files.RANK)
     assert contents.weight.keys() == files.write_lora(tmp_path / "official.pth", name).keys()
     assert {value.dtype for value in contents.weight.values()} == {torch.float16}
-    before = flow_model(find(name)).state_dict()
-    tuned = changed(before, sovits_file(find("v", runs=tmp_path / "runs")).weight)
+    before = load_flow(find_model(name)).state_dict()
+    tuned = changed(before, read_whole_sovits(find_model("v", runs=tmp_path / "runs")).weight)
     assert all(TUNED in key or key.startswith(("ref_enc.", "bridge.", "wns1.")) for key in tuned)
     assert any(TUNED in key for key in tuned)
     assert not any(key.endswith("bias") for key in tuned if TUNED in key)
-    voice = Voice(find("v", runs=tmp_path / "runs"), "cpu", flow=FlowSettings(steps=2))
+    voice = Voice(find_model("v", runs=tmp_path / "runs"), "cpu", flow=FlowSettings(steps=2))
     reference = find_reference(toys.voice_recording(tmp_path / "r.wav"))
     wave = voice.wave(torch.arange(20), torch.arange(9), voice.style(reference), speed=1.0, seed=1)
     assert len(wave) > 0
@@ -99,10 +100,10 @@ def test_the_whole_flow_is_trained(dataset, tmp_path, name):
     report = run(dataset(name), tmp_path / "runs", "sovits.train.lora_rank=0")
     path = report.stages["sovits"].exported
     assert path.name == "v_e1_s2.pth"
-    contents = read(path)
+    contents = read_model_file(path)
     assert (contents.kind, contents.version) == (ModelKind.SOVITS, name)
-    before = flow_model(find(name)).state_dict()
-    tuned = changed(before, sovits_file(find("v", runs=tmp_path / "runs")).weight)
+    before = load_flow(find_model(name)).state_dict()
+    tuned = changed(before, read_whole_sovits(find_model("v", runs=tmp_path / "runs")).weight)
     stays = ("enc_p.", "ssl_proj.", "quantizer.", "linear_mel.")
     assert not any(key.startswith(stays) for key in tuned)
     assert {key.split(".")[0] for key in tuned} == {"ref_enc", "bridge", "wns1", "cfm"}
@@ -113,7 +114,7 @@ def test_a_stopped_lora_goes_on_exactly(dataset, tmp_path):
     run(place, tmp_path / "whole", "train.max_steps=4")
     run(place, tmp_path / "parts", "train.max_steps=2")
     run(place, tmp_path / "parts", "train.max_steps=4")
-    one, other = (sovits_file(find("v", runs=tmp_path / runs)).weight for runs in ("whole", "parts"))
+    one, other = (read_whole_sovits(find_model("v", runs=tmp_path / runs)).weight for runs in ("whole", "parts"))
     assert not changed(one, other)
     states = list((tmp_path / "parts" / "v" / "state").glob("*.pt"))
     saved = torch.load(states[0], weights_only=True)["modules"]["generator"]
@@ -124,10 +125,10 @@ def test_a_lora_on_a_lora_has_both(dataset, tmp_path):
     place, runs = dataset("v3"), tmp_path / "runs"
     run(place, runs)
     run(place, runs, "train.exp_name=w", f"train.model={runs / 'v'}")
-    weight = sovits_file(find("w", runs=runs)).weight
-    assert weight.keys() == sovits_file(find("v3")).weight.keys()
+    weight = read_whole_sovits(find_model("w", runs=runs)).weight
+    assert weight.keys() == read_whole_sovits(find_model("v3")).weight.keys()
     assert json.loads((runs / "w" / "voice.json").read_text())["base"] == str(runs / "v")
-    assert changed(sovits_file(find("v", runs=runs)).weight, weight)
+    assert changed(read_whole_sovits(find_model("v", runs=runs)).weight, weight)
 
 
 def test_settings_of_the_other_kind_are_told(dataset, tmp_path):

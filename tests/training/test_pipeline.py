@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from sovits_cli.checkpoints.catalogue import find
-from sovits_cli.checkpoints.networks import gpt_model, sovits_model
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.networks import load_gpt, load_vits
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
 from sovits_cli.config import layers
 from sovits_cli.data.experiment import Experiment
@@ -251,11 +251,11 @@ def test_a_trained_voice_can_be_found_and_used(world: World, tmp_path: Path) -> 
     report = run(world.dataset, tmp_path, "train.precision=16-mixed", stage="all", reporter=events)
     assert report.finished
     assert set(report.stages) == {"gpt", "sovits"}
-    voice = find(None, runs=tmp_path, trained=True)
+    voice = find_model(None, runs=tmp_path, trained=True)
     assert (voice.name, voice.version.name, voice.content) == ("v", "mini", world.family / "content.safetensors")
-    assert gpt_model(voice).config.vocab == CODES + 1
+    assert load_gpt(voice).config.vocab == CODES + 1
     codes = torch.zeros(1, 1, 4, dtype=torch.long)
-    model = sovits_model(voice)
+    model = load_vits(voice)
     wave = model.decode(codes, torch.ones(1, 3, dtype=torch.long), model.encode_style([torch.ones(1, 513, 20)]))
     assert wave.shape == (1, 1, 8 * 320)
     said = "\n".join(event.text for event in events.heard if hasattr(event, "text"))
@@ -277,7 +277,7 @@ def test_official_containers(world: World, tmp_path: Path) -> None:
 
 
 def test_quantizer_is_the_base_models(world: World, tmp_path: Path) -> None:
-    base = sovits_model(find(str(world.family)))
+    base = load_vits(find_model(str(world.family)))
     for said in ("train.from_scratch=false", "train.from_scratch=true"):
         tuned = trained(world.dataset, tmp_path / said, said, *SMALL, stage="sovits")
         for key in ("ssl_proj.weight", "quantizer.vq.layers.0._codebook.embed"):
@@ -306,9 +306,9 @@ SMALL = (
 def test_from_scratch_takes_the_recipes_dimensions(world: World, tmp_path: Path) -> None:
     small = ("model.embedding_dim=16", "model.head=2", "model.n_layer=1")
     run(world.dataset, tmp_path, "train.from_scratch=true", *small, *SMALL, stage="all")
-    voice = find("v", runs=tmp_path)
-    assert (gpt_model(voice).config.width, gpt_model(voice).config.bert_dim) == (16, 0)
-    config = sovits_model(voice).config
+    voice = find_model("v", runs=tmp_path)
+    assert (load_gpt(voice).config.width, load_gpt(voice).config.bert_dim) == (16, 0)
+    config = load_vits(voice).config
     assert (config.sampling_rate, config.style_bins, config.codebook_size) == (16_000, 513, CODES)
 
 

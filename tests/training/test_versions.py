@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sovits_cli.checkpoints.catalogue import find
-from sovits_cli.checkpoints.networks import sovits_model
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.networks import load_vits
 from sovits_cli.checkpoints.official import read_sovits
-from sovits_cli.checkpoints.safe import header
+from sovits_cli.checkpoints.torch_files import read_magic
 from sovits_cli.config import layers
 from sovits_cli.data.experiment import Experiment, save_feature
 from sovits_cli.errors import DatasetError, ModelError
@@ -20,12 +20,12 @@ from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES
 from sovits_cli.terms import SPEAKER_CHANNELS
 from sovits_cli.training.pipeline import TrainReport, train
-from sovits_cli.versions import VERSIONS, AcousticKind, ModelVersion
+from sovits_cli.versions import VERSIONS, DecoderKind, ModelVersion
 from tests.checkpoints import synthetic
 from tests.training.toys import Events
 from tests.training.worlds import CHANNELS, CODES, make_dataset
 
-ROWS = [row for row in VERSIONS.values() if row.official and row.acoustic is AcousticKind.VITS]
+ROWS = [row for row in VERSIONS.values() if row.official and row.decoder.kind is DecoderKind.VITS]
 WIDTH = 1 / 64
 
 
@@ -41,7 +41,7 @@ def make_family(folder: Path, row: ModelVersion) -> Path:
         segment_size=640 * 8,
     )
     gpt = replace(synthetic.TINY_GPT, vocab=CODES + 1, phones=PHONES[row.symbols])
-    synthetic.write_sovits(folder / "sovits.pth", sovits, version=row.name, code=row.code or b"PK")
+    synthetic.write_sovits(folder / "sovits.pth", sovits, version=row.name, code=row.magic or b"PK")
     synthetic.write_gpt(folder / "gpt.ckpt", gpt)
     synthetic.write_hubert(folder / "hubert")
     files = {"gpt": "gpt.ckpt", "sovits": "sovits.pth", "content": "hubert"}
@@ -88,8 +88,8 @@ def test_tuned_exported_and_loaded(row, tmp_path):
     family = make_family(tmp_path / "family", row)
     clips = make_clips(tmp_path / "dataset", family, row)
     assert run(clips.root, tmp_path / "runs").finished
-    voice = find("v", runs=tmp_path / "runs")
-    assert header(voice.sovits) == (row.code or b"PK")
+    voice = find_model("v", runs=tmp_path / "runs")
+    assert read_magic(voice.sovits) == (row.magic or b"PK")
     before, after = read_sovits(family / "sovits.pth"), read_sovits(voice.sovits)
     assert after.version == row
     assert after.weight.keys() == before.weight.keys()
@@ -97,7 +97,7 @@ def test_tuned_exported_and_loaded(row, tmp_path):
     assert any(not torch.equal(value, before.weight[key]) for key, value in after.weight.items())
     if row.speaker_embedding:
         assert not torch.equal(after.weight["sv_emb.weight"], before.weight["sv_emb.weight"])
-    assert sovits_model(voice).config == sovits_model(find(str(family))).config
+    assert load_vits(voice).config == load_vits(find_model(str(family))).config
 
 
 def test_a_clip_without_its_speaker_vector_is_left_out(tmp_path):
@@ -118,11 +118,11 @@ def test_begun_from_training_states(tmp_path):
     clips = make_clips(tmp_path / "dataset", family, row)
     judges, other = tmp_path / "D_8.pth", tmp_path / "other.pth"
     state = {"iteration": 8, "optimizer": {}, "learning_rate": 1e-4}
-    torch.save({"model": Discriminators(row.periods, width=WIDTH).state_dict(), **state}, judges)
+    torch.save({"model": Discriminators(row.discriminator_periods, width=WIDTH).state_dict(), **state}, judges)
     other.write_bytes((make_family(tmp_path / "again", row) / "sovits.pth").read_bytes())
     run(clips.root, tmp_path / "runs", judges, other, reporter=events)
     assert f"discriminators from {judges}" in events.texts()
-    torch.save({"model": Discriminators(row.periods, width=1 / 32).state_dict(), **state}, judges)
+    torch.save({"model": Discriminators(row.discriminator_periods, width=1 / 32).state_dict(), **state}, judges)
     run(clips.root, tmp_path / "two", judges, reporter=events)
     assert "are of another size: they start fresh" in events.texts()
     with pytest.raises(ModelError, match="is a HuBERT content encoder: training begins from"):

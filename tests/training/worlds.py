@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 import torch
 
-from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.data.experiment import DatasetInfo, Experiment, TextRow, save_feature
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
@@ -58,8 +58,8 @@ def make_family(home: Path, *, posterior: bool = False) -> Path:
         acoustic.ssl_proj.bias.zero_()
     acoustic.quantizer.fill(torch.randn(CODES, CHANNELS))
     for name, module, config in (("gpt", gpt, GPT.to_official()), ("sovits", acoustic, SOVITS.to_official())):
-        ours.save(folder / f"{name}.safetensors", module.state_dict(), {"version": "mini", "config": config})
-    ours.save(folder / "content.safetensors", {"mel": torch.zeros(1)}, {"kind": "content"})
+        save_safetensors(folder / f"{name}.safetensors", module.state_dict(), {"version": "mini", "config": config})
+    save_safetensors(folder / "content.safetensors", {"mel": torch.zeros(1)}, {"kind": "content"})
     files = {part: f"{part}.safetensors" for part in ("gpt", "sovits", "content")}
     (folder / "model.json").write_text(json.dumps({"name": "small", "version": "mini", **files}))
     return folder

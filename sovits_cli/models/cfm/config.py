@@ -68,16 +68,16 @@ class FlowConfig:
     @property
     def hop(self) -> int:
         """Samples of speech per mel frame, at the rate of the vocoder."""
-        return self.mel.hop * self.traits.vocoder_rate // self.mel.sample_rate
+        return self.mel.hop * self.traits.output_rate // self.mel.sample_rate
 
     @classmethod
     def from_official(cls, config: Mapping[str, Any], row: ModelVersion) -> FlowConfig:
         """Build from a configuration of the official form, for a version with a flow. Raises ModelError."""
-        assert row.flow is not None
+        assert isinstance(row.decoder, FlowTraits)
         model = config.get("model", {})
         named = {**model, "version": row.name} if isinstance(model, Mapping) else model
         prior = SovitsConfig.from_official({**config, "model": named})
-        return cls(prior, _read_dit(model.get("dit")), row.mel, row.flow)
+        return cls(prior, _read_dit(model.get("dit")), row.mel, row.decoder)
 
     def to_official(self) -> dict[str, dict[str, Any]]:
         """The sections `model`, `data` and `train`, as plain data."""
@@ -104,7 +104,7 @@ def _relations(config: FlowConfig) -> dict[str, bool]:
         "`model.dit.dim_head` and `text_dim` must be even": dit.dim_head % 2 == 0 and dit.text_dim % 2 == 0,
         f"`model.dit.mel_dim` is not {config.mel.mels}": dit.mel_dim == config.mel.mels,
         "the hop of the mel spectrogram is no whole number of samples": (
-            config.mel.hop * config.traits.vocoder_rate % config.mel.sample_rate == 0
+            config.mel.hop * config.traits.output_rate % config.mel.sample_rate == 0
         ),
         "a speaker vector": prior.speaker_channels == 0,
     }

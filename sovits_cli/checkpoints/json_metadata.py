@@ -6,16 +6,20 @@ A pickle may hold a list that contains itself, or one shared so often that walki
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from sovits_cli.checkpoints.machine import Name
+from sovits_cli.checkpoints.bundle import naming_pulled_model
+from sovits_cli.checkpoints.regular_files import read_text_file
+from sovits_cli.checkpoints.restricted_unpickler import GlobalName
 from sovits_cli.errors import ModelError
+from sovits_cli.files import parse_json
 
-MAX_VALUES = 10_000
-MAX_DEPTH = 16
-MAX_CHARACTERS = 1 << 20
+MAX_CONFIG_VALUES = 10_000
+MAX_CONFIG_DEPTH = 16
+MAX_CONFIG_CHARACTERS = 1 << 20
 
 
-def plain(config: object, path: Path) -> dict[str, object]:
+def plain_config(config: object, path: Path) -> dict[str, object]:
     """Copy a configuration read from `path`; tuples become lists, keys become text.
 
     Raises:
@@ -32,22 +36,22 @@ class _Copier:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._left = MAX_VALUES
-        self._characters = MAX_CHARACTERS
+        self._left = MAX_CONFIG_VALUES
+        self._characters = MAX_CONFIG_CHARACTERS
 
     def copy(self, value: object, *, depth: int) -> object:
         self._left -= 1
-        if self._left < 0 or depth > MAX_DEPTH:
+        if self._left < 0 or depth > MAX_CONFIG_DEPTH:
             raise self._too_large()
         if isinstance(value, dict):
             return {self._text(str(key)): self.copy(item, depth=depth + 1) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.copy(item, depth=depth + 1) for item in value]
-        if isinstance(value, Name):
+        if isinstance(value, GlobalName):
             return value.name
         if isinstance(value, str):
             return self._text(value)
-        if value is None or isinstance(value, bool | float) or whole_number(value) is not None:
+        if value is None or isinstance(value, bool | float) or small_int(value) is not None:
             return value
         raise ModelError(f"{self._path}: its config holds a {type(value).__name__}, expected plain values")
 
@@ -64,6 +68,26 @@ class _Copier:
         )
 
 
-def whole_number(value: object) -> int | None:
+def small_int(value: object) -> int | None:
     """A whole number out of a file, or None for anything else, also for one of more than 64 bits."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 64 else None
+
+
+MAX_JSON_BYTES = 16 << 20
+"""A configuration takes 1 kB, the vocabulary of 21 000 words 0.4 MB."""
+
+
+def read_json_object(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        ModelError: it is missing, too large, no JSON, or no object; a pulled file is named by its model.
+    """
+    with naming_pulled_model(path):
+        try:
+            found = parse_json(read_text_file(path, "a JSON file", max_bytes=max_bytes))
+        except ValueError as error:
+            raise ModelError(f"{path} cannot be read: {error}", hint=f"mend or remove {path.parent}") from error
+        if not isinstance(found, dict):
+            raise ModelError(f"{path} is no JSON object", hint=f"mend or remove {path.parent}")
+        return found

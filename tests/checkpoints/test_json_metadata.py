@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from sovits_cli.checkpoints.machine import Name
-from sovits_cli.checkpoints.plain import MAX_DEPTH, MAX_VALUES, plain
+from sovits_cli.checkpoints.json_metadata import MAX_CONFIG_DEPTH, MAX_CONFIG_VALUES, plain_config
+from sovits_cli.checkpoints.restricted_unpickler import GlobalName
 from sovits_cli.errors import ModelError
 
 SOURCE = Path("a.pth")
 
 
 def test_plain_values_stay():
-    config = {"a": 1, 2: (1.5, None, True), "c": {"d": ["x", Name("torch.float16")]}}
-    assert plain(config, SOURCE) == {"a": 1, "2": [1.5, None, True], "c": {"d": ["x", "torch.float16"]}}
+    config = {"a": 1, 2: (1.5, None, True), "c": {"d": ["x", GlobalName("torch.float16")]}}
+    assert plain_config(config, SOURCE) == {"a": 1, "2": [1.5, None, True], "c": {"d": ["x", "torch.float16"]}}
 
 
 def nested(depth):
@@ -31,17 +31,17 @@ def nested(depth):
         ([1], "is a list"),
         ({"a": object()}, "holds a object"),
         ({"a": 10**30}, "holds a int"),
-        (nested(MAX_DEPTH + 1), "larger than any model needs"),
-        ({"a": [0] * MAX_VALUES}, "larger than any model needs"),
+        (nested(MAX_CONFIG_DEPTH + 1), "larger than any model needs"),
+        ({"a": [0] * MAX_CONFIG_VALUES}, "larger than any model needs"),
         ({"a": ["x" * 1000] * 2000}, "larger than any model needs"),
     ],
     ids=["list", "object", "number", "deep", "wide", "one text many times"],
 )
 def test_everything_else_is_refused(config, said):
     with pytest.raises(ModelError, match=said):
-        plain(config, SOURCE)
+        plain_config(config, SOURCE)
 
 
 def test_the_limits_themselves_are_allowed():
-    assert plain(nested(MAX_DEPTH), SOURCE)
-    assert plain({"a": [0] * (MAX_VALUES - 2)}, SOURCE)
+    assert plain_config(nested(MAX_CONFIG_DEPTH), SOURCE)
+    assert plain_config({"a": [0] * (MAX_CONFIG_VALUES - 2)}, SOURCE)

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.installed import named_if_pulled
-from sovits_cli.checkpoints.machine import printable
-from sovits_cli.checkpoints.opening import open_plain
-from sovits_cli.checkpoints.plain import plain, whole_number
-from sovits_cli.checkpoints.safe import header, load_pickle
+from sovits_cli.checkpoints.bundle import naming_pulled_model
+from sovits_cli.checkpoints.json_metadata import plain_config, read_json_object, small_int
+from sovits_cli.checkpoints.regular_files import open_regular_file
+from sovits_cli.checkpoints.restricted_unpickler import printable
+from sovits_cli.checkpoints.safetensors_io import load_safetensors
+from sovits_cli.checkpoints.torch_files import load_torch_file, read_magic
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
-from sovits_cli.versions import BASE_HEAD_BYTES, VERSIONS, AcousticKind, ModelVersion
+from sovits_cli.versions import HEAD_BYTES, VERSIONS, DecoderKind, ModelVersion
 
 
 class ModelKind(StrEnum):
@@ -42,7 +42,7 @@ class ModelKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Contents:
+class ModelFile:
     """A model file, read.
 
     Args:
@@ -55,7 +55,7 @@ class Contents:
         info: what the trainer wrote about it.
         container: "safetensors", or "torch" for .ckpt, .pth and .bin files.
         training: whether it is a training state (with optimiser) rather than exported weights.
-        code: the version code in place of the first two bytes of a torch file, `PK` if there is none.
+        magic: the version's header in place of the first two bytes of a torch file, `PK` if there is none.
         lora_rank: rank of a LoRA, else None.
     """
 
@@ -67,7 +67,7 @@ class Contents:
     info: str = ""
     container: str = "torch"
     training: bool = False
-    code: bytes = b"PK"
+    magic: bytes = b"PK"
     lora_rank: int | None = None
 
     @property
@@ -81,7 +81,7 @@ class Contents:
         return f"{said}, a training state" if self.training else said
 
 
-_MARKS: tuple[tuple[ModelKind, str], ...] = (
+_KEY_PATTERNS: tuple[tuple[ModelKind, str], ...] = (
     (ModelKind.LORA, ".lora_A."),
     (ModelKind.SOVITS, "enc_p.text_embedding.weight"),
     (ModelKind.SOVITS, "quantizer.vq.layers.0._codebook.embed+enc_p."),
@@ -100,24 +100,31 @@ _WEIGHT_KEYS = ("weight", "state_dict", "model", "generator")
 """Where torch files keep their tensors: exports, Lightning states, s2 training states, vocoders."""
 
 
-def read(path: Path) -> Contents:
+def read_model_file(path: Path) -> ModelFile:
     """Read and recognise any model file.
 
     Raises:
         ModelError: the file cannot be read safely, or holds no tensors.
     """
-    with named_if_pulled(path):
-        return _read_ours(path) if _is_safetensors(path) else _read_torch(path)
+    with naming_pulled_model(path):
+        return _read_safetensors(path) if _is_safetensors(path) else _read_torch(path)
 
 
-def expect(contents: Contents, kind: ModelKind) -> Contents:
+def read_model(path: Path) -> ModelFile:
+    """Read a model file, or the weights of a published folder (`config.json` beside them)."""
+    if path.is_dir():
+        return read_model_file(find_weight_file(path))
+    return read_model_file(path)
+
+
+def expect_kind(contents: ModelFile, kind: ModelKind) -> ModelFile:
     """Pass a file on if it is of this kind and version we can run.
 
     Raises:
         ModelError: explains what the file is and what was expected.
     """
     if contents.kind is not kind:
-        with named_if_pulled(contents.path):
+        with naming_pulled_model(contents.path):
             raise ModelError(
                 f"{contents.path} is {contents}: expected {kind}", hint=_HINTS.get(contents.kind, "sovits models list")
             )
@@ -139,36 +146,36 @@ _HINTS = {
 
 def _is_safetensors(path: Path) -> bool:
     """Safetensors begin with the length of a JSON header."""
-    with open_plain(path) as file:
+    with open_regular_file(path) as file:
         return file.read(9)[8:] == b"{"
 
 
-def _read_torch(path: Path) -> Contents:
-    whole = load_pickle(path)
+def _read_torch(path: Path) -> ModelFile:
+    whole = load_torch_file(path)
     weight = _tensors(path, whole)
     top: Mapping[object, object] = whole if isinstance(whole, dict) else {}
     config = _config(path, top)
-    kind, code, rank = kind_of(weight), header(path), whole_number(top.get("lora_rank"))
-    return Contents(
+    kind, magic, rank = detect_kind(weight), read_magic(path), small_int(top.get("lora_rank"))
+    return ModelFile(
         path=path,
         kind=kind,
-        versions=versions_of(kind, weight, config, code, lambda: _head(path)),
+        versions=detect_versions(kind, weight, config, magic, lambda: _head_md5(path)),
         weight=weight,
         config=config,
         info=_info(top),
         training="optimizer" in top or "optimizer_states" in top,
-        code=code,
+        magic=magic,
         lora_rank=rank,
     )
 
 
-def _read_ours(path: Path) -> Contents:
-    weight, metadata = ours.load(path)
-    config = plain(metadata.get("config", {}), path)
+def _read_safetensors(path: Path) -> ModelFile:
+    weight, metadata = load_safetensors(path)
+    config = plain_config(metadata.get("config", {}), path)
     named = metadata.get("version")
-    kind = kind_of(weight)
-    told = (printable(named),) if isinstance(named, str) else versions_of(kind, weight, config)
-    return Contents(
+    kind = detect_kind(weight)
+    told = (printable(named),) if isinstance(named, str) else detect_versions(kind, weight, config)
+    return ModelFile(
         path=path,
         kind=kind,
         versions=told,
@@ -202,30 +209,30 @@ def _config(path: Path, top: Mapping[object, object]) -> dict[str, object]:
     if found is None and isinstance(top.get("hyper_parameters"), dict):
         parameters = top["hyper_parameters"]
         found = parameters.get("config") if isinstance(parameters, dict) else None
-    return plain(found, path) if isinstance(found, dict) else {}
+    return plain_config(found, path) if isinstance(found, dict) else {}
 
 
 def _info(top: Mapping[Any, object]) -> str:
     info = top.get("info")
     if isinstance(info, str):
         return printable(info)
-    epoch = whole_number(top.get("epoch", top.get("iteration")))  # s2 states call the epoch `iteration`
+    epoch = small_int(top.get("epoch", top.get("iteration")))  # s2 states call the epoch `iteration`
     return "" if epoch is None else f"epoch {epoch}"
 
 
-def kind_of(weight: Mapping[str, Tensor]) -> ModelKind:
+def detect_kind(weight: Mapping[str, Tensor]) -> ModelKind:
     """Recognise a model by its keys."""
-    for kind, marks in _MARKS:
+    for kind, marks in _KEY_PATTERNS:
         if all(any(mark in key for key in weight) for mark in marks.split("+")):
             return kind
     return ModelKind.UNKNOWN
 
 
-def versions_of(
+def detect_versions(
     kind: ModelKind,
     weight: Mapping[str, Tensor],
     config: Mapping[str, object],
-    code: bytes = b"PK",
+    magic: bytes = b"PK",
     head: Callable[[], str] = str,
 ) -> tuple[str, ...]:
     """Tell which version a SoVITS file is of, or which it may be; a GPT says it only where we wrote it ourselves.
@@ -240,31 +247,31 @@ def versions_of(
         return (known.name,)
     if kind not in (ModelKind.SOVITS, ModelKind.LORA):
         return ()
-    if code.isdigit():
-        return (next((row.name for row in VERSIONS.values() if code in _codes(row)), f"code {code.decode()}"),)
+    if magic.isdigit():
+        return (next((row.name for row in VERSIONS.values() if magic in _magics_of(row)), f"code {magic.decode()}"),)
     fitting = [row for row in VERSIONS.values() if row.official and _fits(row, kind, weight)]
     fitting = [row for row in fitting if _is_official_size(row, weight)] or fitting
     if len(fitting) > 1:
         found = head()
-        published = [row.name for row in fitting if row.flow is not None and row.flow.base_head == found]
+        published = [row.name for row in fitting if row.head_md5 == found]
         return tuple(published or [row.name for row in fitting if row.name == named] or [row.name for row in fitting])
     return tuple(row.name for row in fitting)
 
 
-def _head(path: Path) -> str:
+def _head_md5(path: Path) -> str:
     """MD5 of the beginning of a file."""
-    with open_plain(path) as file:
-        return hashlib.md5(file.read(BASE_HEAD_BYTES), usedforsecurity=False).hexdigest()
+    with open_regular_file(path) as file:
+        return hashlib.md5(file.read(HEAD_BYTES), usedforsecurity=False).hexdigest()
 
 
-def _codes(row: ModelVersion) -> tuple[bytes, ...]:
+def _magics_of(row: ModelVersion) -> tuple[bytes, ...]:
     """Every two-byte code that says this version."""
-    return row.codes if row.flow is None else (*row.codes, row.flow.lora_code)
+    return row.magics if row.decoder.lora_magic is None else (*row.magics, row.decoder.lora_magic)
 
 
 def _fits(row: ModelVersion, kind: ModelKind, weight: Mapping[str, Tensor]) -> bool:
     """Whether the shapes of a file without a version code are those of this version."""
-    if any(key.startswith("cfm.") for key in weight) != (row.acoustic is AcousticKind.FLOW):
+    if any(key.startswith("cfm.") for key in weight) != (row.decoder.kind is DecoderKind.FLOW):
         return False
     if kind is ModelKind.LORA:
         return True
@@ -279,3 +286,51 @@ def _is_official_size(row: ModelVersion, weight: Mapping[str, Tensor]) -> bool:
     first = weight.get("dec.conv_pre.weight")
     channels = row.dimensions.get("upsample_initial_channel", SovitsConfig.upsample_initial_channel)
     return first is None or first.shape[0] == channels
+
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "bigvgan_generator.pt", "vocoder.pth")
+"""The first that exists is read."""
+
+
+_OLD_SPELLING = {
+    "parametrizations.weight.original0": "weight_g",
+    "parametrizations.weight.original1": "weight_v",
+    "LayerNorm.gamma": "LayerNorm.weight",
+    "LayerNorm.beta": "LayerNorm.bias",
+}
+"""Weight norm and layer norm have two spellings each; these are the ones we use."""
+
+
+def read_folder_config(folder: Path) -> dict[str, Any]:
+    """Read `config.json`.
+
+    Raises:
+        ModelError: it is missing or no JSON object.
+    """
+    return read_json_object(folder / "config.json")
+
+
+def read_folder_weights(folder: Path, kind: ModelKind, *, prefix: str) -> ModelFile:
+    """Read the weights, with our spelling of keys and without the prefix that some authors keep.
+
+    Raises:
+        ModelError: they are missing, unreadable, or of another model.
+    """
+    contents = expect_kind(read_model_file(find_weight_file(folder)), kind)
+    return replace(contents, weight={normalise_key(key, prefix): value for key, value in contents.weight.items()})
+
+
+def find_weight_file(folder: Path) -> Path:
+    """Find the file that holds the weights."""
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    raise ModelError(f"{folder} has no weights: expected {' or '.join(WEIGHT_FILES)}", hint=f"ls {folder}")
+
+
+def normalise_key(key: str, prefix: str) -> str:
+    """Give our name of a published key."""
+    key = key.removeprefix(prefix)
+    for other, ours in _OLD_SPELLING.items():
+        key = key.replace(other, ours)
+    return key

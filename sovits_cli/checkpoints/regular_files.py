@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from sovits_cli.errors import ModelError
 
-_NOT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_NON_BLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Some systems lack one or the other."""
 
 MAX_MODEL_JSON_BYTES = 1 << 20
@@ -26,7 +26,7 @@ _KINDS = {
 }
 
 
-def open_plain(path: Path, wanted: str = "a checkpoint") -> BinaryIO:
+def open_regular_file(path: Path, wanted: str = "a checkpoint") -> BinaryIO:
     """Open a plain file to read; one that is only there as a link counts as what it leads to.
 
     Args:
@@ -37,43 +37,43 @@ def open_plain(path: Path, wanted: str = "a checkpoint") -> BinaryIO:
     """
     try:
         if not stat.S_ISREG(mode := path.stat().st_mode):
-            raise _no_file(path, mode, wanted)  # before opening it, which alone rewinds some devices
-        descriptor = os.open(path, os.O_RDONLY | _NOT_WAITING)
+            raise _not_a_regular_file(path, mode, wanted)  # before opening it, which alone rewinds some devices
+        descriptor = os.open(path, os.O_RDONLY | _NON_BLOCKING)
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist: expected {wanted}", hint="sovits models list") from None
     except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
+        raise unreadable_file(path, error) from error
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):  # it was put in the file's place meanwhile
         file.close()
-        raise _no_file(path, mode, wanted)
+        raise _not_a_regular_file(path, mode, wanted)
     return file
 
 
-def read_text(path: Path, wanted: str, *, most_bytes: int) -> str:
+def read_text_file(path: Path, wanted: str, *, max_bytes: int) -> str:
     """Read a small UTF-8 file.
 
     Raises:
         ModelError: as `open_plain`; or it is larger, or no UTF-8.
     """
-    with open_plain(path, wanted) as file:
+    with open_regular_file(path, wanted) as file:
         try:
-            body = file.read(most_bytes + 1)
-            if len(body) > most_bytes:
+            body = file.read(max_bytes + 1)
+            if len(body) > max_bytes:
                 raise ModelError(
-                    f"{path} is larger than {most_bytes} bytes: expected {wanted}", hint="name another file"
+                    f"{path} is larger than {max_bytes} bytes: expected {wanted}", hint="name another file"
                 )
             return body.decode("utf-8")
         except (OSError, ValueError) as error:
-            raise unreadable(path, error) from error
+            raise unreadable_file(path, error) from error
 
 
-def unreadable(path: Path, error: Exception) -> ModelError:
+def unreadable_file(path: Path, error: Exception) -> ModelError:
     """Tell in one line what the system says of a file."""
     reason = getattr(error, "strerror", None) or str(error)
     return ModelError(f"{path} cannot be read: {reason}", hint="name a readable file")
 
 
-def _no_file(path: Path, mode: int, wanted: str) -> ModelError:
+def _not_a_regular_file(path: Path, mode: int, wanted: str) -> ModelError:
     kind = "a folder" if stat.S_ISDIR(mode) else _KINDS.get(stat.S_IFMT(mode), "no plain file")
     return ModelError(f"{path} is {kind}: expected {wanted}, one plain file", hint=f"ls -l {path}")

@@ -7,7 +7,8 @@ import struct
 import pytest
 import torch
 
-from sovits_cli.checkpoints import ours
+from sovits_cli.checkpoints import safetensors_io
+from sovits_cli.checkpoints.safetensors_io import load_safetensors, read_metadata, save_safetensors
 from sovits_cli.errors import ModelError
 
 
@@ -15,11 +16,11 @@ def test_round_trip(tmp_path):
     path = tmp_path / "folder" / "a.safetensors"
     tensors = {"a": torch.arange(6).view(2, 3).t(), "b": torch.ones(2, dtype=torch.float16, requires_grad=True)}
     metadata = {"kind": "gpt", "config": {"phones": ["é", "b"], "width": 3}, "accuracy": 0.5}
-    ours.save(path, tensors, metadata)
-    got, said = ours.load(path)
+    save_safetensors(path, tensors, metadata)
+    got, said = load_safetensors(path)
     assert all(torch.equal(got[key], value) for key, value in tensors.items())
     assert got["b"].dtype == torch.float16
-    assert said == metadata == ours.metadata(path)
+    assert said == metadata == read_metadata(path)
 
 
 def test_files_of_other_programs_have_no_metadata(tmp_path):
@@ -27,7 +28,7 @@ def test_files_of_other_programs_have_no_metadata(tmp_path):
 
     path = tmp_path / "model.safetensors"
     save_file({"a": torch.ones(1)}, path, {"format": "pt"})
-    assert ours.load(path)[1] == {}
+    assert load_safetensors(path)[1] == {}
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000], ids=["list", "cut", "deep"])
@@ -35,13 +36,13 @@ def test_metadata_that_is_no_object(tmp_path, text):
     from safetensors.torch import save_file
 
     path = tmp_path / "a.safetensors"
-    save_file({"a": torch.ones(1)}, path, {ours.METADATA_KEY: text})
+    save_file({"a": torch.ones(1)}, path, {safetensors_io.METADATA_KEY: text})
     with pytest.raises(ModelError, match="its metadata is no JSON"):
-        ours.load(path)
+        load_safetensors(path)
 
 
 def truncated(path):
-    ours.save(path, {"a": torch.ones(1000)}, {})
+    save_safetensors(path, {"a": torch.ones(1000)}, {})
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -73,21 +74,21 @@ def test_broken_files(tmp_path, maker):
     path = tmp_path / "a.safetensors"
     maker(path)
     with pytest.raises(ModelError, match=r"a\.safetensors (is no readable safetensors file|does not exist)") as caught:
-        ours.load(path)
+        load_safetensors(path)
     assert caught.value.message.isprintable()
 
 
 def test_metadata_larger_than_any_is_refused_unread(tmp_path):
     path = tmp_path / "a.safetensors"
-    ours.save(path, {"a": torch.ones(1)}, {"config": [[]] * (1 << 19)})
+    save_safetensors(path, {"a": torch.ones(1)}, {"config": [[]] * (1 << 19)})
     with pytest.raises(ModelError, match=r"its metadata has \d+ characters"):
-        ours.load(path)
+        load_safetensors(path)
 
 
 def test_more_tensors_than_any_model_has(tmp_path, monkeypatch):
     path = tmp_path / "a.safetensors"
-    ours.save(path, {str(number): torch.ones(1) for number in range(5)}, {})
-    assert len(ours.load(path)[0]) == 5
-    monkeypatch.setattr(ours, "MAX_ENTRIES", 4)
+    save_safetensors(path, {str(number): torch.ones(1) for number in range(5)}, {})
+    assert len(load_safetensors(path)[0]) == 5
+    monkeypatch.setattr(safetensors_io, "MAX_ENTRIES", 4)
     with pytest.raises(ModelError, match="holds 5 tensors: expected at most 4"):
-        ours.load(path)
+        load_safetensors(path)

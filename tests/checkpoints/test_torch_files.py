@@ -19,11 +19,12 @@ from collections import OrderedDict
 import pytest
 import torch
 
-from sovits_cli.checkpoints import ours, published
-from sovits_cli.checkpoints.machine import MAX_STEPS, Budget, Machine
-from sovits_cli.checkpoints.recognise import read
-from sovits_cli.checkpoints.safe import header, load_pickle
-from sovits_cli.checkpoints.summary import verify
+from sovits_cli.checkpoints.inspection import verify_model
+from sovits_cli.checkpoints.json_metadata import read_json_object
+from sovits_cli.checkpoints.model_file import read_model_file
+from sovits_cli.checkpoints.restricted_unpickler import MAX_STEPS, PickleBudget, RestrictedUnpickler
+from sovits_cli.checkpoints.safetensors_io import load_safetensors, read_metadata
+from sovits_cli.checkpoints.torch_files import load_torch_file, read_magic
 from sovits_cli.errors import ModelError
 from tests.checkpoints import synthetic
 
@@ -58,7 +59,7 @@ def test_reads_what_torch_writes(tmp_path, options):
     path = tmp_path / "a.pth"
     wanted = whole()
     torch.save(wanted, path, **options)
-    got = load_pickle(path)
+    got = load_torch_file(path)
     for key in ("turned", "scalar", "nothing", "flags", "brain"):
         assert got[key].dtype == wanted[key].dtype
         assert got[key].shape == wanted[key].shape
@@ -75,7 +76,7 @@ def test_reads_what_torch_writes(tmp_path, options):
 def test_hparams_become_dictionaries(tmp_path):
     path = tmp_path / "s.pth"
     synthetic.write_sovits(path, synthetic.TINY_SOVITS)
-    config = load_pickle(path)["config"]
+    config = load_torch_file(path)["config"]
     assert config["model"]["inter_channels"] == 16
     assert config["data"]["sampling_rate"] == 32_000
     assert "utils" not in sys.modules
@@ -86,15 +87,15 @@ def test_version_code_in_place_of_the_first_bytes(tmp_path, code):
     path = tmp_path / "a.pth"
     torch.save({"a": torch.ones(3)}, path)
     synthetic.recode(path, code)
-    assert torch.equal(load_pickle(path)["a"], torch.ones(3))
-    assert header(path) == code
+    assert torch.equal(load_torch_file(path)["a"], torch.ones(3))
+    assert read_magic(path) == code
 
 
 def test_writing_to_a_tensor_leaves_the_file_alone(tmp_path):
     path = tmp_path / "a.pth"
     torch.save({"a": torch.ones(1000)}, path)
     before = path.read_bytes()
-    load_pickle(path)["a"].fill_(2)
+    load_torch_file(path)["a"].fill_(2)
     assert path.read_bytes() == before
 
 
@@ -102,7 +103,7 @@ def test_tensors_that_share_a_storage(tmp_path):
     path = tmp_path / "a.pth"
     base = torch.arange(10.0)
     torch.save({"all": base, "part": base[4:8:2]}, path)
-    got = load_pickle(path)
+    got = load_torch_file(path)
     assert torch.equal(got["part"], torch.tensor([4.0, 6.0]))
     assert got["part"].untyped_storage().data_ptr() == got["all"].untyped_storage().data_ptr()
 
@@ -513,7 +514,7 @@ def hostile(request, tmp_path):
 def test_hostile_files_are_refused_in_one_line(hostile):
     path, sentinel, said = hostile
     with pytest.raises(ModelError) as caught:
-        load_pickle(path)
+        load_torch_file(path)
     assert said in caught.value.message
     assert str(path) in caught.value.message
     assert caught.value.message.isprintable()
@@ -524,7 +525,7 @@ def test_hostile_files_are_refused_in_one_line(hostile):
 def test_a_memo_of_any_index_costs_nothing(tmp_path):
     path = tmp_path / "a.pth"
     huge_memo_index(path, None)
-    assert load_pickle(path) == {}
+    assert load_torch_file(path) == {}
 
 
 @pytest.mark.parametrize(
@@ -540,7 +541,7 @@ def test_poisoned_state_of_an_allowed_class_is_harmless(tmp_path, state):
     pickler.write(b"b.")
     path = tmp_path / "a.pth"
     in_zip(path, body.getvalue())
-    got = load_pickle(path)
+    got = load_torch_file(path)
     assert isinstance(got, dict)
     assert got == (state if isinstance(state, dict) else {})
 
@@ -548,7 +549,7 @@ def test_poisoned_state_of_an_allowed_class_is_harmless(tmp_path, state):
 def test_poisoned_state_of_an_ordered_dictionary_is_ignored(tmp_path):
     path = tmp_path / "a.pth"
     in_zip(path, b"\x80\x02ccollections\nOrderedDict\n)R}X\x06\x00\x00\x00updateK\x01sb.")
-    assert load_pickle(path) == {}
+    assert load_torch_file(path) == {}
 
 
 @pytest.mark.parametrize(
@@ -557,22 +558,22 @@ def test_poisoned_state_of_an_ordered_dictionary_is_ignored(tmp_path):
     ids=["many-values", "one-value"],
 )
 def test_a_pickle_has_steps_by_its_size(body, limit):
-    budget = Budget.of(len(body))
+    budget = PickleBudget.of(len(body))
     before = budget.steps
-    Machine({}, lambda saved: saved, budget).run(io.BytesIO(body))
+    RestrictedUnpickler({}, lambda saved: saved, budget).run(io.BytesIO(body))
     assert before - budget.steps < limit
-    assert Budget.of(len(body)).steps == before <= 4 * len(body) + 1000
-    assert Budget.of(1 << 40).steps == MAX_STEPS
+    assert PickleBudget.of(len(body)).steps == before <= 4 * len(body) + 1000
+    assert PickleBudget.of(1 << 40).steps == MAX_STEPS
 
 
 def test_an_honest_training_state_needs_a_fraction_of_the_steps(tmp_path, monkeypatch):
     """3000 tensors, as of the largest network with the moments of its optimiser."""
     spent = []
-    of = Budget.of
-    monkeypatch.setattr(Budget, "of", lambda size: spent.append((size, of(size))) or spent[-1][1])
+    of = PickleBudget.of
+    monkeypatch.setattr(PickleBudget, "of", lambda size: spent.append((size, of(size))) or spent[-1][1])
     path = tmp_path / "a.pt"
     torch.save({f"layer.{number}.weight": torch.ones(1) for number in range(3000)}, path)
-    assert len(load_pickle(path)) == 3000
+    assert len(load_torch_file(path)) == 3000
     (size, budget) = spent[0]
     assert budget.steps > of(size).steps // 2
     assert budget.steps > MAX_STEPS // 2
@@ -606,13 +607,16 @@ def looped(path):
         (pathlib.Path.mkdir, "is a folder"),
     ],
 )
-@pytest.mark.parametrize("reader", [load_pickle, header, ours.load, ours.metadata, read, published.json_object, verify])
+@pytest.mark.parametrize(
+    "reader",
+    [load_torch_file, read_magic, load_safetensors, read_metadata, read_model_file, read_json_object, verify_model],
+)
 @pytest.mark.timeout(20)
 def test_what_is_no_plain_file_is_refused_at_once(tmp_path, monkeypatch, make, said, reader):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "a.pth"
     make(path)
-    with pytest.raises(ModelError, match=said if reader is not verify else said + "|has no weights") as caught:
+    with pytest.raises(ModelError, match=said if reader is not verify_model else said + "|has no weights") as caught:
         reader(path)
     assert str(path) in caught.value.message
     assert caught.value.hint
@@ -629,7 +633,7 @@ def test_memory_stays_bounded(tmp_path):
     program = """
 import json, re, sys
 from pathlib import Path
-from sovits_cli.checkpoints.safe import load_pickle
+from sovits_cli.checkpoints.torch_files import load_torch_file
 from sovits_cli.errors import ModelError
 def peak_kb():  # ru_maxrss begins with that of the process that started this one
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -637,7 +641,7 @@ before = peak_kb()
 refused = 0
 for name in json.load(sys.stdin):
     try:
-        load_pickle(Path(name))
+        load_torch_file(Path(name))
     except ModelError:
         refused += 1
 print(refused, peak_kb() - before)

@@ -10,16 +10,19 @@ import io
 import mmap
 import struct
 from collections.abc import Callable
+from io import BufferedWriter, FileIO
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints.archive import Entry, entries, map_file
-from sovits_cli.checkpoints.machine import Budget, Machine, Refused, printable
-from sovits_cli.checkpoints.opening import open_plain
-from sovits_cli.checkpoints.storages import Rebuilder, StorageId, storage_id, view
+from sovits_cli.checkpoints.regular_files import open_regular_file
+from sovits_cli.checkpoints.restricted_unpickler import PickleBudget, RestrictedUnpickler, UnsafePickleError, printable
+from sovits_cli.checkpoints.storages import StorageId, TensorRebuilder, parse_storage_id, view_storage
+from sovits_cli.checkpoints.zip_archive import ZipEntry, map_file, read_zip_entries
 from sovits_cli.errors import ModelError
+from sovits_cli.files import atomic, write_error
 
 MAX_PICKLE_BYTES = 16 << 20
 """The pickle of a training state with 3000 tensors takes about 1 MB; tensors are outside of it."""
@@ -28,10 +31,10 @@ _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _COUNT = struct.Struct("<q")
 _TAR_MAGIC_AT = 257
-_HEADER_BYTES = 2
+_MAGIC_BYTES = 2
 
 
-def load_pickle(path: Path) -> object:
+def load_torch_file(path: Path) -> object:
     """Read a torch file into plain data and tensors on the CPU.
 
     Objects of `utils.HParams` come as dictionaries, paths as text. Tensors keep their type and stay views of the
@@ -45,18 +48,18 @@ def load_pickle(path: Path) -> object:
         if is_zip(data):
             return _load_zip(data, path)
         if data[:1] == b"\x80":
-            return _load_stream(data, path)
-    except Refused as refusal:
+            return _load_legacy(data, path)
+    except UnsafePickleError as refusal:
         raise ModelError(
             f"{path} {refusal}", hint="use a file from a source you trust; sovits models inspect FILE shows what it is"
         ) from refusal
-    raise _no_torch_file(data, path)
+    raise _not_a_torch_file(data, path)
 
 
-def header(path: Path) -> bytes:
+def read_magic(path: Path) -> bytes:
     """Read the first two bytes: `PK`, or the version code that official exports put in their place."""
-    with open_plain(path) as file:
-        return file.read(_HEADER_BYTES)
+    with open_regular_file(path) as file:
+        return file.read(_MAGIC_BYTES)
 
 
 def is_zip(data: mmap.mmap | bytes) -> bool:
@@ -65,45 +68,45 @@ def is_zip(data: mmap.mmap | bytes) -> bool:
 
 
 def _load_zip(data: mmap.mmap, path: Path) -> object:
-    found = entries(data, path)
+    found = read_zip_entries(data, path)
     order = found.get("byteorder")
     if order is not None and data[order.offset : order.offset + order.size] != b"little":
-        raise Refused("was written on a big-endian machine: expected little-endian tensors")
+        raise UnsafePickleError("was written on a big-endian machine: expected little-endian tensors")
     pickle = found["data.pkl"]
     if pickle.size > MAX_PICKLE_BYTES:
-        raise Refused(f"holds a pickle of {pickle.size} bytes: expected at most {MAX_PICKLE_BYTES}")
+        raise UnsafePickleError(f"holds a pickle of {pickle.size} bytes: expected at most {MAX_PICKLE_BYTES}")
 
     made: dict[str, Tensor] = {}
 
     def storage(saved: object) -> Tensor:
-        wanted = storage_id(saved)
+        wanted = parse_storage_id(saved)
         if wanted.key not in made:
             made[wanted.key] = _zip_storage(data, found.get(f"data/{wanted.key}"), wanted)
         if made[wanted.key].dtype != wanted.dtype:
-            raise Refused(f"describes storage {printable(wanted.key)} with two types")
+            raise UnsafePickleError(f"describes storage {printable(wanted.key)} with two types")
         return made[wanted.key]
 
     body = io.BytesIO(data[pickle.offset : pickle.offset + pickle.size])
-    return _machine(len(data), pickle.size, storage).run(body)
+    return _unpickler(len(data), pickle.size, storage).run(body)
 
 
-def _zip_storage(data: mmap.mmap, entry: Entry | None, wanted: StorageId) -> Tensor:
+def _zip_storage(data: mmap.mmap, entry: ZipEntry | None, wanted: StorageId) -> Tensor:
     """Check a claim against what the file holds, then view it."""
     held = 0 if entry is None else entry.size
     if entry is None or wanted.size_bytes > held:
-        raise Refused(f"claims a tensor storage of {wanted.size_bytes} bytes where it holds {held}")
-    return view(data, entry.offset, wanted)
+        raise UnsafePickleError(f"claims a tensor storage of {wanted.size_bytes} bytes where it holds {held}")
+    return view_storage(data, entry.offset, wanted)
 
 
-def _load_stream(data: mmap.mmap, path: Path) -> object:
+def _load_legacy(data: mmap.mmap, path: Path) -> object:
     """Read the format before torch 1.6: magic, protocol, system, the object, its storage keys, their bytes."""
     start = io.BytesIO(data[:MAX_PICKLE_BYTES])
     size = min(len(data), MAX_PICKLE_BYTES)
-    plain = _machine(len(data), size, _no_storage)
+    plain = _unpickler(len(data), size, _unexpected_storage)
     if plain.run(start) != _LEGACY_MAGIC:
-        raise _no_torch_file(data, path)
+        raise _not_a_torch_file(data, path)
     if plain.run(start) != _LEGACY_PROTOCOL:
-        raise Refused("is a torch stream of an unknown protocol")
+        raise UnsafePickleError("is a torch stream of an unknown protocol")
     plain.run(start)
     body_at = start.tell()
 
@@ -112,30 +115,30 @@ def _load_stream(data: mmap.mmap, path: Path) -> object:
     claimed: dict[str, Tensor] = {}
 
     def note(saved: object) -> Tensor:
-        found = storage_id(saved)
+        found = parse_storage_id(saved)
         if wanted.get(found.key) != found:
             wanted[found.key], claimed[found.key] = found, _placeholder(found, len(data))
         return claimed[found.key]
 
     # Where the storages lie is said after the object, so it is read twice: once for their sizes, once for them.
-    _machine(len(data), size, note).run(start)
+    _unpickler(len(data), size, note).run(start)
     keys = plain.run(start)
-    placed = _place(data, start.tell(), keys, wanted)
+    placed = _locate_storages(data, start.tell(), keys, wanted)
     start.seek(body_at)
-    return _machine(len(data), size, lambda saved: placed[storage_id(saved).key]).run(start)
+    return _unpickler(len(data), size, lambda saved: placed[parse_storage_id(saved).key]).run(start)
 
 
-def _place(data: mmap.mmap, at: int, keys: object, wanted: dict[str, StorageId]) -> dict[str, Tensor]:
+def _locate_storages(data: mmap.mmap, at: int, keys: object, wanted: dict[str, StorageId]) -> dict[str, Tensor]:
     """Find the storages of a stream: each an element count, then its bytes, in the order of `keys`."""
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(wanted):
-        raise Refused("lists other tensor storages than it uses")
+        raise UnsafePickleError("lists other tensor storages than it uses")
     placed: dict[str, Tensor] = {}
     for key in keys:
         storage = wanted[key]
         end = at + _COUNT.size + storage.size_bytes
         if end > len(data) or _COUNT.unpack_from(data, at)[0] != storage.count:
-            raise Refused(f"is cut short: storage {printable(key)} claims {storage.size_bytes} bytes")
-        placed[storage.key] = view(data, at + _COUNT.size, storage)
+            raise UnsafePickleError(f"is cut short: storage {printable(key)} claims {storage.size_bytes} bytes")
+        placed[storage.key] = view_storage(data, at + _COUNT.size, storage)
         at = end
     return placed
 
@@ -143,20 +146,20 @@ def _place(data: mmap.mmap, at: int, keys: object, wanted: dict[str, StorageId])
 def _placeholder(wanted: StorageId, file_bytes: int) -> Tensor:
     """Make a storage of the claimed size that takes no memory."""
     if wanted.size_bytes > file_bytes:
-        raise Refused(f"claims a tensor storage of {wanted.size_bytes} bytes in a file of {file_bytes}")
+        raise UnsafePickleError(f"claims a tensor storage of {wanted.size_bytes} bytes in a file of {file_bytes}")
     return torch.empty(wanted.count, dtype=wanted.dtype, device="meta")
 
 
-def _no_storage(_saved: object) -> Tensor:
-    raise Refused("holds a tensor storage where none belongs")
+def _unexpected_storage(_saved: object) -> Tensor:
+    raise UnsafePickleError("holds a tensor storage where none belongs")
 
 
-def _machine(file_bytes: int, pickle_bytes: int, storage: Callable[[object], Tensor]) -> Machine:
-    budget = Budget.of(pickle_bytes)
-    return Machine(Rebuilder(file_bytes, budget).makers(), storage, budget)
+def _unpickler(file_bytes: int, pickle_bytes: int, storage: Callable[[object], Tensor]) -> RestrictedUnpickler:
+    budget = PickleBudget.of(pickle_bytes)
+    return RestrictedUnpickler(TensorRebuilder(file_bytes, budget).makers(), storage, budget)
 
 
-def _no_torch_file(data: mmap.mmap, path: Path) -> ModelError:
+def _not_a_torch_file(data: mmap.mmap, path: Path) -> ModelError:
     """Say what the file looks like instead."""
     start = bytes(data[:512])
     if start.startswith(b"version https://git-lfs"):
@@ -172,3 +175,52 @@ def _no_torch_file(data: mmap.mmap, path: Path) -> ModelError:
         return ModelError(f"{path} is a safetensors file: expected a torch file (.ckpt, .pth, .bin)")
     shown = "text" if start.isascii() and b"\0" not in start else f"a file starting with {start[:4].hex(' ')}"
     return ModelError(f"{path} is {shown}: expected a checkpoint", hint="name a .ckpt, .pth or .safetensors file")
+
+
+ZIP_MAGIC = b"PK"
+"""How a torch file begins; the official program puts a version code in its place."""
+
+
+def save_torch_file(path: Path, content: object, *, magic: bytes = ZIP_MAGIC) -> None:
+    """Write what torch can store. The same content gives the same bytes.
+
+    Args:
+        magic: in place of the first two bytes of the file.
+
+    Raises:
+        ResourceError: the disk is full, or the folder cannot be written.
+        UsageError: `path` is something that is no plain file.
+    """
+    with atomic(path, follow_links=False) as temporary:
+        writer = _ErrorKeepingWriter(FileIO(temporary, "w"))
+        try:
+            with writer:
+                torch.save(content, writer)
+                writer.seek(0)
+                writer.write(magic)
+        except (OSError, RuntimeError) as error:
+            if writer.failure is None:
+                raise
+            raise write_error(path, writer.failure) from error
+
+
+class _ErrorKeepingWriter(BufferedWriter):
+    """Keeps the error of the system: torch answers it with a RuntimeError of its own, from its destructor at times."""
+
+    failure: OSError | None = None
+
+    def write(self, block: Any, /) -> int:
+        """Write; what fails is kept."""
+        try:
+            return super().write(block)
+        except OSError as error:
+            self.failure = self.failure or error
+            raise
+
+    def flush(self) -> None:
+        """Write what is left; what fails is kept."""
+        try:
+            super().flush()
+        except OSError as error:
+            self.failure = self.failure or error
+            raise

@@ -9,14 +9,17 @@ from dataclasses import replace
 import pytest
 
 from sovits_cli import paths
-from sovits_cli.checkpoints import catalogue, download, installed, networks
-from sovits_cli.checkpoints.pulled import check, pull, remove, voices_on
-from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY, Part, Pin
+from sovits_cli.checkpoints import download
+from sovits_cli.checkpoints.bundle import FILES_FOLDER
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.hub_cache import pull_model, remove_model, verify_unchanged, voices_using
+from sovits_cli.checkpoints.networks import load_gpt, load_vits
+from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY, PinnedFile, PublishedPart
 from sovits_cli.errors import ModelError, NetworkError, ResourceError
 from sovits_cli.events import Note, Progress
 from sovits_cli.features import content
 from sovits_cli.locks import held
-from sovits_cli.versions import VERSIONS, AcousticKind
+from sovits_cli.versions import VERSIONS, DecoderKind
 from tests.checkpoints import hub_models, synthetic
 from tests.checkpoints.hub import PORTAL, Hub, record, serving
 
@@ -44,15 +47,15 @@ def models():
 
 
 def test_a_pulled_model_is_found_and_loads(hub, heard, models):
-    done = pull("v2", heard)
+    done = pull_model("v2", heard)
     assert (len(done.fetched), done.kept) == (8, ())
     assert done.size_bytes == sum(hub.sent.values())
-    found = catalogue.find("v2")
+    found = find_model("v2")
     assert found.speaks
     assert (found.version.name, found.licence) == ("v2", "Apache-2.0, MIT")
     assert found.sovits == models / "files" / "gsv-v2final-pretrained" / "s2G2333k.pth"
-    assert networks.gpt_model(found).config.layers == 2
-    assert networks.sovits_model(found).config.codebook_size == 64
+    assert load_gpt(found).config.layers == 2
+    assert load_vits(found).config.codebook_size == 64
     tasks = {event.task for event in heard.of(Progress)}
     assert {"s2G2333k.pth", "content/config.json", "bert/config.json"} <= tasks
     (last,) = (event for event in heard.of(Progress) if event.task == "s2G2333k.pth" and event.done == event.total)
@@ -62,12 +65,12 @@ def test_a_pulled_model_is_found_and_loads(hub, heard, models):
 
 
 def test_files_are_fetched_once(hub, heard):
-    pull("v2", heard)
+    pull_model("v2", heard)
     before = dict(hub.sent)
-    again = pull("v2", heard)
+    again = pull_model("v2", heard)
     assert (len(again.fetched), len(again.kept)) == (0, 8)
     assert hub.sent == before
-    other = pull("v1", heard)
+    other = pull_model("v1", heard)
     assert sorted(other.fetched) == ["s1bert25hz-2kh-longer-epoch=68e-step=50232.ckpt", "s2D488k.pth", "s2G488k.pth"]
 
 
@@ -75,29 +78,29 @@ def test_a_broken_pull_is_gone_on_with(hub, heard, models):
     name = f"{HUB_REPO}/{REGISTRY['v2'].parts['sovits'].place}"
     hub.broken[name] = 403
     with pytest.raises(NetworkError):
-        pull("v2", heard)
+        pull_model("v2", heard)
     assert not (models / "v2").exists()
     hub.broken.clear()
-    assert len(pull("v2", heard).kept) == 1
+    assert len(pull_model("v2", heard).kept) == 1
 
 
 def test_what_was_pulled_first_is_what_it_stays(hub, heard, models):
-    pull("v2", heard)
+    pull_model("v2", heard)
     place = models / "files" / "gsv-v2final-pretrained" / "s2G2333k.pth"
     good = place.read_bytes()
-    check(place)
-    check(models / "files" / "chinese-hubert-base")
+    verify_unchanged(place)
+    verify_unchanged(models / "files" / "chinese-hubert-base")
     place.write_bytes(good[:-1] + b"x")
     with pytest.raises(ModelError, match="is not the file that was pulled"):
-        check(place)
-    check(models / "files" / "chinese-hubert-base")
-    assert pull("v2", heard).fetched == ("gsv-v2final-pretrained/s2G2333k.pth",)
+        verify_unchanged(place)
+    verify_unchanged(models / "files" / "chinese-hubert-base")
+    assert pull_model("v2", heard).fetched == ("gsv-v2final-pretrained/s2G2333k.pth",)
     assert "is not the file that was pulled first" in heard.of(Note)[0].text
     assert place.read_bytes() == good
     place.unlink()
     hub.files[f"{HUB_REPO}/gsv-v2final-pretrained/s2G2333k.pth"] = good[::-1]
     with pytest.raises(NetworkError, match="is not the file it should be"):
-        pull("v2", heard)
+        pull_model("v2", heard)
     assert not place.exists()
     assert record(models)["gsv-v2final-pretrained/s2G2333k.pth"] == {
         "from": f"{HUB_REPO}/gsv-v2final-pretrained/s2G2333k.pth",
@@ -109,17 +112,17 @@ def test_what_was_pulled_first_is_what_it_stays(hub, heard, models):
 
 @pytest.mark.usefixtures("hub")
 def test_removal_keeps_what_another_model_needs(heard, models):
-    pull("v1", heard)
-    pull("v2", heard)
-    done = remove("v1")
+    pull_model("v1", heard)
+    pull_model("v2", heard)
+    done = remove_model("v1")
     assert {path.name for path in done.files} == {
         "model.json",
         "s1bert25hz-2kh-longer-epoch=68e-step=50232.ckpt",
         "s2G488k.pth",
         "s2D488k.pth",
     }
-    assert networks.gpt_model(catalogue.find("v2"))
-    remove("v2")
+    assert load_gpt(find_model("v2"))
+    remove_model("v2")
     assert {path.name for path in models.rglob("*")} == {"files", "pulled.json"}
     assert record(models) == {}
 
@@ -128,25 +131,25 @@ def test_removal_keeps_what_another_model_needs(heard, models):
 def test_removal_of_what_is_not_installed(name):
     synthetic.install("mine")
     with pytest.raises(ModelError, match=r"no installed model is called .*: there are mine"):
-        remove(name)
+        remove_model(name)
 
 
 def test_a_model_put_there_by_hand_is_removed(models):
     synthetic.install("mine")
-    assert remove("mine").size_bytes > 1000
+    assert remove_model("mine").size_bytes > 1000
     assert not (models / "mine").exists()
 
 
 def test_one_at_a_time(hub, heard, models):
     """Whoever pulls or removes is alone."""
-    pull("v1", heard)
+    pull_model("v1", heard)
     with held(models):
-        for other in (lambda: pull("v2", heard), lambda: remove("v1")):
+        for other in (lambda: pull_model("v2", heard), lambda: remove_model("v1")):
             with pytest.raises(ResourceError, match="another sovits"):
                 other()
     assert not any("s2G2333k" in asked for asked in hub.asked)
     assert (models / "v1" / "model.json").is_file()
-    assert pull("v2", heard).fetched
+    assert pull_model("v2", heard).fetched
 
 
 def test_voices_that_need_a_model(empty_folder):
@@ -155,17 +158,17 @@ def test_voices_that_need_a_model(empty_folder):
     synthetic.write_voice(runs, "bob", "mini")
     (runs / "torn").mkdir()
     (runs / "torn" / "voice.json").write_text("{")
-    assert voices_on("v2", runs) == ["alice"]
+    assert voices_using("v2", runs) == ["alice"]
 
 
 def test_unknown_and_unreadable(heard, models):
     with pytest.raises(ModelError, match="no model to pull is called v9: there are v1, v2, v2Pro, v2ProPlus, v3, v4"):
-        pull("v9", heard)
+        pull_model("v9", heard)
     (models / "files").mkdir(parents=True)
     for text in ("{", "[]", '{"a": 1}'):
         (models / "files" / "pulled.json").write_text(text)
         with pytest.raises(ModelError, match=r"pulled\.json cannot be read"):
-            pull("v2", heard)
+            pull_model("v2", heard)
 
 
 @pytest.mark.parametrize("row", REGISTRY.values(), ids=REGISTRY)
@@ -173,8 +176,8 @@ def test_every_row_has_what_its_version_needs(row):
     version = VERSIONS[row.version]
     assert {"gpt", "sovits", "content", "bert"} <= row.parts.keys()
     assert ("speaker" in row.parts) == version.speaker_embedding
-    assert ("vocoder" in row.parts) == (version.acoustic is AcousticKind.FLOW)
-    assert ("discriminator" in row.parts) == (version.acoustic is AcousticKind.VITS)
+    assert ("vocoder" in row.parts) == (version.decoder.kind is DecoderKind.FLOW)
+    assert ("discriminator" in row.parts) == (version.decoder.kind is DecoderKind.VITS)
     for part in row.parts.values():
         assert len({file.rpartition("/")[0] for file in part.files}) == 1, "the files of a part lie in one folder"
         assert ".." not in part.place
@@ -187,11 +190,11 @@ def test_every_official_version_can_be_pulled():
 @pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.usefixtures("hub")
 def test_every_row_is_pulled(name, heard, models):
-    done = pull(name, heard)
+    done = pull_model(name, heard)
     said = json.loads((done.folder / "model.json").read_text())
     assert said["version"] == name
-    found = catalogue.find(name)
-    assert all(part.is_relative_to(models / installed.FILES_FOLDER) for part in found.parts)
+    found = find_model(name)
+    assert all(part.is_relative_to(models / FILES_FOLDER) for part in found.parts)
     assert {said["is"] for said in record(models).values()} >= {"a GPT model", "config.json of a BERT text encoder"}
 
 
@@ -206,7 +209,7 @@ class TestWhatIsBelieved:
         """With the right checksum of the wrong content."""
         hub.files = dict.fromkeys(hub.files, page)
         with pytest.raises(NetworkError, match="is not the file it should be"):
-            pull("v1", heard)
+            pull_model("v1", heard)
         assert not (models / "v1").exists()
         assert not [path for path in models.rglob("*") if path.is_file()]
 
@@ -224,7 +227,7 @@ class TestWhatIsBelieved:
     def test_another_file_of_the_family(self, hub, heard, models, file, other, said):
         hub.files[f"{HUB_REPO}/{file}"] = hub.files[f"{HUB_REPO}/{other}"]
         with pytest.raises(NetworkError, match=f"{file.rpartition('/')[2]} is not the file it should be: .*{said}"):
-            pull("v1", heard)
+            pull_model("v1", heard)
         assert not (models / "v1").exists()
         assert file not in (record(models) if (models / "files" / "pulled.json").is_file() else {})
 
@@ -233,12 +236,12 @@ class TestWhatIsBelieved:
             f"{HUB_REPO}/models--nvidia--bigvgan_v2_24khz_100band_256x/bigvgan_generator.pt"
         ]
         with pytest.raises(NetworkError, match="is another vocoder: expected that of v4"):
-            pull("v4", heard)
+            pull_model("v4", heard)
 
     def test_what_is_known_beforehand(self, hub, heard, monkeypatch):
         body = hub.files[f"{HUB_REPO}/{SOVITS}"]
         head = hashlib.md5(body[:8192], usedforsecurity=False).hexdigest()
-        good = Pin(hashlib.sha256(body).hexdigest(), len(body), head)
+        good = PinnedFile(hashlib.sha256(body).hexdigest(), len(body), head)
         for wrong, said in (
             (replace(good, sha256="0" * 64), "expected 000000000000"),
             (replace(good, size_bytes=5), "expected 5"),
@@ -246,15 +249,15 @@ class TestWhatIsBelieved:
         ):
             pinned(monkeypatch, wrong)
             with pytest.raises(NetworkError, match=said):
-                pull("v1", heard)
+                pull_model("v1", heard)
         pinned(monkeypatch, good)
-        assert SOVITS in pull("v1", heard).fetched
+        assert SOVITS in pull_model("v1", heard).fetched
 
     def test_an_odd_port_is_a_note(self, hub, heard):
         store = Hub({"blob": hub.files[f"{HUB_REPO}/{SOVITS}"]})
         with serving(store) as address:
             hub.leads[f"{HUB_REPO}/{SOVITS}"] = address.replace("127.0.0.1", "localhost") + "/blob"
-            pull("v1", heard)
+            pull_model("v1", heard)
         assert [event.text for event in heard.of(Note)] == [
             f"{HUB_REPO}/{SOVITS} comes from {address.replace('127.0.0.1', 'localhost')}, an unusual port"
         ]
@@ -272,7 +275,7 @@ def test_the_published_beginnings_are_known():
     pins = {name: row.parts["sovits"].pin(row.parts["sovits"].place).head_md5 for name, row in REGISTRY.items()}
     assert all(pin is not None and len(pin) == 32 for pin in pins.values()), pins
     assert len(set(pins.values())) == len(pins)
-    assert Part(("a",)).pin("a") == Pin()
+    assert PublishedPart(("a",)).pin("a") == PinnedFile()
 
 
 class TestAfterABelievingVersion:
@@ -281,7 +284,7 @@ class TestAfterABelievingVersion:
     @pytest.fixture
     def believed(self, hub, heard, models):
         """v1, with a login page in place of its GPT and of the config of its content encoder."""
-        pull("v1", heard)
+        pull_model("v1", heard)
         heard.events.clear()
         place, whole = models / "files" / "pulled.json", record(models)
         for file in (GPT, "chinese-hubert-base/config.json"):
@@ -293,34 +296,34 @@ class TestAfterABelievingVersion:
 
     @pytest.mark.usefixtures("believed")
     def test_speaking_names_the_model_and_what_to_type(self):
-        found = catalogue.find(None)
-        for load in (networks.gpt_model, lambda model: content.load(model)):
+        found = find_model(None)
+        for load in (load_gpt, lambda model: content.load(model)):
             with pytest.raises(ModelError, match="the pulled model v1 is broken: ") as caught:
                 load(found)
             assert caught.value.hint == "sovits models pull v1 fetches the file again"
 
     @pytest.mark.usefixtures("believed")
     def test_pulling_again_mends_it(self, hub, heard, models):
-        done = pull("v1", heard)
+        done = pull_model("v1", heard)
         assert sorted(done.fetched) == ["chinese-hubert-base/config.json", GPT]
         assert f"{GPT} is a web page: expected a checkpoint: fetching it again" in heard.of(Note)[0].text
-        assert networks.gpt_model(catalogue.find("v1"))
+        assert load_gpt(find_model("v1"))
         assert all(said["is"] for said in record(models).values()), "what was kept was looked at"
-        assert pull("v1", heard).fetched == ()
+        assert pull_model("v1", heard).fetched == ()
 
     @pytest.mark.usefixtures("believed")
     def test_and_so_it_does_where_the_user_removed_the_page(self, heard, models):
         (models / "files" / GPT).unlink()
         with pytest.raises(ModelError, match=r"the pulled model v1 is broken: .* does not exist"):
-            catalogue.find("v1")
-        assert GPT in pull("v1", heard).fetched
+            find_model("v1")
+        assert GPT in pull_model("v1", heard).fetched
 
     @pytest.mark.usefixtures("hub")
     def test_a_model_of_ones_own_is_named_as_before(self, models):
         folder = synthetic.install("mine")
         (folder / "gpt.ckpt").write_bytes(PORTAL)
         with pytest.raises(ModelError, match=r"gpt\.ckpt is a web page") as caught:
-            networks.gpt_model(catalogue.find("mine"))
+            load_gpt(find_model("mine"))
         assert "pull" not in caught.value.hint
 
 
@@ -328,7 +331,7 @@ class TestAfterABelievingVersion:
 @pytest.mark.parametrize("file", ["../../victim", "absolute", "[["])
 def test_a_record_from_elsewhere_removes_nothing_outside(heard, models, file):
     """Files of the record that no model is made of are removed with a model."""
-    pull("v1", heard)
+    pull_model("v1", heard)
     victim = models.parent / "victim"
     victim.write_text("mine")
     named = str(victim) if file == "absolute" else file
@@ -336,5 +339,5 @@ def test_a_record_from_elsewhere_removes_nothing_outside(heard, models, file):
     entry = {named: {"from": "x", "sha256": "y"}}
     place.write_text("[" * 200_000 if file == "[[" else json.dumps(record(models) | entry))
     with pytest.raises(ModelError, match=r"pulled\.json cannot be read"):
-        remove("v1")
+        remove_model("v1")
     assert victim.read_text() == "mine"

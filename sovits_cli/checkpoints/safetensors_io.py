@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 from torch import Tensor
 
-from sovits_cli.checkpoints.archive import MAX_ENTRIES
-from sovits_cli.checkpoints.machine import printable
-from sovits_cli.checkpoints.opening import open_plain
+from sovits_cli.checkpoints.regular_files import open_regular_file
+from sovits_cli.checkpoints.restricted_unpickler import printable
+from sovits_cli.checkpoints.zip_archive import MAX_ENTRIES
 from sovits_cli.errors import ModelError
 from sovits_cli.files import atomic, parse_json
 
@@ -33,18 +33,18 @@ _LENGTH_BYTES = 8
 """The file begins with the length of its header."""
 
 
-def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors (as they are, on the CPU) and plain metadata; the file appears whole or not at all.
+def save_safetensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write tensors (as they are, on the CPU) and plain metadata (`about`); the file appears whole or not at all.
 
     The format knows no shared memory: tied weights are written under each of their names.
     """
-    held = _apart({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
-    body = serialised(held, {METADATA_KEY: json.dumps(dict(metadata), ensure_ascii=False)})
+    held = _untied({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
+    body = serialised(held, {METADATA_KEY: json.dumps(dict(about), ensure_ascii=False)})
     with atomic(path, follow_links=False) as temporary:
         temporary.write_bytes(body)
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a safetensors file: tensors on the CPU, and our metadata (empty where another program wrote the file).
 
     Raises:
@@ -59,13 +59,13 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {name: file.get_tensor(name) for name in names}, _metadata(path, file)
 
 
-def metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, Any]:
     """Read only the metadata of a safetensors file."""
     with _opened(path) as file:
         return _metadata(path, file)
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _untied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Copy the tensors that lie in the memory of one before them."""
     taken: set[int] = set()
     own: dict[str, Tensor] = {}
@@ -92,7 +92,7 @@ def _metadata(path: Path, file: Any) -> dict[str, Any]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a file with the safetensors library, whose errors become ours, after a look at what its header claims."""
-    with open_plain(path, "a model file") as file:
+    with open_regular_file(path, "a model file") as file:
         claimed = int.from_bytes(file.read(_LENGTH_BYTES), "little")
     try:
         if claimed > MAX_HEADER_BYTES:

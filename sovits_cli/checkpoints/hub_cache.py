@@ -17,24 +17,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sovits_cli.checkpoints.arrival import recognised
-from sovits_cli.checkpoints.catalogue import VOICE_FILE
-from sovits_cli.checkpoints.download import digest, fetch
-from sovits_cli.checkpoints.hub_client import Remote
-from sovits_cli.checkpoints.installed import MODEL_FILE, BrokenModelError, pulled_files, users
-from sovits_cli.checkpoints.opening import MAX_MODEL_JSON_BYTES, read_text
-from sovits_cli.checkpoints.registry import Part, Pullable, pullable
+from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE, BrokenModelError, models_using, pulled_files_dir
+from sovits_cli.checkpoints.download import download_file, sha256_of
+from sovits_cli.checkpoints.hub_protocol import RemoteFile
+from sovits_cli.checkpoints.registry import PublishedModel, PublishedPart, find_published, verify_published_file
+from sovits_cli.checkpoints.regular_files import MAX_MODEL_JSON_BYTES, read_text_file
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Note, Progress, Reporter
 from sovits_cli.files import atomic, inside, parse_json, real_path
 from sovits_cli.locks import held
 from sovits_cli.paths import models_dir
 
-RECORD_FILE = "pulled.json"
+CACHE_INDEX_FILE = "pulled.json"
 
 
 @dataclass(frozen=True)
-class Pulled:
+class PullResult:
     """What a pull did.
 
     Args:
@@ -53,7 +51,7 @@ class Pulled:
 
 
 @dataclass(frozen=True)
-class Removed:
+class RemovalResult:
     """What a removal freed."""
 
     name: str
@@ -61,7 +59,7 @@ class Removed:
     size_bytes: int
 
 
-def pull(name: str, reporter: Reporter) -> Pulled:
+def pull_model(name: str, reporter: Reporter) -> PullResult:
     """Fetch what is missing of a model and write its `model.json`.
 
     A file that is here is kept if it is the one that was pulled first, and fetched again if it is not.
@@ -71,43 +69,43 @@ def pull(name: str, reporter: Reporter) -> Pulled:
         NetworkError: a file cannot be fetched, or is not what it should be; what is here is kept.
         ResourceError: another process pulls or removes models.
     """
-    row = pullable(name)
+    row = find_published(name)
     with held(models_dir()):
-        return _pull(row, reporter)
+        return _pull_locked(row, reporter)
 
 
-def _pull(row: Pullable, reporter: Reporter) -> Pulled:
+def _pull_locked(row: PublishedModel, reporter: Reporter) -> PullResult:
     fetched: list[str] = []
     kept: list[str] = []
     titles = _titles(row)
     for part, said in row.parts.items():
         for file in said.files:
-            wanted = _Wanted(row, part, file, titles[file])
-            (fetched if _ensure(wanted, reporter) else kept).append(file)
+            wanted = _RequiredFile(row, part, file, titles[file])
+            (fetched if _ensure_file(wanted, reporter) else kept).append(file)
     folder = _write_model(row)
-    size = sum((pulled_files() / file).stat().st_size for file in (*fetched, *kept))
-    return Pulled(row.name, folder, tuple(fetched), tuple(kept), size)
+    size = sum((pulled_files_dir() / file).stat().st_size for file in (*fetched, *kept))
+    return PullResult(row.name, folder, tuple(fetched), tuple(kept), size)
 
 
-def check(path: Path) -> None:
+def verify_unchanged(path: Path) -> None:
     """Compare a pulled file, or the pulled files of a folder, with their first pull; others pass.
 
     Raises:
         ModelError: it was altered.
     """
-    for file, said in _record().items():
-        place = pulled_files() / file
+    for file, said in _read_cache_entries().items():
+        place = pulled_files_dir() / file
         if place.is_file() and (_same(place, path) or real_path(path) in real_path(place).parents):
-            found = digest(place)
+            found = sha256_of(place)
             if found != said.sha256:
                 raise ModelError(
                     f"{place} is not the file that was pulled: its SHA-256 begins with {found[:12]}, "
                     f"{said.sha256[:12]} when it came from {said.source}",
-                    hint=f"sovits models pull {next(iter(users(place)), 'NAME')} fetches it again",
+                    hint=f"sovits models pull {next(iter(models_using(place)), 'NAME')} fetches it again",
                 )
 
 
-def remove(name: str) -> Removed:
+def remove_model(name: str) -> RemovalResult:
     """Remove an installed model, and pulled files that no other one is made of.
 
     Raises:
@@ -124,28 +122,28 @@ def remove(name: str) -> Removed:
         return _remove(name, folder)
 
 
-def _remove(name: str, folder: Path) -> Removed:
+def _remove(name: str, folder: Path) -> RemovalResult:
     freed = sorted(file for file in folder.rglob("*") if file.is_file())
     size = sum(file.stat().st_size for file in freed)
     shutil.rmtree(folder)
-    unused = [file for file in _record() if not users(pulled_files() / file)]
+    unused = [file for file in _read_cache_entries() if not models_using(pulled_files_dir() / file)]
     for file in unused:
-        place = pulled_files() / file
+        place = pulled_files_dir() / file
         if place.is_file():
             size += place.stat().st_size
             freed.append(place)
             place.unlink()
             _remove_empty(place.parent)
-    _write_record({file: said for file, said in _record().items() if file not in unused})
-    return Removed(name, tuple(freed), size)
+    _write_cache_entries({file: said for file, said in _read_cache_entries().items() if file not in unused})
+    return RemovalResult(name, tuple(freed), size)
 
 
-def voices_on(name: str, runs: Path) -> list[str]:
+def voices_using(name: str, runs: Path) -> list[str]:
     """Name the voices trained here that need this model."""
     found = []
     for place in sorted(runs.glob(f"*/{VOICE_FILE}")):
         try:
-            said = parse_json(read_text(place, "a JSON file", most_bytes=MAX_MODEL_JSON_BYTES))
+            said = parse_json(read_text_file(place, "a JSON file", max_bytes=MAX_MODEL_JSON_BYTES))
         except (ModelError, ValueError):
             continue  # `list` says what is wrong with it
         if isinstance(said, dict) and said.get("base") in (name, str(models_dir() / name)):
@@ -153,7 +151,7 @@ def voices_on(name: str, runs: Path) -> list[str]:
     return found
 
 
-def _titles(row: Pullable) -> dict[str, str]:
+def _titles(row: PublishedModel) -> dict[str, str]:
     """What to call files while they come: their name, and whose it is where several have it."""
     count = Counter(PurePosixPath(file).name for part in row.parts.values() for file in part.files)
     return {
@@ -164,37 +162,37 @@ def _titles(row: Pullable) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _RequiredFile:
     """A file that a model needs: the model, the part, its published path, and what to call it while it comes."""
 
-    row: Pullable
+    row: PublishedModel
     part: str
     file: str
     title: str
 
     @property
-    def published(self) -> Part:
+    def published(self) -> PublishedPart:
         """Its row in the table."""
         return self.row.parts[self.part]
 
     def recognise(self, path: Path) -> str:
         """Say what came. Raises ModelError: something else."""
-        return recognised(path, self.row, self.part, self.file)
+        return verify_published_file(path, self.row, self.part, self.file)
 
 
-def _ensure(wanted: _Wanted, reporter: Reporter) -> bool:
+def _ensure_file(wanted: _RequiredFile, reporter: Reporter) -> bool:
     """Have one file; True if it had to be fetched."""
-    place, said = pulled_files() / wanted.file, _record().get(wanted.file)
+    place, said = pulled_files_dir() / wanted.file, _read_cache_entries().get(wanted.file)
     pin = wanted.published.pin(wanted.file)
     sha256 = pin.sha256 or (said.sha256 if said is not None and said.what else None)
     if place.is_file():
         problem = _problem(place, wanted, sha256 or (said.sha256 if said else None))
         if problem is None and said is not None:
             if not said.what:  # an earlier version noted what it was told, and did not look
-                _note(wanted.file, replace(said, what=wanted.recognise(place)))
+                _add_cache_entry(wanted.file, replace(said, what=wanted.recognise(place)))
             return False
         reporter.emit(Note(f"{place} {problem or 'is not known'}: fetching it again"))
-    remote = Remote(wanted.published.repo, wanted.file, pin.size_bytes)
+    remote = RemoteFile(wanted.published.repo, wanted.file, pin.size_bytes)
 
     def heard(here: int, total: int | None) -> None:
         unit, size = ("kB", 1e3) if total is not None and total < 1e6 else ("MB", 1e6)
@@ -204,14 +202,14 @@ def _ensure(wanted: _Wanted, reporter: Reporter) -> bool:
     def told(text: str) -> None:
         reporter.emit(Note(text))
 
-    found = fetch(remote, place, sha256=sha256, recognise=wanted.recognise, heard=heard, told=told)
-    _note(wanted.file, _Record(str(remote), found.sha256, found.what, found.revision or ""))
+    found = download_file(remote, place, sha256=sha256, recognise=wanted.recognise, heard=heard, told=told)
+    _add_cache_entry(wanted.file, _CacheEntry(str(remote), found.sha256, found.what, found.revision or ""))
     return True
 
 
-def _problem(place: Path, wanted: _Wanted, sha256: str | None) -> str | None:
+def _problem(place: Path, wanted: _RequiredFile, sha256: str | None) -> str | None:
     """What is wrong with a file that is here, in words that follow its name."""
-    if sha256 is not None and digest(place) != sha256:
+    if sha256 is not None and sha256_of(place) != sha256:
         return "is not the file that was pulled first"
     try:
         wanted.recognise(place)
@@ -221,10 +219,10 @@ def _problem(place: Path, wanted: _Wanted, sha256: str | None) -> str | None:
     return None
 
 
-def _write_model(row: Pullable) -> Path:
+def _write_model(row: PublishedModel) -> Path:
     """Say which files a model is made of."""
     folder = models_dir() / row.name
-    parts = {part: os.path.relpath(pulled_files() / said.place, folder) for part, said in row.parts.items()}
+    parts = {part: os.path.relpath(pulled_files_dir() / said.place, folder) for part, said in row.parts.items()}
     whole = {"name": row.name, "version": row.version, "licence": row.licence, **parts}
     with atomic(folder / MODEL_FILE, follow_links=False) as temporary:
         temporary.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
@@ -232,7 +230,7 @@ def _write_model(row: Pullable) -> Path:
 
 
 @dataclass(frozen=True)
-class _Record:
+class _CacheEntry:
     """What is noted of a pulled file.
 
     Args:
@@ -248,7 +246,7 @@ class _Record:
     revision: str = ""
 
     @classmethod
-    def from_json(cls, said: dict[str, Any]) -> _Record:
+    def from_json(cls, said: dict[str, Any]) -> _CacheEntry:
         """As it is read; earlier versions of ours wrote less."""
         return cls(str(said["from"]), str(said["sha256"]), str(said.get("is", "")), str(said.get("revision", "")))
 
@@ -258,26 +256,26 @@ class _Record:
         return {key: value for key, value in said.items() if value}
 
 
-def _record() -> dict[str, _Record]:
+def _read_cache_entries() -> dict[str, _CacheEntry]:
     """What was pulled, by path."""
-    place = pulled_files() / RECORD_FILE
+    place = pulled_files_dir() / CACHE_INDEX_FILE
     if not place.is_file():
         return {}
     try:
         found: Any = parse_json(place.read_text(encoding="utf-8"))
         for file in found:
-            inside(pulled_files(), file)
-        return {str(file): _Record.from_json(said) for file, said in found.items()}
+            inside(pulled_files_dir(), file)
+        return {str(file): _CacheEntry.from_json(said) for file, said in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{place} cannot be read: {error!r}", hint=f"remove {place} and pull again") from error
 
 
-def _note(file: str, said: _Record) -> None:
-    _write_record({**_record(), file: said})
+def _add_cache_entry(file: str, said: _CacheEntry) -> None:
+    _write_cache_entries({**_read_cache_entries(), file: said})
 
 
-def _write_record(record: dict[str, _Record]) -> None:
-    place = pulled_files() / RECORD_FILE
+def _write_cache_entries(record: dict[str, _CacheEntry]) -> None:
+    place = pulled_files_dir() / CACHE_INDEX_FILE
     if record or place.is_file():
         with atomic(place, follow_links=False) as temporary:
             whole = {file: said.to_json() for file, said in record.items()}

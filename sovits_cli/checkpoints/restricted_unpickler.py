@@ -19,23 +19,23 @@ _MADE_PER_BYTE, _FREE_BYTES = 16, 1 << 20
 """What a pickle may cost for each of its bytes, and beside that. Every operation takes a byte or more, so an honest
 pickle needs no more steps than bytes; what copies a value it has already read, again and again, needs more."""
 
-SLOT_BYTES = 100
+DICT_SLOT_BYTES = 100
 """What an entry of a dictionary takes, about."""
 
 _MAX_INT_BITS = 64
 _SHOWN_CHARACTERS = 80
 
-Maker = Callable[..., object]
+Constructor = Callable[..., object]
 
 
 @dataclass(frozen=True)
-class Name:
+class GlobalName:
     """A global on the list, such as torch.FloatStorage. It can be looked at, or called if it has a maker."""
 
     name: str
 
 
-class Attributes(dict[str, object]):
+class AttributeDict(dict[str, object]):
     """The attributes of an object whose class stays out of our process."""
 
 
@@ -46,12 +46,12 @@ class _Mark:
 _MARK = _Mark()
 
 
-class Refused(Exception):  # noqa: N818  a verdict, turned into a ModelError by whoever knows the file
+class UnsafePickleError(Exception):
     """The pickle asks for something that is not data; the text says what."""
 
 
 @dataclass
-class Budget:
+class PickleBudget:
     """What reading a pickle may still cost.
 
     A few bytes can ask for a copy of everything before them ("that text again, as bytes"), and so for any amount of
@@ -67,7 +67,7 @@ class Budget:
     made_bytes: int
 
     @classmethod
-    def of(cls, pickle_bytes: int) -> Budget:
+    def of(cls, pickle_bytes: int) -> PickleBudget:
         """The budget of a pickle of this size."""
         steps = min(MAX_STEPS, _FREE_STEPS + _STEPS_PER_BYTE * pickle_bytes)
         return cls(steps, _FREE_BYTES + _MADE_PER_BYTE * pickle_bytes)
@@ -77,13 +77,15 @@ class Budget:
         self.steps -= steps
         self.made_bytes -= made_bytes
         if self.steps < 0:
-            raise Refused("holds a pickle of too many operations, or one that copies its parts again and again")
+            raise UnsafePickleError(
+                "holds a pickle of too many operations, or one that copies its parts again and again"
+            )
         if self.made_bytes < 0:
-            raise Refused("holds a pickle that asks for far more memory than its size")
+            raise UnsafePickleError("holds a pickle that asks for far more memory than its size")
 
 
 @dataclass
-class Machine:
+class RestrictedUnpickler:
     """Runs one pickle.
 
     Args:
@@ -93,9 +95,9 @@ class Machine:
         budget: what it may cost.
     """
 
-    makers: Mapping[str, Maker | None]
+    makers: Mapping[str, Constructor | None]
     persistent: Callable[[object], object]
-    budget: Budget
+    budget: PickleBudget
     _stack: list[object] = field(default_factory=list)
     _memo: dict[int, object] = field(default_factory=dict)
 
@@ -113,8 +115,8 @@ class Machine:
                     return self._pop()
                 self._step(opcode.name, argument)
         except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-            raise Refused(f"holds a damaged pickle ({_short(error)})") from error
-        raise Refused("holds a pickle without an end")
+            raise UnsafePickleError(f"holds a damaged pickle ({_short(error)})") from error
+        raise UnsafePickleError("holds a pickle without an end")
 
     def _step(self, opcode: str, argument: object) -> None:
         if opcode in _CONSTANTS:
@@ -128,11 +130,11 @@ class Machine:
         elif opcode == "GLOBAL":
             self._named(*str(argument).split(" ", 1))
         elif opcode == "INST":  # the oldest way to make an object; torch never wrote it
-            raise Refused(f"asks to make {printable(str(argument))}; a checkpoint is data")
+            raise UnsafePickleError(f"asks to make {printable(str(argument))}; a checkpoint is data")
         elif opcode in _ACTIONS:
             _ACTIONS[opcode](self)
         elif opcode not in _IGNORED:
-            raise Refused(f"uses the pickle operation {opcode}, which no checkpoint needs")
+            raise UnsafePickleError(f"uses the pickle operation {opcode}, which no checkpoint needs")
 
     def _push(self, value: object) -> None:
         self._stack.append(value)
@@ -169,24 +171,24 @@ class Machine:
         full = f"{module}.{name}"
         self.budget.spend(made_bytes=len(full))
         if full not in self.makers:
-            raise Refused(f"asks to run {printable(full)}; a checkpoint is data")
-        self._push(Name(full))
+            raise UnsafePickleError(f"asks to run {printable(full)}; a checkpoint is data")
+        self._push(GlobalName(full))
 
     def _call(self) -> None:
         """Call a name with a tuple of arguments (REDUCE, NEWOBJ)."""
         arguments, name = self._pop(), self._pop()
-        maker = self.makers.get(name.name) if isinstance(name, Name) else None
+        maker = self.makers.get(name.name) if isinstance(name, GlobalName) else None
         if maker is None or not isinstance(arguments, tuple):
-            shown = name.name if isinstance(name, Name) else f"a {type(name).__name__}"
-            raise Refused(f"asks to call {shown}; a checkpoint is data")
+            shown = name.name if isinstance(name, GlobalName) else f"a {type(name).__name__}"
+            raise UnsafePickleError(f"asks to call {shown}; a checkpoint is data")
         self.budget.spend(steps=len(arguments))
         self._push(maker(*arguments))
 
     def _build(self) -> None:
         """Set the state of an object. Ours take it as data; ordered dictionaries and tensors need none."""
         state, target = self._pop(), self._top()
-        if isinstance(target, Attributes) and isinstance(state, dict):
-            self.budget.spend(steps=len(state), made_bytes=SLOT_BYTES * len(state))
+        if isinstance(target, AttributeDict) and isinstance(state, dict):
+            self.budget.spend(steps=len(state), made_bytes=DICT_SLOT_BYTES * len(state))
             target.update((key, value) for key, value in state.items() if isinstance(key, str))
 
     def _persistent_id(self) -> None:
@@ -272,25 +274,25 @@ _LITERALS = frozenset(
 )
 _STORES = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _RECALLS = frozenset({"GET", "BINGET", "LONG_BINGET"})
-_ACTIONS: dict[str, Callable[[Machine], None]] = {
-    "MARK": Machine._collect,
-    "STACK_GLOBAL": Machine._stack_global,
-    "REDUCE": Machine._call,
-    "NEWOBJ": Machine._call,
-    "BUILD": Machine._build,
-    "BINPERSID": Machine._persistent_id,
-    "POP": Machine._discard,
-    "DUP": Machine._duplicate,
-    "TUPLE": Machine._tuple,
+_ACTIONS: dict[str, Callable[[RestrictedUnpickler], None]] = {
+    "MARK": RestrictedUnpickler._collect,
+    "STACK_GLOBAL": RestrictedUnpickler._stack_global,
+    "REDUCE": RestrictedUnpickler._call,
+    "NEWOBJ": RestrictedUnpickler._call,
+    "BUILD": RestrictedUnpickler._build,
+    "BINPERSID": RestrictedUnpickler._persistent_id,
+    "POP": RestrictedUnpickler._discard,
+    "DUP": RestrictedUnpickler._duplicate,
+    "TUPLE": RestrictedUnpickler._tuple,
     "TUPLE1": lambda machine: machine._tuple_of(1),
     "TUPLE2": lambda machine: machine._tuple_of(2),
     "TUPLE3": lambda machine: machine._tuple_of(3),
     "EMPTY_LIST": lambda machine: machine._push([]),
-    "LIST": Machine._list,
-    "APPEND": Machine._append,
-    "APPENDS": Machine._appends,
+    "LIST": RestrictedUnpickler._list,
+    "APPEND": RestrictedUnpickler._append,
+    "APPENDS": RestrictedUnpickler._appends,
     "EMPTY_DICT": lambda machine: machine._push({}),
-    "DICT": Machine._dict,
-    "SETITEM": Machine._set_item,
-    "SETITEMS": Machine._set_items,
+    "DICT": RestrictedUnpickler._dict,
+    "SETITEM": RestrictedUnpickler._set_item,
+    "SETITEMS": RestrictedUnpickler._set_items,
 }

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sovits_cli.checkpoints import ours
-from sovits_cli.checkpoints.recognise import ModelKind, expect, kind_of, read, versions_of
+from sovits_cli.checkpoints.model_file import ModelKind, detect_kind, detect_versions, expect_kind, read_model_file
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.errors import ModelError
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.versions import BASE_HEAD_BYTES, VERSIONS
+from sovits_cli.versions import HEAD_BYTES, VERSIONS
 from tests.checkpoints import synthetic, synthetic_flow
 from tests.parity.golden import FOLDER
 
@@ -39,24 +39,24 @@ def kind_expected(name):
 def test_official_files_by_their_keys(path):
     keys = json.loads(path.read_text(encoding="utf-8"))["keys"]
     weight = {key.removeprefix("model."): torch.empty(shape, device="meta") for key, (shape, _) in keys.items()}
-    kind = kind_of(weight)
+    kind = detect_kind(weight)
     assert kind is kind_expected(path.stem)
     if kind is not ModelKind.SOVITS:
         return
     name = path.stem.split("_")[1]
     named = {"model": {"version": name}}
-    assert versions_of(kind, weight, named) == (name,)
+    assert detect_versions(kind, weight, named) == (name,)
     alike = ("v3", "v4") if name in ("v3", "v4") else (name,)
-    assert versions_of(kind, weight, {}) == alike
-    assert versions_of(kind, weight, {"model": {"version": "v1" if name != "v1" else "v2"}}) == alike
+    assert detect_versions(kind, weight, {}) == alike
+    assert detect_versions(kind, weight, {"model": {"version": "v1" if name != "v1" else "v2"}}) == alike
 
 
 def test_a_version_code_wins_over_shapes():
     weight = {"enc_p.text_embedding.weight": torch.empty(732, 192)}
-    assert versions_of(ModelKind.SOVITS, weight, {}, b"05") == ("v2Pro",)
-    assert versions_of(ModelKind.SOVITS, weight, {}, b"01") == ("v2",)
-    assert versions_of(ModelKind.SOVITS, weight, {"version": "v1"}) == ("v2",)
-    assert versions_of(ModelKind.LORA, {"cfm.x.lora_A.weight": torch.empty(1)}, {}, b"04") == ("v4",)
+    assert detect_versions(ModelKind.SOVITS, weight, {}, b"05") == ("v2Pro",)
+    assert detect_versions(ModelKind.SOVITS, weight, {}, b"01") == ("v2",)
+    assert detect_versions(ModelKind.SOVITS, weight, {"version": "v1"}) == ("v2",)
+    assert detect_versions(ModelKind.LORA, {"cfm.x.lora_A.weight": torch.empty(1)}, {}, b"04") == ("v4",)
 
 
 @pytest.mark.parametrize("name", synthetic_flow.FLOWS)
@@ -64,17 +64,16 @@ def test_published_models_are_told_by_how_they_begin(name, tmp_path, monkeypatch
     """They have the same tensors, and may say nothing of their version, or another one."""
     path = tmp_path / "a.pth"
     synthetic_flow.write_flow(path, "v3")
-    traits = VERSIONS[name].flow
-    head = hashlib.md5(path.read_bytes()[:BASE_HEAD_BYTES]).hexdigest()
-    monkeypatch.setitem(VERSIONS, name, replace(VERSIONS[name], flow=replace(traits, base_head=head)))
-    assert read(path).versions == (name,)
+    head = hashlib.md5(path.read_bytes()[:HEAD_BYTES]).hexdigest()
+    monkeypatch.setitem(VERSIONS, name, replace(VERSIONS[name], head_md5=head))
+    assert read_model_file(path).versions == (name,)
     path.write_bytes(path.read_bytes() + b"longer")
-    assert read(path).versions == (name,), "only the beginning counts"
+    assert read_model_file(path).versions == (name,), "only the beginning counts"
 
 
 def test_our_own_version_is_taken_from_the_config():
     weight = {"enc_p.text_embedding.weight": torch.empty(732, 192)}
-    assert versions_of(ModelKind.SOVITS, weight, {"version": "mini"}) == ("mini",)
+    assert detect_versions(ModelKind.SOVITS, weight, {"version": "mini"}) == ("mini",)
 
 
 def test_training_states(tmp_path):
@@ -85,10 +84,10 @@ def test_training_states(tmp_path):
     gpt = synthetic.filled(Text2Semantic(synthetic.TINY_GPT), prefix="model.")
     parameters = {"config": synthetic.TINY_GPT.to_official(), "output_dir": tmp_path}
     torch.save({"state_dict": gpt, "optimizer_states": [], "hyper_parameters": parameters, "epoch": 7}, lightning)
-    assert str(read(generator)) == "a SoVITS model (v2), a training state"
-    assert read(generator).info == "epoch 3"
-    assert str(read(discriminator)) == "a SoVITS discriminator, a training state"
-    found = read(lightning)
+    assert str(read_model_file(generator)) == "a SoVITS model (v2), a training state"
+    assert read_model_file(generator).info == "epoch 3"
+    assert str(read_model_file(discriminator)) == "a SoVITS discriminator, a training state"
+    found = read_model_file(lightning)
     assert (found.kind, found.training, found.info) == (ModelKind.GPT, True, "epoch 7")
     assert found.config["model"]["n_layer"] == 2
 
@@ -96,15 +95,17 @@ def test_training_states(tmp_path):
 def test_published_encoders(tmp_path):
     synthetic.write_hubert(tmp_path / "hubert")
     synthetic.write_bert(tmp_path / "bert")
-    assert read(tmp_path / "hubert" / "pytorch_model.bin").kind is ModelKind.HUBERT
-    assert read(tmp_path / "bert" / "pytorch_model.bin").kind is ModelKind.BERT
+    assert read_model_file(tmp_path / "hubert" / "pytorch_model.bin").kind is ModelKind.HUBERT
+    assert read_model_file(tmp_path / "bert" / "pytorch_model.bin").kind is ModelKind.BERT
 
 
 def test_our_own_files(tmp_path):
     config = PhoneticConfig(mels=16, width=8, layers=1, phones=tuple("abcd"))
     path = tmp_path / "x.pth"  # the name says nothing
-    ours.save(path, PhoneticEncoder(config).state_dict(), {"version": "mini", "config": config.to_dict(), "info": "i"})
-    found = read(path)
+    save_safetensors(
+        path, PhoneticEncoder(config).state_dict(), {"version": "mini", "config": config.to_dict(), "info": "i"}
+    )
+    found = read_model_file(path)
     assert (found.kind, found.version, found.container, found.info) == (ModelKind.PHONETIC, "mini", "safetensors", "i")
 
 
@@ -113,19 +114,19 @@ def test_files_without_tensors(tmp_path, whole):
     path = tmp_path / "a.pth"
     torch.save(whole, path)
     with pytest.raises(ModelError, match="holds no model"):
-        read(path)
+        read_model_file(path)
 
 
 def test_unknown_and_unprintable(tmp_path):
     path = tmp_path / "a.pth"
     torch.save({"a.b": torch.ones(1)}, path)
     with pytest.raises(ModelError, match="is an unknown model: expected a GPT model"):
-        expect(read(path), ModelKind.GPT)
+        expect_kind(read_model_file(path), ModelKind.GPT)
     torch.save({"a\x1b[2J": torch.ones(1)}, path)
     with pytest.raises(ModelError, match="unprintable"):
-        read(path)
+        read_model_file(path)
     torch.save({"weight": {"a": torch.ones(1)}, "info": "a\x1b[2Jb"}, path)
-    assert read(path).info == "a?[2Jb"
+    assert read_model_file(path).info == "a?[2Jb"
 
 
 def test_a_config_that_never_ends_is_refused(tmp_path):
@@ -138,16 +139,16 @@ def test_a_config_that_never_ends_is_refused(tmp_path):
     for config in ({"model": endless}, {"model": wide}):
         torch.save({"weight": {"a": torch.ones(1)}, "config": config}, path)
         with pytest.raises(ModelError, match="larger than any model needs"):
-            read(path)
+            read_model_file(path)
     torch.save({"weight": {"a": torch.ones(1)}, "config": {"model": torch.ones(2)}}, path)
     with pytest.raises(ModelError, match="its config holds a Tensor"):
-        read(path)
+        read_model_file(path)
 
 
 @pytest.mark.parametrize("number", [10**5000, True, "3", None, 2.5], ids=["endless", "yes", "text", "none", "half"])
 def test_an_epoch_or_a_rank_that_is_no_number_is_not_told(tmp_path, number):
     path = tmp_path / "a.pth"
     torch.save({"weight": {"a": torch.ones(1)}, "epoch": number, "lora_rank": number}, path)
-    assert (read(path).info, read(path).lora_rank) == ("", None)
+    assert (read_model_file(path).info, read_model_file(path).lora_rank) == ("", None)
     torch.save({"weight": {"a": torch.ones(1)}, "epoch": 3, "lora_rank": 8}, path)
-    assert (read(path).info, read(path).lora_rank) == ("epoch 3", 8)
+    assert (read_model_file(path).info, read_model_file(path).lora_rank) == ("epoch 3", 8)

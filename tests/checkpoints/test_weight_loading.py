@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from sovits_cli.checkpoints.report import LoadReport, Mismatch, check, load_into
+from sovits_cli.checkpoints.weight_loading import LoadReport, ShapeMismatch, check_keys, load_weights
 from sovits_cli.errors import ModelError
 
 
@@ -23,7 +23,7 @@ def weight():
 @pytest.mark.parametrize("replace", [False, True])
 def test_all_keys_fit(replace):
     module, given = network(), {key: value.half() for key, value in weight().items()}
-    assert load_into(module, given, replace=replace) == LoadReport()
+    assert load_weights(module, given, replace=replace) == LoadReport()
     assert torch.equal(module[0].weight, given["0.weight"].float())
     assert {value.dtype for value in module.parameters()} == {torch.float32}
     assert all(value.requires_grad for value in module.parameters())
@@ -31,7 +31,7 @@ def test_all_keys_fit(replace):
 
 def test_replaced_tensors_are_copies():
     module, given = network(), weight()
-    load_into(module, given, replace=True)
+    load_weights(module, given, replace=True)
     with torch.no_grad():
         module[0].bias.fill_(9)
     assert not bool((given["0.bias"] == 9).any())
@@ -42,7 +42,7 @@ def test_everything_that_does_not_fit_is_named():
     del given["0.bias"]
     given["2.scale"], given["1.weight"] = torch.ones(1), torch.ones(5, 2)
     with pytest.raises(ModelError) as caught:
-        load_into(network(), given, source=Path("a.pth"))
+        load_weights(network(), given, source=Path("a.pth"))
     assert caught.value.message == (
         "a.pth does not fit a Sequential: 1 missing (0.bias), 1 unexpected (2.scale), "
         "1 of another shape (1.weight [5, 2] where [4, 2] was expected)"
@@ -56,20 +56,20 @@ def test_optional_keys_are_reported_but_no_error():
     given["2.scale"] = torch.ones(1)
     module = network()
     kept = module[0].bias.clone()
-    report = load_into(module, given, optional=("0.", "2."))
+    report = load_weights(module, given, optional=("0.", "2."))
     assert report == LoadReport(missing=("0.bias",), unexpected=("2.scale",))
     assert torch.equal(module[0].bias, kept)
     with pytest.raises(ModelError, match=r"1 unexpected \(2\.scale\)"):
-        load_into(network(), given, optional=("0.",))
+        load_weights(network(), given, optional=("0.",))
 
 
 def test_a_shape_is_never_optional():
     given = {**weight(), "0.bias": torch.ones(7)}
     with pytest.raises(ModelError, match="of another shape"):
-        check(network(), given, optional=("0.",))
+        check_keys(network(), given, optional=("0.",))
 
 
 def test_long_lists_are_counted():
-    report = LoadReport(missing=tuple("abcde"), mismatched=(Mismatch("k", (1,), (2,)),))
+    report = LoadReport(missing=tuple("abcde"), mismatched=(ShapeMismatch("k", (1,), (2,)),))
     assert str(report) == "5 missing (a, b, c, …), 1 of another shape (k [1] where [2] was expected)"
     assert str(LoadReport()) == "all keys fit"

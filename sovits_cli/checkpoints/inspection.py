@@ -13,13 +13,25 @@ from pathlib import Path
 
 from torch import nn
 
-from sovits_cli.checkpoints import published
-from sovits_cli.checkpoints.build import unfilled, usable_config
-from sovits_cli.checkpoints.networks import FLOW_OPTIONAL, SOVITS_OPTIONAL, flow_layers, sovits_file, sovits_layers
-from sovits_cli.checkpoints.official import with_version
-from sovits_cli.checkpoints.recognise import Contents, ModelKind, expect, read
-from sovits_cli.checkpoints.report import check, compare
-from sovits_cli.checkpoints.soundness import check_types, check_values
+from sovits_cli.checkpoints.lora import read_whole_sovits
+from sovits_cli.checkpoints.model_file import (
+    ModelFile,
+    ModelKind,
+    expect_kind,
+    normalise_key,
+    read_folder_config,
+    read_model,
+)
+from sovits_cli.checkpoints.networks import FLOW_OPTIONAL_KEYS, VITS_OPTIONAL_KEYS, flow_layers, vits_layers
+from sovits_cli.checkpoints.official import with_version_name
+from sovits_cli.checkpoints.weight_loading import (
+    build_uninitialised,
+    check_dtypes,
+    check_keys,
+    check_values,
+    compare_keys,
+    config_errors,
+)
 from sovits_cli.errors import ModelError
 from sovits_cli.models import hubert
 from sovits_cli.models.bert import Bert, BertConfig
@@ -34,11 +46,11 @@ from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.models.vocoders import VOCODERS
-from sovits_cli.versions import VERSIONS, VocoderKind, version
+from sovits_cli.versions import VERSIONS, DecoderKind, VocoderKind, version
 
 
 @dataclass(frozen=True)
-class Summary:
+class ModelSummary:
     """A model file in a few numbers.
 
     Args:
@@ -46,7 +58,7 @@ class Summary:
         version: name of the version, None where such files do not say.
         supported: whether this version can be run; None where there is no version.
         container: "torch" or "safetensors".
-        code: two-byte version code of the file, None if it has none.
+        magic: two-byte header that says the version, None if it has none.
         training: whether it is a training state.
         info: what its trainer wrote.
         keys, parameters: number of tensors, and of values in them.
@@ -60,7 +72,7 @@ class Summary:
     version: str | None
     supported: bool | None
     container: str
-    code: str | None
+    magic: str | None
     training: bool
     info: str
     size_bytes: int
@@ -73,7 +85,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerifiedFile:
     """A file whose weights fit the network of its version.
 
     Args:
@@ -97,23 +109,16 @@ class _Network:
     optional: tuple[str, ...] = ()
 
 
-def open_model(path: Path) -> Contents:
-    """Read a model file, or the weights of a published folder (`config.json` beside them)."""
-    if path.is_dir():
-        return read(published.weight_file(path))
-    return read(path)
-
-
-def summarise(contents: Contents) -> Summary:
+def summarise_model(contents: ModelFile) -> ModelSummary:
     """Describe a file that was read."""
     formats = Counter(str(value.dtype).removeprefix("torch.") for value in contents.weight.values())
-    return Summary(
+    return ModelSummary(
         path=contents.path,
         what=str(contents),
         version=contents.version,
         supported=None if contents.version is None else contents.version in VERSIONS,
         container=contents.container,
-        code=contents.code.decode() if contents.code.isdigit() else None,
+        magic=contents.magic.decode() if contents.magic.isdigit() else None,
         training=contents.training,
         info=contents.info,
         size_bytes=contents.path.stat().st_size,
@@ -126,30 +131,30 @@ def summarise(contents: Contents) -> Summary:
     )
 
 
-def verify(path: Path) -> Verified:
+def verify_model(path: Path) -> VerifiedFile:
     """Check that every key the network needs is there, in its shape, with finite values.
 
     Raises:
         ModelError: naming what does not fit; or that this kind of model cannot be checked.
     """
-    contents = open_model(path)
+    contents = read_model(path)
     maker = _NETWORKS.get(contents.kind)
     if maker is None:
         raise ModelError(f"{path} is {contents}: there is no network to check it against", hint="sovits models list")
-    expect(contents, contents.kind)
-    with usable_config(path):
+    expect_kind(contents, contents.kind)
+    with config_errors(path):
         network = maker(contents)
-    held = sovits_file(contents.path).weight if contents.kind is ModelKind.LORA else contents.weight
+    held = read_whole_sovits(contents.path).weight if contents.kind is ModelKind.LORA else contents.weight
     weight = {_spelled(contents.kind, key): value for key, value in held.items()}
-    module = unfilled(network.make, weight, layers=network.layers, source=path)
-    report = check(module, weight, optional=network.optional, source=path)
-    check_types(module, weight, source=path)
+    module = build_uninitialised(network.make, weight, layers=network.layers, source=path)
+    report = check_keys(module, weight, optional=network.optional, source=path)
+    check_dtypes(module, weight, source=path)
     check_values(module, weight, optional=network.optional, source=path, fresh=network.make)
-    needed = compare(module, {}).without(network.optional).missing
-    return Verified(path, str(contents), len(needed), "" if report.complete else str(report))
+    needed = compare_keys(module, {}).without(network.optional).missing
+    return VerifiedFile(path, str(contents), len(needed), "" if report.complete else str(report))
 
 
-def _dimensions(contents: Contents) -> dict[str, int | str]:
+def _dimensions(contents: ModelFile) -> dict[str, int | str]:
     """The sizes a user may ask for; nothing where the file has no usable config."""
     reader = _DIMENSIONS.get(contents.kind)
     try:
@@ -158,7 +163,7 @@ def _dimensions(contents: Contents) -> dict[str, int | str]:
         return {}  # inspect shows what can be shown; verify says what is wrong
 
 
-def _gpt_dimensions(contents: Contents) -> dict[str, int | str]:
+def _gpt_dimensions(contents: ModelFile) -> dict[str, int | str]:
     read_config = T2SConfig.from_official(contents.config)
     return {
         "layers": read_config.layers,
@@ -170,79 +175,79 @@ def _gpt_dimensions(contents: Contents) -> dict[str, int | str]:
     }
 
 
-def _sovits_dimensions(contents: Contents) -> dict[str, int | str]:
+def _sovits_dimensions(contents: ModelFile) -> dict[str, int | str]:
     row = version(contents.version or "")
-    read_config = SovitsConfig.from_official(with_version(contents.config, row))
+    read_config = SovitsConfig.from_official(with_version_name(contents.config, row))
     return {
-        "sample_rate_hz": read_config.sampling_rate if row.flow is None else row.rate,
+        "sample_rate_hz": row.decoder.output_rate or read_config.sampling_rate,
         "hop_samples": read_config.hop_length,
         "phones": read_config.phones,
         "tokens": read_config.codebook_size,
         "content_channels": read_config.content_channels,
         "style_width": read_config.gin_channels,
-        "decoder": read_config.decoder if row.flow is None else row.acoustic.value,
+        "decoder": read_config.decoder if row.decoder.kind is DecoderKind.VITS else row.decoder.kind.value,
     }
 
 
-_DIMENSIONS: dict[ModelKind, Callable[[Contents], dict[str, int | str]]] = {
+_DIMENSIONS: dict[ModelKind, Callable[[ModelFile], dict[str, int | str]]] = {
     ModelKind.GPT: _gpt_dimensions,
     ModelKind.SOVITS: _sovits_dimensions,
     ModelKind.LORA: _sovits_dimensions,
 }
 
 
-def _gpt(contents: Contents) -> _Network:
+def _gpt(contents: ModelFile) -> _Network:
     config = T2SConfig.from_official(contents.config)
     return _Network(lambda: Text2Semantic(config), config.layers)
 
 
-def _sovits(contents: Contents) -> _Network:
+def _sovits(contents: ModelFile) -> _Network:
     row = version(contents.version or "")
-    said = with_version(contents.config, row)
-    if row.flow is not None:
+    said = with_version_name(contents.config, row)
+    if row.decoder.kind is DecoderKind.FLOW:
         flow = FlowConfig.from_official(said, row)
-        return _Network(lambda: FlowModel(flow), flow_layers(flow), FLOW_OPTIONAL)
+        return _Network(lambda: FlowModel(flow), flow_layers(flow), FLOW_OPTIONAL_KEYS)
     config = SovitsConfig.from_official(said)
     posterior = any(key.startswith("enc_q.") for key in contents.weight)
-    return _Network(partial(VitsModel, config, posterior=posterior), sovits_layers(config), SOVITS_OPTIONAL)
+    return _Network(partial(VitsModel, config, posterior=posterior), vits_layers(config), VITS_OPTIONAL_KEYS)
 
 
-def _discriminator(contents: Contents) -> _Network:
+def _discriminator(contents: ModelFile) -> _Network:
     judges = {key.split(".")[1] for key in contents.weight if key.startswith("discriminators.")}
-    known = sorted((row.periods for row in VERSIONS.values()), key=len)
+    known = sorted((row.discriminator_periods for row in VERSIONS.values()), key=len)
     periods = next((periods for periods in known if len(periods) + 1 >= len(judges)), known[-1])
     return _Network(lambda: Discriminators(periods), layers=len(judges))
 
 
-def _speaker(contents: Contents) -> _Network:
+def _speaker(contents: ModelFile) -> _Network:
     del contents  # one size is published
     return _Network(SpeakerEncoder, layers=0, optional=("seg_1.",))
 
 
-def _vocoder(contents: Contents) -> _Network:
+def _vocoder(contents: ModelFile) -> _Network:
     folder = contents.path.parent
-    said = published.config(folder) if (folder / "config.json").is_file() else {}
+    said = read_folder_config(folder) if (folder / "config.json").is_file() else {}
     anti_aliased = any(key.startswith("activation_post.") for key in contents.weight)
     kind = VocoderKind.BIGVGAN if anti_aliased else VocoderKind.HIFIGAN
     return _Network(partial(VOCODERS[kind], said), layers=0)
 
 
-def _phonetic(contents: Contents) -> _Network:
+def _phonetic(contents: ModelFile) -> _Network:
     config = PhoneticConfig.from_dict(dict(contents.config))
     return _Network(lambda: PhoneticEncoder(config), config.layers, ("ssl_proj.", "quantizer."))
 
 
-def _hubert(contents: Contents) -> _Network:
-    config = HubertConfig.from_dict(published.config(contents.path.parent))
+def _hubert(contents: ModelFile) -> _Network:
+    config = HubertConfig.from_dict(read_folder_config(contents.path.parent))
     return _Network(lambda: Hubert(config), config.num_hidden_layers, hubert.UNUSED_KEYS)
 
 
-def _bert(contents: Contents) -> _Network:
-    config = BertConfig.from_dict(published.config(contents.path.parent))
+def _bert(contents: ModelFile) -> _Network:
+    config = BertConfig.from_dict(read_folder_config(contents.path.parent))
     return _Network(lambda: Bert(config), config.num_hidden_layers, config.unused_keys)
 
 
-_NETWORKS: dict[ModelKind, Callable[[Contents], _Network]] = {
+_NETWORKS: dict[ModelKind, Callable[[ModelFile], _Network]] = {
     ModelKind.GPT: _gpt,
     ModelKind.SOVITS: _sovits,
     ModelKind.LORA: _sovits,
@@ -258,4 +263,4 @@ _PREFIXES = {ModelKind.HUBERT: "hubert.", ModelKind.BERT: "bert."}
 
 
 def _spelled(kind: ModelKind, key: str) -> str:
-    return published.spelled(key, _PREFIXES[kind]) if kind in _PREFIXES else key
+    return normalise_key(key, _PREFIXES[kind]) if kind in _PREFIXES else key
