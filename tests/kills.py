@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 
-def told() -> None:
+def report_event() -> None:
     """In the child: something happened that it may be killed after."""
     os.write(1, b"event\n")
     time.sleep(0.002)
@@ -33,31 +34,50 @@ def serve(work: Callable[[], object]) -> None:
         os.write(1, b"ended\n")
 
 
-def killed(
+@dataclass(frozen=True)
+class Kills:
+    """How a process is killed.
+
+    Args:
+        times: Children that are started, one after the other.
+        max_events: A child is killed after 1 to so many events.
+        seed: Of the draw of that number.
+        signal: What it is killed with.
+    """
+
+    times: int
+    max_events: int
+    seed: int
+    signal: int = signal.SIGKILL
+
+
+def run_and_kill(
     code: str,
     arguments: Iterable[str | Path],
+    kills: Kills,
     *,
-    kills: int,
-    most_events: int,
-    seed: int,
-    number: int = signal.SIGKILL,
     after: Callable[[], object] = lambda: None,
     folder: Path = ROOT,
 ) -> int:
-    """Run code that ends in `serve`, and kill each child after 1 to `most_events` events; how many still ran then.
+    """Run code that ends in `serve`, and kill its children; how many of them still ran then.
 
-    `number` is the signal; `after` is called when a child has ended; `folder` is where the code runs.
+    Args:
+        code: Python, given to the process that forks.
+        arguments: Its `sys.argv`.
+        kills: How often, and when.
+        after: Called when a child has ended.
+        folder: Where the code runs.
     """
-    draw, count = random.Random(seed), 0
+    draw, count = random.Random(kills.seed), 0
     with subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder, text=True, bufsize=1,
     ) as forks:  # fmt: skip
         assert forks.stdin is not None
         assert forks.stdout is not None
-        for _ in range(kills):
+        for _ in range(kills.times):
             forks.stdin.write("go\n")
-            count += _kill(forks.stdout, draw.randint(1, most_events), number)
+            count += _kill(forks.stdout, draw.randint(1, kills.max_events), kills.signal)
             after()
         forks.stdin.close()
     return count

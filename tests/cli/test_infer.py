@@ -292,11 +292,11 @@ def test_ctrl_c_after_a_sentence_keeps_it(place, monkeypatch):
 
 KILLED = """
 import sys
-from tests.kills import serve, told
+from tests.kills import report_event, serve
 from sovits_cli.inference import synthesizer, writer
 from sovits_cli.cli import app
 whole = writer._Track.add
-writer._Track.add = lambda self, said: (whole(self, said), told())
+writer._Track.add = lambda self, said: (whole(self, said), report_event())
 sys.argv = ["sovits", "infer", *sys.argv[1:]]
 def work():
     sys.stdout = sys.stderr = open("told.txt", "w")
@@ -329,7 +329,7 @@ def test_killed_at_any_sentence_what_was_spoken_can_be_played(place, number, tim
         (place / "out.wav").unlink(missing_ok=True)
 
     typed = [*LITERAL, "--srt", "out.srt", "--seed", "1", "--batch-size", "1"]
-    running = kills.killed(KILLED, typed, kills=times, most_events=10, seed=2, number=number, after=look, folder=place)
+    running = kills.run_and_kill(KILLED, typed, kills.Kills(times, 10, seed=2, signal=number), after=look, folder=place)
     assert running > times / 2
     assert len(kept) > times / 2
     assert all(np.abs(wave).max() > 0.01 for wave in kept)

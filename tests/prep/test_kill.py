@@ -7,18 +7,18 @@ import sys
 import pytest
 
 from tests.data.recordings import spoken_folder
-from tests.kills import ROOT, killed
+from tests.kills import ROOT, Kills, run_and_kill
 from tests.prep.fakes import contents, run
 
 FORKS = """
 import sys
 from pathlib import Path
-from tests.kills import serve, told
+from tests.kills import report_event, serve
 from tests.prep.fakes import RecordingReporter, run
 
 class Loud(RecordingReporter):
     def emit(self, event):
-        told()
+        report_event()
 
 serve(lambda: run(Path(sys.argv[1]), Path(sys.argv[2]), heard=Loud(), workers=2))
 """
@@ -32,7 +32,7 @@ EVENTS = CLIPS * 7
 def test_killed_at_random(tmp_path, kills):
     source = spoken_folder(tmp_path / "in", CLIPS)
     run(source, tmp_path / "undisturbed")
-    count = killed(FORKS, [source, tmp_path / "killed"], kills=kills, most_events=EVENTS, seed=5)
+    count = run_and_kill(FORKS, [source, tmp_path / "killed"], Kills(kills, EVENTS, seed=5))
     assert count >= 0.7 * kills
     assert run(source, tmp_path / "killed").clips == CLIPS
     assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")

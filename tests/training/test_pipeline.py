@@ -29,7 +29,7 @@ from sovits_cli.training.engine import lacks_bf16
 from sovits_cli.training.pipeline import TrainReport, train
 from sovits_cli.training.sovits import SovitsStage
 from sovits_cli.training.t2s import GptStage
-from tests.kills import killed
+from tests.kills import Kills, run_and_kill
 from tests.training.toys import Events
 from tests.training.worlds import CODES, make_dataset, make_family
 
@@ -757,13 +757,13 @@ FORKS = """
 import sys
 from pathlib import Path
 import torch
-from tests.kills import serve, told
+from tests.kills import report_event, serve
 from tests.training.test_pipeline import run
 from tests.training.toys import Events
 
 class Loud(Events):
     def emit(self, event):
-        told()
+        report_event()
 
 torch.set_num_threads(1)
 place, runs, stage, *said = sys.argv[1:]
@@ -781,7 +781,7 @@ def test_killed_at_random_moments(world: World, tmp_path: Path, stage: str, kill
     said = ("train.max_steps=16", "train.batch_size=3", "train.save_every_n_steps=2", "train.log_every_n_steps=1")
     run(world.dataset, tmp_path / "undisturbed", *said, stage=stage)
     arguments = [world.dataset, tmp_path / "killed", stage, *said]
-    assert killed(FORKS, arguments, kills=kills, most_events=16, seed=7) >= 0.7 * kills
+    assert run_and_kill(FORKS, arguments, Kills(kills, 16, seed=7)) >= 0.7 * kills
     run(world.dataset, tmp_path / "killed", *said, stage=stage)
     assert same(weights(tmp_path / "killed", stage), weights(tmp_path / "undisturbed", stage))
     read = read_gpt if stage == "gpt" else read_sovits
