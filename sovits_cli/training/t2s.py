@@ -18,7 +18,7 @@ from torch.optim import AdamW, Optimizer
 
 from sovits_cli.data.batching import GptBatch
 from sovits_cli.models.t2s.loss import T2SLoss, make_rejected_tokens, preference_loss
-from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.models.t2s.model import T2SInputs, Text2Semantic
 from sovits_cli.terms import Stage
 from sovits_cli.training.optim import ScaledAdam
 from sovits_cli.training.schedule import Schedule
@@ -129,16 +129,8 @@ class GptStage:
         heard: Tensor | None = None,
         align: bool = False,
     ) -> T2SLoss:
-        found: T2SLoss = self._model(
-            batch.phones,
-            batch.phone_mask,
-            batch.bert,
-            codes,
-            code_lens,
-            ignore_padding=not self._count_padding,
-            input_tokens=heard,
-            align=align,
-        )
+        clips = T2SInputs(batch.phones, batch.phone_mask, batch.bert, codes, code_lens, heard)
+        found: T2SLoss = self._model(clips, ignore_padding=not self._count_padding, align=align)
         return found
 
     def _preference_loss(self, batch: GptBatch, chosen: T2SLoss) -> Tensor:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sovits_cli.models.t2s.loss import preference_loss, target_logps
+from sovits_cli.models.t2s.model import T2SInputs
 from tests.parity import golden, s1
 from tests.parity.acoustic import relative
 
@@ -30,7 +31,7 @@ def _forward(network, data, layout, codes="semantic", lens="semantic_lens"):
 
     phones = get("phones")
     keep = torch.arange(phones.shape[1]) >= phones.shape[1] - get("phone_lens")[:, None]
-    return network(phones, keep, get("bert"), get(codes), get(lens))
+    return network(T2SInputs(phones, keep, get("bert"), get(codes), get(lens)))
 
 
 def _norm_deviation(network, data, prefix):
@@ -103,14 +104,16 @@ def test_left_and_right_padding_agree_when_the_mask_is_true(path):
     codes, code_lens = (torch.from_numpy(data[f"right_padded/{name}"]) for name in ("semantic", "semantic_lens"))
     keep = torch.arange(phones.shape[1]) < lens[:, None]
     with torch.no_grad():
-        padded = s1.model(path)(phones, keep, bert, codes, code_lens, ignore_padding=True)
+        padded = s1.model(path)(T2SInputs(phones, keep, bert, codes, code_lens), ignore_padding=True)
         alone = sum(
             s1.model(path)(
-                phones[i : i + 1, :length],
-                keep[i : i + 1, :length],
-                bert[i : i + 1, :, :length],
-                codes[i : i + 1, : code_lens[i]],
-                code_lens[i : i + 1],
+                T2SInputs(
+                    phones[i : i + 1, :length],
+                    keep[i : i + 1, :length],
+                    bert[i : i + 1, :, :length],
+                    codes[i : i + 1, : code_lens[i]],
+                    code_lens[i : i + 1],
+                )
             ).loss
             for i, length in enumerate(lens.tolist())
         )

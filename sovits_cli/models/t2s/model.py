@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -31,6 +32,27 @@ LOGITS_BLOCK = 1024
 """Positions whose logits are in memory at a time, in training."""
 
 
+@dataclass(frozen=True)
+class T2SInputs:
+    """The clips of a batch.
+
+    Args:
+        phones: (B, P) ids.
+        phone_mask: (B, P) bool, True for real phones; at least one a row. Padding may be on either side.
+        bert: (B, bert_dim, P) text feature; None counts as zeros.
+        tokens: (B, S) semantic tokens; what lies behind a row's length is not read.
+        token_lens: (B,).
+        input_tokens: (B, S) tokens that the network reads in the place of `tokens`, which it still has to predict.
+    """
+
+    phones: Tensor
+    phone_mask: Tensor
+    bert: Tensor | None
+    tokens: Tensor
+    token_lens: Tensor
+    input_tokens: Tensor | None = None
+
+
 class Text2Semantic(nn.Module):
     """The network. Text is read in both directions; each token sees all the text and the tokens before it."""
 
@@ -46,42 +68,25 @@ class Text2Semantic(nn.Module):
         self.ar_predict_layer = nn.Linear(config.width, config.vocab, bias=False)
         self._prepared: InferenceTransformer | None = None
 
-    def forward(
-        self,
-        phones: Tensor,
-        phone_mask: Tensor,
-        bert: Tensor | None,
-        tokens: Tensor,
-        token_lens: Tensor,
-        *,
-        ignore_padding: bool = False,
-        input_tokens: Tensor | None = None,
-        align: bool = False,
-    ) -> T2SLoss:
+    def forward(self, clips: T2SInputs, *, ignore_padding: bool = False, align: bool = False) -> T2SLoss:
         """Teacher-forced training forward.
 
-        The position of the last real phone of a row predicts its first token, so text may be padded on either
-        side (not between phones). The official trainer pads on the right but masks on the left (AR/models/utils.py,
-        `make_pad_mask_left`): give it that `phone_mask` to get its numbers.
+        The position of the last real phone of a row predicts its first token. The official trainer pads phones on
+        the right but masks them on the left (AR/models/utils.py, `make_pad_mask_left`): give it that `phone_mask` to
+        get its numbers.
 
         Args:
-            phones: (B, P) ids.
-            phone_mask: (B, P) bool, True for real phones; at least one a row.
-            bert: (B, bert_dim, P) text feature; None counts as zeros.
-            tokens: (B, S) semantic tokens; what lies behind a row's length is not read.
-            token_lens: (B,).
+            clips: the batch.
             ignore_padding: leave padding out of the computation and the EOS there out of the loss, which the official
                 one counts.
-            input_tokens: (B, S) tokens that the network reads in the place of `tokens`, which it still has to predict.
-            align: give the alignment loss too; text must be padded on the right.
+            align: give the alignment loss too; phones must be padded on the right.
         """
-        rows = _rows(phone_mask, tokens.shape[1], token_lens, packed=ignore_padding)
-        history = tokens if input_tokens is None else input_tokens
-        states, hidden = self._hidden_states(
-            rows, phones, phone_mask, bert, pad_with_eos(history, token_lens, self.config.eos)
-        )
-        padded = pad_with_eos(tokens, token_lens, self.config.eos)
+        rows = _rows(clips, packed=ignore_padding)
+        states, hidden = self._hidden_states(rows, clips)
+        padded = pad_with_eos(clips.tokens, clips.token_lens, self.config.eos)
         targets = torch.cat([one[: row.audio_len + 1] for one, row in zip(padded, rows, strict=True)])
+        # logits of a whole batch, (N, V), would be the largest tensor of the step: a block at a time, made again in
+        # the backward pass
         blocks = [
             checkpoint(self._score_targets, some, wanted)
             for some, wanted in zip(torch.split(hidden, LOGITS_BLOCK), torch.split(targets, LOGITS_BLOCK), strict=True)
@@ -94,16 +99,12 @@ class Text2Semantic(nn.Module):
             alignment=self._alignment(states, rows) if align else None,
         )
 
-    def logits(
-        self, phones: Tensor, phone_mask: Tensor, bert: Tensor | None, tokens: Tensor, token_lens: Tensor
-    ) -> Tensor:
-        """Logits of every target, (B, S+1, V); arguments as in `forward`. A training needs no such tensor."""
-        rows = _rows(phone_mask, tokens.shape[1], token_lens, packed=False)
-        _, hidden = self._hidden_states(
-            rows, phones, phone_mask, bert, pad_with_eos(tokens, token_lens, self.config.eos)
-        )
+    def logits(self, clips: T2SInputs) -> Tensor:
+        """Logits of every target, (B, S+1, V). A training needs no such tensor."""
+        rows = _rows(clips, packed=False)
+        _, hidden = self._hidden_states(rows, clips)
         found: Tensor = self.ar_predict_layer(hidden)
-        return found.view(len(rows), tokens.shape[1] + 1, -1)
+        return found.view(len(rows), clips.tokens.shape[1] + 1, -1)
 
     def text_deviation(self, phones: Tensor, bert: Tensor | None, tokens: Tensor) -> float:
         """How far tokens deviate from their text, 0 or more: the alignment loss per token.
@@ -119,36 +120,30 @@ class Text2Semantic(nn.Module):
             return math.inf
         lens = torch.tensor([len(tokens)], device=phones.device)
         mask = torch.ones_like(phones, dtype=torch.bool)[None]
-        rows = _rows(mask, len(tokens), lens, packed=True)
-        padded = pad_with_eos(tokens[None], lens, self.config.eos)
+        clips = T2SInputs(phones[None], mask, None if bert is None else bert[None], tokens[None], lens)
+        rows = _rows(clips, packed=True)
         with torch.no_grad():
-            states, _ = self._hidden_states(rows, phones[None], mask, None if bert is None else bert[None], padded)
+            states, _ = self._hidden_states(rows, clips)
             return float(self._alignment(states, rows))
 
-    def _hidden_states(
-        self, rows: Sequence[PackedRow], phones: Tensor, phone_mask: Tensor, bert: Tensor | None, padded_tokens: Tensor
-    ) -> tuple[list[Tensor], Tensor]:
-        """Run the blocks on a batch.
-
-        Args:
-            rows: where each clip lies in the packed sequence.
-            phones: (B, P) ids.
-            phone_mask: (B, P) bool, True for real phones.
-            bert: (B, bert_dim, P) text feature, or None.
-            padded_tokens: (B, S+1) tokens and EOS, of which the last column is not read.
+    def _hidden_states(self, rows: Sequence[PackedRow], clips: T2SInputs) -> tuple[list[Tensor], Tensor]:
+        """Run the blocks on a batch whose clips lie in the packed sequence as `rows` says.
 
         Returns:
             What went into each block and came out of the last, each (N, D); and of the last the vectors that predict,
             those of a row's last phone and of its audio: audio_len + 1 a row.
         """
-        audio_vectors = self.embed_audio(padded_tokens[:, :-1])
-        embedded = zip(rows, phone_mask, self.embed_text(phones, bert), audio_vectors, strict=True)
+        read = clips.tokens if clips.input_tokens is None else clips.input_tokens
+        history = pad_with_eos(read, clips.token_lens, self.config.eos)[:, :-1]
+        texts, audios = self.embed_text(clips.phones, clips.bert), self.embed_audio(history)
         parts = [
             part
-            for row, mask, text, audio in embedded
+            for row, mask, text, audio in zip(rows, clips.phone_mask, texts, audios, strict=True)
             for part in (text if row.text_len == len(text) else text[mask], audio[: row.audio_len])
         ]
         states = self.h.hidden_states(torch.cat(parts), rows)
+        # a row        p p p p a a a a .      p phone, a audio, . padding
+        # predict            ^ ^ ^ ^ ^        its first token, .., EOS (with padding: more EOS)
         predicting = [
             part
             for row in rows
@@ -226,19 +221,13 @@ class Text2Semantic(nn.Module):
         return F.dropout(x, self.config.embedding_dropout, self.training)
 
 
-def _rows(phone_mask: Tensor, audio_len: int, token_lens: Tensor, *, packed: bool) -> list[PackedRow]:
-    """Lay the clips of a batch out in one sequence, with their padding or `packed` without.
-
-    Args:
-        phone_mask: (B, P) bool, True for real phones.
-        audio_len: tokens of the longest row.
-        token_lens: (B,) tokens of each row.
-        packed: leave the padding out.
-    """
+def _rows(clips: T2SInputs, *, packed: bool) -> list[PackedRow]:
+    """Lay the clips of a batch out in one sequence, with their padding or `packed` without."""
+    phone_mask, (_, audio_len) = clips.phone_mask, clips.tokens.shape
     positions = torch.arange(phone_mask.shape[1], device=phone_mask.device)
     last = (positions * phone_mask).amax(1).tolist()
     rows: list[PackedRow] = []
-    for end, count, tokens in zip(last, phone_mask.sum(1).tolist(), token_lens.tolist(), strict=True):
+    for end, count, tokens in zip(last, phone_mask.sum(1).tolist(), clips.token_lens.tolist(), strict=True):
         start = rows[-1].stop if rows else 0
         if packed:
             rows.append(PackedRow(start, count, tokens, (0, count), tokens))

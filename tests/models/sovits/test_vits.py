@@ -10,7 +10,7 @@ from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.decoders import DECODERS
 from sovits_cli.models.sovits.encoders import blend_overlap, change_speed
 from sovits_cli.models.sovits.vits import VitsModel, cut_slices, sample_slice_starts
-from tests.models.acoustic import small_synthesizer
+from tests.models.sovits.small import small_synthesizer
 
 HOP = 320
 

@@ -1,10 +1,10 @@
-"""A Text2Semantic model of a few thousand weights, and requests of several lengths for it."""
+"""A Text2Semantic model of a few thousand weights, and requests and batches for it."""
 
 import torch
 
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.decode import T2SRequest
-from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.models.t2s.model import T2SInputs, Text2Semantic
 
 CONFIG = T2SConfig(width=32, heads=4, layers=3, vocab=41, phones=20, bert_dim=8)
 
@@ -29,3 +29,13 @@ def request(seed, *, phones=None, prompt=None, config=CONFIG):
         prompt=torch.randint(0, config.eos, (prompt,), generator=generator),
         seed=seed,
     )
+
+
+def batch(config=CONFIG):
+    """Three clips, padded on the right."""
+    generator = torch.Generator().manual_seed(5)
+    phones = torch.randint(0, config.phones, (3, 9), generator=generator)
+    bert = torch.randn(3, config.bert_dim, 9, generator=generator) if config.bert_dim else None
+    tokens = torch.randint(0, config.eos, (3, 12), generator=generator)
+    phone_mask = torch.arange(9) < torch.tensor([9, 4, 6])[:, None]
+    return T2SInputs(phones, phone_mask, bert, tokens, torch.tensor([7, 12, 3]))

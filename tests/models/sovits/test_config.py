@@ -6,7 +6,7 @@ from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.terms import SpecSpec
 from sovits_cli.versions import VERSIONS, SymbolTable
-from tests.models.acoustic import SMALL
+from tests.models.sovits.small import SMALL
 
 
 def changed(**model):
