@@ -35,7 +35,7 @@ HEADS = 8
 """Queries and heads at a time: enough to keep the processor busy, few enough to stay in its cache."""
 
 
-def attention(
+def attention(  # noqa: PLR0913 - as many as scaled_dot_product_attention
     query: Tensor,
     key: Tensor,
     value: Tensor,

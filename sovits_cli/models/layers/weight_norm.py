@@ -28,7 +28,7 @@ class WeightNormConv1d(nn.Conv1d):
     weight_g: nn.Parameter
     weight_v: nn.Parameter
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - those of nn.Conv1d
         self,
         in_channels: int,
         out_channels: int,

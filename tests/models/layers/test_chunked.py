@@ -24,7 +24,8 @@ def assert_same(found, expected, ours, plain):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
 
 
-def whole(query, key, value, key_mask=None, causal=False, lost=None, dropout=0.0):
+def whole(inputs, *, key_mask=None, causal=False, lost=None, dropout=0.0):
+    query, key, value = inputs
     scores = query @ key.transpose(-2, -1) * 8**-0.5
     if causal:
         scores = scores.masked_fill(torch.ones(QUERIES, KEYS).tril(KEYS - QUERIES) == 0, float("-inf"))
@@ -55,7 +56,7 @@ def test_equals_attention_in_one_piece(monkeypatch, rule, drop):
     found = attention(*ours, dropout=0.25 if drop else 0.0, **rule)
     lost = drawn.clone()
     assert bool(lost.any()) is drop
-    expected = whole(*plain, **rule, lost=lost, dropout=0.25 if drop else 0.0)
+    expected = whole(plain, **rule, lost=lost, dropout=0.25 if drop else 0.0)
     assert_same(found, expected, ours, plain)
 
 
@@ -115,14 +116,14 @@ def test_keeps_nothing_of_the_square():
     assert max(kept) < QUERIES * KEYS
     kept.clear()
     with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one.numel()) or one, lambda one: one):
-        whole(*inputs(), causal=True)
+        whole(inputs(), causal=True)
     assert max(kept) >= QUERIES * KEYS
 
 
 def test_half_precision_stays_near():
     query, key, value = (one.detach().bfloat16() for one in inputs())
     found = attention(query, key, value, dropout=0.004, causal=True)  # a thousandth that is dropped
-    expected = whole(query.float(), key.float(), value.float(), causal=True)
+    expected = whole((query.float(), key.float(), value.float()), causal=True)
     assert found.dtype is torch.bfloat16
     assert float((found - expected).abs().mean()) < 0.02
 
