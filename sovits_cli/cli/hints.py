@@ -87,6 +87,12 @@ HINTS: Final[Mapping[str, Template]] = {
     "model.speaker_vector": "sovits prep FOLDER computes them for a dataset",
     #
     # text
+    "text.lexicon_unreadable": "--lexicon FILE, or text.lexicon in sovits.yaml",
+    "text.nothing_to_read": "write the words out, or give another language with --lang",
+    "text.table_lacks_language": "sovits models list",
+    "text.unknown_language": "--lang {nearest}",
+    "text.unknown_phone": "prepare the dataset again with the model it is meant for: sovits prep --model NAME",
+    "text.unknown_prompt_language": "--prompt-lang {nearest}",
     #
     # training
     #

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from sovits_cli.events import Reporter
 from sovits_cli.inference.request import Script
-from sovits_cli.inference.script import readings
-from sovits_cli.text import lexicon, reading
 from sovits_cli.text.lexicon import Lexicon
-from sovits_cli.text.reading import Reading, guessed_words
+from sovits_cli.text.reading import ReadingOptions, guessed_words
+from sovits_cli.text.utterances import Utterance, read_sentences
 from sovits_cli.versions import SymbolTable
 
 
@@ -57,18 +56,14 @@ def preview(script: Script, table: SymbolTable, words: Lexicon, reporter: Report
     Raises:
         SovitsError: none of it can be read.
     """
-
-    def read(text: str, lang: str) -> Reading:
-        return reading.read_for_speech(text, lang, table, compat=compat, words=words)
-
-    said = readings(script.sentences, script.lang, read, lambda one: len(one.phones), reporter)
+    options = ReadingOptions(table, compat, words)
     found = [
-        PreviewedSentence(lexicon.strip_phones(piece.text).strip(), piece.pause_s, tuple(_segments(one)))
-        for one, piece in said
+        PreviewedSentence(each.text, each.pause_s, tuple(_segments(each)))
+        for each in read_sentences(script.sentences, script.lang, options, reporter)
     ]
     return Preview(table, script.lang, tuple(found))
 
 
-def _segments(said: Reading) -> Iterator[Segment]:
-    for piece in said.pieces:
+def _segments(utterance: Utterance) -> Iterator[Segment]:
+    for piece in utterance.pieces:
         yield Segment(piece.lang, piece.text, piece.norm, piece.phones, guessed_words(piece))

@@ -212,7 +212,7 @@ def _check_prompt_lang(given: str) -> None:
     try:
         segment.find_mode(given)
     except TextError as error:
-        raise TextError(error.message, hint=str(error.hint).replace("--lang", "--prompt-lang")) from None
+        raise TextError(error.message, code="text.unknown_prompt_language", fields=error.fields) from None
 
 
 def _prompt_lang(given: str, transcript: str, lang: str) -> str:

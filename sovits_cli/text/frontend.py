@@ -83,7 +83,8 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
         raise TextError(
             f"{row.name} cannot be written in symbol table {table.value}: expected a model with table "
             f"{' or '.join(sorted(row.tables))}",
-            hint="sovits models list",
+            code="text.table_lacks_language",
+            fields={"lang": lang, "table": table.value},
         )
     speaker = load_frontend(lang)
     norm = speaker.normalise(text, compat=compat)
@@ -91,7 +92,7 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
     if not compat and all(phone in symbols.PUNCTUATION for phone in phones):
         raise UnreadableError(
             f"nothing to read in {excerpt(text)}: expected at least one {row.name} word, letter or number",
-            hint="write the words out, or give another language with --lang",
+            code="text.nothing_to_read",
         )
     known = symbols.known(table)
     phones = [SILENCES.get(phone, phone) for phone in phones]
@@ -189,5 +190,5 @@ def _blaming(row: Language, what: str) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         raise TextError(
             f"{row.name} of {row.origin} {what}: {type(error).__name__}: {' '.join(str(error).split())}",
-            hint=f"pip install --upgrade {row.origin.partition(' ')[0]}",
+            hint=f"pip install -U {row.origin.partition(' ')[0]}",
         ) from error

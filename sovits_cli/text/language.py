@@ -172,7 +172,7 @@ class Language:
     """One row. What is "module:name" is loaded on first use.
 
     Args:
-        code: as in `--lang`, and the name of the extra that installs `packages`.
+        code: ISO 639, and the name of the extra that installs `packages`.
         name: in English.
         place: "module:class" of its `Frontend`.
         tables: the symbol tables that can write its phones.

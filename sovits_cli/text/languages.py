@@ -71,7 +71,7 @@ def _checked(entry: EntryPoint, known: Sequence[Language]) -> Language:
         fault = error.message if isinstance(error, TextError) else f"{type(error).__name__}: {error}"
         raise TextError(
             f"language {entry.name!r} of {package} is left out: {' '.join(fault.split())}",
-            hint=f"pip install --upgrade {package.partition(' ')[0]}, or uninstall it",
+            hint=f"pip install -U {package.partition(' ')[0]}, or uninstall it",
         ) from error
     checked: Language = replace(row, origin=package)
     return checked
@@ -254,7 +254,11 @@ def find_language(code: str) -> Language:
         code_of = {row.name.lower(): row.code for row in LANGUAGES.values()}
         guess = code_of.get(near[0], near[0]) if near else next(iter(LANGUAGES))
         known = ", ".join(f"{row.code} ({row.name})" for row in LANGUAGES.values())
-        raise TextError(f"unknown language {code!r}: expected {known}", hint=f"--lang {guess}") from None
+        raise TextError(
+            f"unknown language {code!r}: expected {known}",
+            code="text.unknown_language",
+            fields={"lang": code, "nearest": guess},
+        ) from None
 
 
 def all_scripts() -> tuple[UnicodeScript, ...]:

@@ -304,7 +304,9 @@ def load_lexicon(path: Path) -> Lexicon:
         raise TextError(f"{path} is not UTF-8 at byte {error.start}", hint=f"save {path.name} as UTF-8") from error
     except OSError as error:
         raise TextError(
-            f"cannot read the lexicon {path}: {error.strerror}", hint="--lexicon FILE, or text.lexicon in sovits.yaml"
+            f"cannot read the lexicon {path}: {error.strerror}",
+            code="text.lexicon_unreadable",
+            fields={"path": path},
         ) from error
     return parse_lexicon(text, str(path))
 

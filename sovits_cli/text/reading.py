@@ -155,7 +155,7 @@ def _read(text: str, lang: str, options: ReadingOptions) -> tuple[Piece, ...]:
         raise UnreadableError(
             f"nothing to read in {excerpt(lexicon.strip_phones(text))}: expected at least one word, letter or number"
             + (f" of {find_language(mode.main).name}" if mode.main else ""),
-            hint="write the words out, or give another language with --lang",
+            code="text.nothing_to_read",
         )
     return pieces
 

@@ -1,6 +1,6 @@
 """Mixed text to stretches of one language each: by script, numbers by what is around them, Han by its context.
 
-`--lang` names a mode:
+A mode says which languages a text may be in:
 
     auto        each script in the first language of the table that has it: Latin letters are English
     CODE        everything in one language; but Latin letters are English where it has none of its own
@@ -159,7 +159,7 @@ class LanguageMode:
     """One way to share a text among languages.
 
     Args:
-        code: as in `--lang`.
+        code: its name.
         main: the language of everything but Latin letters, and of these too where it has them; None: each script has
             its own.
         prefers: without `main`, the language of a script that several have.
@@ -246,7 +246,8 @@ def find_mode(code: str) -> LanguageMode:
     mixed += [f"{_ALL}_{lang}" for lang in LANGUAGES if _mixes_latin(lang)]
     raise TextError(
         f"unknown language {code!r}: expected {AUTO}, {known}, or one of {', '.join(mixed)}",
-        hint=f"--lang {names.get(near[0], near[0]) if near else AUTO}",
+        code="text.unknown_language",
+        fields={"lang": code, "nearest": names.get(near[0], near[0]) if near else AUTO},
     )
 
 
@@ -298,8 +299,8 @@ def latin_doubt(code: str, document: str) -> str:
     if code != AUTO or len(writing) < 2 or LATIN.pattern.search(document) is None:
         return ""
     first, *others = writing
-    ways = " or ".join(f"--lang {row.code} ({row.name})" for row in others)
-    return f"Latin letters are read as {first.name}: say so by --lang {AUTO}_{first.code}, or give {ways}"
+    ways = " or ".join(f"{row.code} ({row.name})" for row in others)
+    return f"Latin letters are read as {first.name}: give the language {AUTO}_{first.code} to say so, or {ways}"
 
 
 _FEWEST_TOLD, _WORDS_PER_TOLD = 3, 25

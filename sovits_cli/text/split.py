@@ -128,7 +128,7 @@ def split_sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_cha
         raise TextError(
             f"nothing to read in {excerpt(lexicon.strip_phones(text))}: "
             f"expected words, letters or numbers in {segment.find_mode(lang).name}",
-            hint="write the words out, or give another language with --lang",
+            code="text.nothing_to_read",
         )
     pauses = [PAUSES_S[piece.after] for piece in joined[:-1]]
     return [

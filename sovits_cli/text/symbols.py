@@ -77,7 +77,8 @@ def ids(phones: Sequence[str], which: SymbolTable) -> list[int]:
     except KeyError as missing:
         raise TextError(
             f"phone {missing.args[0]!r} is not in symbol table {which.value} of {len(positions)} symbols",
-            hint="prepare the dataset again with the model it is meant for: sovits prep --model NAME",
+            code="text.unknown_phone",
+            fields={"phone": missing.args[0], "table": which.value},
         ) from None
 
 

@@ -245,7 +245,9 @@ def read_sentences(
             read.extend(reader.fitting(sentence))  # pieces before the one that fails are kept
         for error in failed:
             unreadable = error
-            reporter.emit(Skipped(excerpt(lexicon.strip_phones(sentence.text).strip()), error.message, error.__cause__))
+            reporter.emit(
+                Skipped(excerpt(lexicon.strip_phones(sentence.text).strip()), error.message, error.unforeseen)
+            )
         for part, pieces in read:
             yield reader.utterance((index,), part, pieces)
             index += 1

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import AudioError, ResourceError, TextError, UsageError
 from sovits_cli.inference.request import InferInputs, check
 from tests.inference.toys import voice_recording
@@ -70,7 +71,7 @@ def test_a_transcript_is_read_in_its_own_language(asked, lang, prompt_lang, tran
 def test_an_unknown_prompt_language(asked):
     with pytest.raises(TextError, match="unknown language 'english'") as error:
         check(replace(asked, prompt_lang="english"), "en")
-    assert error.value.hint == "--prompt-lang en"
+    assert hint_for(error.value) == "--prompt-lang en"
 
 
 def test_places_that_cannot_be_written_are_refused_first(asked, empty_folder):
@@ -120,7 +121,7 @@ def test_bad_orders(asked, empty_folder, change, kind, said):
     (empty_folder / "empty.txt").write_text("\n\n")
     with pytest.raises(kind, match=said) as error:
         check(replace(asked, **change), "en")
-    assert error.value.hint or kind is AudioError
+    assert hint_for(error.value) or kind is AudioError
 
 
 def test_what_is_typed_in_another_encoding_is_read_as_a_file_would_be(asked):

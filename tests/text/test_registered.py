@@ -162,7 +162,7 @@ def test_where_nothing_tells_the_user_is_told(quish):
     def notes(text, lang, support=ALL):
         return check_text(InferInputs(None, None, text, None, Path("out.wav"), None), lang, support=support).notes
 
-    told = ("Latin letters are read as English: say so by --lang auto_en, or give --lang qq (Quish)",)
+    told = ("Latin letters are read as English: give the language auto_en to say so, or qq (Quish)",)
     assert notes("Hola.", "auto") == told
     assert notes("你好 [重|AH0].", "auto") == notes("Hola.", "auto_en") == notes("Hola.", "qq") == ()
     assert notes("Hola.", "auto", LanguageSupport("mini", ("en",))) == ()
@@ -180,7 +180,7 @@ def test_a_dataset_is_prepared_in_it(quish, tmp_path):
     assert [row[1] == "HH OW0 L AA0 K EH0 N OW0" for row in rows] == [True, False, True]
     (tmp_path / "all.list").write_text("0.wav|me||Hola ke no")
     assert manifest.read_list(tmp_path / "all.list", "auto").checked().notes == (
-        "Latin letters are read as English: say so by --lang auto_en, or give --lang qq (Quish)",
+        "Latin letters are read as English: give the language auto_en to say so, or qq (Quish)",
     )
 
 
@@ -246,7 +246,7 @@ def test_a_front_end_that_fails_costs_only_its_own_texts(monkeypatch):
     assert reading.read_text("你好 café", "auto", V2).phones
     with pytest.raises(TextError, match=r"^Faulty of sovits-faulty 1\.0 fails: KeyError: 'да'$") as failure:
         reading.read_text("да", "auto", V2)
-    assert failure.value.hint == "pip install --upgrade sovits-faulty"
+    assert failure.value.hint == "pip install -U sovits-faulty"
     with pytest.raises(TextError, match=r"^Faulty of sovits-faulty 1\.0 fails: "):
         guessed_words(reading.Piece("fa", "да", "да", ("M",), None))
 

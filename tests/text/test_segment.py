@@ -2,6 +2,7 @@
 
 import pytest
 
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import TextError
 from sovits_cli.text import segment
 from sovits_cli.text.segment import find_mode, language_runs, resolve_mode
@@ -84,4 +85,4 @@ def test_joined_they_are_the_text(code):
 def test_unknown_mode(code, hint):
     with pytest.raises(TextError, match=f"^unknown language {code!r}: expected auto, en ") as failure:
         segment.find_mode(code)
-    assert failure.value.hint.startswith(hint)
+    assert hint_for(failure.value).startswith(hint)
