@@ -166,6 +166,8 @@ class ModelVersion:
         uses_prompt: whether the GPT continues the reference; not where tokens carry no voice.
         joins_sentences: whether it says two short sentences in one utterance without losing one of them.
         training: what it is trained with by default.
+        checks: what is looked for in each utterance that it speaks, in order (`inference/checks.py`).
+        repairs: what is tried where something is found, in order (`inference/repairs.py`).
     """
 
     name: str
@@ -189,6 +191,8 @@ class ModelVersion:
     uses_prompt: bool = True
     joins_sentences: bool = True
     training: TrainingDefaults = TrainingDefaults()
+    checks: tuple[str, ...] = ("empty", "unfinished", "alignment", "too_short")
+    repairs: tuple[str, ...] = ("reseed", "split")
 
     @property
     def rate(self) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sovits_cli.cli.device import resolve
 from sovits_cli.config.layers import Resolved
 from sovits_cli.config.schema import Settings
+from sovits_cli.devices import find_device
 from sovits_cli.events import Chose, Warned
 from sovits_cli.report import jsonl
 from sovits_cli.report.console import Console
@@ -45,7 +45,7 @@ class CommandContext:
     @cached_property
     def device(self) -> str:
         """The device for torch ("cpu", "cuda:0", "mps"); the first use imports torch and reports the choice."""
-        found = resolve(self.settings.device)
+        found = find_device(self.settings.device)
         self.reporter.device = found.name
         self.reporter.emit(Chose("device", found.name, found.why))
         return found.name

@@ -50,6 +50,12 @@ def _flag(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 
 
+def _language_not_spoken(lang: str, recommended: str, *, knows: bool) -> str:
+    if knows:
+        return f"sovits models pull {recommended}, then the same again with --model {recommended}"
+    return f"train a voice that does: sovits prep RECORDINGS --lang {lang} --model {recommended}, sovits train"
+
+
 HINTS: Final[Mapping[str, Template]] = {
     # any room
     "internal": "run again with --debug and report what it shows",
@@ -78,7 +84,13 @@ HINTS: Final[Mapping[str, Template]] = {
         "train with --max-sec {fitting_sec}, or make longer slices: sovits slice --target-sec {max_sec:g}"
     ),
     #
+    # devices
+    "device.missing": "use --device auto",
+    #
     # inference
+    "inference.doubtful": "listen to it; another --seed, or shorter sentences, may help",
+    "inference.language_not_spoken": _language_not_spoken,
+    "inference.not_finite": "sovits models verify {file}",
     #
     # models
     "model.bigvgan_kind": "use the BigVGAN v2 of 24 kHz and 100 bands: sovits models pull v3",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +22,9 @@ from sovits_cli.report.console import duration
 if TYPE_CHECKING:
     from sovits_cli.checkpoints.bundle import Bundle
     from sovits_cli.inference.preview import PreviewedSentence
-    from sovits_cli.inference.request import Script
-    from sovits_cli.inference.writer import InferReport
-    from sovits_cli.text.lexicon import Lexicon
+    from sovits_cli.inference.reference import Recording
+    from sovits_cli.inference.request import SynthesisRequest
+    from sovits_cli.inference.writer import DoubtfulSentence
 
 DEFAULT_OUT = Path("out.wav")
 
@@ -90,9 +90,10 @@ def infer_command(
 
         sovits infer --ref r.wav -t text.txt -o out.wav
     """
-    from sovits_cli.inference import language_support
-    from sovits_cli.inference.request import InferInputs, check, check_text
-    from sovits_cli.text import lexicon
+    from sovits_cli.cli import infer_inputs
+    from sovits_cli.inference.language_support import language_support
+    from sovits_cli.inference.request import synthesis_request, transcript_lang
+    from sovits_cli.text import encoding, lexicon
 
     began_s = time.perf_counter()
     _bound_heap()
@@ -102,27 +103,113 @@ def infer_command(
         lexicon.EMPTY_LEXICON if context.settings.lexicon is None else lexicon.load_lexicon(context.settings.lexicon)
     )
     bundle = _bundle(context, gpt, sovits)
-    inputs = InferInputs(
-        ref, text, say, prompt_text, out, srt, settings.prompt_lang, tuple(_read_files(context, bundle))
-    )
-    speaks, joins = language_support.of(bundle), bundle.version.joins_sentences
+    inputs = infer_inputs.InferInputs(ref, text, say, prompt_text, out, srt)
+    support = language_support(bundle)
     if dry_run:
-        any_language = replace(speaks, is_sure=False)
-        script = check_text(inputs, settings.lang, cut=settings.text_split_method, support=any_language, joins=joins)
-        _preview(context, script, words, bundle)
+        support = replace(support, is_sure=False)
+    else:
+        infer_inputs.check_outputs(inputs, tuple(_read_files(context, bundle)))
+        infer_inputs.check_prompt_lang(settings.prompt_lang)
+    source = infer_inputs.read_text(inputs, settings.lang)
+    request = synthesis_request(source.text, bundle, settings, words=words, support=support)
+    notes = [encoding.encoding_note("the text", source.encoding)] if source.is_guess else []
+    if dry_run:
+        _preview(context, request, notes, bundle)
         return
-    order = check(inputs, settings.lang, cut=settings.text_split_method, words=words, support=speaks, joins=joins)
-    for event in (*map(Warned, order.notes), *order.left_out):
+
+    from sovits_cli.inference.reference import read_recording
+
+    recording = read_recording(inputs.recording)
+    transcript = infer_inputs.read_transcript(inputs)
+    for event in (*map(Warned, (*notes, *request.notes)), *request.left_out):
         context.reporter.emit(event)
     context.reporter.emit(Chose("model", bundle.name, bundle.why))
     device = context.device
+    drawn = "drawn; --seed gives the same again" if settings.seed is None else "given"
+    context.reporter.emit(Chose("seed", str(request.options.seed), drawn))
 
-    from sovits_cli.inference.writer import infer
+    from sovits_cli.inference.voice import Voice
+    from sovits_cli.inference.writer import write_speech
 
-    report = infer(order, settings, bundle, device=device, reporter=context.reporter, began_s=began_s)
+    prompt_lang = transcript_lang(settings.prompt_lang, transcript, request.lang)
+    lacks_encoder = _lacks_encoder(bundle, recording, transcript, is_typed=prompt_text is not None)
+    voice = Voice(bundle, device)
+    reference = voice.reference(
+        recording,
+        transcript=None if lacks_encoder else transcript,
+        lang=prompt_lang,
+        lexicon=words,
+        text_compat=settings.text_compat,
+    )
+    use = f"{recording.description}: {_NO_ENCODER}" if lacks_encoder else reference.description
+    context.reporter.emit(Chose("reference", str(inputs.recording), use))
+    if bundle.version.decoder.sampler_steps is None and (
+        settings.steps is not None or settings.guidance or settings.parallel
+    ):
+        context.reporter.emit(Warned(f"{bundle.name} has no flow: steps, guidance and parallel change nothing"))
+    parts = voice.stream(replace(request, notes=(), left_out=()), reference, reporter=context.reporter)
+    total = len(request.sentences)
+    written = write_speech(parts, out, rate=voice.rate, srt=srt, total=total, reporter=context.reporter)
+    elapsed_s = time.perf_counter() - began_s
+    report = InferReport(
+        out=out,
+        srt=srt,
+        model=bundle.name,
+        rate=voice.rate,
+        seconds=written.seconds,
+        elapsed_s=elapsed_s,
+        real_time_factor=elapsed_s / max(written.seconds, 1e-3),
+        sentences=written.sentences,
+        retries=written.retries,
+        doubtful=written.doubtful,
+        seed=request.options.seed,
+    )
     memory = vram.memory(device)
     document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
     context.result(document, text=_told(report, memory))
+
+
+@dataclass(frozen=True)
+class InferReport:
+    """What was spoken.
+
+    Args:
+        out: the audio file.
+        srt: the subtitles, if asked for.
+        model: that spoke.
+        rate: sample rate of the speech.
+        seconds: of audio.
+        elapsed_s: time it took, loading the model included.
+        real_time_factor: elapsed seconds per second of audio.
+        sentences: how many were spoken.
+        retries: how often one was spoken again because a check failed.
+        doubtful: what may be wrong; empty if nothing is.
+        seed: gives the same audio again.
+    """
+
+    out: Path
+    srt: Path | None
+    model: str
+    rate: int
+    seconds: float
+    elapsed_s: float
+    real_time_factor: float
+    sentences: int
+    retries: int
+    doubtful: tuple[DoubtfulSentence, ...]
+    seed: int
+
+
+_NO_ENCODER = "timbre; no prompt, for no content encoder is installed"
+
+
+def _lacks_encoder(bundle: Bundle, recording: Recording, transcript: str, *, is_typed: bool) -> bool:
+    """Whether a transcript that only lay beside the recording is of no use, because nothing can hear a prompt.
+
+    That is no reason to fail. A transcript that was typed is: there `Voice.reference` raises.
+    """
+    could_prompt = bundle.version.uses_prompt and bool(transcript) and recording.is_whole
+    return could_prompt and bundle.content is None and not is_typed
 
 
 def _bound_heap() -> None:
@@ -144,16 +231,14 @@ def _read_files(context: CommandContext, bundle: Bundle) -> Iterator[tuple[str, 
     yield from ((f"the model {bundle.name}", path) for path in bundle.parts)
 
 
-def _preview(context: CommandContext, script: Script, words: Lexicon, bundle: Bundle) -> None:
+def _preview(context: CommandContext, request: SynthesisRequest, notes: Sequence[str], bundle: Bundle) -> None:
     """Show how a text will be read."""
     from sovits_cli.inference.preview import preview
 
-    for note in script.notes:
+    for note in (*notes, *request.notes):
         context.reporter.emit(Warned(note))
     context.reporter.emit(Chose("model", bundle.name, f"symbol table {bundle.version.symbols.value}; {bundle.why}"))
-    found = preview(
-        script, bundle.version.symbols, words, context.reporter, compat=context.settings.inference.text_compat
-    )
+    found = preview(request, context.reporter)
     context.result(found, text="\n".join(_read_aloud(sentence) for sentence in found.sentences))
 
 

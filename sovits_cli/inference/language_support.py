@@ -44,10 +44,10 @@ class LanguageSupport:
         return tuple(LANGUAGES) if self.languages is None else self.languages
 
 
-ALL = LanguageSupport("any model", None)
+ALL_LANGUAGES = LanguageSupport("any model", None)
 
 
-def of(bundle: Bundle) -> LanguageSupport:
+def language_support(bundle: Bundle) -> LanguageSupport:
     """What a bundle speaks."""
     return LanguageSupport(bundle.name, bundle.version.languages, is_sure=bundle.origin in {"bundled", "installed"})
 
@@ -109,12 +109,14 @@ def _only(lang: str, support: LanguageSupport) -> str:
 
 
 def _unknown(langs: Sequence[str], support: LanguageSupport) -> TextError:
-    hint = f"sovits models pull {RECOMMENDED}, then the same again with --model {RECOMMENDED}"
-    if not set(langs) <= set(VERSIONS[RECOMMENDED].languages):
-        hint = f"train a voice that does: sovits prep RECORDINGS --lang {langs[0]} --model {RECOMMENDED}, sovits train"
     return TextError(
         f"{support.model} does not speak {_named(langs)}: it knows {_named(support.known)}",
-        hint=hint,
+        code="inference.language_not_spoken",
+        fields={
+            "lang": langs[0],
+            "recommended": RECOMMENDED,
+            "knows": set(langs) <= set(VERSIONS[RECOMMENDED].languages),
+        },
     )
 
 

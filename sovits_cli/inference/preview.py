@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sovits_cli.events import Reporter
-from sovits_cli.inference.request import Script
-from sovits_cli.text.lexicon import Lexicon
-from sovits_cli.text.reading import ReadingOptions, guessed_words
-from sovits_cli.text.utterances import Utterance, read_sentences
+from sovits_cli.inference.request import SynthesisRequest
+from sovits_cli.text.reading import Piece, guessed_words
 from sovits_cli.versions import SymbolTable
 
 
@@ -50,20 +47,18 @@ class Preview:
     sentences: tuple[PreviewedSentence, ...]
 
 
-def preview(script: Script, table: SymbolTable, words: Lexicon, reporter: Reporter, *, compat: bool) -> Preview:
+def preview(request: SynthesisRequest, reporter: Reporter) -> Preview:
     """Read a text as it would be spoken; what cannot be read is reported as Skipped.
 
     Raises:
         SovitsError: none of it can be read.
     """
-    options = ReadingOptions(table, compat, words)
-    found = [
-        PreviewedSentence(each.text, each.pause_s, tuple(_segments(each)))
-        for each in read_sentences(script.sentences, script.lang, options, reporter)
-    ]
-    return Preview(table, script.lang, tuple(found))
+    sentences = tuple(
+        PreviewedSentence(one.text, one.pause_s, tuple(map(_segment, one.pieces)))
+        for one in request.utterances(reporter)
+    )
+    return Preview(request.reading.table, request.lang, sentences)
 
 
-def _segments(utterance: Utterance) -> Iterator[Segment]:
-    for piece in utterance.pieces:
-        yield Segment(piece.lang, piece.text, piece.norm, piece.phones, guessed_words(piece))
+def _segment(piece: Piece) -> Segment:
+    return Segment(piece.lang, piece.text, piece.norm, piece.phones, guessed_words(piece))

@@ -1,161 +1,250 @@
-"""A voice ready to speak: the two networks, and what a reference gives them (timbre, and tokens of the prompt).
+"""The library: a voice is loaded, hears a reference, and speaks texts of any length, utterance by utterance.
 
-Legend: T samples, F frames, P phones, S semantic tokens.
+    voice = Voice.load("mini")
+    reference = voice.reference("r.wav", transcript="What is said in it.")
+    for part in voice.stream("A long text. Sentence by sentence.", reference, seed=1):
+        play(part.samples, part.rate)
+
+`sovits infer` is a thin caller of this. Knows no terminal, no flags and no output files, and changes nothing that
+belongs to the whole process.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from threadpoolctl import ThreadpoolController
 
-from sovits_cli.audio.reader import read_audio
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.networks import load_gpt
-from sovits_cli.features import content
-from sovits_cli.features.semantic_tokens import SemanticTokenizer
-from sovits_cli.inference.acoustic import ACOUSTICS, Acoustic, FlowSettings, PromptTokens, SpeakerStyle
-from sovits_cli.inference.reference import Reference
-from sovits_cli.models.t2s.decode import T2SRequest
-from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.terms import SSL_RATE_HZ
-from sovits_cli.text import lexicon, reading, symbols
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.checkpoints.pairing import bundle_from_files
+from sovits_cli.config.schema import InferenceSettings
+from sovits_cli.devices import find_device
+from sovits_cli.errors import ModelError, UsageError
+from sovits_cli.events import Reporter, Silent, Warned
+from sovits_cli.inference.networks import VoiceNetworks
+from sovits_cli.inference.reference import MAX_S, Prompt, Recording, Reference, read_recording, recording_of
+from sovits_cli.inference.request import SynthesisRequest, synthesis_request
+from sovits_cli.inference.synthesizer import SpokenUtterance, Synthesizer
+from sovits_cli.inference.writer import Audio, joined
+from sovits_cli.text import lexicon as lexicons
 from sovits_cli.text.lexicon import Lexicon
+from sovits_cli.text.reading import ReadingOptions
+from sovits_cli.text.utterances import read_whole
 
-if TYPE_CHECKING:
-    from sovits_cli.features.bert import BertFeatures
-
-PROMPT_TAIL_SAMPLES = 9600
-"""Silence that the official program puts after a prompt: 0.3 s counted at 32 kHz, heard at 16 kHz."""
+SMALL_PARAMETERS = 20_000_000
+"""Of both networks. `mini` has about 6 million, the official ones above 100."""
 
 CLOSING_MARKS = "，。？！,.?!~:：—…"
-"""A transcript that ends in none of these gets a full stop (official)."""
+"""A transcript that ends in none of these gets a full stop (TTS_infer_pack/TTS.py, `run`)."""
 
-UNKNOWN_WORDS = "."
-"""The phone that stands for what is said in a reference without a transcript, where a model has to be told."""
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """What the GPT continues: nothing, or the reference's phones and tokens.
-
-    Args:
-        phones: (P,) ids of the transcript.
-        bert: (bert_dim, P) text feature, or None for zeros.
-        tokens: (S,) semantic tokens of the recording.
-    """
-
-    phones: Tensor
-    bert: Tensor | None
-    tokens: Tensor
-
-
-NO_PROMPT = Prompt(torch.zeros(0, dtype=torch.long), None, torch.zeros(0, dtype=torch.long))
-
-
-@dataclass(frozen=True)
-class EncodedText:
-    """A sentence as the networks want it.
-
-    Args:
-        phones: (P,) ids.
-        bert: (bert_dim, P) text feature, or None for zeros.
-        sounds: how many of the phones are heard, not marks.
-    """
-
-    phones: Tensor
-    bert: Tensor | None
-    sounds: int
+PRECISIONS = ("auto", "32-true")
+"""Number formats of speaking: float32 is all there is."""
 
 
 class Voice:
-    """The networks of a bundle on a device, prepared for speaking."""
+    """The networks of a model, ready to hear recordings and to speak. Several threads may use one at the same time.
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        device: str,
+    Args:
+        bundle: the files of the model.
+        device: where to compute, as torch names it.
+
+    Raises:
+        ModelError: a file of the model is missing, broken, or of another kind.
+    """
+
+    def __init__(self, bundle: Bundle, device: str) -> None:
+        self._networks = VoiceNetworks(bundle, device)
+        is_small = self._networks.device.type == "cpu" and self._networks.parameters < SMALL_PARAMETERS
+        self._pools = ThreadpoolController().select(user_api="openmp") if is_small else None
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | None = None,
         *,
-        flow: FlowSettings = FlowSettings(),  # noqa: B008 - frozen
-        compat: bool = False,
-        words: Lexicon = lexicon.EMPTY_LEXICON,
-    ) -> None:
-        self.bundle = bundle
-        self._compat = compat
-        self._words = words
-        self.device = torch.device(device)
-        self.gpt: Text2Semantic = load_gpt(bundle).to(self.device)
-        self.gpt.prepare_for_inference()
-        self.acoustic: Acoustic = ACOUSTICS[bundle.version.decoder.kind](bundle, self.device, flow)
-        self._bert: BertFeatures | None = None
+        gpt: str | Path | None = None,
+        sovits: str | Path | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> Voice:
+        """Load a voice.
+
+        Args:
+            model: name of a trained, installed or bundled model, or its folder; None: the newest there is.
+            gpt: GPT weights, official or ours, in place of those of the model.
+            sovits: SoVITS weights, likewise; what goes with them is found.
+            device: auto, cpu, cuda, cuda:N or mps.
+            precision: number format of the networks: auto or 32-true, which are the same for now.
+
+        Raises:
+            UsageError: an unknown precision.
+            ModelError: there is no such model, its files cannot be used, or they do not belong together.
+            ResourceError: the device is not there.
+        """
+        if precision not in PRECISIONS:
+            raise UsageError(f"precision is {precision!r}: voices speak in {' or '.join(PRECISIONS)}")
+        name = None if model is None else str(model)
+        if gpt is None and sovits is None:
+            bundle = find_model(name, trained=True)
+        else:
+            files = [None if one is None else Path(one) for one in (gpt, sovits)]
+            bundle = bundle_from_files(*files, name=name)
+        return cls(bundle, find_device(device).name)
+
+    @property
+    def name(self) -> str:
+        """The model's, as the user calls it."""
+        return self._networks.bundle.name
 
     @property
     def rate(self) -> int:
-        """Sample rate of the speech."""
-        return self.acoustic.rate
+        """Sample rate of the speech, in Hz."""
+        return self._networks.rate
 
     @property
-    def tracks_alignment(self) -> bool:
-        """Whether a head of the GPT was taught at which phone the speech is."""
-        return self.bundle.version.training.alignment_loss_weight > 0
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that its version speaks."""
+        return self._networks.bundle.version.languages
 
-    @property
-    def parameters(self) -> int:
-        """Numbers in both networks."""
-        networks = (self.gpt, self.acoustic.network)
-        return sum(value.numel() for network in networks for value in network.parameters())
+    def reference(
+        self,
+        recording: str | Path | tuple[np.ndarray, int] | Recording,
+        *,
+        transcript: str | None = None,
+        lang: str = "auto",
+        lexicon: Lexicon = lexicons.EMPTY_LEXICON,
+        text_compat: bool = False,
+    ) -> Reference:
+        """Hear a recording of the speaker, once for all texts that follow.
 
-    def style(self, reference: Reference, prompt: Prompt = NO_PROMPT) -> SpeakerStyle:
-        """How a reference sounds; `prompt` tells what is said in it, where that is known."""
-        if not self.acoustic.needs_prompt:
-            return self.acoustic.style(reference, None)
-        if len(prompt.tokens):
-            return self.acoustic.style(reference, PromptTokens(prompt.phones, prompt.tokens))
-        unknown = torch.tensor(symbols.ids([UNKNOWN_WORDS], self.bundle.version.symbols))
-        return self.acoustic.style(reference, PromptTokens(unknown, self._tokens(reference)))
+        Args:
+            recording: 3 s or longer: a file, samples (T,) or (T, channels) with their rate, or what `read_recording`
+                gave. Of a long one the best 3 to 10 s are continued, and the style is averaged over all of it.
+            transcript: what is said in it. Where the model continues prompts and all of the recording fits one, the
+                speech goes on in its manner; else it is of no use, and `Reference.description` says so.
+            lang: the transcript's language, or a mode of several; auto: told by its characters.
+            lexicon: how some words are read.
+            text_compat: read the transcript as the official program does, defects included.
 
-    def prompt(self, reference: Reference, transcript: str, lang: str) -> Prompt:
-        """What the GPT continues: the window of the reference with its transcript."""
-        closed = transcript if transcript[-1] in CLOSING_MARKS else f"{transcript}."
-        spoken = self.spoken(closed, lang)
-        return Prompt(spoken.phones, spoken.bert, self._tokens(reference))
+        Raises:
+            AudioError: the recording cannot be used.
+            TextError: the transcript cannot be read.
+            ModelError: the model continues prompts, but has no content encoder to hear one with.
+        """
+        heard = _recording(recording)
+        version = self._networks.bundle.version
+        words = (transcript or "").strip()
+        prompt = None
+        if not version.uses_prompt:
+            use = f"timbre, which is all that {self.name} takes"
+        elif words and heard.is_whole:
+            use = "timbre and prompt"
+            options = ReadingOptions(version.symbols, text_compat, lexicon)
+            closed = words if words[-1] in CLOSING_MARKS else f"{words}."
+            text = self._networks.encoded(read_whole(closed, lang, options))
+            prompt = Prompt(text.phones, text.bert, self._networks.semantic_tokens(heard))
+        else:
+            sound = "timbre and sound" if version.needs_transcript else "timbre"
+            length = f"its transcript is of all {heard.seconds:.0f} s, a prompt holds {MAX_S:.0f} s"
+            use = f"{sound}; {length if words else 'a transcript would make it a prompt too'}"
+        style = self._networks.style(heard, prompt)
+        return Reference(self.name, f"{heard.description}: {use}", style, prompt)
 
-    def spoken(self, text: str, lang: str) -> EncodedText:
-        """Read a sentence. Raises TextError if there is nothing to read in it."""
-        table = self.bundle.version.symbols
-        said = reading.read_for_speech(text, lang, table, compat=self._compat, words=self._words)
-        bert = None
-        if self.bundle.bert is not None and self.gpt.config.bert_dim and any(piece.has_bert for piece in said.pieces):
-            bert = self._bert_features().of_pieces(said.pieces)
-        sounds = sum(phone not in symbols.PUNCTUATION for phone in said.phones)
-        return EncodedText(torch.tensor(symbols.ids(said.phones, table)), bert, sounds)
+    def request(
+        self,
+        text: str,
+        *,
+        lang: str | None = None,
+        seed: int | None = None,
+        settings: InferenceSettings | None = None,
+        lexicon: Lexicon = lexicons.EMPTY_LEXICON,
+    ) -> SynthesisRequest:
+        """Check a text without speaking it; `stream` and `speak` take what comes back, as often as wanted.
 
-    def wave(self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, *, speed: float, seed: int) -> np.ndarray:
-        """Tokens (S,) of a sentence with its phones (P,) to samples (T,) float32."""
-        return self.acoustic.wave(tokens, phones, style, speed=speed, seed=seed)
+        Args:
+            text: of any length; [word|phones] and [pause 1.5s] in it are obeyed.
+            lang: its language, or a mode of several; None: as in the settings.
+            seed: gives the same speech again; None: as in the settings, which may draw one.
+            settings: how to speak; None: the defaults.
+            lexicon: how some words are read.
 
-    def alignment_error(self, request: T2SRequest, tokens: Tensor) -> float:
-        """How far tokens (S,) leave what they should say, see `Text2Semantic.adrift`; 0 where the model cannot tell."""
-        if not self.tracks_alignment:
-            return 0.0
-        bert = None if request.bert is None else request.bert.to(self.device)
-        heard = torch.cat([request.prompt.to(tokens), tokens])
-        return self.gpt.text_deviation(request.phones.to(self.device), bert, heard.to(self.device))
+        Raises:
+            TextError: an unknown language, one that the model does not speak, or nothing to read in the text.
+        """
+        change = {name: value for name, value in (("lang", lang), ("seed", seed)) if value is not None}
+        whole = InferenceSettings.model_validate({**(settings or InferenceSettings()).model_dump(), **change})
+        return synthesis_request(text, self._networks.bundle, whole, words=lexicon)
 
-    def _tokens(self, reference: Reference) -> Tensor:
-        """The semantic tokens (S,) of the reference's window."""
-        wave, _ = read_audio(reference.path, rate=SSL_RATE_HZ, mono=True, span=reference.window)
-        padded = torch.from_numpy(np.concatenate([wave, np.zeros(PROMPT_TAIL_SAMPLES, np.float32)]))
-        features = content.load(self.bundle, self.device).encode(padded)
-        return SemanticTokenizer(self.bundle, self.device).tokens(features)
+    def stream(
+        self,
+        text: str | SynthesisRequest,
+        reference: Reference,
+        *,
+        lang: str | None = None,
+        seed: int | None = None,
+        settings: InferenceSettings | None = None,
+        reporter: Reporter = Silent(),  # noqa: B008 - has no state
+    ) -> Iterator[SpokenUtterance]:
+        """Speak a text, utterance by utterance, each as soon as it and those before it are done.
 
-    def _bert_features(self) -> BertFeatures:
-        if self._bert is None:
-            from sovits_cli.features.bert import BertFeatures  # brings the tokenizers library
+        Args:
+            text: what to speak, or what `request` made of it; that holds language, seed and settings already.
+            reference: the speaker; of this voice.
+            lang, seed, settings: see `request`.
+            reporter: hears what is left out of the text and what to know about it.
 
-            assert self.bundle.bert is not None
-            self._bert = BertFeatures.load(self.bundle.bert, self.device, width=self.gpt.config.bert_dim)
-        return self._bert
+        Raises:
+            TextError: see `request`; or nothing of the text can be read, which shows at the first utterance.
+            ModelError: the reference is of another voice, or the networks give NaN.
+        """
+        if reference.voice != self.name:
+            raise ModelError(f"the reference was heard by {reference.voice}: {self.name} has to hear it itself")
+        if isinstance(text, str):
+            request = self.request(text, lang=lang, seed=seed, settings=settings)
+        elif lang is None and seed is None and settings is None:
+            request = text
+        else:
+            raise UsageError("a request holds language, seed and settings already: make another one")
+        for event in (*map(Warned, request.notes), *request.left_out):
+            reporter.emit(event)
+        return self._spoken(request, reference, reporter)
+
+    def speak(
+        self,
+        text: str | SynthesisRequest,
+        reference: Reference,
+        *,
+        lang: str | None = None,
+        seed: int | None = None,
+        settings: InferenceSettings | None = None,
+        reporter: Reporter = Silent(),  # noqa: B008 - has no state
+    ) -> Audio:
+        """Speak a text and join its utterances with pauses. See `stream`; a long text is better streamed."""
+        parts = self.stream(text, reference, lang=lang, seed=seed, settings=settings, reporter=reporter)
+        return joined(list(parts), self.rate)
+
+    def _spoken(self, request: SynthesisRequest, reference: Reference, reporter: Reporter) -> Iterator[SpokenUtterance]:
+        spoken = Synthesizer(self._networks, reference, request.options).speak(request.utterances(reporter))
+        while True:
+            # one thread for a small model on a CPU: handing out its work costs more than it saves. OpenMP keeps the
+            # number for each thread, and it is put back before the caller goes on with its own work. Torch is asked
+            # first, so that it has set this thread up before, and does not write its number over ours later.
+            torch.get_num_threads()
+            with nullcontext() if self._pools is None else self._pools.limit(limits=1):
+                part = next(spoken, None)
+            if part is None:
+                return
+            yield part
+
+
+def _recording(given: str | Path | tuple[np.ndarray, int] | Recording) -> Recording:
+    if isinstance(given, Recording):
+        return given
+    if isinstance(given, tuple):
+        return recording_of(*given)
+    return read_recording(Path(given))

@@ -1,44 +1,45 @@
-"""`sovits infer`: an request and a model in, one audio file out, however long; subtitles beside it if asked for.
+"""Spoken utterances to one sound: joined with pauses, and written to a file as they come, subtitles beside it.
 
-Sentences are written as they are finished, to `out.partial.wav`, which becomes `out.wav` at the end; memory does not
-grow with the text.
+    out.wav   |--fade-- utterance 0 --fade--|  pause  |--fade-- utterance 1 --fade--|  pause  | ...
+    out.srt   cue 1: where utterance 0 is             cue 2: where utterance 1 is
+
+What is written so far can be played at any time, as `out.partial.wav`, which becomes `out.wav` at the end; memory does
+not grow with the text. Knows no models.
 """
 
 from __future__ import annotations
 
-import secrets
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
-import torch
-from threadpoolctl import ThreadpoolController
+import numpy as np
 
 from sovits_cli.audio.crossfade import ClipJoiner
 from sovits_cli.audio.writer import AudioWriter
-from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import ResourceError, UnforeseenError
-from sovits_cli.events import Chose, Doubtful, Progress, Reporter, Warned
-from sovits_cli.files import partial
-from sovits_cli.inference.acoustic import FlowSettings
-from sovits_cli.inference.request import SynthesisRequest
-from sovits_cli.inference.script import utterances
-from sovits_cli.inference.subtitles import SrtWriter
-from sovits_cli.inference.synthesizer import SpokenUtterance, SynthesisOptions, Synthesizer
-from sovits_cli.inference.voice import NO_PROMPT, Voice
+from sovits_cli.events import Doubtful, Progress, Reporter, Warned
+from sovits_cli.files import growing, partial, write_error
+from sovits_cli.inference.synthesizer import SpokenUtterance
 from sovits_cli.locks import held_output
-from sovits_cli.models.t2s.decode import Sampling
 from sovits_cli.text.frontend import excerpt
-from sovits_cli.text.split import PAUSES_S, Boundary
-from sovits_cli.versions import ModelVersion
 
-SEEDS = 2**32
 
-SMALL_PARAMETERS = 20_000_000
-"""Of both networks. `mini` has about 6 million, the official ones above 100."""
+@dataclass(frozen=True)
+class Audio:
+    """Speech of a whole text.
+
+    Args:
+        samples: (T,) float32, pauses included.
+        rate: their sample rate.
+        parts: the utterances in it, in order.
+    """
+
+    samples: np.ndarray
+    rate: int
+    parts: tuple[SpokenUtterance, ...]
 
 
 @dataclass(frozen=True)
@@ -60,231 +61,218 @@ class DoubtfulSentence:
 
 
 @dataclass(frozen=True)
-class InferReport:
-    """What was spoken.
+class WrittenSpeech:
+    """What was written.
 
     Args:
-        out: the audio file.
-        srt: the subtitles, if asked for.
-        model: that spoke.
-        rate: sample rate of the speech.
         seconds: of audio.
-        elapsed_s: time it took, loading the model included.
-        real_time_factor: elapsed seconds per second of audio.
         sentences: how many were spoken.
         retries: how often one was spoken again because a check failed.
         doubtful: what may be wrong; empty if nothing is.
-        seed: gives the same audio again.
     """
 
-    out: Path
-    srt: Path | None
-    model: str
-    rate: int
     seconds: float
-    elapsed_s: float
-    real_time_factor: float
     sentences: int
     retries: int
     doubtful: tuple[DoubtfulSentence, ...]
-    seed: int
 
 
-def infer(
-    request: SynthesisRequest,
-    settings: InferenceSettings,
-    bundle: Bundle,
-    *,
-    device: str,
-    reporter: Reporter,
-    began_s: float | None = None,
-) -> InferReport:
-    """Speak an request.
-
-    Args:
-        request: checked before.
-        settings: how to speak.
-        bundle: the model.
-        device: where to compute.
-        reporter: hears everything.
-        began_s: `time.perf_counter()` when the work began, if that was before this call.
+def joined(parts: Sequence[SpokenUtterance], rate: int) -> Audio:
+    """Join utterances in memory, as they would be written.
 
     Raises:
-        SovitsError: the model cannot speak, or a file cannot be written. What was spoken until then is kept, as it is
-            after Ctrl-C, and named as a warning. Where only the subtitles fail, the speech is whole.
+        UnforeseenError: nothing is heard, because of an exception that nobody expected.
     """
-    began_s = time.perf_counter() if began_s is None else began_s
-    seed = secrets.randbelow(SEEDS) if settings.seed is None else settings.seed
-    reporter.emit(Chose("seed", str(seed), "drawn; --seed gives the same again" if settings.seed is None else "given"))
-    is_prompt, use = _prompt_use(request, bundle)
-    reporter.emit(Chose("reference", str(request.reference.path), f"{request.reference.described}: {use}"))
-    flow = _flow_settings(settings, bundle, reporter)
-    voice = Voice(bundle, device, flow=flow, compat=settings.text_compat, words=request.words)
-    prompt = voice.prompt(request.reference, str(request.transcript), request.prompt_lang) if is_prompt else NO_PROMPT
-    options = synthesis_options(settings, seed, bundle.version)
-    synthesizer = Synthesizer(voice, voice.style(request.reference, prompt), prompt, options)
-    script = utterances(request.sentences, request.lang, voice.spoken, reporter)
-    subtitles = None if request.srt is None else SrtWriter(request.srt)
-    writer = AudioWriter(request.out, rate=voice.rate, channels=1, grows=True)
-    track = _Track(writer, subtitles, voice.rate, settings.pause, len(request.sentences), reporter)
-    with (
-        held_output(request.out),
-        _few_threads(voice),
-        _kept(track, request, reporter),
-        subtitles or nullcontext(),
-        writer,
-    ):
-        for spoken in synthesizer.speak(script):
-            track.add(spoken)
-        if track.failure is not None and not track.is_heard:
-            raise track.failure
+    _check_heard(parts)
+    joiner = ClipJoiner(rate)
+    blocks = [block for part in parts for block in (*joiner.clip(part.samples), *_pause_after(part, joiner))]
+    return Audio(np.concatenate([np.zeros(0, np.float32), *blocks]), rate, tuple(parts))
+
+
+def write_speech(
+    parts: Iterable[SpokenUtterance], out: Path, *, rate: int, srt: Path | None, total: int, reporter: Reporter
+) -> WrittenSpeech:
+    """Write utterances as they come.
+
+    Args:
+        parts: the utterances, in order.
+        out: the audio file.
+        rate: sample rate of the speech.
+        srt: subtitles to write, or None.
+        total: how many sentences there will be, about.
+        reporter: hears progress, and what may be wrong.
+
+    Raises:
+        SovitsError: a file cannot be written, or `parts` raises. What was spoken until then is kept, as it is after
+            Ctrl-C, and named as a warning. Where only the subtitles fail, the speech is whole.
+    """
+    subtitles = None if srt is None else SrtWriter(srt)
+    writer = AudioWriter(out, rate=rate, channels=1, grows=True)
+    track = _Track(writer, subtitles, rate, total, reporter)
+    with held_output(out), _kept(track, out, srt, reporter), subtitles or nullcontext(), writer:
+        for part in parts:
+            track.add(part)
+        track.check_heard()
     if subtitles is not None and subtitles.failure is not None:
-        raise _without_subtitles(request, subtitles.failure)
-    seconds, elapsed_s = track.seconds, time.perf_counter() - began_s
-    return InferReport(
-        out=request.out,
-        srt=request.srt,
-        model=bundle.name,
-        rate=voice.rate,
-        seconds=seconds,
-        elapsed_s=elapsed_s,
-        real_time_factor=elapsed_s / max(seconds, 1e-3),
-        sentences=track.count,
-        retries=track.retries,
-        doubtful=tuple(track.doubtful),
-        seed=seed,
-    )
+        failure = subtitles.failure
+        raise ResourceError(f"{failure.message}; the speech is whole: {out}", **failure.advice)
+    return WrittenSpeech(track.seconds, track.count, track.retries, tuple(track.doubtful))
 
 
 class _Track:
-    """The file being written: sentences and pauses in request, subtitles, and what is counted."""
+    """The file being written: utterances and pauses in order, subtitles, and what is counted."""
 
     def __init__(
-        self,
-        writer: AudioWriter,
-        subtitles: SrtWriter | None,
-        rate: int,
-        pause_s: float,
-        total: int,
-        reporter: Reporter,
+        self, writer: AudioWriter, subtitles: SrtWriter | None, rate: int, total: int, reporter: Reporter
     ) -> None:
         self._writer = writer
         self._subtitles = subtitles
         self._joiner = ClipJoiner(rate)
-        self._pause_factor = pause_s / PAUSES_S[Boundary.SENTENCE]
         self._total = total
         self._reporter = reporter
+        self._silent: list[SpokenUtterance] = []
         self.count = self.retries = 0
         self.doubtful: list[DoubtfulSentence] = []
         self.is_heard = False
-        self.failure: UnforeseenError | None = None
 
     @property
     def seconds(self) -> float:
         """Audio so far."""
         return self._joiner.position_s
 
-    def add(self, spoken: SpokenUtterance) -> None:
-        """Write one sentence, or a part of one, and the pause after it."""
+    def add(self, part: SpokenUtterance) -> None:
+        """Write one utterance, or a part of one, and the pause after it."""
         start_s = self.seconds
-        for block in self._joiner.clip(spoken.wave):
-            self._writer.write(block)
-        if spoken.problem:
-            self._warn(spoken, start_s)
-        if len(spoken.wave):
+        self._write(self._joiner.clip(part.samples))
+        if not part.verdict.passed:
+            self._warn(part, start_s)
+        if len(part.samples):
             self.is_heard = True
-            self._close(spoken, start_s)
-        elif spoken.cause is not None:
-            self.failure = self.failure or UnforeseenError(spoken.cause)
+            if self._subtitles is not None:
+                self._subtitles.cue(start_s, self.seconds, part.text)
+            self._write(_pause_after(part, self._joiner))
+        elif not self.is_heard:
+            self._silent.append(part)
         self._writer.update_header()
-        self.count = spoken.utterance.index + 1
-        self.retries += spoken.tries - 1
-        total = max(self._total, self.count)
-        self._reporter.emit(
-            Progress("speaking", self.count, total, "sentences", detail=f"{self.seconds:.0f} s of audio")
-        )
+        self.count = part.index + 1
+        self.retries += part.tries - 1
+        detail = f"{self.seconds:.0f} s of audio"
+        self._reporter.emit(Progress("speaking", self.count, max(self._total, self.count), "sentences", detail=detail))
 
-    def _close(self, spoken: SpokenUtterance, start_s: float) -> None:
-        """Write what comes with a sentence that is heard: its subtitle, and the pause after it."""
-        if self._subtitles is not None:
-            self._subtitles.cue(start_s, self.seconds, spoken.utterance.text)
-        factor = 1.0 if spoken.utterance.is_exact else self._pause_factor
-        for block in self._joiner.pause(spoken.utterance.pause_s * factor):
+    def check_heard(self) -> None:
+        """Raise what is to blame where nothing is heard."""
+        if not self.is_heard:
+            _check_heard(self._silent)
+
+    def _write(self, blocks: Iterable[np.ndarray]) -> None:
+        for block in blocks:
             self._writer.write(block)
 
-    def _warn(self, spoken: SpokenUtterance, start_s: float) -> None:
-        """Name a sentence that may be wrong; what to do about it is spoken once."""
-        hint = None if self.doubtful else "listen to it; another --seed, or shorter sentences, may help"
-        number = spoken.utterance.index + 1
-        self.doubtful.append(DoubtfulSentence(number, spoken.utterance.text, start_s, self.seconds, spoken.problem))
-        item = f"sentence {number} at {start_s:.1f} s, {excerpt(spoken.utterance.text)},"
-        self._reporter.emit(Doubtful(item, f"{spoken.problem} (after {spoken.tries} tries)", hint, spoken.cause))
+    def _warn(self, part: SpokenUtterance, start_s: float) -> None:
+        """Name an utterance that may be wrong; what to do about it is said once."""
+        code = "" if self.doubtful else "inference.doubtful"
+        number, reason = part.index + 1, part.verdict.reason
+        self.doubtful.append(DoubtfulSentence(number, part.text, start_s, self.seconds, reason))
+        item = f"sentence {number} at {start_s:.1f} s, {excerpt(part.text)},"
+        self._reporter.emit(Doubtful(item, f"{reason} (after {part.tries} tries)", cause=part.cause, code=code))
 
 
-def _flow_settings(settings: InferenceSettings, bundle: Bundle, reporter: Reporter) -> FlowSettings:
-    """How to follow a flow; asking for it where there is none is told."""
-    asked = FlowSettings(settings.steps, settings.guidance, settings.parallel)
-    if bundle.version.decoder.sampler_steps is None and asked != FlowSettings():
-        reporter.emit(Warned(f"{bundle.name} has no flow: steps, guidance and parallel change nothing", hint=""))
-    return asked
+def _pause_after(part: SpokenUtterance, joiner: ClipJoiner) -> Iterator[np.ndarray]:
+    """The silence after an utterance; none after one that is not heard."""
+    return joiner.pause(part.pause_s if len(part.samples) else 0.0)
 
 
-def _prompt_use(request: SynthesisRequest, bundle: Bundle) -> tuple[bool, str]:
-    """Whether the reference is a prompt, and what to tell the user.
-
-    A transcript found beside the recording that is of no use is no reason to fail; one that was typed is, where only
-    the content encoder is missing (`Voice.prompt` raises).
-    """
-    if not bundle.version.uses_prompt:
-        return False, f"timbre, which is all that {bundle.name} takes"
-    heard = "timbre and sound" if bundle.version.needs_transcript else "timbre"
-    if request.transcript is None:
-        return False, f"{heard}; {request.no_transcript}"
-    if bundle.content is None and not request.transcript_typed:
-        return False, "timbre; no prompt, for no content encoder is installed"
-    return True, "timbre and prompt"
+def _check_heard(parts: Iterable[SpokenUtterance]) -> None:
+    """Raise the first exception that nobody expected, unless something is heard."""
+    causes = []
+    for part in parts:
+        if len(part.samples):
+            return
+        causes += [part.cause] if part.cause is not None else []
+    if causes:
+        raise UnforeseenError(causes[0])
 
 
 @contextmanager
-def _kept(track: _Track, request: SynthesisRequest, reporter: Reporter) -> Iterator[None]:
+def _kept(track: _Track, out: Path, srt: Path | None, reporter: Reporter) -> Iterator[None]:
     """Where the speech ends early, say where it is as far as it came."""
     try:
         yield
     except BaseException:
         if track.is_heard:
-            kept = f"{track.seconds:.0f} s of speech are kept in {partial(request.out)}"
-            kept += "" if request.srt is None else f", their subtitles in {partial(request.srt)}"
+            kept = f"{track.seconds:.0f} s of speech are kept in {partial(out)}"
+            kept += "" if srt is None else f", their subtitles in {partial(srt)}"
             reporter.emit(
                 Warned(kept, hint="the next run into the same file begins anew: rename what you want to keep")
             )
         raise
 
 
-def _without_subtitles(request: SynthesisRequest, failure: ResourceError) -> ResourceError:
-    return ResourceError(f"{failure.message}; the speech is whole: {request.out}", hint=failure.hint)
+class SrtWriter:
+    """SubRip subtitles being written, as `AudioWriter` with `grows`; use as a context manager.
 
+    A failure to write it is kept in `failure` and ends it: speech is not lost for the sake of its subtitles.
 
-@contextmanager
-def _few_threads(voice: Voice) -> Iterator[None]:
-    """One thread for a small model on a CPU: handing out its work costs more than it saves, above all on a busy one.
-
-    OpenMP keeps the number for each thread: work in other threads of the process goes on with its own. Torch is asked
-    first, so that it has set this thread up before, and does not write its number over ours later.
+    Raises:
+        ResourceError: it cannot be begun: the disk is full or not writable.
     """
-    torch.get_num_threads()
-    is_small = voice.device.type == "cpu" and voice.parameters < SMALL_PARAMETERS
-    with ThreadpoolController().select(user_api="openmp").limit(limits=1) if is_small else nullcontext():
-        yield
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._count = 0
+        self._stack = ExitStack()
+        self.failure: ResourceError | None = None
+
+    def __enter__(self) -> SrtWriter:
+        with ExitStack() as stack:
+            self._temporary = stack.enter_context(growing(self._path))
+            try:
+                self._file = stack.enter_context(
+                    self._temporary.open("w", encoding="utf-8", errors="replace", newline="\n")
+                )
+            except OSError as error:
+                raise write_error(self._path, error) from error
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None:
+                self._stack.__exit__(kind, error, trace)
+            else:
+                self._stack.__exit__(type(self.failure) if self.failure else None, self.failure, None)
+        except (OSError, ResourceError) as late:
+            if error is not None:
+                raise
+            self._fail(late)
+        finally:
+            if not self._count:
+                with suppress(OSError):
+                    self._temporary.unlink(missing_ok=True)
+
+    def cue(self, start_s: float, end_s: float, text: str) -> None:
+        """Show `text` from `start_s` to `end_s`."""
+        if self.failure is not None:
+            return
+        line = " ".join(text.split())
+        try:
+            self._file.write(f"{self._count + 1}\n{clock(start_s)} --> {clock(end_s)}\n{line}\n\n")
+            self._file.flush()
+        except OSError as error:
+            self._fail(error)
+        else:
+            self._count += 1
+
+    def _fail(self, error: OSError | ResourceError) -> None:
+        known = error if isinstance(error, ResourceError) else write_error(self._path, error)
+        self.failure = self.failure or known
 
 
-def synthesis_options(settings: InferenceSettings, seed: int, version: ModelVersion) -> SynthesisOptions:
-    """How to say lines, by the settings, and by the version of the model where they say nothing."""
-    usual = version.sampling
-    penalty = settings.repetition_penalty
-    sampling = Sampling(
-        top_k=(usual.top_k if settings.top_k is None else settings.top_k) or None,
-        top_p=settings.top_p,
-        temperature=usual.temperature if settings.temperature is None else settings.temperature,
-        repetition_penalty=usual.repetition_penalty if penalty is None else penalty,
-    )
-    return SynthesisOptions(sampling, seed, speed=settings.speed, batch_size=settings.batch_size)
+def clock(seconds: float) -> str:
+    """Write a time as SubRip does: 01:02:03,456."""
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours:02}:{minute:02}:{second:02},{milliseconds:03}"

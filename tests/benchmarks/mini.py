@@ -20,8 +20,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,18 +28,13 @@ from typing import Any
 import librosa
 import numpy as np
 import soundfile
-import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.config.schema import InferenceSettings
-from sovits_cli.events import Silent
-from sovits_cli.inference import reference
-from sovits_cli.inference.script import utterances
-from sovits_cli.inference.synthesizer import Synthesizer
-from sovits_cli.inference.voice import NO_PROMPT, Voice
-from sovits_cli.inference.writer import synthesis_options
-from sovits_cli.text.split import MIN_CHARS, split_sentences
+from sovits_cli.inference.reference import Reference
+from sovits_cli.inference.voice import Voice
+from sovits_cli.inference.writer import joined
 from tests.tools.recogniser import errors, hear_samples
 from tests.tools.teacher_speech import RATE_HZ, VOICES, Take, record
 
@@ -165,26 +159,20 @@ class SpokenText:
     doubt: str
 
 
-def speak(voice: Voice, style: torch.Tensor, texts: Sequence[str], settings: InferenceSettings) -> list[SpokenText]:
-    """Each text by itself, cut and joined as `sovits infer` does."""
-    speaker = Synthesizer(
-        voice, style, NO_PROMPT, synthesis_options(settings, settings.seed or 0, voice.bundle.version)
-    )
-    least = MIN_CHARS if voice.bundle.version.joins_sentences else 0
-    cuts = [split_sentences(text, "en", min_chars=least) for text in texts]
-    whole = [piece for cut in cuts for piece in cut]
-    said = deque(speaker.speak(utterances(whole, "en", voice.spoken, Silent())))
+def speak(voice: Voice, reference: Reference, texts: Sequence[str], settings: InferenceSettings) -> list[SpokenText]:
+    """Each text as a paragraph of one: what belongs to it is told by how many sentences it has."""
+    sizes = [len(voice.request(text, settings=settings).sentences) for text in texts]
+    said = deque(voice.stream("\n\n".join(texts), reference, settings=settings))
     found, end = [], 0
-    for text, cut in zip(texts, cuts, strict=True):
-        end += len(cut)
+    for text, size in zip(texts, sizes, strict=True):
+        end += size
         parts = []
-        while said and said[0].line.index < end:
+        while said and said[0].index < end:
             parts.append(said.popleft())
-        assert parts[0].line.text in text
-        pauses = [np.zeros(round(part.utterance.pause_s * voice.rate), np.float32) for part in parts[:-1]]
-        waves = [piece for pair in zip_longest((part.wave for part in parts), pauses) for piece in pair]
-        wave = np.concatenate([piece for piece in waves if piece is not None])
-        found.append(SpokenText(text, wave, "; ".join(part.problem for part in parts if part.problem)))
+        assert parts[0].text in text
+        parts[-1] = replace(parts[-1], pause_s=0.0)
+        reason = "; ".join(part.verdict.reason for part in parts if not part.verdict.passed)
+        found.append(SpokenText(text, joined(parts, voice.rate).samples, reason))
     return found
 
 
@@ -225,10 +213,10 @@ def figures(
     same = total = 0
     for name, kind in REFERENCES:
         source = teacher.say(name, REFERENCE_TEXT, PITCHES[kind])
-        style = voice.style(reference.find(source))
+        reference = voice.reference(source)
         parts = {"sentences": chosen, "single words": WORDS, "long sentences": LONG}
         heard = {
-            part: listen(speak(voice, style, texts, settings), teacher, name, PITCHES[kind], pool)
+            part: listen(speak(voice, reference, texts, settings), teacher, name, PITCHES[kind], pool)
             for part, texts in parts.items()
         }
         for part, found in heard.items():
@@ -252,10 +240,10 @@ def figures(
         }
         if pictures is not None:
             draw(own[0], pictures / f"{name}-{kind}.png")
-    style = voice.style(reference.find(teacher.say("slt", REFERENCE_TEXT)))
+    reference = voice.reference(teacher.say("slt", REFERENCE_TEXT))
     by_seed = {}
     for seed in range(1, 11):
-        said = speak(voice, style, [HELD_OUT[2]], settings.model_copy(update={"seed": seed}))
+        said = speak(voice, reference, [HELD_OUT[2]], settings.model_copy(update={"seed": seed}))
         by_seed[seed] = rates(listen(said, teacher, "slt", 1.0, pool))["model"]
     return {
         "references": report,

@@ -10,8 +10,8 @@ import torch
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import ModelError
 from sovits_cli.features import speaker
-from sovits_cli.inference import reference
-from sovits_cli.inference.acoustic import FlowSettings, VitsAcoustic
+from sovits_cli.inference.acoustic import VitsAcoustic
+from sovits_cli.inference.reference import read_recording
 from sovits_cli.terms import SPEAKER_CHANNELS
 from sovits_cli.versions import VERSIONS
 from tests.checkpoints import synthetic
@@ -40,14 +40,14 @@ def bundle(tmp_path):
 
 
 def test_each_stretch_is_heard_by_the_speaker_encoder(bundle, tmp_path, monkeypatch):
-    found = reference.find(voice_recording(tmp_path / "r.wav", 24.0))
+    found = read_recording(voice_recording(tmp_path / "r.wav", 24.0))
     styles = []
     for value in (0.0, 0.01):
         vectors = Vectors(value)
         monkeypatch.setattr(speaker, "load", lambda *_, vectors=vectors: vectors)
-        acoustic = VitsAcoustic(bundle, torch.device("cpu"), FlowSettings())
-        styles.append(acoustic.style(found, None).style)
-        assert len(vectors.heard) == len(found.timbre) > 1
+        acoustic = VitsAcoustic(bundle, torch.device("cpu"))
+        styles.append(acoustic.style(found, None).vector)
+        assert len(vectors.heard) == len(found.style_spans) > 1
         assert {rate for _, rate in vectors.heard} == {32_000}
     assert styles[0].shape == (1, SPEAKING.gin_channels, 1)
     assert not torch.allclose(styles[0], styles[1])
@@ -55,5 +55,5 @@ def test_each_stretch_is_heard_by_the_speaker_encoder(bundle, tmp_path, monkeypa
 
 def test_without_its_speaker_encoder_it_does_not_speak(bundle):
     with pytest.raises(ModelError, match="pro has no speaker encoder") as caught:
-        VitsAcoustic(bundle, torch.device("cpu"), FlowSettings())
+        VitsAcoustic(bundle, torch.device("cpu"))
     assert caught.value.hint == "sovits models pull v2Pro"

@@ -4,13 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sovits_cli.audio.reader import read_audio
-from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.config.schema import InferenceSettings
-from sovits_cli.events import Chose, Warned
 from sovits_cli.inference.flow import FlowPrompt, FlowSampling, cut_prompt, parallel_chunks, sequential
-from sovits_cli.inference.request import InferInputs, check
-from sovits_cli.inference.writer import infer
+from sovits_cli.inference.voice import Voice
 from sovits_cli.versions import VERSIONS
 from tests.checkpoints import synthetic_flow
 from tests.inference import toys
@@ -65,7 +61,7 @@ def test_each_chunk_goes_on_from_the_one_before():
 
 
 @pytest.mark.parametrize("frames", [1, 9, 10, 11, 26, 40])
-def test_side_by_side_covers_every_frame(frames):
+def test_parallel_chunks_cover_every_frame(frames):
     flow = CountingFlow()
     manner = FlowSampling(chunk_frames=14, steps=3)
     got = parallel_chunks(HoldingVocoder(), flow, condition(frames), prompt(4), manner, noise, hop=HOP, overlap=2)
@@ -82,74 +78,62 @@ def test_a_prompt_is_cut_to_what_both_sides_have():
     assert cut_prompt(long.condition, long.frames, 50).frames.shape[-1] == 20
 
 
-@pytest.fixture
-def order(empty_folder):
-    """Speak three sentences in the voice of a recording."""
-    toys.voice_recording(empty_folder / "r.wav", 4.0, rate=22_050)
-
-    def make(transcript="Some words.", seconds=4.0, text="Hello there my friend. How are you today? I am quite well."):
-        toys.voice_recording(empty_folder / "r.wav", seconds, rate=22_050)
-        return check(InferInputs("r.wav", None, text, transcript, empty_folder / "out.wav", None), "en")
-
-    return make
+TEXT = "Hello there my friend. How are you today? I am quite well."
 
 
-def speak(order, name, heard, **said):
-    settings = InferenceSettings(seed=3, **{"steps": 2, **said})
-    return infer(order, settings, find_model(name), device="cpu", reporter=heard)
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory):
+    """Gives the voice of a version, made once."""
+    made = {}
+    folder = tmp_path_factory.mktemp("flow")
+
+    def load(name):
+        if name not in made:
+            synthetic_flow.install(name)
+            made[name] = Voice.load(name, device="cpu")
+        return made[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOVITS_HOME", str(folder))
+        yield load
+
+
+def speak(voice, folder, text=TEXT, transcript="Some words.", seconds=4.0, **said):
+    toys.voice_recording(folder / "r.wav", seconds, rate=22_050)
+    reference = voice.reference(folder / "r.wav", transcript=transcript)
+    settings = InferenceSettings(**{"lang": "en", "seed": 3, "steps": 2, **said})
+    return reference, voice.speak(text, reference, settings=settings)
 
 
 @EACH
-def test_a_voice_speaks_at_the_rate_of_its_vocoder(order, heard, name):
-    synthetic_flow.install(name)
-    report = speak(order(), name, heard)
-    assert report.rate == VERSIONS[name].rate
-    assert report.sentences == 3
-    wave, rate = read_audio(report.out)
-    assert rate == VERSIONS[name].rate
-    assert np.isfinite(wave).all()
-    assert any(event.why.endswith("timbre and prompt") for event in heard.of(Chose) if event.what == "reference")
+def test_a_voice_speaks_at_the_rate_of_its_vocoder(voice, tmp_path, name):
+    reference, audio = speak(voice(name), tmp_path)
+    assert audio.rate == voice(name).rate == VERSIONS[name].rate
+    assert [part.index for part in audio.parts][-1] == 2
+    assert np.isfinite(audio.samples).all()
+    assert reference.description == "4.0 s: timbre and prompt"
 
 
-def test_the_batch_size_changes_nothing_and_the_steps_do(order, heard):
-    synthetic_flow.install("v4")
-    one, other, more = (
-        read_audio(speak(order(), "v4", heard, **said).out)[0]
-        for said in ({"batch_size": 1}, {"batch_size": 8}, {"steps": 3})
-    )
-    assert np.array_equal(one, other)
-    assert one.shape != more.shape or not np.array_equal(one, more)
+def test_the_batch_size_changes_nothing_and_the_options_of_the_flow_do(voice, tmp_path):
+    options = ({"batch_size": 1}, {"steps": 3}, {"guidance": 1.5}, {"parallel": True}, {"speed": 1.3})
+    plain, one, *others = (speak(voice("v4"), tmp_path, **said)[1].samples for said in ({}, *options))
+    assert np.array_equal(plain, one)
+    assert all(plain.shape != other.shape or not np.array_equal(plain, other) for other in others)
+    assert len(others[-1]) < len(plain)
 
 
-@pytest.mark.parametrize("said", [{"guidance": 1.5}, {"parallel": True}, {"speed": 1.3}], ids=str)
-def test_options_change_the_sound(order, heard, said):
-    synthetic_flow.install("v4")
-    plain, other = (read_audio(speak(order(), "v4", heard, **more).out)[0] for more in ({}, said))
-    assert plain.shape != other.shape or not np.array_equal(plain, other)
-    if "speed" in said:
-        assert len(other) < len(plain)
-
-
-@pytest.mark.parametrize("seconds", [4.0, 25.0])
-def test_no_transcript_is_needed(order, heard, seconds):
+def test_no_transcript_is_needed(voice, tmp_path):
     """The flow goes on from the sound; only the GPT goes on from the words."""
-    synthetic_flow.install("v3")
-    report = speak(order(transcript=None, seconds=seconds), "v3", heard)
-    assert report.seconds > 0.5
-    (reference,) = (event for event in heard.of(Chose) if event.what == "reference")
-    assert "timbre and sound" in reference.why
-
-
-def test_steps_without_a_flow_are_told(order, heard):
-    toys.install()
-    speak(order(), "toy", heard)
-    assert any("no flow" in event.text for event in heard.of(Warned))
+    for seconds in (4.0, 25.0):
+        reference, audio = speak(voice("v3"), tmp_path, transcript=None, seconds=seconds)
+        assert len(audio.samples) > 0.5 * audio.rate
+        assert "timbre and sound" in reference.description
 
 
 @pytest.mark.slow
 @EACH
-def test_official_size(order, heard, name):
+def test_official_size(tmp_path, name):
     """A few GB of memory, and some seconds of computing for each second of speech."""
     synthetic_flow.install(name, full=True)
-    report = speak(order(text="Hello there my friend."), name, heard, steps=1)
-    assert report.seconds > 0
+    _, audio = speak(Voice.load(name, device="cpu"), tmp_path, "Hello there my friend.", steps=1)
+    assert len(audio.samples) > 0

@@ -1,18 +1,30 @@
+from pathlib import Path
+
 import pytest
 
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
+from sovits_cli.inference.language_support import ALL_LANGUAGES
 from sovits_cli.inference.preview import preview
-from sovits_cli.inference.request import InferInputs, Script, check_text
-from sovits_cli.inference.script import MAX_PHONES
+from sovits_cli.inference.request import SynthesisOptions, SynthesisRequest, synthesis_request
 from sovits_cli.text.lexicon import EMPTY_LEXICON, parse_lexicon
+from sovits_cli.text.reading import ReadingOptions
 from sovits_cli.text.split import Sentence
-from sovits_cli.versions import SymbolTable
+from sovits_cli.text.utterances import MAX_PHONES
+from sovits_cli.versions import VERSIONS, SymbolTable
+
+BUNDLE = Bundle("v2", VERSIONS["v2"], Path("x"), Path("x"), None, None, "installed", "")
 
 
-def seen(text, heard, lang="en", words=EMPTY_LEXICON, **how):
-    script = check_text(InferInputs(None, None, text, None, "out.wav", None), lang)
-    return preview(script, SymbolTable.V2, words, heard, compat=how.get("compat", False))
+def seen(text, heard, lang="en", words=EMPTY_LEXICON, *, compat=False):
+    settings = InferenceSettings(lang=lang, text_compat=compat)
+    return preview(synthesis_request(text, BUNDLE, settings, words=words, support=ALL_LANGUAGES), heard)
+
+
+def cut(sentences, heard):
+    return preview(SynthesisRequest(sentences, "en", ReadingOptions(SymbolTable.V2), SynthesisOptions(1)), heard)
 
 
 def test_what_will_be_said(heard):
@@ -38,15 +50,15 @@ def test_the_official_reading(heard):
 
 def test_what_is_too_long_is_cut_as_for_speaking(heard):
     text = " ".join(["seven hundred and seventy seven thousand"] * 30)
-    found = preview(Script([Sentence(text, 0.5, True)], "en", ()), SymbolTable.V2, EMPTY_LEXICON, heard, compat=False)
+    found = cut([Sentence(text, 0.5, True)], heard)
     assert len(found.sentences) > 2
     assert all(len(part.phones) <= MAX_PHONES for sentence in found.sentences for part in sentence.segments)
     assert found.sentences[-1].pause_s == 0.5
 
 
 def test_what_cannot_be_read_is_named(heard):
-    script = Script([Sentence("One.", 0.1), Sentence("☃", 0.1)], "en", ())
-    assert len(preview(script, SymbolTable.V2, EMPTY_LEXICON, heard, compat=False).sentences) == 1
+    script = [Sentence("One.", 0.1), Sentence("☃", 0.1)]
+    assert len(cut(script, heard).sentences) == 1
     assert [event.item for event in heard.events if isinstance(event, Skipped)] == ["'☃'"]
     with pytest.raises(TextError, match="nothing to read"):
-        preview(Script(script.sentences[1:], "en", ()), SymbolTable.V2, EMPTY_LEXICON, heard, compat=False)
+        cut(script[1:], heard)

@@ -1,208 +1,124 @@
+"""A text to speak, checked before any network is loaded."""
+
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from sovits_cli.cli.hints import hint_for
-from sovits_cli.errors import AudioError, ResourceError, TextError, UsageError
-from sovits_cli.inference.request import InferInputs, check
-from tests.inference.toys import voice_recording
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.config.schema import InferenceSettings
+from sovits_cli.errors import TextError
+from sovits_cli.events import Skipped
+from sovits_cli.inference.language_support import ALL_LANGUAGES, LanguageSupport
+from sovits_cli.inference.request import synthesis_options, synthesis_request, transcript_lang
+from sovits_cli.versions import VERSIONS, SamplingDefaults
 
-ASKED = InferInputs(ref="r.wav", text="text.txt", say=None, prompt_text=None, out=None, srt=None)
-
-
-@pytest.fixture
-def asked(empty_folder):
-    voice_recording(empty_folder / "r.wav", 4.0)
-    (empty_folder / "text.txt").write_text("Hello there, my friend. How are you today?\n")
-    return replace(ASKED, out=empty_folder / "out.wav")
+NOWHERE = Path("nowhere")
 
 
-def test_an_order(asked, empty_folder):
-    order = check(asked, "en")
-    assert [sentence.text.strip() for sentence in order.sentences] == ["Hello there, my friend.", "How are you today?"]
-    assert (order.lang, order.out, order.srt, order.transcript) == ("en", asked.out, None, None)
-    assert order.no_transcript == "a transcript would make it a prompt too"
+def bundle(version="v2"):
+    return Bundle(version, VERSIONS[version], NOWHERE, NOWHERE, None, None, "installed", "")
 
 
-def test_words_as_typed(asked):
-    order = check(replace(asked, text=None, say="Good morning to you."), "en")
-    assert [sentence.text for sentence in order.sentences] == ["Good morning to you."]
+def request(text, lang="auto", *, version="v2", support=ALL_LANGUAGES, **said):
+    settings = InferenceSettings(lang=lang, **said)
+    return synthesis_request(text, bundle(version), settings, support=support)
 
 
-def test_the_transcript_lies_beside_the_recording(asked, empty_folder):
-    (empty_folder / "r.txt").write_text(" What is said.\n")
-    order = check(asked, "en")
-    assert (order.transcript, order.transcript_typed) == ("What is said.", False)
-    typed = check(replace(asked, prompt_text="Something else."), "en")
-    assert (typed.transcript, typed.transcript_typed) == ("Something else.", True)
-    assert check(replace(asked, prompt_text=" "), "en").transcript is None
+def cut(found):
+    return [sentence.text.strip() for sentence in found.sentences]
 
 
-def test_the_text_to_speak_is_no_transcript(asked, empty_folder):
-    (empty_folder / "r.txt").write_text("Speak this, please.")
-    assert check(replace(asked, text="r.txt"), "en").transcript is None
+def test_a_request():
+    found = request("Hello there, my friend. How are you today?", "en", seed=3)
+    assert cut(found) == ["Hello there, my friend.", "How are you today?"]
+    assert (found.lang, found.notes, found.left_out, found.options.seed) == ("en", (), (), 3)
 
 
-def test_the_transcript_of_a_long_recording_fits_no_window(asked, empty_folder):
-    voice_recording(empty_folder / "r.wav", 14.0)
-    order = check(replace(asked, prompt_text="Some words."), "en")
-    assert order.transcript is None
-    assert order.no_transcript == "its transcript is of all 14 s, a prompt holds 10 s"
+def test_a_seed_is_drawn_where_none_is_given():
+    assert request("Hello.").options.seed != request("Hello.").options.seed
 
 
-@pytest.mark.parametrize(
-    ("lang", "prompt_lang", "transcript", "mode"),
-    [
-        ("en", "auto", "今天天气很好。", "auto"),
-        ("zh", "auto", "What is said.", "auto"),
-        ("zh", "auto", "大丈夫。ありがとう。", "auto_ja"),
-        ("yue", "auto", "今天天气很好。", "auto_yue"),
-        ("yue", "zh", "今天天气很好。", "zh"),
-        ("en", "auto", "42", "en"),
-        ("en", "ja", "What is said.", "ja"),
-    ],
-)
-def test_a_transcript_is_read_in_its_own_language(asked, lang, prompt_lang, transcript, mode):
-    said = {"zh": "你好世界。", "yue": "你好世界。"}.get(lang, "Hello there.")
-    order = check(replace(asked, text=None, say=said, prompt_text=transcript, prompt_lang=prompt_lang), lang)
-    assert (order.lang, order.prompt_lang) == (lang, mode)
+def test_where_the_settings_say_nothing_the_version_does():
+    version = replace(VERSIONS["v2"], sampling=SamplingDefaults(7, 0.5, 1.2))
+    usual = synthesis_options(InferenceSettings(seed=1), version)
+    assert (usual.top_k, usual.temperature, usual.repetition_penalty) == (7, 0.5, 1.2)
+    said = InferenceSettings(seed=1, top_k=0, temperature=0.9, repetition_penalty=2.0, pause=0.7, batch_size=3)
+    changed = synthesis_options(said, version)
+    assert (changed.top_k, changed.temperature, changed.repetition_penalty) == (None, 0.9, 2.0)
+    assert (changed.pause_factor, changed.batch_size) == (2.0, 3)
 
 
-def test_an_unknown_prompt_language(asked):
-    with pytest.raises(TextError, match="unknown language 'english'") as error:
-        check(replace(asked, prompt_lang="english"), "en")
-    assert hint_for(error.value) == "--prompt-lang en"
-
-
-def test_places_that_cannot_be_written_are_refused_first(asked, empty_folder):
-    (empty_folder / "file").write_text("")
-    (empty_folder / "folder.wav").mkdir()
-    (empty_folder / "ref_is_not_read").write_text("")
-    asked = replace(asked, ref="ref_is_not_read")
-    for change, kind in (
-        ({"out": "file/out.wav"}, ResourceError),
-        ({"srt": "file/deep/out.srt"}, ResourceError),
-        ({"out": "folder.wav"}, UsageError),
-        ({"srt": "."}, UsageError),
-        ({"out": f"{'x' * 250}.wav"}, ResourceError),
+def test_what_cannot_be_spoken():
+    for text, lang, said in (
+        ("?!… --- .", "en", "nothing to read"),
+        ("😀 🎉", "auto", "nothing to read"),
+        ("Hello.", "klingon", "unknown language 'klingon'"),
+        ("[pause 2h] Hi.", "auto", r"\[pause 2h\]"),
     ):
-        with pytest.raises(kind, match="cannot write"):
-            check(replace(asked, **{name: empty_folder / value for name, value in change.items()}), "en")
-    with pytest.raises(AudioError):
-        check(replace(asked, out=empty_folder / "deep" / "er" / "out.wav"), "en")
-    assert not (empty_folder / "deep").exists()
-    assert not list(empty_folder.glob(".*"))
+        with pytest.raises(TextError, match=said):
+            request(text, lang)
 
 
-def test_builtin(asked):
-    order = check(replace(asked, ref="builtin:slt", text="builtin:story"), "en")
-    assert order.transcript
-    assert len(order.sentences) > 20
+def test_the_whole_text_tells_whose_its_han_characters_are():
+    assert request("大丈夫。ありがとう。").lang == "auto_ja"
+    assert request("这是东京。").lang == "auto"
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "said"),
-    [
-        ({"ref": None}, UsageError, "no voice: --ref was not given"),
-        ({"text": None}, UsageError, "neither -t nor --say was given"),
-        ({"say": "Hello."}, UsageError, "both -t and --say were given"),
-        ({"say": " \n", "text": None}, TextError, "--say is empty"),
-        ({"text": "empty.txt"}, TextError, "empty.txt is empty"),
-        ({"text": "gone.txt"}, TextError, "gone.txt does not exist"),
-        ({"say": "?!… --- .", "text": None}, TextError, "nothing to read"),
-        ({"say": "😀 🎉", "text": None}, TextError, "nothing to read"),
-        ({"ref": "gone.wav"}, AudioError, "gone.wav does not exist"),
-        ({"ref": "text.txt"}, AudioError, "cannot read text.txt as audio"),
-        ({"ref": "."}, AudioError, "is a folder"),
-        ({"ref": "builtin:me"}, UsageError, "no example is called builtin:me"),
-    ],
-)
-def test_bad_orders(asked, empty_folder, change, kind, said):
-    (empty_folder / "empty.txt").write_text("\n\n")
-    with pytest.raises(kind, match=said) as error:
-        check(replace(asked, **change), "en")
-    assert hint_for(error.value) or kind is AudioError
+def test_an_official_cut():
+    text = "你好，世界。再见，朋友们。"
+    assert cut(request(text, "zh", text_split_method="cut5")) == ["你好，世界。", "再见，朋友们。"]
+    assert "".join(cut(request(text, "zh"))) == text
 
 
-def test_what_is_typed_in_another_encoding_is_read_as_a_file_would_be(asked):
-    typed = "你好，世界。".encode("gb18030").decode("utf-8", "surrogateescape")
-    order = check(replace(asked, text=None, say=typed, prompt_text=typed), "zh")
-    assert "".join(piece.text for piece in order.sentences) == order.transcript == "你好，世界。"
-    assert order.notes == ("the text is not UTF-8: read as gb18030; if it is wrong, save it as UTF-8",)
+def test_short_sentences_share_an_utterance_where_the_model_can_say_both():
+    text = "Hi. How are you today, my friend?"
+    assert cut(request(text, "en")) == [text]
+    assert cut(request(text, "en", version="mini")) == ["Hi.", "How are you today, my friend?"]
 
 
-@pytest.mark.parametrize("flag", ["say", "prompt_text"])
-def test_half_a_character_is_refused_before_anything_is_spoken(asked, flag):
-    typed = replace(asked, **{flag: "Hello \ud83d there.", **({"text": None} if flag == "say" else {})})
-    with pytest.raises(TextError, match=f"^--{flag.replace('_', '-')} holds half a character, U\\+D83D, at 7$"):
-        check(typed, "en")
-
-
-def test_an_unknown_language(asked):
-    with pytest.raises(TextError, match="unknown language 'klingon'"):
-        check(asked, "klingon")
-
-
-@pytest.mark.parametrize("out", ["out.aac", "out", "out.wav.bak"])
-def test_a_bad_suffix_is_refused_before_the_recording_is_read(asked, empty_folder, out):
-    with pytest.raises(UsageError, match=r"must end in one of \.wav, \.flac, \.mp3, \.ogg, \.opus"):
-        check(replace(asked, ref="gone.wav", out=empty_folder / out), "en")
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"out": "r.wav"}, "-o .*r.wav is the file of --ref too"),
-        ({"srt": "text.txt"}, "--srt .*text.txt is the file of -t too"),
-        ({"srt": "out.wav"}, "--srt .*out.wav is the file of -o too"),
-        ({"srt": "r.txt"}, "--srt .*r.txt is the file of the transcript too"),
-        ({"srt": "words.lex"}, "--srt .*words.lex is the file of the lexicon too"),
-        ({"srt": "link.srt"}, "--srt .*link.srt is the file of the lexicon too"),
-        ({"srt": "hard.srt"}, "--srt .*hard.srt is the file of the lexicon too"),
-        ({"out": "x.wav"}, "-o .*x.wav, which grows as .*x.partial.wav, is the file of the model toy too"),
-        ({"srt": "out.partial.wav"}, "--srt .*out.partial.wav is the file of -o too"),
-    ],
-)
-def test_no_output_overwrites_an_input(asked, empty_folder, change, said):
-    (empty_folder / "r.txt").write_text("What is said.")
-    (empty_folder / "words.lex").write_text("")
-    (empty_folder / "link.srt").symlink_to("words.lex")
-    (empty_folder / "hard.srt").hardlink_to(empty_folder / "words.lex")
-    others = (("the lexicon", empty_folder / "words.lex"), ("the model toy", empty_folder / "x.partial.wav"))
-    asked = replace(asked, others=others)
-    with pytest.raises(UsageError, match=said):
-        check(replace(asked, **{name: empty_folder / value for name, value in change.items()}), "en")
-
-
-def test_the_whole_text_tells_whose_its_han_characters_are(asked):
-    assert check(replace(asked, text=None, say="大丈夫。ありがとう。"), "auto").lang == "auto_ja"
-    assert check(replace(asked, text=None, say="这是东京。"), "auto").lang == "auto"
-
-
-def test_an_official_cut(asked):
-    said = replace(asked, text=None, say="你好，世界。再见，朋友们。")
-    found = check(said, "zh", cut="cut5").sentences
-    assert [piece.text for piece in found] == ["你好，世界。", "再见，朋友们。"]
-    assert "".join(piece.text for piece in check(said, "zh").sentences) == said.say
-
-
-def test_short_sentences_share_a_line_where_the_model_can_say_both(asked):
-    said = replace(asked, text=None, say="Hi. How are you today, my friend?")
-    assert [piece.text for piece in check(said, "en").sentences] == ["Hi. How are you today, my friend?"]
-    apart = check(said, "en", joins=False).sentences
-    assert [piece.text.strip() for piece in apart] == ["Hi.", "How are you today, my friend?"]
-
-
-def test_what_is_lost_is_told(asked, tmp_path):
-    assert check(replace(asked, text=None, say="你好 Привет"), "zh").notes == (
+def test_what_is_lost_is_told():
+    assert request("你好 Привет", "zh").notes == (
         "6 characters cannot be read and are left out: П (cyrillic capital letter pe) at 4,"
         " р (cyrillic small letter er) at 5,"
         " и (cyrillic small letter i) at 6, в (cyrillic small letter ve) at 7, е (cyrillic small letter ie) at 8"
         " and 1 others",
     )
-    path = tmp_path / "gbk.txt"
-    path.write_bytes("今天天气很好，我们去公园散步吧。".encode("gbk"))
-    order = check(replace(asked, text=str(path)), "auto")
-    assert order.notes == ("the text is not UTF-8: read as gb18030; if it is wrong, save it as UTF-8",)
-    assert order.sentences[0].text == "今天天气很好，我们去公园散步吧。"
-    assert check(replace(asked, text=None, say="Hello."), "auto").notes == ()
+    assert request("Hello.").notes == ()
+
+
+def test_what_the_model_does_not_speak():
+    english = LanguageSupport("mini", ("en",))
+    assert request("[你好|HH AH0 L OW1]. [pause 1s]", support=english).notes == ()
+    found = request("Hello 你好, my friend.", support=english)
+    assert (found.lang, found.left_out) == ("en", (Skipped("'你好'", "mini does not speak Chinese"),))
+    with pytest.raises(TextError, match="does not speak Chinese"):
+        request("你好 [pause 1s]", support=english)
+
+
+def test_a_transcript_is_read_in_its_own_language():
+    found = {
+        row: transcript_lang(row[1], row[2], row[0])
+        for row in (
+            ("en", "auto", "今天天气很好。"),
+            ("zh", "auto", "What is said."),
+            ("zh", "auto", "大丈夫。ありがとう。"),
+            ("yue", "auto", "今天天气很好。"),
+            ("yue", "zh", "今天天气很好。"),
+            ("en", "auto", "42"),
+            ("en", "ja", "What is said."),
+        )
+    }
+    assert list(found.values()) == ["auto", "auto", "auto_ja", "auto_yue", "zh", "en", "ja"]
+
+
+def test_checking_a_text_loads_no_torch_and_speaking_not_its_compiler():
+    """That takes as long as all the rest."""
+    code = (
+        "import sys, sovits_cli.inference.preview; print('torch' in sys.modules)\n"
+        "import sovits_cli.inference.voice; print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "False"]

@@ -15,7 +15,7 @@ from sovits_cli import paths
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
-from sovits_cli.inference import synthesizer
+from sovits_cli.inference import checks
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
@@ -108,7 +108,7 @@ def install(
 
 def accept_any_alignment(patch: pytest.MonkeyPatch) -> None:
     """Let no toy be doubted for leaving its text, which it never reads."""
-    patch.setattr(synthesizer, "MAX_ALIGNMENT_ERROR", math.inf)
+    patch.setattr(checks, "MAX_ALIGNMENT_ERROR", math.inf)
 
 
 def speaking(config: T2SConfig, tokens: float, usual: SamplingDefaults = ROW.sampling) -> dict[str, torch.Tensor]:

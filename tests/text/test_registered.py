@@ -9,17 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.cli.hints import hint_for
+from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.data import manifest
 from sovits_cli.errors import TextError
-from sovits_cli.inference.language_support import ALL, LanguageSupport, supported_text
-from sovits_cli.inference.request import InferInputs, check_text
+from sovits_cli.inference.language_support import ALL_LANGUAGES, LanguageSupport, supported_text
+from sovits_cli.inference.request import synthesis_request
 from sovits_cli.text import characters, languages, lexicon, reading, segment
 from sovits_cli.text.encoding import decode_text
 from sovits_cli.text.language import LATIN, Language, UnicodeScript
 from sovits_cli.text.languages import BUILT_IN, LANGUAGES
 from sovits_cli.text.reading import guessed_words
 from sovits_cli.text.split import split_in_two, split_sentences
-from sovits_cli.versions import SymbolTable
+from sovits_cli.versions import VERSIONS, SymbolTable
 from tests.data.recordings import record
 from tests.prep.fakes import FakeModels
 from tests.prep.fakes import run as prepare
@@ -146,21 +149,25 @@ def test_lists_and_recognisers_name_it(quish):
         languages.language_of_recogniser("fr")
 
 
+def requested(text, lang, support):
+    bundle = Bundle("v2", VERSIONS["v2"], Path("x"), Path("x"), None, None, "installed", "")
+    return synthesis_request(text, bundle, InferenceSettings(lang=lang), support=support)
+
+
 def test_models_that_do_not_speak_it_say_so(quish):
     with pytest.raises(TextError, match=r"^mini does not speak Quish: it knows English$") as failure:
         supported_text("Miła.", "qq", LanguageSupport("mini", ("en",)))
-    assert failure.value.hint.startswith("train a voice that does: sovits prep RECORDINGS --lang qq --model ")
-    asked = InferInputs(None, None, "Miła żaba. Łuka!", None, Path("out.wav"), None)
-    script = check_text(asked, "auto", support=LanguageSupport("mine", ("en",), is_sure=False))
-    assert script.lang == "auto_qq"
-    assert script.notes == (
+    assert hint_for(failure.value).startswith("train a voice that does: sovits prep RECORDINGS --lang qq --model ")
+    request = requested("Miła żaba. Łuka!", "auto", LanguageSupport("mine", ("en",), is_sure=False))
+    assert request.lang == "auto_qq"
+    assert request.notes == (
         "mine knows English: 'Miła żaba. Łuka' in Quish is nonsense to it, unless it was trained on that",
     )
 
 
 def test_where_nothing_tells_the_user_is_told(quish):
-    def notes(text, lang, support=ALL):
-        return check_text(InferInputs(None, None, text, None, Path("out.wav"), None), lang, support=support).notes
+    def notes(text, lang, support=ALL_LANGUAGES):
+        return requested(text, lang, support).notes
 
     told = ("Latin letters are read as English: give the language auto_en to say so, or qq (Quish)",)
     assert notes("Hola.", "auto") == told

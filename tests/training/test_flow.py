@@ -15,11 +15,10 @@ from sovits_cli.checkpoints.lora import read_whole_sovits
 from sovits_cli.checkpoints.model_file import ModelKind, read_model_file
 from sovits_cli.checkpoints.networks import load_flow
 from sovits_cli.config import layers
+from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.data.batching import SovitsBatch
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Metrics, Note, Warned
-from sovits_cli.inference.acoustic import FlowSettings
-from sovits_cli.inference.reference import find as find_reference
 from sovits_cli.inference.voice import Voice
 from sovits_cli.models.cfm.flow_matching import sample_training_noise
 from sovits_cli.models.cfm.flow_model import FlowModel
@@ -88,10 +87,9 @@ def test_a_lora_is_trained_exported_and_spoken_with(dataset, tmp_path, name):
     assert all(TUNED in key or key.startswith(("ref_enc.", "bridge.", "wns1.")) for key in tuned)
     assert any(TUNED in key for key in tuned)
     assert not any(key.endswith("bias") for key in tuned if TUNED in key)
-    voice = Voice(find_model("v", runs=tmp_path / "runs"), "cpu", flow=FlowSettings(steps=2))
-    reference = find_reference(toys.voice_recording(tmp_path / "r.wav"))
-    wave = voice.wave(torch.arange(20), torch.arange(9), voice.style(reference), speed=1.0, seed=1)
-    assert len(wave) > 0
+    voice = Voice.load(tmp_path / "runs" / "v", device="cpu")
+    reference = voice.reference(toys.voice_recording(tmp_path / "r.wav"))
+    assert len(voice.speak("Hello.", reference, settings=InferenceSettings(steps=2)).samples) > 0
     assert any("LoRA of rank 4" in event.text for event in reporter.heard if isinstance(event, Note))
 
 

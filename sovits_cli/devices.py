@@ -15,10 +15,11 @@ class Device:
     why: str
 
 
-def resolve(wanted: str) -> Device:
+def find_device(wanted: str) -> Device:
     """Find the device for `wanted`: auto, cpu, cuda, cuda:N or mps.
 
-    Errors: ResourceError if it is not there.
+    Raises:
+        ResourceError: it is not there.
     """
     if wanted == "cpu":
         return Device("cpu", "asked for")
@@ -28,13 +29,13 @@ def resolve(wanted: str) -> Device:
         return _automatic()
     if wanted == "mps":
         if not torch.backends.mps.is_available():
-            raise ResourceError("device mps is not available on this machine", hint="use --device auto")
+            raise ResourceError("device mps is not available on this machine", code="device.missing")
         return Device("mps", "asked for")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     index = int(wanted.partition(":")[2] or 0)
     if index >= count:
         there = f"{count} CUDA device{'s' * (count != 1)} found" if count else "no CUDA device found"
-        raise ResourceError(f"device {wanted} is not available: {there}", hint="use --device auto")
+        raise ResourceError(f"device {wanted} is not available: {there}", code="device.missing")
     return Device(f"cuda:{index}", f"asked for, {torch.cuda.get_device_name(index)}")
 
 
