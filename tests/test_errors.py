@@ -15,6 +15,7 @@ from sovits_cli.errors import (
     UsageError,
     contained,
 )
+from tests.differences import every_case
 
 
 def handled(error: BaseException) -> list[SovitsError]:
@@ -47,7 +48,7 @@ def test_an_unexpected_exception_is_ours_and_keeps_its_traceback() -> None:
     assert error.__traceback__ is not None
 
 
-@pytest.mark.parametrize(
+@every_case(
     "error",
     [
         ModelError("no model"),

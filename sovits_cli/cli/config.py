@@ -11,7 +11,7 @@ from sovits_cli import paths
 from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, group
-from sovits_cli.config import aliases, edit, fields, files, layers, official, template
+from sovits_cli.config import aliases, edit, fields, files, layers, official
 from sovits_cli.errors import SettingsError, UsageError
 from sovits_cli.events import Warned
 from sovits_cli.files import atomic, real_path
@@ -19,6 +19,13 @@ from sovits_cli.report.console import note_text
 from sovits_cli.report.tables import aligned
 
 app = group("Show, change and check settings.")
+
+_HEAD = """\
+# Settings of sovits for this folder. Every key is optional: take the # away to change one.
+# Order: defaults < user file < this file < SOVITS_... variables < --config files < flags.
+# `sovits config show` prints each value and where it came from.
+"""
+"""How the file of `sovits config init` begins."""
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="a setting, as in slice.max_sec")]
 InUserFile = Annotated[bool, typer.Option("--user", help="in the user file, for every folder")]
@@ -48,7 +55,7 @@ def show_command(
 @command()
 def get_command(context: CommandContext, key: Key) -> None:
     """Show one value, and nothing else."""
-    key = fields.row(_current(context, key)).key
+    key = fields.setting(_current(context, key)).key
     value = context.resolved.value(key)
     context.result(value, "" if value is None else str(value) if isinstance(value, str | Path) else files.render(value))
 
@@ -107,7 +114,7 @@ def init_command(
     """
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="sovits config init --force replaces it")
-    _write(file, template.commented_settings())
+    _write(file, _HEAD + edit.commented_settings())
     context.result({"file": file}, f"wrote {file}: {len(fields.table())} settings, each with its default")
 
 
@@ -121,7 +128,7 @@ def validate_command(
 
     Keys, types, ranges and relations: of one file, or of everything in force here.
     """
-    resolved = layers.load_file(file) if file else context.resolved
+    resolved = layers.load_settings_file(file) if file else context.resolved
     for note in resolved.notes if file else ():
         context.reporter.emit(note)
     given = {key: origin for key, origin in resolved.origin.items() if origin != layers.DEFAULT}
@@ -150,7 +157,7 @@ def path_command(context: CommandContext) -> None:
 def _keys(wanted: str | None) -> list[str]:
     if wanted in fields.sections():
         return [name for name in fields.table() if name.startswith(f"{wanted}.")]
-    return [fields.row(wanted).key] if wanted else list(fields.table())
+    return [fields.setting(wanted).key] if wanted else list(fields.table())
 
 
 def _current(context: CommandContext, key: str) -> str:
@@ -198,7 +205,7 @@ def _shown(value: object | None) -> str:
 def _overriding(key: str, path: Path) -> layers.Value | None:
     """What beats the file just written, if anything; where other settings are broken, that is told another time."""
     try:
-        now = layers.load()
+        now = layers.load_settings()
     except SettingsError:
         return None
     origin = now.origin.get(key, layers.DEFAULT)

@@ -94,7 +94,7 @@ def command(
             notes = [note for flag in every if flag.old_names for note in _renamed(flag, given)]
             values = {key: (flag.names[0], given[flag.parameter]) for flag in every for key in flag.keys}
             own = {name: value for name, value in given.items() if not name.startswith(_FLAG)}
-            load = partial(layers.load, values, sets=common["sets"] or (), config_files=common["config"] or ())
+            load = partial(layers.load_settings, values, sets=common["sets"] or (), config_files=common["config"] or ())
             _run(
                 lambda context: body(context, **own),  # type: ignore[call-arg]
                 lambda: load(surroundings=surroundings),
@@ -181,7 +181,7 @@ def _parameter(name: str, annotation: object, default: object) -> inspect.Parame
 
 def _annotation(flag: Flag, names: Sequence[str], *, hidden: bool = False) -> object:
     """The typer annotation of a flag: a switch for true/false, a text the schema reads for all else."""
-    row = fields.row(flag.keys[0])
+    row = fields.setting(flag.keys[0])
     if row.kind is bool:
         names = [f"{name}/--no-{name[2:]}" if name.startswith("--") else name for name in names]
         return Annotated[bool | None, typer.Option(*names, help=_help(row), show_default=False, hidden=hidden)]
@@ -190,13 +190,13 @@ def _annotation(flag: Flag, names: Sequence[str], *, hidden: bool = False) -> ob
     ]
 
 
-def _metavar(row: fields.Row) -> str:
+def _metavar(row: fields.Setting) -> str:
     if row.choices:
         return "|".join(row.choices)
     return {int: "INTEGER", float: "NUMBER", Path: "PATH", tuple: "LIST"}.get(row.kind, "TEXT")
 
 
-def _help(row: fields.Row) -> str:
+def _help(row: fields.Setting) -> str:
     """The help of a flag: what it does, its range, its default."""
     limits = row.expected.partition(", ")[2].removesuffix(", or null").removesuffix("or null")
     notes = [limits] if limits and row.kind in (int, float) else []

@@ -1,19 +1,30 @@
-"""Changes one value in the text of a settings file and leaves every other character, comments above all, as it is.
+"""Writes the text of settings files: a new one with every key as a comment, or one value changed in an old one.
 
-Positions come from the YAML parser; the result is read again and refused if it does not say exactly what was meant.
+A change leaves every other character, comments above all, as it is. Where to cut and insert is told by the positions
+that the YAML parser keeps; the new text is read again, and refused if it does not hold exactly the values meant:
+
+    data:              root mapping -> entry "data" -> mapping -> entry "max_sec"
+      max_sec: 54      start_mark and end_mark of the node of 54 are cut out, "20" is put in
+      # few clips      a comment belongs to no node, and stays
+    ^ a key that is missing goes on a line of its own, after the last value of the innermost mapping that is there
 """
 
 from __future__ import annotations
 
 import re
+import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import yaml
 
-from sovits_cli.config import files
+from sovits_cli.config import fields, files
 from sovits_cli.errors import SettingsError
 
 INDENT = 2
+
+_WIDTH = 110
+"""Columns of a commented settings file."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +37,16 @@ class _Place:
 
 
 def set_value(text: str, key: str, value: object, name: str) -> str:
-    """Say `key: value` in YAML `text`; `name` is the file named in errors.
+    """Set a key in the text of a settings file.
 
-    Errors: SettingsError if the text is not YAML or is written in a way that cannot be edited.
+    Args:
+        text: YAML.
+        key: dotted name.
+        value: what `files.render` can write.
+        name: the file, as errors name it.
+
+    Raises:
+        SettingsError: the text is not YAML, or is written in a way that cannot be edited.
     """
     root = files.compose(text, name)
     new = _changed(text, _find(root, key), value) if root else _ended(text) + _lines(key.split("."), value, 0)
@@ -133,7 +151,7 @@ def _values(text: str, name: str) -> dict[str, object]:
 
 
 def _checked(new: str, wanted: dict[str, object], key: str, name: str) -> str:
-    """Give `new` if it says what was meant. An empty section reads as null, and may come and go."""
+    """Give `new` if it holds what was meant. An empty section reads as null, and may come and go."""
     try:
         found = _values(new, name)
     except SettingsError:
@@ -146,3 +164,28 @@ def _checked(new: str, wanted: dict[str, object], key: str, name: str) -> str:
 
 def _plain(value: object) -> object:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def commented_settings() -> str:
+    """A settings file that holds every key as a comment: its help, range and default."""
+    return "".join(_commented_lines())
+
+
+def _commented_lines() -> Iterator[str]:
+    open_sections: list[str] = []
+    for setting in fields.table().values():
+        *sections, last = setting.key.split(".")
+        while open_sections != sections[: len(open_sections)]:
+            open_sections.pop()
+        for depth in range(len(open_sections), len(sections)):
+            open_sections.append(sections[depth])
+            yield from _commented_section(".".join(open_sections), depth)
+        margin = "  " * len(sections)
+        note = f"{setting.help} ({setting.expected})"
+        yield "".join(f"{margin}# {line}\n" for line in textwrap.wrap(note, _WIDTH - len(margin)))
+        yield f"{margin}# {last}: {files.render(setting.default)}\n"
+
+
+def _commented_section(name: str, depth: int) -> Iterator[str]:
+    margin = "  " * depth
+    yield f"\n{margin}# {fields.sections()[name]}\n{margin}{name.rpartition('.')[2]}:\n"

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from sovits_cli.config.schema import Section, Settings
+from sovits_cli.config.schema import Settings
+from sovits_cli.config.values import Section
 from sovits_cli.errors import SettingsError
 
 CLOSE = 0.7
@@ -21,7 +22,7 @@ CLOSE = 0.7
 
 
 @dataclass(frozen=True)
-class Row:
+class Setting:
     """One setting.
 
     Args:
@@ -44,9 +45,9 @@ class Row:
 
 
 @cache
-def table() -> dict[str, Row]:
+def table() -> dict[str, Setting]:
     """All settings, in the order of the schema."""
-    return {row.key: row for row in _rows(Settings, "")}
+    return {item.key: item for item in _settings(Settings, "")}
 
 
 @cache
@@ -55,7 +56,7 @@ def sections() -> dict[str, str]:
     return dict(_sections(Settings, ""))
 
 
-def row(key: str, *, where: str = "") -> Row:
+def setting(key: str, *, where: str = "") -> Setting:
     """Look a key up. Raises SettingsError that names the nearest key; `where` ends its message."""
     if found := table().get(key):
         return found
@@ -95,12 +96,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def _rows(section: type[Section], prefix: str) -> Iterable[Row]:
+def _settings(section: type[Section], prefix: str) -> Iterable[Setting]:
     for name, info in section.model_fields.items():
         if _is_section(info.annotation):
-            yield from _rows(info.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]
+            yield from _settings(info.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]
         else:
-            yield _row(f"{prefix}{name}", info)
+            yield _setting(f"{prefix}{name}", info)
 
 
 def _sections(section: type[Section], prefix: str) -> Iterable[tuple[str, str]]:
@@ -114,10 +115,10 @@ def _is_section(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
-def _row(key: str, info: FieldInfo) -> Row:
+def _setting(key: str, info: FieldInfo) -> Setting:
     kind, choices, optional = _plain_type(info.annotation)
     expected = _expected(kind, choices, info)
-    return Row(
+    return Setting(
         key=key,
         help=info.description or "",
         default=info.default,

@@ -25,7 +25,7 @@ MAX_BRACKETS = 20
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """One value of a file: dotted `key`, `value`, `line` (first is 1), and its `text` if it is a single one."""
 
     key: str
@@ -59,7 +59,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
-def read(path: Path) -> list[Entry]:
+def read_settings(path: Path) -> list[FileEntry]:
     """Read all values of a settings file, in its order.
 
     Errors: SettingsError with file and line if it cannot be read, is not YAML (JSON is), or repeats a key.
@@ -87,7 +87,7 @@ def read_text(path: Path) -> str:
     return text.replace("\t", " ") if path.suffix == ".json" else text
 
 
-def entries(text: str, name: str) -> list[Entry]:
+def entries(text: str, name: str) -> list[FileEntry]:
     """Read all values of YAML `text`; `name` is the file named in errors."""
     root = compose(text, name)
     if root is None:
@@ -161,7 +161,7 @@ class _Budget:
             raise SettingsError(f"{name}: not a settings file: more than {MAX_NODES} values")
 
 
-def _walk(node: yaml.MappingNode, prefix: str, name: str, budget: _Budget) -> Iterator[Entry]:
+def _walk(node: yaml.MappingNode, prefix: str, name: str, budget: _Budget) -> Iterator[FileEntry]:
     seen: dict[str, int] = {}
     for key_node, value_node in node.value:
         budget.spend(name)
@@ -175,7 +175,7 @@ def _walk(node: yaml.MappingNode, prefix: str, name: str, budget: _Budget) -> It
             yield from _walk(value_node, f"{key}.", name, budget)
         else:
             value = _value(value_node, name, budget)
-            yield Entry(key, value, _line(key_node), str(value_node.value) if _is_single(value_node) else None)
+            yield FileEntry(key, value, _line(key_node), str(value_node.value) if _is_single(value_node) else None)
 
 
 def _value(node: yaml.Node, name: str, budget: _Budget) -> object:

@@ -1,7 +1,16 @@
-"""Where settings come from: defaults < user file < project file < variables < --config files < --set and flags.
+"""Where settings come from, which of them wins, and where each value was set.
 
-A later layer wins, and an explicit 0, false or "" counts. Remembers the origin of every value.
-A file named on the command line is as explicit as a flag, so it beats variables; a flag beats it.
+    stronger   flags               --max-sec 20                   each setting takes its value from the topmost layer
+       ^       set                 --set data.max_sec=20          that sets it; an explicit 0, false or "" counts
+       |       named files         --config mine.yaml             (the last named wins)
+       |       variables           SOVITS_DATA_MAX_SEC=20
+       |       project file        ./sovits.yaml
+       |       user file           config.yaml of the user
+    weaker     defaults            schema.py
+
+A file named for one call is as explicit as a flag, so it goes before variables. Each layer maps keys to values with
+their origin. Before layers are merged, each one by itself has its old keys renamed (`aliases.py`), a range of lengths
+taken apart, and epochs take the place of steps; then the whole is checked against the schema and its relations.
 """
 
 from __future__ import annotations
@@ -15,8 +24,7 @@ from pydantic import ValidationError
 
 from sovits_cli import paths
 from sovits_cli.config import aliases, fields, files, official
-from sovits_cli.config.checks import check_relations
-from sovits_cli.config.schema import Settings
+from sovits_cli.config.schema import Settings, check_relations
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note
 
@@ -59,7 +67,7 @@ class Resolved:
         return found
 
 
-def load(
+def load_settings(
     flags: Mapping[str, tuple[str, object | None]] | None = None,
     *,
     sets: Sequence[str] = (),
@@ -73,7 +81,9 @@ def load(
         sets: `key=value` texts of --set.
         config_files: files of --config, later ones win; the name of a shipped recipe does too.
         surroundings: read the user file, the project file and the variables.
-    Errors: SettingsError naming the key, where it was set, and what was expected.
+
+    Raises:
+        SettingsError: naming the key, where it was set, and what was expected.
     """
     around = [*_surrounding_files()] if surroundings else []
     given = [("--config", find_recipe(path)) for path in config_files]
@@ -93,7 +103,7 @@ def _surrounding_files() -> Iterator[tuple[str, Path]]:
             yield kind, path
 
 
-def load_file(path: Path) -> Resolved:
+def load_settings_file(path: Path) -> Resolved:
     """One file alone over the defaults."""
     return build([_file_layer("file", path)])
 
@@ -125,7 +135,7 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
             if note := official.no_effect(key, value.origin):
                 notes.append(note)
             else:
-                fields.row(key, where=value.origin)
+                fields.setting(key, where=value.origin)
                 merged[key] = value
     settings = _validate(merged)
     origin = {key: merged[key].origin if key in merged else DEFAULT for key in fields.table()}
@@ -152,10 +162,10 @@ def _by_epochs(layer: Mapping[str, Value]) -> Mapping[str, Value]:
 
 def parse(key: str, text: str) -> object:
     """Read what was typed for a key: a text stays a text, anything else is read as YAML."""
-    row = fields.row(aliases.current(key))
-    if row.optional and text == "null":
+    setting = fields.setting(aliases.current(key))
+    if setting.optional and text == "null":
         return None
-    return text if row.kind in (str, Path) else files.scalar(text)
+    return text if setting.kind in (str, Path) else files.scalar(text)
 
 
 def _validate(merged: Mapping[str, Value]) -> Settings:
@@ -177,28 +187,29 @@ def _explain(error: ValidationError, merged: Mapping[str, Value]) -> SettingsErr
     location = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
     key = next(name for size in range(len(location), 0, -1) if (name := ".".join(location[:size])) in merged)
     given = merged[key]
-    row = fields.row(key)
+    setting = fields.setting(key)
     return SettingsError(
-        f"{key} is {files.render(given.value)} ({given.origin}): expected {row.expected}", hint=f"{key}: {row.help}"
+        f"{key} is {files.render(given.value)} ({given.origin}): expected {setting.expected}",
+        hint=f"{key}: {setting.help}",
     )
 
 
-def layer_of(entries: Sequence[files.Entry], source: str) -> dict[str, Value]:
+def layer_of(entries: Sequence[files.FileEntry], source: str) -> dict[str, Value]:
     """Make a layer of a file's entries; `source` and the line are their origin. An empty section sets nothing."""
     sections = fields.sections()
-    placed = official.place(entries)
-    given = [entry for entry in placed if not (entry.value is None and entry.key in sections)]
-    return {entry.key: Value(_meant(entry), f"{source}:{entry.line}") for entry in given}
+    values = [entry for entry in official.under_sovits(entries) if not (entry.value is None and entry.key in sections)]
+    return {entry.key: Value(_as_expected(entry), f"{source}:{entry.line}") for entry in values}
 
 
-def _meant(entry: files.Entry) -> object:
+def _as_expected(entry: files.FileEntry) -> object:
     """Where a text is expected, `exp_name: 1.10` is that text, not a number."""
-    row = fields.table().get(aliases.current(entry.key))
-    return entry.text if row and row.kind in (str, Path) and entry.text is not None else entry.value
+    setting = fields.table().get(aliases.current(entry.key))
+    is_text = setting is not None and setting.kind in (str, Path) and entry.text is not None
+    return entry.text if is_text else entry.value
 
 
 def _file_layer(kind: str, path: Path) -> dict[str, Value]:
-    return layer_of(files.read(path), f"{kind} {path}")
+    return layer_of(files.read_settings(path), f"{kind} {path}")
 
 
 def _variables(environment: Mapping[str, str]) -> dict[str, Value]:
@@ -224,7 +235,7 @@ def _sets(sets: Sequence[str]) -> dict[str, Value]:
         if not equals:
             raise SettingsError(f"{text}: expected key=value", code="settings.not_key_value", fields={"text": text})
         where = f"--set {text}"
-        fields.row(aliases.current(key.strip()), where=where)
+        fields.setting(aliases.current(key.strip()), where=where)
         layer[key.strip()] = Value(parse(key.strip(), value.strip()), where)
     return layer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sovits_cli.config.files import Entry
+from sovits_cli.config.files import FileEntry
 from sovits_cli.events import Note
 
 _S2_MARKS = {"train.c_mel", "train.learning_rate", "data.filter_length", "model.inter_channels"}
@@ -61,17 +61,17 @@ def no_effect(key: str, origin: str = "") -> Note | None:
     return Note(f"{item} has no effect: {reason}") if reason else None
 
 
-def place(entries: Sequence[Entry]) -> list[Entry]:
+def under_sovits(entries: Sequence[FileEntry]) -> list[FileEntry]:
     """Put the entries of an official s2.json under `sovits.`; any other file stays as it is."""
     if not {entry.key for entry in entries} & _S2_MARKS:
         return list(entries)
     return [_translated(replace(entry, key=f"sovits.{entry.key}")) for entry in entries]
 
 
-def _translated(entry: Entry) -> Entry:
+def _translated(entry: FileEntry) -> FileEntry:
     """`fp16_run` is `precision` here, and `grad_ckpt` is `activation_checkpointing` of both stages."""
     if entry.key == "sovits.train.grad_ckpt":
         return replace(entry, key="train.activation_checkpointing")
     if entry.key == "sovits.train.fp16_run" and isinstance(entry.value, bool):
-        return Entry("sovits.train.precision", "16-mixed" if entry.value else "32", entry.line)
+        return FileEntry("sovits.train.precision", "16-mixed" if entry.value else "32", entry.line)
     return entry

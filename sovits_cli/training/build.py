@@ -23,7 +23,8 @@ from sovits_cli.checkpoints.networks import (
 from sovits_cli.checkpoints.official import CODEBOOK, read_gpt, read_sovits
 from sovits_cli.checkpoints.weight_loading import build_network as make_and_load
 from sovits_cli.checkpoints.weight_loading import compare_keys, load_weights
-from sovits_cli.config.schema import Section, Settings
+from sovits_cli.config.schema import Settings
+from sovits_cli.config.values import Section
 from sovits_cli.errors import ModelError, SettingsError
 from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.models.discriminators import Discriminators

@@ -14,6 +14,7 @@ from sovits_cli.config import aliases, fields
 from sovits_cli.errors import SettingsError
 from tests.cli import sample
 from tests.cli.conftest import Sovits
+from tests.differences import every_case
 
 Answer = Callable[..., Any]
 
@@ -74,7 +75,7 @@ def test_a_flag_for_no_setting_is_a_bug_found_at_once() -> None:
         command(option("slice.max_secs"))(lambda context: None)
 
 
-@pytest.mark.parametrize("key", list(fields.table()))
+@every_case("key", list(fields.table()))
 def test_any_setting_can_be_a_flag(key: str) -> None:
     assert option(key).names[0].startswith("--")
     command(option(key))(lambda context: None)
@@ -92,7 +93,7 @@ def test_old_flags_work_and_name_the_new_one(sovits: Sovits, monkeypatch: pytest
             seen.append(context.resolved.value(key))
 
         monkeypatch.setattr(sample, "sample_command", alone)
-        is_switch = fields.row(key).kind is bool
+        is_switch = fields.setting(key).kind is bool
         forms = {(old,): True, (f"--no-{old[2:]}",): False} if is_switch else {(old, "cut2"): "cut2"}
         for given, value in forms.items():
             seen.clear()

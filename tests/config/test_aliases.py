@@ -33,17 +33,17 @@ def in_a_file(old: str, value: str) -> layers.Resolved:
     *sections, last = old.split(".")
     lines = [f"{'  ' * depth}{name}:" for depth, name in enumerate(sections)]
     Path("old.yaml").write_text("\n".join([*lines, f"{'  ' * len(sections)}{last}: {value}\n"]), encoding="utf-8")
-    return layers.load(config_files=[Path("old.yaml")])
+    return layers.load_settings(config_files=[Path("old.yaml")])
 
 
 def in_a_variable(old: str, value: str, *, divider: str = "_") -> layers.Resolved:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(f"SOVITS_{old.upper().replace('.', divider)}", value)
-        return layers.load()
+        return layers.load_settings()
 
 
 def after_set(old: str, value: str) -> layers.Resolved:
-    return layers.load(sets=[f"{old}={value}"])
+    return layers.load_settings(sets=[f"{old}={value}"])
 
 
 WAYS: dict[str, Callable[[str, str], layers.Resolved]] = {
@@ -77,7 +77,7 @@ def test_no_row_is_an_alias_of_an_alias_or_of_nothing() -> None:
 def test_a_file_that_says_both_names_is_refused() -> None:
     Path("both.yaml").write_text("data:\n  held_out: 0.1\n  validation_split: 0.2\n", encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
-        layers.load(config_files=[Path("both.yaml")])
+        layers.load_settings(config_files=[Path("both.yaml")])
     assert "data.held_out (--config both.yaml:2) and data.validation_split (--config both.yaml:3)" in str(caught.value)
 
 
@@ -86,11 +86,11 @@ def test_a_later_layer_wins_whichever_name_it_uses() -> None:
     Path("new.yaml").write_text("data: {validation_split: 0.2}\n", encoding="utf-8")
     for last, value in (("old", 0.1), ("new", 0.2)):
         files = sorted([Path("old.yaml"), Path("new.yaml")], key=lambda path: path.stem == last)
-        assert layers.load(config_files=files).settings.data.validation_split == value
+        assert layers.load_settings(config_files=files).settings.data.validation_split == value
 
 
 def test_a_range_of_limits_takes_the_place_of_an_old_start() -> None:
-    resolved = layers.load(sets=["data.rise_from=5"], config_files=())
+    resolved = layers.load_settings(sets=["data.rise_from=5"], config_files=())
     assert resolved.settings.data.curriculum_start_sec == 5
-    resolved = layers.load({"data.max_sec": ("--max-sec", "54")}, sets=["data.rise_from=5"])
+    resolved = layers.load_settings({"data.max_sec": ("--max-sec", "54")}, sets=["data.rise_from=5"])
     assert resolved.settings.data.curriculum_start_sec is None

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sovits_cli.config import edit, fields, files
+from sovits_cli.config import edit, fields, files, layers
 from sovits_cli.errors import SettingsError
+from tests.differences import every_case
 
 COMMENTED = """\
 # the first line
@@ -42,7 +45,7 @@ SET = [
 ]
 
 
-@pytest.mark.parametrize(("text", "key", "value", "result"), SET)
+@every_case(("text", "key", "value", "result"), SET)
 def test_set(text: str, key: str, value: object, result: str) -> None:
     assert edit.set_value(text, key, value, "f.yaml") == result
 
@@ -58,12 +61,12 @@ UNSET = [
 ]
 
 
-@pytest.mark.parametrize(("text", "key", "result"), UNSET)
+@every_case(("text", "key", "result"), UNSET)
 def test_unset(text: str, key: str, result: str) -> None:
     assert edit.unset_value(text, key, "f.yaml") == result
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "key"), [("", "device"), ("device: cpu\n", "slice.mono"), ("slice:\n  mono: true\n", "slice.rate")]
 )
 def test_unset_of_what_is_not_there(text: str, key: str) -> None:
@@ -71,15 +74,13 @@ def test_unset_of_what_is_not_there(text: str, key: str) -> None:
         edit.unset_value(text, key, "f.yaml")
 
 
-@pytest.mark.parametrize("text", ["a: [1\n", "- 1\n", "a: 1\na: 2\n"])
+@every_case("text", ["a: [1\n", "- 1\n", "a: 1\na: 2\n"])
 def test_a_broken_file_is_not_touched(text: str) -> None:
     with pytest.raises(SettingsError, match=r"f\.yaml"):
         edit.set_value(text, "device", "cpu", "f.yaml")
 
 
-@pytest.mark.parametrize(
-    "text", ["base: &base {mono: true}\nslice: *base\n", "slice:\n  exp: |\n    a\n    b\n...\n"], ids=["alias", "end"]
-)
+@every_case("text", ["base: &base {mono: true}\nslice: *base\n", "slice:\n  exp: |\n    a\n    b\n...\n"])
 def test_what_cannot_be_edited_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="cannot be changed in the way this file is written"):
         edit.set_value(text, "slice.rate" if "base" in text else "device", 8000, "f.yaml")
@@ -104,3 +105,22 @@ def test_any_row_of_changes_keeps_comments_and_says_what_was_said(changes: list[
     for line in COMMENTED.splitlines():
         if line.lstrip().startswith("#"):
             assert line in text.splitlines()
+
+
+def test_as_written_it_says_nothing() -> None:
+    entries = files.entries(edit.commented_settings(), "sovits.yaml")
+    assert all(entry.value is None and entry.key in fields.sections() for entry in entries)
+
+
+def test_every_key_is_there_with_its_help_and_its_default() -> None:
+    """Taking every # away before a `key: value` gives exactly the defaults."""
+    names = {key.rpartition(".")[2] for key in fields.table()}
+    text = re.sub(rf"(?m)^( *)# ({'|'.join(names)}): (?!.*\()", r"\1\2: ", edit.commented_settings())
+    entries = files.entries(text, "sovits.yaml")
+    said = layers.layer_of(entries, "sovits.yaml")
+    assert list(said) == list(fields.table())
+    assert layers.build([said]).settings == layers.build([]).settings
+
+
+def test_no_line_is_too_long() -> None:
+    assert max(map(len, edit.commented_settings().splitlines())) <= 120

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from sovits_cli.config import files
 from sovits_cli.errors import SettingsError
+from tests.differences import every_case
 
 
 def values(text: str) -> dict[str, object]:
     return {entry.key: entry.value for entry in files.entries(text, "f.yaml")}
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "value"),
     [
         ("no", "no"),
@@ -62,7 +63,7 @@ def test_entries_carry_dotted_keys_and_lines() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "null\n"])
+@every_case("text", ["", "# only a comment\n", "---\n", "null\n"])
 def test_an_empty_file_says_nothing(text: str) -> None:
     assert files.entries(text, "f.yaml") == []
 
@@ -72,7 +73,7 @@ ALIASES = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "words"),
     [
         ("a: [1\n", "f.yaml:2: not valid YAML"),
@@ -101,16 +102,19 @@ def test_what_is_not_settings_is_refused_with_its_line(text: str, words: str) ->
 def test_official_json_may_be_indented_with_tabs(tmp_path: Path) -> None:
     path = tmp_path / "s2.json"
     path.write_text('{\n\t"a": {\n\t\t"b": 1e-9,\n\t\t"c": "x\\u00e9"}}\n', encoding="utf-8")
-    assert [(entry.key, entry.value, entry.line) for entry in files.read(path)] == [("a.b", 1e-9, 3), ("a.c", "xé", 4)]
+    assert [(entry.key, entry.value, entry.line) for entry in files.read_settings(path)] == [
+        ("a.b", 1e-9, 3),
+        ("a.c", "xé", 4),
+    ]
 
 
 def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
-    assert [entry.key for entry in files.read(path)] == ["a"]
+    assert [entry.key for entry in files.read_settings(path)] == ["a"]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("content", "words"),
     [
         (None, "no such settings file"),
@@ -120,17 +124,17 @@ def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
     ],
 )
 def test_unreadable_files_are_named(tmp_path: Path, content: bytes | str | None, words: str) -> None:
-    path = tmp_path / "a.yaml"
+    path = tmp_path / f"{words[:6]}.yaml"
     if content == "folder":
         path.mkdir()
     elif isinstance(content, bytes):
         path.write_bytes(content)
     with pytest.raises(SettingsError, match=words) as caught:
-        files.read(path)
+        files.read_settings(path)
     assert str(path) in caught.value.message
 
 
-@pytest.mark.parametrize("opening", ["[", "{", "[{a: "])
+@every_case("opening", ["[", "{", "[{a: "])
 def test_brackets_without_end_are_refused_at_once(opening: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each token of PyYAML costs as much as there are open brackets, so none may be looked at past the limit."""
     fetched = 0

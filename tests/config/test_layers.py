@@ -6,6 +6,7 @@ import pytest
 
 from sovits_cli.config import fields, layers
 from sovits_cli.errors import SettingsError
+from tests.differences import every_case
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -17,7 +18,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_nothing_said_is_the_default() -> None:
-    resolved = layers.load()
+    resolved = layers.load_settings()
     assert resolved.settings.slice.max_sec == 54.0
     assert set(resolved.origin.values()) == {"default"}
     assert not resolved.notes
@@ -32,41 +33,41 @@ def test_each_layer_beats_the_one_below(monkeypatch: pytest.MonkeyPatch) -> None
     ]
     for say, value, origin in steps:
         say()
-        resolved = layers.load()
+        resolved = layers.load_settings()
         assert (resolved.settings.slice.max_sec, resolved.origin["slice.max_sec"]) == (value, origin)
     config = [write(Path("recipe.yaml"), "slice: {max_sec: 14}")]
-    assert layers.load(config_files=config).origin["slice.max_sec"] == "--config recipe.yaml:1"
-    assert layers.load(config_files=config, sets=["slice.max_sec=15"]).settings.slice.max_sec == 15
+    assert layers.load_settings(config_files=config).origin["slice.max_sec"] == "--config recipe.yaml:1"
+    assert layers.load_settings(config_files=config, sets=["slice.max_sec=15"]).settings.slice.max_sec == 15
     flag = {"slice.max_sec": ("--max-sec", "16")}
-    resolved = layers.load(flag, config_files=config, sets=["slice.max_sec=15"])
+    resolved = layers.load_settings(flag, config_files=config, sets=["slice.max_sec=15"])
     assert (resolved.settings.slice.max_sec, resolved.origin["slice.max_sec"]) == (16, "flag --max-sec")
 
 
 def test_a_flag_not_given_says_nothing() -> None:
     write(Path("sovits.yaml"), "slice: {max_sec: 12}")
-    assert layers.load({"slice.max_sec": ("--max-sec", None)}).settings.slice.max_sec == 12
+    assert layers.load_settings({"slice.max_sec": ("--max-sec", None)}).settings.slice.max_sec == 12
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("key", "low", "high"),
     [("slice.mono", "true", False), ("data.num_workers", "3", "0"), ("train.gradient_clip", "2.0", "0")],
 )
 def test_an_explicit_zero_or_false_wins(key: str, low: str, high: object) -> None:
     section, name = key.split(".")
     write(Path("sovits.yaml"), f"{section}: {{{name}: {low}}}")
-    assert not layers.load({key: ("--flag", high)}).value(key)
+    assert not layers.load_settings({key: ("--flag", high)}).value(key)
 
 
 def test_null_takes_a_lower_value_back() -> None:
     write(Path("sovits.yaml"), "slice: {rate: 32000}")
-    assert layers.load().settings.slice.rate == 32000
-    assert layers.load(sets=["slice.rate=null"]).settings.slice.rate is None
+    assert layers.load_settings().settings.slice.rate == 32000
+    assert layers.load_settings(sets=["slice.rate=null"]).settings.slice.rate is None
 
 
 @pytest.mark.parametrize("name", ["SOVITS_DATA__MAX_SEC", "SOVITS_DATA_MAX_SEC"])
 def test_both_spellings_of_a_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "30")
-    resolved = layers.load()
+    resolved = layers.load_settings()
     assert (resolved.settings.data.max_sec, resolved.origin["data.max_sec"]) == (30.0, f"variable {name}")
 
 
@@ -78,17 +79,17 @@ def test_variables_cannot_be_mistaken_for_each_other() -> None:
 def test_an_empty_variable_is_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOVITS_TRAIN_EXP_NAME", "")
     with pytest.raises(SettingsError, match=r'train.exp_name is "" \(variable SOVITS_TRAIN_EXP_NAME\)'):
-        layers.load()
+        layers.load_settings()
 
 
 def test_an_unknown_variable_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOVITS_DATA__MAX_SECS", "30")
     with pytest.raises(SettingsError, match="variable SOVITS_DATA__MAX_SECS") as caught:
-        layers.load()
+        layers.load_settings()
     assert caught.value.hint == "did you mean SOVITS_DATA_MAX_SEC?"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "place", "words"),
     [
         ("slice:\n  max_secs: 30\n", "sovits.yaml:2", "unknown setting slice.max_secs"),
@@ -100,26 +101,26 @@ def test_an_unknown_variable_names_the_nearest(monkeypatch: pytest.MonkeyPatch) 
 def test_errors_name_file_and_line(text: str, place: str, words: str) -> None:
     write(Path("sovits.yaml"), text)
     with pytest.raises(SettingsError) as caught:
-        layers.load()
+        layers.load_settings()
     assert place in caught.value.message
     assert words in caught.value.message
 
 
 def test_an_empty_section_says_nothing() -> None:
     write(Path("sovits.yaml"), "slice:\ntrain:\n  epochs: 3\n")
-    assert layers.load().settings.train.epochs == 3
+    assert layers.load_settings().settings.train.epochs == 3
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "words"),
     [("max_sec", "expected key=value"), ("slice.max_secs=3", "unknown setting"), ("=3", "unknown setting")],
 )
 def test_bad_sets(text: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        layers.load(sets=[text])
+        layers.load_settings(sets=[text])
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("key", "text", "value"),
     [
         ("inference.lang", "no", "no"),
@@ -135,31 +136,31 @@ def test_bad_sets(text: str, words: str) -> None:
     ],
 )
 def test_what_is_typed_is_read_by_its_type(key: str, text: str, value: object) -> None:
-    assert layers.load(sets=[f"{key}={text}"]).value(key) == value
+    assert layers.load_settings(sets=[f"{key}={text}"]).value(key) == value
 
 
 def test_texts_in_files_need_no_quotes() -> None:
     write(Path("sovits.yaml"), "train: {exp_name: 1.10, precision: 32}\nsovits: {model: {resblock: 1}}\n")
-    settings = layers.load().settings
+    settings = layers.load_settings().settings
     assert (settings.train.exp_name, settings.train.precision) == ("1.10", "32")
     assert settings.sovits.model.resblock == "1"
 
 
 def test_later_config_files_win() -> None:
     files = [write(Path(name), f"slice: {{max_sec: {value}}}") for name, value in (("a.yaml", 1), ("b.yaml", 2))]
-    assert layers.load(config_files=files).settings.slice.max_sec == 2
+    assert layers.load_settings(config_files=files).settings.slice.max_sec == 2
 
 
 def test_a_recipe_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "shipped" / "small.yaml", "train: {epochs: 7}")
     monkeypatch.setattr("sovits_cli.paths.configs_dir", lambda: tmp_path / "shipped")
-    assert layers.load(config_files=[Path("small")]).settings.train.epochs == 7
+    assert layers.load_settings(config_files=[Path("small")]).settings.train.epochs == 7
     with pytest.raises(SettingsError, match="no such settings file or recipe") as caught:
-        layers.load(config_files=[Path("smal")])
+        layers.load_settings(config_files=[Path("smal")])
     assert caught.value.hint == "shipped recipes: small"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("layers_said", "expected"),
     [
         ([{"data.max_sec": "10:54"}], (10, 54)),
@@ -173,13 +174,13 @@ def test_a_limit_may_be_a_range(layers_said, expected):
     assert (merged.settings.data.curriculum_start_sec, merged.settings.data.max_sec) == expected
 
 
-@pytest.mark.parametrize("said", ["54:10", "10:", "a:54"])
+@every_case("said", ["54:10", "10:", "a:54"])
 def test_a_range_that_is_none(said):
     with pytest.raises(SettingsError, match=r"data\.(rise_from|max_sec)"):
-        layers.load(sets=[f"data.max_sec={said}"])
+        layers.load_settings(sets=[f"data.max_sec={said}"])
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("sets", "flags", "steps"),
     [
         (["train.max_steps=9"], {}, 9),
@@ -192,11 +193,11 @@ def test_a_range_that_is_none(said):
 def test_epochs_and_steps_count_as_they_were_said_last(
     sets: list[str], flags: dict[str, tuple[str, str]], steps: int | None
 ) -> None:
-    assert layers.load(flags, sets=sets).settings.train.max_steps == steps
+    assert layers.load_settings(flags, sets=sets).settings.train.max_steps == steps
 
 
 def test_epochs_typed_beat_the_steps_of_a_recipe() -> None:
     typed = dict.fromkeys(("train.epochs", "sovits.train.epochs"), ("--epochs", "3"))
-    found = layers.load(typed, config_files=[Path("mini")])
+    found = layers.load_settings(typed, config_files=[Path("mini")])
     assert (found.settings.train.max_steps, found.settings.sovits.train.max_steps) == (None, None)
     assert found.origin["train.max_steps"] == "flag --epochs"

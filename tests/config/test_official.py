@@ -9,6 +9,7 @@ import pytest
 
 from sovits_cli.config import fields, files, layers, official
 from sovits_cli.errors import SettingsError
+from tests.differences import every_case
 
 FOLDER = Path(__file__).parent / "official"
 S1 = FOLDER / "s1longer-v2.yaml"
@@ -17,13 +18,13 @@ S2 = FOLDER / "s2.json"
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
-@pytest.mark.parametrize("path", [S1, S2], ids=lambda path: path.name)
+@every_case("path", [S1, S2], ids=lambda path: path.name)
 def test_every_key_of_an_official_file_counts_or_is_reported(path: Path) -> None:
     """Nothing is lost on the way: each key is a setting with the file's value, or a note says it has no effect."""
-    resolved = layers.load(config_files=[path])
+    resolved = layers.load_settings(config_files=[path])
     notes = "\n".join(note.text for note in resolved.notes)
-    entries = official.place(files.read(path))
-    assert len(entries) == len(files.read(path)) > 20
+    entries = official.under_sovits(files.read_settings(path))
+    assert len(entries) == len(files.read_settings(path)) > 20
     for entry in entries:
         if entry.key in official.NO_EFFECT:
             assert f"{entry.key} (--config {path}:{entry.line}) has no effect" in notes
@@ -34,7 +35,7 @@ def test_every_key_of_an_official_file_counts_or_is_reported(path: Path) -> None
 
 
 def test_the_official_gpt_file() -> None:
-    settings = layers.load(config_files=[S1]).settings
+    settings = layers.load_settings(config_files=[S1]).settings
     assert (settings.data.max_sec, settings.data.num_workers, settings.data.pad_val) == (54, 4, 1024)
     assert (settings.train.batch_size, settings.train.precision, settings.train.gradient_clip) == (8, "16-mixed", 1.0)
     assert (settings.optimizer.lr, settings.optimizer.decay_steps) == (0.01, 40000)
@@ -42,7 +43,7 @@ def test_the_official_gpt_file() -> None:
 
 
 def test_the_official_sovits_file_goes_under_sovits() -> None:
-    settings = layers.load(config_files=[S2]).settings
+    settings = layers.load_settings(config_files=[S2]).settings
     assert settings.train.batch_size == 8
     assert (settings.sovits.train.batch_size, settings.sovits.train.precision) == (32, "16-mixed")
     assert settings.sovits.train.betas == (0.8, 0.99)
@@ -51,18 +52,18 @@ def test_the_official_sovits_file_goes_under_sovits() -> None:
 
 
 def test_both_files_at_once() -> None:
-    settings = layers.load(config_files=[S1, S2]).settings
+    settings = layers.load_settings(config_files=[S1, S2]).settings
     assert (settings.train.epochs, settings.sovits.train.epochs) == (20, 100)
 
 
-@pytest.mark.parametrize(("fp16", "precision"), [("true", "16-mixed"), ("false", "32")])
+@every_case(("fp16", "precision"), [("true", "16-mixed"), ("false", "32")])
 def test_fp16_run_is_precision(tmp_path: Path, fp16: str, precision: str) -> None:
     path = tmp_path / "s2.json"
     path.write_text(f'{{"train": {{"c_mel": 45, "fp16_run": {fp16}}}}}', encoding="utf-8")
-    assert layers.load(config_files=[path]).settings.sovits.train.precision == precision
+    assert layers.load_settings(config_files=[path]).settings.sovits.train.precision == precision
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("key", "value", "words"),
     [
         ("fp16_run", '"yes"', "unknown setting sovits.train.fp16_run"),
@@ -74,15 +75,15 @@ def test_a_wrong_official_file_is_refused(tmp_path: Path, key: str, value: str, 
     path = tmp_path / "s2.json"
     path.write_text(f'{{"train": {{"c_mel": 45,\n"{key}": {value}}}}}', encoding="utf-8")
     with pytest.raises(SettingsError, match=words) as caught:
-        layers.load(config_files=[path])
+        layers.load_settings(config_files=[path])
     assert f"{path}:2" in caught.value.message
 
 
-@pytest.mark.parametrize("said", [True, False])
+@every_case("said", [True, False])
 def test_grad_ckpt_is_the_checkpointing_of_both_stages(tmp_path: Path, said: bool) -> None:
     path = tmp_path / "s2.json"
     path.write_text(json.dumps({"train": {"c_mel": 45, "grad_ckpt": said}}), encoding="utf-8")
-    assert layers.load(config_files=[path]).settings.train.activation_checkpointing is said
+    assert layers.load_settings(config_files=[path]).settings.train.activation_checkpointing is said
 
 
 def test_the_files_the_official_interface_writes() -> None:

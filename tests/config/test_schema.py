@@ -3,44 +3,45 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from sovits_cli.config import checks, fields, layers, official
-from sovits_cli.config.schema import Settings
+from sovits_cli.config import fields, layers, official
+from sovits_cli.config.schema import Settings, check_relations
 from sovits_cli.errors import SettingsError
 from sovits_cli.versions import VERSIONS
+from tests.differences import every_case
 
 KEYS = list(fields.table())
 
 BAD = {bool: "maybe", int: "1.5", float: "loud", str: "", tuple: "wide"}
 
 
-@pytest.mark.parametrize("key", KEYS)
+@every_case("key", KEYS)
 def test_every_key_has_help_and_says_what_it_expects(key: str) -> None:
-    row = fields.row(key)
+    row = fields.setting(key)
     assert len(row.help) > 5
     assert not row.help.endswith(".")
     assert row.expected
 
 
-@pytest.mark.parametrize("key", KEYS)
+@every_case("key", KEYS)
 def test_every_default_may_be_said_aloud(key: str) -> None:
-    default = fields.row(key).default
+    default = fields.setting(key).default
     resolved = layers.build([{key: layers.Value(default, "here")}])
     assert resolved.value(key) == default
     assert resolved.origin[key] == "here"
 
 
-@pytest.mark.parametrize("key", [key for key in KEYS if fields.row(key).kind in BAD])
+@every_case("key", [key for key in KEYS if fields.setting(key).kind in BAD])
 def test_every_key_refuses_what_it_does_not_mean(key: str) -> None:
-    row = fields.row(key)
+    row = fields.setting(key)
     text = BAD[row.kind]
     with pytest.raises(SettingsError) as caught:
-        layers.load(sets=[f"{key}={text}"])
+        layers.load_settings(sets=[f"{key}={text}"])
     assert caught.value.message.startswith(f"{key} is ")
     assert f"(--set {key}={text})" in caught.value.message
     assert caught.value.message.endswith(f"expected {row.expected}")
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("key", "value", "words"),
     [
         ("slice.max_sec", 0, "a number, above 0"),
@@ -72,36 +73,6 @@ def test_keys_without_effect_are_no_settings() -> None:
     assert not set(official.NO_EFFECT) & set(KEYS)
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        ("slice.max_secs", "slice.max_sec"),
-        ("slcie.max_sec", "slice.max_sec"),
-        ("max_sec", ".max_sec"),
-        ("training.epochs", "train.epochs"),
-        ("sovits.train.seeed", "sovits.train.seed"),
-        ("slices", "slice"),
-    ],
-)
-def test_an_unknown_key_names_the_nearest(typed: str, meant: str) -> None:
-    with pytest.raises(SettingsError, match=f"unknown setting {typed}") as caught:
-        fields.row(typed)
-    assert caught.value.hint is not None
-    assert caught.value.hint.endswith(f"{meant}?")
-
-
-def test_a_key_like_no_other_gets_no_guess() -> None:
-    with pytest.raises(SettingsError) as caught:
-        fields.row("sovits.train.zzz")
-    assert (caught.value.hint, caught.value.code) == (None, "settings.key_unknown")
-
-
-def test_a_section_is_no_setting() -> None:
-    with pytest.raises(SettingsError, match="slice is a section") as caught:
-        fields.row("slice")
-    assert "slice.max_sec" in str(caught.value.hint)
-
-
 RELATIONS = [
     (["slice.min_length=200", "slice.min_interval=300"], ["slice.min_length", "slice.min_interval"]),
     (["slice.hop_size=400"], ["slice.min_interval", "slice.hop_size"]),
@@ -119,16 +90,16 @@ RELATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("sets", "names"), RELATIONS)
+@every_case(("sets", "names"), RELATIONS)
 def test_relations_name_both_keys_and_where_they_were_said(sets: list[str], names: list[str]) -> None:
     with pytest.raises(SettingsError) as caught:
-        layers.load(sets=sets)
+        layers.load_settings(sets=sets)
     assert all(name in caught.value.message for name in names)
     assert f"--set {sets[0]}" in str(caught.value.hint)
 
 
 def test_the_defaults_hold_every_relation() -> None:
-    checks.check_relations(Settings(), {})
+    check_relations(Settings(), {})
 
 
 def test_what_null_stands_for_is_made_from_the_table_of_versions() -> None:

@@ -1,12 +1,11 @@
 """Bars on a terminal of ordinary width: numbers are never cut."""
 
-import pytest
-
 from sovits_cli.events import Progress
 from sovits_cli.report.bars import Bars
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@every_case("columns", [80, 120])
 def test_numbers_stay_whole_beside_long_names(columns, monkeypatch, capsys):
     for name, value in (("COLUMNS", str(columns)), ("FORCE_COLOR", "1"), ("TERM", "xterm")):
         monkeypatch.setenv(name, value)

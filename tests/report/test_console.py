@@ -11,6 +11,7 @@ from sovits_cli.errors import AudioError
 from sovits_cli.events import Chose, Metrics, Note, Progress, Skipped, Warned
 from sovits_cli.report import jsonl
 from sovits_cli.report.console import Console, duration, progress_text
+from tests.differences import every_case
 
 
 class Clock:
@@ -99,7 +100,7 @@ def test_two_tasks_have_clocks_of_their_own(capsys: pytest.CaptureFixture[str]) 
     assert [line[:1] for line in capsys.readouterr().err.splitlines()] == ["a"]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("event", "elapsed_s", "text"),
     [
         (Progress("prep", 120, 300, "files"), 60, "prep: 120/300 files (40%), 1:30 left, RSS 1 MB"),
@@ -113,7 +114,7 @@ def test_a_line_of_progress(event: Progress, elapsed_s: float, text: str) -> Non
     assert progress_text(event, elapsed_s, "RSS 1 MB") == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(7, "0:07"), (130, "2:10"), (3723, "1:02:03"), (59.6, "1:00")])
+@every_case(("seconds", "text"), [(7, "0:07"), (130, "2:10"), (3723, "1:02:03"), (59.6, "1:00")])
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
@@ -132,7 +133,7 @@ def test_a_terminal_gets_bars_with_time_left_and_memory(monkeypatch: pytest.Monk
     assert "by the way\n" in drawn
 
 
-@pytest.mark.parametrize(("variable", "coloured"), [(None, True), ("NO_COLOR", False)])
+@every_case(("variable", "coloured"), [(None, True), ("NO_COLOR", False)])
 def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch, variable: str | None, coloured: bool) -> None:
     terminal = on_terminal(monkeypatch)
     if variable:
@@ -173,7 +174,7 @@ def unexpected() -> Skipped:
         return Skipped("b.wav", "internal error: KeyError: 'three'", error)
 
 
-@pytest.mark.parametrize("debug", [False, True])
+@every_case("debug", [False, True])
 def test_the_traceback_of_an_item_is_shown_on_demand(capsys: pytest.CaptureFixture[str], debug: bool) -> None:
     console = Console(debug=debug)
     console.emit(unexpected())
@@ -190,7 +191,7 @@ EVIL = "a\x1b[31m\x9b2J\rb\u202egnp.wav"
 HARMLESS = "a\\u001b[31m\\u009b2J\\u000db\\u202egnp.wav"
 
 
-@pytest.mark.parametrize("terminal", [False, True])
+@every_case("terminal", [False, True])
 def test_control_characters_of_names_never_reach_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
 ) -> None:

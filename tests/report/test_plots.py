@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
 from sovits_cli.data.length_bins import LengthBin
 from sovits_cli.report import plots
+from tests.differences import every_case
 
 
 def test_the_histogram_counts_everything_and_tells_the_limit() -> None:
@@ -32,7 +31,7 @@ def test_a_single_short_clip_still_shows() -> None:
     assert "#" not in lines[1]
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(48, "48 s"), (720, "12 min"), (12240, "3.4 h")])
+@every_case(("seconds", "text"), [(48, "48 s"), (720, "12 min"), (12240, "3.4 h")])
 def test_totals(seconds: float, text: str) -> None:
     assert plots.total(seconds) == text
 

@@ -9,6 +9,7 @@ import pytest
 
 from sovits_cli.report import vram
 from sovits_cli.training import resident
+from tests.differences import every_case
 
 
 def test_resident_memory_of_this_process() -> None:
@@ -95,6 +96,6 @@ def test_memory_of_a_gpu() -> None:
     assert 0 < use.free_bytes < torch.cuda.get_device_properties(0).total_memory
 
 
-@pytest.mark.parametrize(("count", "text"), [(0, "0 MB"), (512e6, "512 MB"), (3.44e9, "3.4 GB")])
+@every_case(("count", "text"), [(0, "0 MB"), (512e6, "512 MB"), (3.44e9, "3.4 GB")])
 def test_sizes(count: float, text: str) -> None:
     assert vram.size(count) == text

@@ -61,7 +61,7 @@ def _one_thread() -> None:
 
 
 def arguments(dataset: Path, runs: Path, *sets: str, reporter: Events | None = None) -> dict[str, Any]:
-    resolved = layers.load(sets=[*SMALL, f"train.out={runs}", *sets])
+    resolved = layers.load_settings(sets=[*SMALL, f"train.out={runs}", *sets])
     return {
         "settings": resolved.settings,
         "dataset": dataset,
@@ -293,7 +293,7 @@ def test_settings_of_other_stages(recordings: Path, plain: Tensors, tmp_path: Pa
         run(recordings, tmp_path, *QUICK, "content.codebook_size=4000")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("optimizer:\n  name: adamw\nmodel:\n  n_layer: 2\nsovits:\n  train:\n    c_mel: 10.0\n")
-    resolved = layers.load(sets=[*SMALL, *QUICK, f"train.out={tmp_path}"], config_files=[recipe])
+    resolved = layers.load_settings(sets=[*SMALL, *QUICK, f"train.out={tmp_path}"], config_files=[recipe])
     report = train(
         resolved.settings,
         dataset=recordings,

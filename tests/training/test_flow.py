@@ -56,7 +56,7 @@ def dataset(tmp_path: Path):
 
 
 def run(dataset: Path, runs: Path, *sets: str, reporter: Events | None = None):
-    resolved = layers.load(sets=[*QUICK, f"train.out={runs}", *sets])
+    resolved = layers.load_settings(sets=[*QUICK, f"train.out={runs}", *sets])
     return train(
         resolved.settings,
         dataset=dataset,

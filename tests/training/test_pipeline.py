@@ -67,7 +67,9 @@ def _one_thread() -> None:
 def run(
     dataset: Path, runs: Path, *sets: str, stage: str = "gpt", restart: bool = False, reporter: Events | None = None
 ) -> TrainReport:
-    resolved = layers.load(sets=[*QUICK, f"train.stage={stage}", f"train.out={runs}", "train.exp_name=v", *sets])
+    resolved = layers.load_settings(
+        sets=[*QUICK, f"train.stage={stage}", f"train.out={runs}", "train.exp_name=v", *sets]
+    )
     report = train(
         resolved.settings,
         dataset=dataset,
@@ -530,7 +532,7 @@ def test_killed_and_resumed_equals_undisturbed(world: World, tmp_path: Path, sta
 
 
 def test_an_official_recipe_changes_the_training(world: World, plain: dict[str, Tensors], tmp_path: Path) -> None:
-    official = layers.load(config_files=[Path("official")]).settings
+    official = layers.load_settings(config_files=[Path("official")]).settings
     assert (official.optimizer.lr, official.optimizer.lr_init, official.optimizer.lr_end) == (0.002, 0.002, 0.002)
     assert (official.train.gradient_accumulation, official.train.gradient_clip, official.data.repeat_below) == (
         4,
@@ -724,7 +726,7 @@ def unwanted(*_: object) -> None:
 
 def planned(dataset: Path, runs: Path) -> str:
     """What a dry run says, with nothing computed."""
-    resolved = layers.load(sets=[*QUICK, "train.stage=gpt", f"train.out={runs}", "train.exp_name=v"])
+    resolved = layers.load_settings(sets=[*QUICK, "train.stage=gpt", f"train.out={runs}", "train.exp_name=v"])
     events = Events()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pipeline, "plan_stage", lambda *_: None)

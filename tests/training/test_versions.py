@@ -73,7 +73,7 @@ def run(dataset: Path, runs: Path, *init: Path, reporter: Events | None = None) 
         "train.exp_name=v",
     )
     return train(
-        layers.load(sets=sets).settings,
+        layers.load_settings(sets=sets).settings,
         dataset=dataset,
         device="cpu",
         given=lambda _: True,
