@@ -19,7 +19,7 @@ from sovits_cli.training.build import learning, refuse_other
 from sovits_cli.versions import DecoderKind
 
 FLOWS_ONLY = ("lora_rank",)
-VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "posterior", "discriminator", "text_low_lr_rate")
+VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "posterior_encoder", "discriminator_width", "text_low_lr_rate")
 """Keys of `sovits.train` that mean something for one kind of model only …"""
 
 POSTERIOR_ONLY = ("c_kl",)
