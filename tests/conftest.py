@@ -6,7 +6,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread a worker: before torch is first imported
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -50,15 +50,29 @@ Measured = Callable[[float, float, str], None]
 """Takes a deviation, the most it may be, and what deviates."""
 
 
+_TOO_FAR = pytest.StashKey[list[str]]()
+
+
 @pytest.fixture
-def measured(record_property: Callable[[str, object], None]) -> Measured:
-    """Hold a deviation to its limit, and note it for `tests.tools.parity_table`."""
+def measured(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Measured:
+    """Hold a deviation to its limit, and note it for `tests.tools.parity_table`; all that are too far fail together."""
+    too_far = request.node.stash.setdefault(_TOO_FAR, [])
 
     def hold(deviation: float, limit: float, what: str) -> None:
         record_property(what, (float(deviation), float(limit)))
-        assert deviation <= limit, f"{what}: off by {deviation:.1e}, {limit:.0e} at most"
+        if not deviation <= limit:
+            too_far.append(f"{what}: off by {deviation:.1e}, {limit:.0e} at most")
 
     return hold
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test ends with every deviation of its own that is too far."""
+    result = yield
+    if too_far := pyfuncitem.stash.get(_TOO_FAR, None):
+        pytest.fail(f"{len(too_far)} too far:\n  " + "\n  ".join(too_far), pytrace=False)
+    return result
 
 
 @pytest.fixture

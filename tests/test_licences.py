@@ -9,11 +9,11 @@ import zipfile
 from email import message_from_string
 from pathlib import Path
 
-import pytest
 from hatchling.builders.wheel import WheelBuilder
 from packaging.licenses import canonicalize_license_expression
 
 from sovits_cli.text import resources
+from tests.differences import every_case
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sovits_cli"
@@ -64,7 +64,7 @@ def test_every_file_and_table_is_listed():
     assert set(listed()) == data_files() | modules_after_others()
 
 
-@pytest.mark.parametrize("file", listed())
+@every_case("file", listed())
 def test_its_licence_is_declared_and_its_notice_is_there(file):
     licence, origin = listed()[file]
     assert licence in PROJECT["license"].split(" AND ")
@@ -87,7 +87,7 @@ def test_notices_name_whom_they_have_to():
     assert "Apache License Version 2.0, January 2004" in said["Apache-2.0.txt"]
 
 
-@pytest.mark.parametrize("name", [file for file, (licence, _) in listed().items() if licence == "Apache-2.0"])
+@every_case("name", [file for file, (licence, _) in listed().items() if licence == "Apache-2.0"])
 def test_changed_tables_say_so(name):
     """Section 4 (b) of Apache-2.0; for code the list says it."""
     if name.endswith(".txt"):

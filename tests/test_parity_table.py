@@ -2,28 +2,27 @@
 
 import re
 
-import pytest
-
+from tests.differences import every_case
 from tests.tools.parity_table import COLUMNS, Measure, column_of, file_of, row_of, table, worst
 
 
-@pytest.mark.parametrize(
-    ("nodeid", "row", "column"),
+@every_case(
+    "nodeid, row, column",
     [
         (
             "tests/parity/test_s2.py::test_semantic_codes[s2_v2ProPlus_full]",
             "v2ProPlus",
             "infers",
         ),
-        ("tests/parity/test_s2_train.py::test_generator_losses[s2_v1_train_tiny-mel]", "v1", "trains"),
-        ("tests/parity/test_flow.py::test_samples[v3_full-cfm_steps4]", "v3", "infers"),
-        ("tests/parity/test_flow.py::test_loss_and_gradients[v4_tiny-plain-bootstrap]", "v4", "trains"),
+        ("tests/parity/test_s2_train.py::test_losses[s2_v1_train_tiny]", "v1", "trains"),
+        ("tests/parity/test_flow.py::test_samples[v3_full]", "v3", "infers"),
+        ("tests/parity/test_flow.py::test_loss_and_gradients[v4_tiny]", "v4", "trains"),
         ("tests/parity/test_vocoders.py::test_keys[v3_bigvgan_24khz_100band_256x]", "v3", "loads"),
         ("tests/parity/test_flow.py::test_a_lora_learns_from_the_same_loss[v3_lora]", "v3 LoRA", "trains"),
         ("tests/parity/test_flow_keys.py::test_exported_lora[s2_v3_lora32_export]", "v3 LoRA", "exports"),
         ("tests/checkpoints/test_lora.py::test_convert_merges[.pth-v4_lora]", "v4 LoRA", "exports"),
-        ("tests/parity/test_s1.py::test_greedy[greedy-1.0-s1_tiny-plain]", "GPT", "infers"),
-        ("tests/parity/test_mel.py::test_mel_from_wave[mel-mel128_from_wave_32k]", "mel, joining", "infers"),
+        ("tests/parity/test_s1.py::test_greedy[s1_tiny]", "GPT", "infers"),
+        ("tests/parity/test_mel.py::test_mel_from_wave[mel]", "mel, joining", "infers"),
         ("tests/parity/test_hubert.py::test_steps[hubert_tiny]", "HuBERT", "infers"),
         ("tests/parity/test_bert.py::test_third_from_last[bert_full]", "BERT", "infers"),
     ],

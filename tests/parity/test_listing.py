@@ -4,13 +4,8 @@ import pytest
 
 from tests.parity import golden
 
-_UNREAD = golden.not_built()
 
-
-@pytest.mark.parametrize("path", _UNREAD, ids=[path.stem for path in _UNREAD])
-def test_not_built_yet(path):
-    pytest.skip(f"{path.name}: no parity test is built for this kind or version yet")
-
-
-def test_folder_has_golden_files():
+def test_every_golden_file_is_read():
     assert any(golden.FOLDER.iterdir())
+    if left := golden.not_built():
+        pytest.skip("no parity test is built yet for " + ", ".join(path.name for path in left))

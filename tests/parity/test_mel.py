@@ -55,14 +55,13 @@ def test_mel_from_magnitude(recorded, close):
     close(log_mel_from_magnitude(spectrogram, MEL_32K)[0].numpy(), recorded[name], name)
 
 
-@pytest.mark.parametrize("name", MELS)
-def test_mel_from_wave(recorded, close, name):
-    wave, spec = MELS[name]
-    mel = log_mel(row(recorded[wave]), spec)[0]
-    close(mel.numpy(), recorded[name], name)
-    normalised = f"{name}_normalised"
-    if normalised in recorded:
-        close(scale_log_mel(mel).numpy(), recorded[normalised], normalised)
+def test_mel_from_wave(recorded, close):
+    for name, (wave, spec) in MELS.items():
+        mel = log_mel(row(recorded[wave]), spec)[0]
+        close(mel.numpy(), recorded[name], name)
+        normalised = f"{name}_normalised"
+        if normalised in recorded:
+            close(scale_log_mel(mel).numpy(), recorded[normalised], normalised)
 
 
 def test_mel_of_silence(recorded, close):

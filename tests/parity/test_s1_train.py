@@ -1,5 +1,7 @@
 """Text2Semantic training losses, metrics and gradients against the recorded official trainer."""
 
+from itertools import product
+
 import pytest
 import torch
 
@@ -43,35 +45,40 @@ def _norm_deviation(network, data, prefix):
     )
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("path", FILES)
-def test_loss_accuracy_and_gradients(measured, path, layout):
+def test_loss_accuracy_and_gradients(measured, path):
     data = s1.load(path)
     network = _no_dropout(s1.build(data))
-    out = _forward(network, data, layout)
-    out.loss.backward()
-    measured(relative(out.loss, data[f"{layout}/loss"]), LOSS, f"{layout}/loss")
-    measured(abs(out.top3_accuracy.item() - float(data[f"{layout}/acc"])), ACCURACY, f"{layout}/acc")
-    prefix = f"{layout}/grad_norm/"
-    measured(_norm_deviation(network, data, prefix), GRADIENT, prefix)
+    for layout in LAYOUTS:
+        network.zero_grad()
+        out = _forward(network, data, layout)
+        out.loss.backward()
+        measured(relative(out.loss, data[f"{layout}/loss"]), LOSS, f"{layout}/loss")
+        measured(abs(out.top3_accuracy.item() - float(data[f"{layout}/acc"])), ACCURACY, f"{layout}/acc")
+        prefix = f"{layout}/grad_norm/"
+        measured(_norm_deviation(network, data, prefix), GRADIENT, prefix)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("path", FILES)
-def test_evaluation_mode(measured, path, layout):
+def test_evaluation_mode(measured, path):
     data = s1.load(path)
-    with torch.no_grad():
-        out = _forward(s1.model(path), data, layout)
-    measured(relative(out.loss, data[f"{layout}/eval_loss"]), LOSS, f"{layout}/eval_loss")
-    measured(abs(out.top3_accuracy.item() - float(data[f"{layout}/eval_acc"])), ACCURACY, f"{layout}/eval_acc")
+    for layout in LAYOUTS:
+        with torch.no_grad():
+            out = _forward(s1.model(path), data, layout)
+        measured(relative(out.loss, data[f"{layout}/eval_loss"]), LOSS, f"{layout}/eval_loss")
+        measured(abs(out.top3_accuracy.item() - float(data[f"{layout}/eval_acc"])), ACCURACY, f"{layout}/eval_acc")
 
 
-@pytest.mark.parametrize("variant", ["dpo", "dpo_near"])
-@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("path", FILES)
-def test_preference_variant(measured, path, layout, variant):
+def test_preference_variants(measured, path):
     data = s1.load(path)
     network = _no_dropout(s1.build(data))
+    for layout, variant in product(LAYOUTS, ("dpo", "dpo_near")):
+        network.zero_grad()
+        _preference(measured, data, network, layout, variant)
+
+
+def _preference(measured, data, network, layout, variant):
     chosen = _forward(network, data, layout)
     rejected = _forward(network, data, layout, f"{variant}_reject_y", f"{variant}_reject_lens")
     loss = chosen.loss + preference_loss(chosen.row_logps, rejected.row_logps)
