@@ -1,7 +1,8 @@
 """BERT (Devlin et al. 2019), as far as text features need it: token ids to the third hidden state from the end.
 
-The last two layers, the pooler and the language-model head are not built. Key names are the published ones without
-their leading `bert.`. Knows nothing of files or tokenising.
+The last two layers, the pooler and the language-model head are not built: GPT-SoVITS reads `hidden_states[-3:-2]`
+(TTS_infer_pack/TextPreprocessor.py, `get_bert_feature`). Key names are the published ones without their leading
+`bert.`. Knows nothing of files or tokenising.
 
 Legend: B batch, L tokens, D width, H heads.
 """
@@ -18,7 +19,9 @@ from torch.nn import functional as F
 from sovits_cli.models.dimensions import SIZE, DimensionError, bounds, check_fields, check_relations, read_fields
 
 UNUSED_LAYERS = 2
-"""The feature is hidden state -3, counting the embeddings: the last two layers do not take part in it."""
+"""The feature is hidden state -3: the last two layers do not take part in it."""
+# hidden states    0 embeddings   1   2  ..  22   23   24          of the 24 layers of the published model;
+#                                             ▲                    -3 is the output of layer 22
 
 
 @dataclass(frozen=True)
@@ -97,10 +100,10 @@ class BertEmbeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """(B, L) to (B, L, D)."""
-        places = self.position_embeddings.weight[: ids.shape[-1]]
+        """Embed (B, L) -> (B, L, D)."""
+        positions = self.position_embeddings.weight[: ids.shape[-1]]
         segment = self.token_type_embeddings.weight[0]
-        hidden: Tensor = self.LayerNorm(self.word_embeddings(ids) + places + segment)
+        hidden: Tensor = self.LayerNorm(self.word_embeddings(ids) + positions + segment)
         return hidden
 
 
@@ -112,14 +115,14 @@ class BertEncoder(nn.Module):
         self.layer = nn.ModuleList(BertLayer(config) for _ in range(config.used_layers))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, L, D) to the same shape."""
+        """Run all layers: (B, L, D) -> (B, L, D)."""
         for layer in self.layer:
             hidden = layer(hidden)
         return hidden
 
 
 class BertLayer(nn.Module):
-    """Attention and feed-forward, each added and then normalised."""
+    """Attention and feed-forward, each added and then normalised (post-norm): (B, L, D) -> (B, L, D)."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -128,7 +131,9 @@ class BertLayer(nn.Module):
         self.output = _AddedDense(config.intermediate_size, config)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, L, D) to the same shape."""
+        """Transform (B, L, D) -> (B, L, D)."""
+        # h <- norm( h + attention(h) )
+        # h <- norm( h + W2 gelu(W1 h) )
         hidden = self.attention(hidden)
         out: Tensor = self.output(F.gelu(self.intermediate.dense(hidden)), hidden)
         return out
@@ -143,12 +148,14 @@ class BertAttention(nn.Module):
         self.output = _AddedDense(config.hidden_size, config)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, L, D) to the same shape."""
+        """Attend, add and normalise: (B, L, D) -> (B, L, D)."""
         out: Tensor = self.output(self.self(hidden), hidden)
         return out
 
 
 class _Heads(nn.Module):
+    """Multi-head attention, (B, L, D) -> (B, L, D), every token over every token: windows of text have no padding."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -163,13 +170,15 @@ class _Heads(nn.Module):
 
 
 class _Dense(nn.Module):
+    """A linear map under the published name `dense`; its owner applies it."""
+
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.dense = nn.Linear(before, after)
 
 
 class _AddedDense(nn.Module):
-    """A linear map back to the width, added to what came before, then normalised."""
+    """A linear map back to the width, added to what came before, then normalised: two (B, L, ..) -> (B, L, D)."""
 
     def __init__(self, before: int, config: BertConfig) -> None:
         super().__init__()

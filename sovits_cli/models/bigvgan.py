@@ -108,14 +108,7 @@ class AmpBlock(nn.Module):
 
 
 class AntiAliased(nn.Module):
-    """SnakeBeta at twice the rate between two low-pass filters, so that its overtones do not fold back.
-
-    level          x           twice the rate        after the activation       low-passed and halved
-      │  ▆▆▆▆▆▅▃           ▆▆▆▆▆▅▃                 ▆▆▆▆▆▅▅▄▃▃▂▂▁             ▆▆▆▆▆▅▅
-      └──────────┤         ──────────┼─────────┤   ──────────┼─────────┤     ──────────┤
-        frequency    f/2             f/2       f   overtones above f/2       they are cut, and
-                                                   have room                 not mirrored below f/2
-    """
+    """SnakeBeta at twice the rate between two low-pass filters, so that its overtones do not fold back."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -125,6 +118,11 @@ class AntiAliased(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform (B, C, T) -> (B, C, T)."""
+        # level          x           twice the rate        after the activation       low-passed and halved
+        #   │  ▆▆▆▆▆▅▃           ▆▆▆▆▆▅▃                 ▆▆▆▆▆▅▅▄▃▃▂▂▁             ▆▆▆▆▆▅▅
+        #   └──────────┤         ──────────┼─────────┤   ──────────┼─────────┤     ──────────┤
+        #     frequency    f/2             f/2       f   overtones above f/2       they are cut, and
+        #                                                have room                 not mirrored below f/2
         out: Tensor = self.downsample(self.act(self.upsample(x)))
         return out
 

@@ -1,13 +1,7 @@
 """The discriminators of the GAN training: one over the waveform and one for each period, official key names.
 
-After HiFi-GAN (Kong et al. 2020); GPT-SoVITS, module/models.py, `MultiPeriodDiscriminator`. For period 3 the waveform
-is folded so that a column holds every third sample, and convolved along the columns only:
-
-    0 1 2 3 4 5 6 7 8 .. (B, 1, T)   ──►    0 1 2        (B, 1, T / p, p)
-                                            3 4 5    │
-                                            6 7 8    ▼   kernel (5, 1), stride (3, 1)
-                                            . . .
-
+After HiFi-GAN (Kong et al. 2020); GPT-SoVITS, module/models.py, `MultiPeriodDiscriminator`. The waveform is folded
+into columns of every p-th sample, and convolved along the columns only.
 Each period sees other periodicities of the voice; they are prime so that they overlap little.
 
 Legend: B batch, T samples, C channels, N scores, p period.
@@ -110,6 +104,11 @@ class PeriodDiscriminator(nn.Module):
 
     def forward(self, wave: Tensor) -> DiscriminatorOutput:
         """Score (B, 1, T)."""
+        # period 3:
+        # 0 1 2 3 4 5 6 7 8 .. (B, 1, T)   ──►    0 1 2        (B, 1, T / p, p)
+        #                                         3 4 5    │
+        #                                         6 7 8    ▼   kernel (5, 1), stride (3, 1)
+        #                                         . . .
         missing = -wave.shape[-1] % self.period
         folded = F.pad(wave, (0, missing), mode="reflect").unflatten(-1, (-1, self.period))  # type: ignore[no-untyped-call]
         return _discriminate(folded, self.convs, self.conv_post)

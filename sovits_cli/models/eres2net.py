@@ -1,7 +1,8 @@
 """ERes2NetV2, the speaker encoder: filter banks of a voice become one vector (Chen et al. 2024).
 
 Knows its dimensions and nothing of files or audio. Key names are those of the published weights, of which the last
-layer (`seg_1`) and its pooling are never used: the vector is the mean over time of the fused last two stages.
+layer (`seg_1`) and its pooling are never used: GPT-SoVITS calls `forward3` (eres2net/ERes2NetV2.py), the mean over time
+of the fused last two stages.
 Legend: B batch, F frames, M mel bins, C channels, V width of the vector.
 """
 
@@ -50,7 +51,7 @@ class SpeakerConfig:
 
 
 class SpeakerEncoder(nn.Module):
-    """(B, F, M) -> (B, V)."""
+    """Four stages of residual blocks, all but the first halving the resolution, and a fusion of the last two."""
 
     def __init__(self, config: SpeakerConfig = SpeakerConfig()) -> None:
         super().__init__()
@@ -68,6 +69,9 @@ class SpeakerEncoder(nn.Module):
 
     def forward(self, banks: Tensor) -> Tensor:
         """Summarise filter banks (B, F, M) as (B, V)."""
+        # conv ─ stage 1 ─ stage 2 ─ stage 3 ─┬─ stage 4 ───────────┐
+        #  1         1        1/2       1/4    │    1/8              ├─ fusion ─ mean over time ─ (B, V)
+        #                                     └─ conv of stride 2 ──┘
         x = torch.relu(self.bn1(self.conv1(banks.transpose(1, 2)[:, None])))
         third = self.layer3(self.layer2(self.layer1(x)))
         fused: Tensor = self.fuse34(self.layer4(third), self.layer3_ds(third))
@@ -75,7 +79,10 @@ class SpeakerEncoder(nn.Module):
 
 
 class Res2Block(nn.Module):
-    """A residual block whose groups of channels are convolved one after another, each with what came before."""
+    """A residual block whose groups of channels are convolved one after another, each with what came before.
+
+    The hierarchy of Res2Net (Gao et al. 2019): later groups have seen more of the surroundings.
+    """
 
     def __init__(self, in_channels: int, planes: int, width: int, *, stride: int, fused: bool) -> None:
         super().__init__()
@@ -95,21 +102,30 @@ class Res2Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Transform (B, C, M, F)."""
+        """Transform (B, C, M, F) -> (B, C', M', F')."""
+        # conv 1x1 ─ split ─┬─ group 0 ─ conv ─┬───────────────────────── y0 ─┐
+        #                   ├─ group 1 ───────[+]─ conv ─┬─────────────── y1 ─┤
+        #                   ├─ group 2 ─────────────────[+]─ conv ─┬───── y2 ─┼─ concat ─ conv 1x1 ─ + shortcut
+        #                   └─ group 3 ───────────────────────────[+]─ conv y3┘
+        #
+        # [+] adds, or in stages 3 and 4 weighs the two against each other (`Fusion`)
         groups = torch.split(_clipped(self.bn1(self.conv1(x))), self.width, dim=1)
-        last, made = groups[0], []
+        last, outputs = groups[0], []
         for index, (conv, norm) in enumerate(zip(self.convs, self.bns, strict=True)):
             if index and self.fuse_models is not None:
                 last = self.fuse_models[index - 1](last, groups[index])
             elif index:
                 last = last + groups[index]
             last = _clipped(norm(conv(last)))
-            made.append(last)
-        return _clipped(self.bn3(self.conv3(torch.cat(made, dim=1))) + self.shortcut(x))
+            outputs.append(last)
+        return _clipped(self.bn3(self.conv3(torch.cat(outputs, dim=1))) + self.shortcut(x))
 
 
 class Fusion(nn.Module):
-    """Weighs two maps against each other, place by place: x (1 + a) + y (1 - a)."""
+    """Attentional feature fusion: weighs two maps against each other, position by position.
+
+    x (1 + a) + y (1 - a), with a = tanh(local attention of both) between -1 and 1: their sum where it is undecided.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -123,7 +139,7 @@ class Fusion(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Fuse two (B, C, M, F)."""
+        """Fuse two (B, C, M, F): (B, C, M, F)."""
         share = 1 + torch.tanh(self.local_att(torch.cat([x, y], dim=1)))
         mixed: Tensor = x * share + y * (2 - share)
         return mixed

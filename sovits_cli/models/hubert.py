@@ -1,6 +1,7 @@
 """HuBERT (Hsu et al. 2021), base form: 16 kHz samples to content features, 50 a second, under published key names.
 
-Only what extracting needs: no masking, no training losses. Knows nothing of files.
+Only what extracting needs: no masking, no training losses. Numbers are those of transformers, `HubertModel`, which
+GPT-SoVITS calls (feature_extractor/cnhubert.py). Knows nothing of files.
 
 Legend: B batch, T samples, F frames, C channels of the convolutions, D width, H heads.
 """
@@ -28,6 +29,15 @@ from sovits_cli.models.dimensions import (
 
 HOP_SAMPLES = 320
 """The family's tokens are made of 50 frames a second; no tensor has the shape of the strides."""
+
+# The convolutions, each of kernel k and stride s over the one before, and what one output sees of the waveform:
+#
+#     layer        0      1      2      3      4      5      6
+#     k / s     10/5    3/2    3/2    3/2    3/2    2/2    2/2
+#     hop          5     10     20     40     80    160    320  samples: the product of the strides
+#     sees        10     20     40     80    160    240    400  samples: w <- w + (k - 1) * hop of the layer before
+#
+# so T samples give floor((T - 400) / 320) + 1 frames, without padding at either end.
 
 BLOCK_FRAMES = 500
 """Frames that pass the convolutions together: ten seconds. Their memory does not grow with the recording."""
@@ -85,7 +95,7 @@ class HubertConfig:
 
     @property
     def hop_samples(self) -> int:
-        """Samples from one frame to the next."""
+        """Samples from one frame to the next: the product of the strides."""
         hop = 1
         for stride in self.conv_stride:
             hop *= stride
@@ -93,7 +103,7 @@ class HubertConfig:
 
     @property
     def window_samples(self) -> int:
-        """Samples that one frame sees, and the least that give a frame."""
+        """Samples that one frame sees, its receptive field; fewer give no frame."""
         window = 1
         for kernel, stride in zip(reversed(self.conv_kernel), reversed(self.conv_stride), strict=True):
             window = (window - 1) * stride + kernel
@@ -134,7 +144,13 @@ class ConvStack(nn.Module):
         )
 
     def forward(self, wave: Tensor) -> Tensor:
-        """(B, T) to (B, C, F), block by block; the result is that of the whole recording."""
+        """Convolve (B, T) -> (B, C, F), block by block; the result is that of the whole recording."""
+        # The first layer is normalised over all of the recording, so its statistics are taken in a pass of their own:
+        # with them every layer is local, and blocks that overlap a little give what the whole gives.
+        #
+        #     block 0   ├───────── 499 hops + 400 samples ─────────┤
+        #     block 1                                            ├───────── 499 hops + 400 samples ─────────┤
+        #               0                            500 hops    └─┘ 80 samples, 400 - 320, seen by both
         frames = (wave.shape[-1] - self.window_samples) // self.hop_samples + 1
         mean, deviation = self._statistics(wave)
         blocks = []
@@ -158,6 +174,7 @@ class ConvStack(nn.Module):
         stride, kernel = layer.conv.stride[0], layer.conv.kernel_size[0]
         steps = (wave.shape[-1] - kernel) // stride + 1
         block = BLOCK_FRAMES * self.hop_samples // stride
+        # in float64: sum of squares minus square of sum loses digits
         total = torch.zeros((), dtype=torch.float64, device=wave.device)
         squares = torch.zeros_like(total)
         for first in range(0, steps, block):
@@ -171,7 +188,7 @@ class ConvStack(nn.Module):
 
 
 class _ConvLayer(nn.Module):
-    """One convolution and GELU; the first has an affine norm between them."""
+    """One convolution and GELU, (B, C, F) -> (B, C', F'); the first has an affine norm between them."""
 
     def __init__(self, before: int, after: int, kernel: int, stride: int, *, bias: bool, norm: bool) -> None:
         super().__init__()
@@ -183,7 +200,7 @@ class _ConvLayer(nn.Module):
         return F.gelu(self.conv(hidden))
 
     def scaled(self, hidden: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-        """Apply the norm with statistics (B, C, 1) that were taken elsewhere."""
+        """The layer with statistics (B, C, 1) of its norm that were taken elsewhere."""
         weight, bias = self.layer_norm.weight[:, None], self.layer_norm.bias[:, None]
         return F.gelu((self.conv(hidden) - mean) * (weight / deviation) + bias)
 
@@ -200,7 +217,7 @@ class Projection(nn.Module):
         self.normed = config.feat_proj_layer_norm
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, F) to (B, F, D)."""
+        """Project (B, C, F) -> (B, F, D)."""
         features = features.transpose(1, 2)
         hidden: Tensor = self.projection(self.layer_norm(features) if self.normed else features)
         return hidden
@@ -216,7 +233,7 @@ class HubertEncoder(nn.Module):
         self.layers = nn.ModuleList(HubertLayer(config) for _ in range(config.num_hidden_layers))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, F, D) to the same shape."""
+        """Encode (B, F, D) -> (B, F, D)."""
         hidden = self.layer_norm(hidden + self.pos_conv_embed(hidden))
         for layer in self.layers:
             hidden = layer(hidden)
@@ -224,7 +241,7 @@ class HubertEncoder(nn.Module):
 
 
 class PositionConv(nn.Module):
-    """A wide grouped convolution that tells the transformer where it is."""
+    """A wide grouped convolution, added to the features: relative positions, where BERT has absolute ones."""
 
     def __init__(self, config: HubertConfig) -> None:
         super().__init__()
@@ -233,13 +250,16 @@ class PositionConv(nn.Module):
         )
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, F, D) to the same shape."""
+        """Convolve (B, F, D) -> (B, F, D)."""
         positions = F.gelu(self.conv(hidden.transpose(1, 2))[..., : hidden.shape[1]])  # an even kernel gives one more
         return positions.transpose(1, 2)
 
 
 class _NormedConv(nn.Module):
-    """A convolution with weight norm, one gain per place of the kernel."""
+    """A convolution (B, D, F) -> (B, D, F + 1) with weight norm, one gain for each tap of the kernel.
+
+    Unlike in `layers/weight_norm.py` the norm is over both channel axes: W[:, :, k] = g[k] v[:, :, k] / |v[:, :, k]|.
+    """
 
     def __init__(self, width: int, kernel: int, groups: int) -> None:
         super().__init__()
@@ -265,7 +285,7 @@ class HubertLayer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(width, eps=eps)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, F, D) to the same shape."""
+        """Transform (B, F, D) -> (B, F, D)."""
         hidden = self.layer_norm(hidden + self.attention(hidden))
         mixed: Tensor = self.final_layer_norm(hidden + self.feed_forward(hidden))
         return mixed
@@ -281,13 +301,13 @@ class HubertAttention(nn.Module):
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, F, D) to the same shape."""
+        """Attend (B, F, D) -> (B, F, D)."""
         query, key, value = (
             project(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
-        seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        out: Tensor = self.out_proj(seen)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        out: Tensor = self.out_proj(mixed)
         return out
 
 
@@ -300,6 +320,6 @@ class HubertFeedForward(nn.Module):
         self.output_dense = nn.Linear(inner, width)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, F, D) to the same shape."""
+        """Transform (B, F, D) -> (B, F, D)."""
         out: Tensor = self.output_dense(F.gelu(self.intermediate_dense(hidden)))
         return out

@@ -72,14 +72,16 @@ class PhoneticEncoder(nn.Module):
     def features(self, wave: Tensor) -> Tensor:
         """Samples (B, T) at 16 kHz to features (B, C, F), F = floor((T - 400) / 320) + 1.
 
-        Square roots of the phones' probabilities: then the distance of two frames is that of two distributions
-        (Hellinger), which is what the codebook is made with.
+        Square roots of the phones' probabilities: then the distance of two frames is that of two distributions,
+        which is what the codebook is made with.
         """
+        # Hellinger distance of p and q:  H^2 = 1/2 sum_c (sqrt p_c - sqrt q_c)^2
         scores: Tensor = self(wave)
         return scores.softmax(-1).sqrt().transpose(1, 2)
 
     def forward(self, wave: Tensor) -> Tensor:
         """Samples (B, T) to phone scores (B, F, phones)."""
+        # log-mel 100 Hz ─ conv, stride 2 ─ blocks of dilation 1 2 4 1 2 4 .. ─ norm ─ linear ─ phone scores 50 Hz
         hidden = F.gelu(self.entry(self._log_mel(wave)))
         again = self.activation_checkpointing and torch.is_grad_enabled()
         for block in self.blocks:
@@ -125,6 +127,10 @@ class _Block(nn.Module):
 @cache
 def _mel_filters(mels: int) -> Tensor:
     """Triangles on the mel scale 1127 ln(1 + f / 700) from 60 Hz to 7600 Hz: (bins, mels), on the CPU."""
+    #            ╱╲  ╱╲
+    #   rising  ╱  ╲╱  ╲  falling          each filter is the smaller of two lines, cut at 0; equally wide in mel,
+    #          ╱   ╱╲   ╲                  so wider in Hz the higher it lies
+    #      low   point  high
     scale = 1127 * np.log(1 + np.linspace(0, RATE_HZ / 2, FFT_SAMPLES // 2 + 1) / 700)
     low, high = (1127 * np.log(1 + edge / 700) for edge in (60.0, 7600.0))
     points = np.linspace(low, high, mels + 2)

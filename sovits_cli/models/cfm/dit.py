@@ -1,11 +1,5 @@
 """The diffusion transformer that gives the velocity of the flow (Peebles and Xie 2023, after F5-TTS); official keys.
 
-    timestep t, step size d ─ sines ─ perceptrons ─ + ─ timestep vector (B, D), which scales, shifts and gates below
-
-    x (B, M, F) ─────────────┐
-    prompt (B, M, F) ────────┼─ linear, position convolutions ─ blocks ─ norm ─ linear ─ velocity (B, M, F)
-    condition ─ ConvNeXt V2 ─┘
-
 The official network is f5_tts/model/backbones/dit.py and f5_tts/model/modules.py of GPT-SoVITS.
 
 Legend: B batch, F mel frames, M mel bands, U width of the condition, D width, H heads. Masks are True where a frame
@@ -36,6 +30,11 @@ LAST_POSITION = 4095
 POSITION_KERNEL, POSITION_GROUPS = 31, 16
 
 
+# timestep t, step size d ─ sines ─ perceptrons ─ + ─ timestep vector (B, D), which scales, shifts and gates below
+#
+# x (B, M, F) ─────────────┐
+# prompt (B, M, F) ────────┼─ linear, position convolutions ─ blocks ─ norm ─ linear ─ velocity (B, M, F)
+# condition ─ ConvNeXt V2 ─┘
 class Dit(nn.Module):
     """The velocity (B, M, F) of noisy frames, given the prompt's frames, a condition and the timestep of the flow.
 
@@ -84,10 +83,7 @@ class Dit(nn.Module):
 class DitBlock(nn.Module):
     """Attention and feed-forward under adaptive layer norm.
 
-    Its shifts, scales and gates are linear in the timestep vector:
-
-        h <- h + gate_1 attention( norm(h) (1 + scale_1) + shift_1 )
-        h <- h + gate_2 feed_forward( norm(h) (1 + scale_2) + shift_2 )
+    Its shifts, scales and gates are linear in the timestep vector.
     """
 
     def __init__(self, config: DitConfig) -> None:
@@ -105,6 +101,8 @@ class DitBlock(nn.Module):
             rotations: cosines and sines (F, D / H / 2) of the positions.
             mask: (B, F) bool, or None.
         """
+        # h <- h + gate_1 attention( norm(h) (1 + scale_1) + shift_1 )
+        # h <- h + gate_2 feed_forward( norm(h) (1 + scale_2) + shift_2 )
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = self.attn_norm(timestep)
         h = h + gate_1 * self.attn(_modulated(h, scale_1, shift_1), rotations, mask)
         out: Tensor = h + gate_2 * self.ff(_modulated(h, scale_2, shift_2))
@@ -185,10 +183,8 @@ def _modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def _rotate_first_head(heads: Tensor, rotations: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn the channel pairs of head 0 by the angles of their positions: (B, H, F, D / H) to the same shape.
-
-    (x_2k, x_2k+1)  ->  (x_2k cos a - x_2k+1 sin a,  x_2k+1 cos a + x_2k sin a)        a = position * frequency k
-    """
+    """Turn the channel pairs of head 0 by the angles of their positions: (B, H, F, D / H) to the same shape."""
+    # (x_2k, x_2k+1)  ->  (x_2k cos a - x_2k+1 sin a,  x_2k+1 cos a + x_2k sin a)        a = position * frequency k
     cos, sin = rotations
     first = heads[:, :1]
     even, odd = first[..., 0::2], first[..., 1::2]

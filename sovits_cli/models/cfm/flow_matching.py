@@ -1,19 +1,8 @@
 """Flow matching: frames drawn from noise along learned velocities (Lipman et al. 2023), and the loss that teaches them.
 
-A frame sequence x1 and noise x0 ~ N(0, 1) are joined by a straight line, t from 0 to 1,
-
-    x_t = (1 - t) x0 + t x1          velocity  v = x1 - x0        (optimal-transport path, no minimum noise)
-
-and the network learns v from x_t:       loss = E |net(x_t, t, prompt, condition) - (x1 - x0)|^2
-Sampling follows it by Euler steps:      x <- x + d net(x, t, d)
-
-    x0 ●─ ─ ─►●─ ─ ─►●─ ─ ─►● x1        d = 1 / steps: 4 to 32 of them
-
-With classifier-free guidance (Ho and Salimans 2022) w each step goes further away from what the network gives without
-prompt and condition:                    v <- v + w (v - v_free)
-
-The official variant (f5_tts/model/backbones/dit.py, module/models.py `CFM`) also learns large steps d from pairs of
-small ones (shortcut models, Frans et al. 2024): net(x, t, 2d) is to equal the mean velocity of two steps of d.
+Sampling follows the velocities by Euler steps, with classifier-free guidance (Ho and Salimans 2022). The official
+variant (module/models.py, `CFM`, over f5_tts/model/backbones/dit.py) also learns large steps from pairs of small ones
+(shortcut models, Frans et al. 2024).
 
 Legend: B batch, F mel frames, M mel bands, R frames of the prompt, U width of the condition.
 """
@@ -76,6 +65,16 @@ class TrainingNoise:
         return TrainingNoise(change(self.t), change(self.noise), change(self.prompt_lens), exponents)
 
 
+# Frames x1 and noise x0 ~ N(0, 1) are joined by a straight line, along which the network learns the velocity:
+#
+#     x_t = (1 - t) x0 + t x1,  t from 0 to 1        v = x1 - x0        loss = E |net(x_t, t) - v|^2
+#
+#     x0 ●─ ─ ─►●─ ─ ─►●─ ─ ─►● x1                   sampling: x <- x + d net(x, t),  d = 1 / steps, 4 to 32 of them
+#
+# A network that is told the step size, net(x, t, d), may learn to jump: net(x, t, 2d) shall be the mean of the
+# velocities of two steps of d, its own, without gradient:
+#
+#     v1 = net(x, t, d)      v2 = net(x + d v1, t + d, d)      loss = E |net(x, t, 2d) - (v1 + v2) / 2|^2
 class FlowMatching(nn.Module):
     """The network of velocities (official key `estimator`), followed or taught."""
 
@@ -124,7 +123,7 @@ class FlowMatching(nn.Module):
         for _ in range(steps):
             timesteps, step_sizes = noise.new_full((len(x),), t), noise.new_full((len(x),), step)
             velocity = self.estimator(x, padded_prompt, embedded, None, timesteps, step_sizes)
-            if without is not None:
+            if without is not None:  # v <- v + w (v - v_free): away from what it gives without prompt and condition
                 free = self.estimator(x, torch.zeros_like(padded_prompt), without, None, timesteps, step_sizes)
                 velocity = velocity + guidance * (velocity - free)
             x = x + step * velocity

@@ -1,10 +1,5 @@
 """The flow-matching acoustic model: semantic tokens, phones and a style to a condition, and that to a mel spectrogram.
 
-    tokens (25 Hz) ─┐                                              frames of the mel spectrogram:
-    phones ─────────┼─ prior encoder (50 Hz) ─ bridge ─ stretch ─ wns1 ─ condition (v3 93.75 Hz, v4 100 Hz)
-    style ──────────┘                                                        │
-                                                prompt frames, noise ─ flow matching ─ mel frames
-
 Knows its dimensions and nothing of files, references or vocoders. Key names are those of the official checkpoints
 (module/models.py, `SynthesizerTrnV3`).
 
@@ -30,6 +25,10 @@ from sovits_cli.models.sovits.encoders import change_speed
 BRIDGE_SLOPE = 0.01
 
 
+# tokens (25 Hz) ─┐                                              frames of the mel spectrogram:
+# phones ─────────┼─ prior encoder (50 Hz) ─ bridge ─ stretch ─ wns1 ─ condition (v3 93.75 Hz, v4 100 Hz)
+# style ──────────┘                                                        │
+#                                             prompt frames, noise ─ flow matching ─ mel frames
 class FlowModel(AcousticModel):
     """The acoustic model up to its mel spectrogram."""
 

@@ -1,9 +1,8 @@
 """LoRA, low-rank adaptation of the flow's attention (Hu et al. 2021): a frozen matrix W learns a small B A beside it.
 
-    y = W x + b + B (A x)        W (out, in) frozen        A (rank, in), B (out, rank) learn, B = 0 at first
-
-As in s2_train_v3_lora.py: every projection of attention, alpha = rank (so no further scale), no dropout, no bias.
-A rank of 32 in a 1024 x 1024 matrix is 6 % of its weights.
+W (out, in) is frozen, A (rank, in) and B (out, rank) learn, and B is 0 at first. As in s2_train_v3_lora.py: every
+projection of attention, alpha = rank (so no further scale), no dropout, no bias. A rank of 32 beside a matrix of
+1024 x 1024 is 6 % of its weights.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ class LoraLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform (.., in) -> (.., out)."""
+        # y = W x + b + B (A x)
         return super().forward(x) + F.linear(F.linear(x, self.lora_A), self.lora_B)
 
 

@@ -56,11 +56,7 @@ class RelativeEncoder(nn.Module):
 class RelativeSelfAttention(nn.Module):
     """Self-attention with learned keys and values for near offsets (Shaw et al. 2018), shared by the heads.
 
-    With r = j - i the offset of key j from query i, and a_k, a_v the learned vectors for -window <= r <= window,
-
-        score[i, j] = q_i . (k_j + a_k[r]) / sqrt(D)        out_i = sum_j softmax(score)[i, j] (v_j + a_v[r])
-
-    The terms with a_k and a_v live on a band around the diagonal: `spread_band` and `gather_band`.
+    The official `MultiHeadAttention` with `window_size` (module/attentions.py).
     """
 
     def __init__(self, channels: int, heads: int, *, dropout: float) -> None:
@@ -79,6 +75,11 @@ class RelativeSelfAttention(nn.Module):
         query = query * query.shape[-1] ** -0.5
         key, value = split_heads(self.conv_k(x), self.heads), split_heads(self.conv_v(x), self.heads)
 
+        # With r = j - i the offset of key j from query i, and a_k, a_v the learned vectors for -window <= r <= window,
+        #
+        #     score[i, j] = q_i . (k_j + a_k[r]) / sqrt(D)        out_i = sum_j softmax(score)[i, j] (v_j + a_v[r])
+        #
+        # The terms with a_k and a_v live on a band around the diagonal, which is spread over it and gathered from it.
         def attend(start: int, stop: int) -> Tensor:
             """Queries start .. stop - 1: (B, H, Q, D)."""
             some = query[..., start:stop, :]
@@ -143,16 +144,6 @@ class ChannelNorm(nn.Module):
 def spread_band(band: Tensor, start: int, keys: int) -> Tensor:
     """Place relative scores on the diagonals they belong to, without an index: pad, flatten, read back narrower.
 
-    Window 1 (R = 3 offsets -, o, +), three queries, four keys:
-
-        band        padded by Q       flattened, read as rows of Q + R - 1 = 5      the keys 0..3
-        - o +       - o + 0 0 0                    - o + 0 0                           o + 0 0
-        - o +       - o + 0 0 0                    0 - o + 0                           - o + 0
-        - o +       - o + 0 0 0                    0 0 - o +                           0 - o +
-
-    A row that is one column wider than the rows it is read back as moves one column on with every row (the trick of
-    Music Transformer, Huang et al. 2018).
-
     Args:
         band: (..., Q, R), score of query `start + i` for offset r - window.
         start: which query is the first.
@@ -163,6 +154,15 @@ def spread_band(band: Tensor, start: int, keys: int) -> Tensor:
     """
     steps, offsets = band.shape[-2:]
     window = offsets // 2
+    # Window 1 (R = 3 offsets -, o, +), three queries, four keys:
+    #
+    #     band        padded by Q       flattened, read as rows of Q + R - 1 = 5      the keys 0..3
+    #     - o +       - o + 0 0 0                    - o + 0 0                           o + 0 0
+    #     - o +       - o + 0 0 0                    0 - o + 0                           - o + 0
+    #     - o +       - o + 0 0 0                    0 0 - o +                           0 - o +
+    #
+    # A row that is one column wider than the rows it is read back as moves one column on with every row (the trick of
+    # Music Transformer, Huang et al. 2018).
     wide = F.pad(band, (0, steps)).flatten(-2)[..., : steps * (steps + offsets - 1)]
     near = wide.view(*band.shape[:-1], steps + offsets - 1)
     return F.pad(near, (start - window, keys - start - steps - window))

@@ -4,15 +4,6 @@ Where torch has a fused kernel it is used. It has none for dropout on a CPU: the
 forward and again in the backward pass, and nothing of it is kept between (after FlashAttention, Dao et al. 2022; here
 a chunk of queries sees all its keys at once, so no running maximum is needed).
 
-    scores of one head            keys ────────►             causal, with a prefix of two chunks:
-                        queries   ┌──────────────┐                     keys ──────►
-                           │      │ chunk 0      │           queries   █ █ . . .      prefix: sees itself
-                           │      ├──────────────┤              │      █ █ . . .
-                           ▼      │ chunk 1      │              │      █ █ ◣ . .      then each position sees
-                                  ├──────────────┤              ▼      █ █ █ ◣ .      what is before it
-                                  │ chunk 2      │                     █ █ █ █ ◣
-                                  └──────────────┘
-
 Legend: B batch, H heads, Q queries, K keys, D width of a head.
 """
 
@@ -30,6 +21,14 @@ from torch.nn import functional as F
 
 from sovits_cli.models.layers.dropout import SCRATCH, RandomBytes, drop_threshold, fill_keep_mask, keep_share
 
+# scores of one head            keys ────────►             causal, with a prefix of two chunks:
+#                     queries   ┌──────────────┐                     keys ──────►
+#                        │      │ chunk 0      │           queries   █ █ . . .      prefix: sees itself
+#                        │      ├──────────────┤              │      █ █ . . .
+#                        ▼      │ chunk 1      │              │      █ █ ◣ . .      then each position sees
+#                               ├──────────────┤              ▼      █ █ █ ◣ .      what is before it
+#                               │ chunk 2      │                     █ █ █ █ ◣
+#                               └──────────────┘
 CHUNK = 128
 HEADS = 8
 """Queries and heads at a time: enough to keep the processor busy, few enough to stay in its cache."""
@@ -148,19 +147,19 @@ class _Rule:
 class _DropoutAttention(torch.autograd.Function):
     """Attention with dropout, in float32, that remembers its inputs and a seed, and neither scores nor weights.
 
-    With M the keep mask (0 or 1), r the share kept, and all products per head:
-
-        forward     S = scale Q K^T                 backward    dV = (P * M)^T dO / r
-                    P = softmax(S)                              dP = (dO V^T) * M / r
-                    O = (P * M) V / r                           dS = P * (dP - rowsum(P * dP))
-                                                                dQ = scale dS K
-                                                                dK = scale dS^T Q
-
-    In the backward pass S, P and M are made again, M from the seed. The code divides dO by r once instead of each
-    product, and multiplies P * M first: P * dP = (P * M) * (dO V^T / r).
-
     All chunks are computed in the same few buffers: they stay in the processor's cache, and the heap stays whole.
     """
+
+    # With M the keep mask (0 or 1), r the share kept, and all products per head:
+    #
+    # forward     S = scale Q K^T                 backward    dV = (P * M)^T dO / r
+    #             P = softmax(S)                              dP = (dO V^T) * M / r
+    #             O = (P * M) V / r                           dS = P * (dP - rowsum(P * dP))
+    #                                                         dQ = scale dS K
+    #                                                         dK = scale dS^T Q
+    #
+    # In the backward pass S, P and M are made again, M from the seed. The code divides dO by r once instead of each
+    # product, and multiplies P * M first: P * dP = (P * M) * (dO V^T / r).
 
     @staticmethod
     def forward(

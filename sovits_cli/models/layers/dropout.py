@@ -1,8 +1,5 @@
 """Dropout on a CPU that draws a byte a number, remembers a seed in the place of a mask, and works in place.
 
-    random bytes    12  200   7   31  ...     dropout 0.1 = 26 of 256 levels: a byte below 26 drops its number
-    keep mask        0    1   0    1  ...     then / (1 - 26 / 256), so that the mean stays
-
 Faster than the draws of torch, and it leaves no holes in the heap: a freed tensor of a size that glibc (before 2.38)
 has aligned is too small for the next one of the same size, so every tensor that does not stay costs its memory once
 more in each layer. On other devices it is the dropout of torch.
@@ -22,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+# random bytes    12  200   7   31  ...     dropout 0.1 = 26 of 256 levels: a byte below 26 drops its number
+# keep mask        0    1   0    1  ...     then / (1 - 26 / 256), so that the mean stays
 LEVELS = 256
 """A dropout share is rounded to one of so many levels: that of a byte."""
 

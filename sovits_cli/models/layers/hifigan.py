@@ -1,13 +1,7 @@
 """The HiFi-GAN stack: frames to a waveform by transposed convolutions, each followed by residual blocks.
 
 Used by the decoder of the acoustic models and as the vocoder of mel spectrograms (Kong et al. 2020); GPT-SoVITS,
-module/models.py, `Generator`. One stage; the shapes are those of the 48 kHz vocoder's first:
-
-                                            ┌─ block, kernel 3 ──┐
-    (B, 512, F) ─ transposed conv, x 10 ────┼─ block, kernel 7 ──┼─ mean ─ (B, 256, 10 F)
-                                            └─ block, kernel 11 ─┘
-
-Each block looks further by dilated convolutions; their mean is the "multi-receptive field fusion" of the paper.
+module/models.py, `Generator`.
 
 Legend: B batch, C channels, F frames, T samples.
 """
@@ -83,6 +77,11 @@ class Hifigan(nn.Module):
 
     def synthesize(self, x: Tensor) -> Tensor:
         """Upsample what `conv_pre` gave, (B, C, F), to samples (B, 1, T) in -1..1, T = F times the rates."""
+        # one stage, its shapes those of the 48 kHz vocoder's first:
+        #                                         ┌─ block, kernel 3 ──┐
+        # (B, 512, F) ─ transposed conv, x 10 ────┼─ block, kernel 7 ──┼─ mean ─ (B, 256, 10 F)
+        #                                         └─ block, kernel 11 ─┘
+        # Each block looks further by dilated convolutions; their mean is the paper's multi-receptive field fusion.
         for stage, upsample in enumerate(self.ups):
             x = upsample(F.leaky_relu(x, SLOPE))
             first, *others = self.resblocks[stage * self.branches : (stage + 1) * self.branches]

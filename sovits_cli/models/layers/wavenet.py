@@ -1,12 +1,6 @@
 """The gated residual convolution stack of WaveNet (van den Oord et al. 2016), told the style; official key names.
 
-GPT-SoVITS, module/modules.py, `WN`. One layer:
-
-        x ────┬─ conv 5 ─(+ style)─┬─ tanh ────┐
-              │                    └─ sigmoid ─┴─ * ─ conv 1 ─┬───── residual
-              └──────────────────────────── + ◄───────────────┤
-                                            ▼                 └───── skip ─► summed over layers: the result
-                                            x of the next layer
+GPT-SoVITS, module/modules.py, `WN`.
 
 Legend: B batch, C channels, F frames, G width of the style vector.
 """
@@ -40,6 +34,11 @@ class WaveNet(nn.Module):
         """Transform (B, C, F) with `style` (B, G, 1): (B, C, F); `mask` is (B, 1, F), 1 where a frame counts."""
         skip = torch.zeros_like(x)
         styles = self.cond_layer(style).split(2 * self.channels, dim=1)  # one for each layer
+        # x ────┬─ conv 5 ─(+ style)─┬─ tanh ────┐
+        #       │                    └─ sigmoid ─┴─ * ─ conv 1 ─┬───── residual
+        #       └──────────────────────────── + ◄───────────────┤
+        #                                     ▼                 └───── skip ─► summed over layers: the result
+        #                                     x of the next layer
         for layer, (conv, mix) in enumerate(zip(self.in_layers, self.res_skip_layers, strict=True)):
             signal, gate = (conv(x) + styles[layer]).chunk(2, dim=1)
             mixed = mix(signal.tanh() * gate.sigmoid())

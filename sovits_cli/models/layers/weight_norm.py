@@ -1,9 +1,7 @@
 """Convolutions whose weight is a direction and a length, kept as the official `weight_v` and `weight_g`.
 
-    W[c] = g[c] v[c] / |v[c]|        c the first axis, the norm over all others (Salimans and Kingma 2016)
-
-so that a step along v turns the weight and cannot change its length. In inference g and v never change again:
-`fold_weight_norm` computes W once and leaves plain convolutions.
+Weight normalisation (Salimans and Kingma 2016): a step along v turns the weight and cannot change its length. In
+inference g and v never change again: `fold_weight_norm` computes W once and leaves plain convolutions.
 
 Legend: B batch, C channels, F frames, p period of a folded waveform.
 """
@@ -129,6 +127,7 @@ class WeightNormConvTranspose1d(nn.ConvTranspose1d):
 
 def joined_weight(weight_g: Tensor, weight_v: Tensor) -> Tensor:
     """Give W: `weight_g` (C, 1, ..) and `weight_v` (C, ..) to the shape of `weight_v`."""
+    # W[c] = g[c] v[c] / |v[c]|        c the first axis, the norm over all others
     return torch._weight_norm(weight_v, weight_g, 0)
 
 

@@ -1,11 +1,5 @@
 """What all acoustic models share: semantic tokens of content, the style of references, and frames of tokens and phones.
 
-                                  ┌─ tokenizer ─ tokens ─┐
-    content features (B, C, F) ───┘   (ssl_proj,         ├─ prior encoder ─ frames (B, D, F) ─► VITS or flow matching
-                                       codebook)  phones ┤  (enc_p)
-    reference spectrograms ─ style encoder ─ style ──────┘
-    speaker vectors ───────────────────────────┘            (v2Pro and v2ProPlus)
-
 Attribute names are the keys of official checkpoints (GPT-SoVITS, module/models.py, `SynthesizerTrn`).
 
 Legend: B batch, F frames, S semantic tokens, P phones, C content channels, D hidden width, G width of the style vector,
@@ -48,6 +42,11 @@ class AcousticInputs:
     speaker: Tensor | None = None
 
 
+#                               ┌─ tokenizer ─ tokens ─┐
+# content features (B, C, F) ───┘   (ssl_proj,         ├─ prior encoder ─ frames (B, D, F) ─► VITS or flow matching
+#                                    codebook)  phones ┤  (enc_p)
+# reference spectrograms ─ style encoder ─ style ──────┘
+# speaker vectors ───────────────────────────┘            (v2Pro and v2ProPlus)
 class AcousticModel(nn.Module):
     """Tokenizer, style encoder and prior encoder.
 

@@ -2,10 +2,7 @@
 
     hifigan   official: transposed convolutions up to the sample rate (`layers/hifigan.py`), told the style at its entry
     istft     ours, for small models, cheap enough to train on a CPU: after Vocos (Siuzdak 2023), with each norm scaled
-              and shifted by the style. Nothing runs at the sample rate but an inverse Fourier transform:
-
-    z (B, Z, F) ─ conv, x upsample ─ ConvNeXt blocks ─┬─ log-magnitude ─┬─ inverse FFT ─ window ─ overlap-add ─ wave
-                                                      └─ phase ─────────┘
+              and shifted by the style. Nothing runs at the sample rate but an inverse Fourier transform.
 
 Legend: B batch, Z latent width, F frames, D width, T samples, G width of the style vector.
 """
@@ -63,6 +60,8 @@ class HifiganGenerator(Hifigan, Decoder):
         return ChannelsLast(self) if self.conv_pre.weight.device.type == "cpu" else self
 
 
+# z (B, Z, F) ─ conv, x upsample ─ ConvNeXt blocks ─┬─ log-magnitude ─┬─ inverse FFT ─ window ─ overlap-add ─ wave
+#                                                   └─ phase ─────────┘
 class IstftGenerator(Decoder):
     """ConvNeXt blocks at `istft_upsample` times the frame rate, then one spectrum for each of their frames."""
 
@@ -125,13 +124,7 @@ class ConvNeXtBlock(nn.Module):
 
 
 class SpectrumHead(nn.Module):
-    """Log-magnitude and phase of every frame, joined to a waveform by overlap-add, always in float32.
-
-    frame 0   ╭──window──╮
-    frame 1        ╭──window──╮               divided by the sum of the squared windows, so that
-    frame 2             ╭──window──╮          the spectrum of a waveform gives that waveform back
-              cut  ├ hop ┼ hop ┼ hop ┤  cut   (n_fft - hop) / 2 at both ends: F frames, F * hop samples
-    """
+    """Log-magnitude and phase of every frame, joined to a waveform by overlap-add, always in float32."""
 
     window: Tensor
 
@@ -151,6 +144,10 @@ class SpectrumHead(nn.Module):
 
     def _overlap_add(self, pieces: Tensor) -> Tensor:
         """(B, F, n_fft) -> (B, F * hop)."""
+        # frame 0   ╭──window──╮
+        # frame 1        ╭──window──╮               divided by the sum of the squared windows, so that
+        # frame 2             ╭──window──╮          the spectrum of a waveform gives that waveform back
+        #           cut  ├ hop ┼ hop ┼ hop ┤  cut   (n_fft - hop) / 2 at both ends: F frames, F * hop samples
         frames = pieces.shape[1]
         length = (frames - 1) * self.hop + self.n_fft
         folded = F.fold(pieces.transpose(1, 2), (1, length), (1, self.n_fft), stride=(1, self.hop))

@@ -35,12 +35,7 @@ class Gaussian:
 
 
 class PriorEncoder(nn.Module):
-    """Quantized content, phones and style to the prior of the latents (official `enc_p`, `TextEncoder`).
-
-    content ─ ssl_proj ─ encoder_ssl ─┐
-                                      ├─ mrte ─ encoder2 ─ (change of speed) ─ proj ─ mean, log scale
-    phones ── encoder_text ───────────┘
-    """
+    """Quantized content, phones and style to the prior of the latents (official `enc_p`, `TextEncoder`)."""
 
     def __init__(self, config: SovitsConfig) -> None:
         super().__init__()
@@ -66,6 +61,9 @@ class PriorEncoder(nn.Module):
         Returns:
             (B, D, F).
         """
+        # content ─ ssl_proj ─ encoder_ssl ─┐
+        #                                   ├─ mrte ─ encoder2 ─ (change of speed) ─ proj ─ mean, log scale
+        # phones ── encoder_text ───────────┘
         factor = mask[:, None].to(content.dtype)
         hidden = self.encoder_ssl(self.ssl_proj(content * factor), mask)
         text = self.encoder_text(self.text_embedding(phones).transpose(1, 2), phone_mask)
@@ -130,10 +128,7 @@ class PosteriorEncoder(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    """A spectrogram of a reference becomes one style vector (StyleSpeech, Min et al. 2021; official `ref_enc`, `ge`).
-
-    (B, N, F) ─ two dense layers ─ two gated convolutions ─ self-attention ─ dense ─ mean over frames ─ (B, G, 1)
-    """
+    """A reference's spectrogram becomes one style vector (StyleSpeech, Min et al. 2021; official `ref_enc`, `ge`)."""
 
     def __init__(self, bins: int, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -151,6 +146,7 @@ class StyleEncoder(nn.Module):
 
     def forward(self, spec: Tensor, mask: Tensor) -> Tensor:
         """Summarise (B, N, F) over the frames that `mask` (B, F) marks: (B, G, 1)."""
+        # (B, N, F) ─ two dense layers ─ two gated convolutions ─ self-attention ─ dense ─ mean over frames ─ (B, G, 1)
         factor = mask[..., None].to(spec.dtype)
         x: Tensor = self.spectral(spec.transpose(1, 2) * factor)
         x = x.transpose(1, 2)

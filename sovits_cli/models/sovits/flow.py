@@ -1,15 +1,7 @@
 """The normalising flow between the latents of the posterior and those of the prior: couplings and channel flips.
 
 An invertible map f with log |det df/dz| = 0 (RealNVP, Dinh et al. 2017; Glow, Kingma and Dhariwal 2018; official
-`ResidualCouplingBlock`, mean-only). One coupling:
-
-    z ─┬─ first half ────────────┬──────────────────► same
-       │                         ▼
-       │                      WaveNet (style)
-       │                         ▼ shift
-       └─ second half ────────── + ─────────────────► shifted      inverse: minus the same shift, as the
-                                                                   first half, which decides it, is still there
-then the channels are flipped, so that the next coupling moves the other half.
+`ResidualCouplingBlock`, mean-only).
 
 Legend: B batch, Z latent width, F frames, G width of the style vector.
 """
@@ -52,6 +44,14 @@ class Flow(nn.Module):
         return [step for step in self.flows if isinstance(step, Coupling)]
 
 
+# z ─┬─ first half ────────────┬──────────────────► same
+#    │                         ▼
+#    │                      WaveNet (style)
+#    │                         ▼ shift
+#    └─ second half ────────── + ─────────────────► shifted      inverse: minus the same shift, as the
+#                                                                first half, which decides it, is still there
+#
+# Then `Flow` flips the channels, so that the next coupling moves the other half.
 class Coupling(nn.Module):
     """Shifts the second half of the channels by a function of the first half; starts as the identity."""
 

@@ -1,11 +1,6 @@
 """The acoustic model of the VITS family: semantic tokens, phones and a style to a waveform; and its training pass.
 
-    inference   tokens, phones ─ prior encoder ─ z_p ~ N(m_p, s_p) ─ flow, inverse ─ z ─ decoder ─ wave
-    training    spectrogram ─ posterior encoder ─ z ~ N(m_q, s_q) ─┬─ a slice ─ decoder ─ wave slice
-                                                                  └─ flow ─ z_p, to be likely under N(m_p, s_p)
-
-so that KL( q(z | spectrogram) || p(z | tokens, phones) ) can be small though the decoder needs a richer z than tokens
-and phones can say (VITS, Kim et al. 2021; GPT-SoVITS, module/models.py, `SynthesizerTrn`).
+VITS (Kim et al. 2021) with tokens in the place of an aligner; GPT-SoVITS, module/models.py, `SynthesizerTrn`.
 
 Knows its dimensions and nothing of files, versions or losses. Key names are those of the official checkpoints.
 
@@ -84,6 +79,12 @@ class StreamChunk:
     hidden: Tensor
 
 
+# inference   tokens, phones ─ prior encoder ─ z_p ~ N(m_p, s_p) ─ flow, inverse ─ z ─ decoder ─ wave
+# training    spectrogram ─ posterior encoder ─ z ~ N(m_q, s_q) ─┬─ a slice ─ decoder ─ wave slice
+#                                                               └─ flow ─ z_p, to be likely under N(m_p, s_p)
+#
+# The loss has KL( q(z | spectrogram) || p(z | tokens, phones) ): the posterior may keep of the spectrogram what the
+# decoder needs, and the flow maps it to something as plain as tokens and phones can predict.
 class VitsModel(AcousticModel):
     """The acoustic model.
 

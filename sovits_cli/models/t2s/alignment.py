@@ -1,14 +1,5 @@
 """One attention head that points at the phone being spoken: the loss that teaches it, and decoding that follows it.
 
-    phone   d   o   b  r  y            the taught head's attention, a token a row
-    token 0 █   .   .  .  .
-    token 1 █   .   .  .  .            monotonic: it stays or goes on by one phone,
-    token 2 .   █   .  .  .            and all phones are passed
-    token 3 .   █   .  .  .
-    token 4 .   .   █  .  .
-    token 5 .   .   .  █  .
-    token 6 .   .   .  .  █
-
 A model that knows where in the text it is learns from hours of speech, not from hundreds. Ours; the official program
 has neither the loss nor the window.
 
@@ -44,15 +35,20 @@ def taught_layer(layers: int) -> int:
     return layers // 2
 
 
+# phone   d   o   b  r  y            the taught head's attention, a token a row
+# token 0 █   .   .  .  .
+# token 1 █   .   .  .  .            monotonic: it stays or goes on by one phone,
+# token 2 .   █   .  .  .            and all phones are passed
+# token 3 .   █   .  .  .
+# token 4 .   .   █  .  .
+# token 5 .   .   .  █  .
+# token 6 .   .   .  .  █
 def alignment_loss(scores: Tensor, phone_lens: Tensor, token_lens: Tensor) -> Tensor:
     """Minus the log-probability of all monotonic alignments, per token.
 
     No timed phones are needed: the loss sums over every monotonic way through the phones ("One TTS Alignment To Rule
-    Them All", Badlani et al. 2021). With a = log softmax over (blank, phones) of scores + prior,
-
-        loss = - log  sum over monotonic ways w of  prod over tokens s of  a[s, w(s)]
-
-    which is the CTC loss (Graves et al. 2006) of the label sequence 1, 2, .., P: every phone once, in order.
+    Them All", Badlani et al. 2021), which is the CTC loss (Graves et al. 2006) of the labels 1, 2, .., P: every phone
+    once, in order.
 
     Args:
         scores: (B, S, P) attention scores of tokens on phones, before the softmax; phones padded on the right.
@@ -67,6 +63,7 @@ def alignment_loss(scores: Tensor, phone_lens: Tensor, token_lens: Tensor) -> Te
     is_padding = torch.arange(phones, device=scores.device) >= phone_lens[:, None]
     logits = logits.masked_fill(is_padding[:, None], PADDING_LOGIT)
     log_probs = F.pad(logits, (1, 0), value=BLANK).log_softmax(-1)  # (B, S, 1 + P), column 0 is the blank
+    # loss = - log  sum over monotonic ways w of  prod over tokens s of  p[s, w(s)]
     labels = torch.arange(1, phones + 1, device=scores.device).expand(len(scores), -1)
     losses = F.ctc_loss(
         log_probs.transpose(0, 1), labels, token_lens, phone_lens, blank=0, reduction="none", zero_infinity=True
@@ -75,11 +72,18 @@ def alignment_loss(scores: Tensor, phone_lens: Tensor, token_lens: Tensor) -> Te
 
 
 def diagonal_prior(phone_lens: Tensor, token_lens: Tensor, tokens: int, phones: int) -> Tensor:
-    """Log of how likely a token is to belong to a phone by their positions alone, up to a constant: (B, S, P).
+    """Log of how likely a token is to belong to a phone by their positions alone, up to a constant.
 
-    -(x - y)^2 / (2 `DIAGONAL_WIDTH`^2), x and y how far, from 0 to 1, the token is in the speech and the phone in the
-    text: `phone_lens` and `token_lens` (B,) long.
+    Args:
+        phone_lens: (B,).
+        token_lens: (B,).
+        tokens: S, the most there are.
+        phones: P, the most there are.
+
+    Returns:
+        (B, S, P).
     """
+    # -(x - y)^2 / (2 width^2), x and y how far, from 0 to 1, the token is in the speech and the phone in the text
     in_speech = (torch.arange(tokens, device=token_lens.device) + 0.5) / token_lens[:, None]
     in_text = (torch.arange(phones, device=phone_lens.device) + 0.5) / phone_lens[:, None]
     return -0.5 * ((in_speech[:, :, None] - in_text[:, None]) / DIAGONAL_WIDTH).square()
@@ -91,10 +95,6 @@ class MonotonicAttentionWindow:
     From the taught block on every head sees, of the text, only a window of 2 * `REACH` + 1 phones, which only moves
     forward (Ping et al. 2018, Deep Voice 3). Without it a row jumps back where the same phones come again ("sells
     fresh bread"), or leaves words out.
-
-        positions   0  1  2  3  4  5 │ 6  7  8  9         6 phones, then 4 tokens
-        phone 3     -  -  █  █  █  - │ █  █  █  █         the window, and every token
-        phone 4     -  -  -  █  █  █ │ █  █  █  █         after the head pointed at phone 4
 
     It serves rows without a prompt: the text lies at a row's first positions, and the window begins at the first phone.
     """
@@ -132,6 +132,9 @@ class MonotonicAttentionWindow:
         rows, extent = len(query), keys.shape[2]
         phone_lens, centres = self._phone_lens[:rows, None], self._centres[:rows, None]
         positions = self._positions[:extent]
+        # positions   0  1  2  3  4  5 │ 6  7  8  9         6 phones, then 4 tokens
+        # phone 3     -  -  █  █  █  - │ █  █  █  █         the window, and every token
+        # phone 4     -  -  -  █  █  █ │ █  █  █  █         after the head pointed at phone 4
         is_text = positions < phone_lens
         is_near = is_text & (positions >= centres - REACH) & (positions <= centres + REACH)
         # a sum, not a matrix product: its order does not depend on the other rows

@@ -1,14 +1,5 @@
 """Keys and values of every layer for utterances decoded side by side: allocated once, written in place.
 
-Layout of the store, (layers, rows, 2, heads, positions, head_dim), for one layer:
-
-                      positions ─────────────────────────────►
-                     0          16          32          48
-    row 0   K and V  │ p p p p t t t t t t t · · · · ·          p  prefilled: phones, then prompt tokens
-    row 1   K and V  │ p p p p p p p p p p p p p p t · │        t  appended, one a step
-    row 2   K and V  │ p p p t t t t · · · · · · · · ·          ·  hidden by `bias` (-inf), see below
-                     └──────────── extent ───────────┘
-
 Each row begins at position 0 and has its own length: rows need no padding on the left, and a row that ended is
 overwritten by the next request. Attention reads positions 0 .. extent, the longest row rounded up to a whole block,
 and `bias` hides from each row what is not its own. So a row's sums always run over whole blocks in one order, and its
@@ -42,6 +33,14 @@ class CacheSize:
     head_dim: int
 
 
+# The store is (layers, rows, 2, heads, positions, head_dim); of one layer:
+#
+#                   positions ─────────────────────────────►
+#                  0          16          32          48
+# row 0   K and V  │ p p p p t t t t t t t · · · · ·          p  prefilled: phones, then prompt tokens
+# row 1   K and V  │ p p p p p p p p p p p p p p t · │        t  appended, one a step
+# row 2   K and V  │ p p p t t t t · · · · · · · · ·          ·  hidden by `bias` (-inf), see below
+#                  └──────────── extent ───────────┘
 class KVCache:
     """Keys and values of B rows of at most `positions`.
 
@@ -69,7 +68,14 @@ class KVCache:
         self._refresh_views()
 
     def fill(self, layer: int, row: int, keys: Tensor, values: Tensor) -> None:
-        """Write all keys and values (H, L, E) of an opened row."""
+        """Write all of an opened row.
+
+        Args:
+            layer: whose.
+            row: which.
+            keys: (H, L, E).
+            values: (H, L, E).
+        """
         target = self._store[layer, row, :, :, : keys.shape[1]]
         target[0], target[1] = keys, values
 

@@ -1,12 +1,6 @@
 """Requests in, semantic tokens out: the decoding loop, many utterances at once (continuous batching).
 
-Rows of the scheduler over time, here three for five requests; a row that ends takes the next request at once:
-
-    row 0   │ 0 0 0 0 0 0 0 │ 3 3 3 3 3 3 3 3 3 3 3 │           each digit: one token of that request
-    row 1   │ 1 1 1 1 1 1 1 1 1 1 │ 4 4 4 4 4 4 4 4 4 4 4 4 │    │: prefill of the next request in that row
-    row 2   │ 2 2 2 2 2 2 2 2 2 2 2 2 2 │ ◄── nobody waits: the row goes, the last living row takes its place
-            └────────────────────────────────────────────► steps
-
+A row that ends takes the next request at once.
 The official program decodes fixed batches and waits for the longest (AR/models/t2s_model.py,
 `infer_panel_batch_infer`). Here a row's tokens depend on its own request and seed, not on the rows beside it: see
 `GumbelNoise`, `KVCache` and `PackedLinear`. Knows no text, audio or files.
@@ -93,7 +87,11 @@ def decode(
     max_rows: int = MAX_ROWS,
     monotonic: bool = False,
 ) -> list[T2SResult]:
-    """Decode all requests; results come in the order of requests. See `decode_each` for arguments and errors."""
+    """Decode all requests; results come in the order of requests.
+
+    Args:
+        model, requests, sampling, max_tokens, max_rows, monotonic: as in `decode_each`, errors too.
+    """
     found = dict(decode_each(model, requests, sampling, max_tokens=max_tokens, max_rows=max_rows, monotonic=monotonic))
     return [found[index] for index in range(len(requests))]
 
@@ -144,6 +142,12 @@ def decode_each(
         scheduler.step()
 
 
+# Rows over time, here three for five requests:
+#
+# row 0   │ 0 0 0 0 0 0 0 │ 3 3 3 3 3 3 3 3 3 3 3 │           each digit: one token of that request
+# row 1   │ 1 1 1 1 1 1 1 1 1 1 │ 4 4 4 4 4 4 4 4 4 4 4 4 │    │: prefill of the next request in that row
+# row 2   │ 2 2 2 2 2 2 2 2 2 2 2 2 2 │ ◄── nobody waits: the row goes, the last living row takes its place
+#         └────────────────────────────────────────────► steps
 class _Scheduler:
     """Which request each row decodes, its tokens so far and where it ended; and the requests still waiting."""
 
@@ -205,6 +209,12 @@ class _Scheduler:
     @torch.inference_mode()
     def pop_ended(self) -> list[tuple[int, list[int], bool]]:
         """Take out rows that have ended: request, tokens, and whether it ended by itself."""
+        # An accelerator runs ahead of the host; reading `_ends` makes the host wait for it. So it is read every few
+        # steps only, and what a row drew after its end is cut off here:
+        #
+        #     step       1  2  3  4  5  6  7  8         count 8
+        #     tokens     a  b  c  E  x  x  x  x         end   3: `_ends` keeps the smallest
+        #                                     ▲ check
         if self._until_check and max(self._counts) < self._max_tokens:
             return []
         self._until_check = self._check_steps

@@ -192,18 +192,16 @@ def _layer(block: TransformerBlock, *, pack: bool) -> _Layer:
 
 
 def _prefix_bias(text_length: int, length: int, like: Tensor) -> Tensor | None:
-    """Attention bias (L, L) of text then audio; None where everything sees everything.
-
-             text  audio
-    text     0 0 0 x x x        0  seen
-    text     0 0 0 x x x        x  -inf
-    text     0 0 0 x x x
-    audio    0 0 0 0 x x
-    audio    0 0 0 0 0 x
-    audio    0 0 0 0 0 0
-    """
+    """Attention bias (L, L) of text then audio; None where everything sees everything."""
     if text_length == length:
         return None
+    #          text  audio
+    # text     0 0 0 x x x        0  seen
+    # text     0 0 0 x x x        x  -inf
+    # text     0 0 0 x x x
+    # audio    0 0 0 0 x x
+    # audio    0 0 0 0 0 x
+    # audio    0 0 0 0 0 0
     bias = torch.zeros(length, length, device=like.device, dtype=like.dtype)
     future = torch.ones(length, length, device=like.device, dtype=torch.bool).triu(1)
     future[:, :text_length] = False

@@ -1,14 +1,8 @@
 """Building blocks of Text2Semantic for whole sequences: positions, embeddings, attention, post-norm block.
 
 Clips of a batch lie one after the other in one long sequence, `PackedRow` says where. So a short clip costs what it is
-long, and no mask over the whole batch is needed:
-
-    padded batch (B, L)             packed sequence (N)
-    P P P P P S S S S S S S         PPPPPSSSSSSS PPSSS PPPSSSSS       P phones, S semantic tokens
-    P P . . . S S S . . . .         └──row 0───┘ └row1┘└─row 2─┘
-    P P P . . S S S S S . .
-
-Step by step decoding with a cache is elsewhere (`inference_transformer.py`).
+long, and no mask over the whole batch is needed. Step by step decoding with a cache is elsewhere
+(`inference_transformer.py`).
 
 Legend: B batch, L positions of one clip, N positions of all clips together, P phones, S semantic tokens, D width,
 H heads.
@@ -84,14 +78,13 @@ class SinePosition(nn.Module):
         return self.alpha * self.table[:length].to(dtype or self.alpha.dtype)
 
 
+# padded batch (B, L)             packed sequence (N)
+# P P P P P S S S S S S S         PPPPPSSSSSSS PPSSS PPPSSSSS       P phones, S semantic tokens
+# P P . . . S S S . . . .         └──row 0───┘ └row1┘└─row 2─┘
+# P P P . . S S S S S . .
 @dataclass(frozen=True)
 class PackedRow:
     """Where one clip lies in the packed sequence: first its text, then its audio, each maybe with padding.
-
-        start                          start + text_len                  stop
-          │ . . P P P P P P              │ S S S S S S S . . .            │
-            └───┘ phone_span             └── token_count ──┘
-                                                                    . padding: nobody sees it, it means nothing
 
     Args:
         start: its first position.
@@ -101,6 +94,10 @@ class PackedRow:
         token_count: audio positions that hold tokens, the first ones.
     """
 
+    # start                          start + text_len                  stop
+    #   │ . . P P P P P P              │ S S S S S S S . . .            │
+    #     └───┘ phone_span             └── token_count ──┘
+    #                                                             . padding: nobody sees it, it means nothing
     start: int
     text_len: int
     audio_len: int

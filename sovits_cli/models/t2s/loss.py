@@ -35,10 +35,9 @@ class T2SLoss:
 def pad_with_eos(tokens: Tensor, token_lens: Tensor, eos: int) -> Tensor:
     """Targets (B, S+1): `tokens` (B, S) up to each length in `token_lens` (B,), EOS from there on.
 
-    The official `pad_y_eos` (AR/models/t2s_model.py); the network reads the same without the last column:
-
-        tokens   a b c . .        targets   a b c E E E        read   _ a b c E E      _ the last phone
+    The official `pad_y_eos` (AR/models/t2s_model.py); the network reads the same without the last column.
     """
+    # tokens   a b c . .        targets   a b c E E E        read   _ a b c E E      _ the last phone
     padded = F.pad(tokens, (0, 1), value=eos)
     is_past = torch.arange(padded.shape[1], device=tokens.device) >= token_lens[:, None]
     return padded.masked_fill(is_past, eos)
@@ -65,13 +64,10 @@ def share_of_tokens(hits: Tensor, targets: Tensor, eos: int) -> Tensor:
 def preference_loss(chosen_logps: Tensor, rejected_logps: Tensor, *, beta: float = PREFERENCE_BETA) -> Tensor:
     """How little the model prefers the chosen tokens to the rejected ones: both (B,) log-probabilities -> scalar.
 
-    Direct preference optimisation (Rafailov et al. 2023),
-
-        - log sigmoid( beta [ log pi(y+) / ref(y+)  -  log pi(y-) / ref(y-) ] )
-
-    with a reference model that likes both alike, ref(y+) = ref(y-), so that it cancels: AR/models/utils.py,
-    `dpo_loss` with `reference_free`. The mean over rows.
+    Direct preference optimisation (Rafailov et al. 2023) without a reference model: AR/models/utils.py, `dpo_loss`
+    with `reference_free`. The mean over rows.
     """
+    # - log sigmoid( beta [ log pi(y+) / ref(y+)  -  log pi(y-) / ref(y-) ] ), where ref likes both alike and cancels
     return -F.logsigmoid(beta * (chosen_logps - rejected_logps)).mean()
 
 
@@ -79,8 +75,6 @@ def make_rejected_tokens(
     tokens: Tensor, token_lens: Tensor, *, pad: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Worse versions of `tokens` (B, S): in each row one stretch comes twice or is lost, by a fair coin.
-
-        tokens   a b c d e f        twice   a b c d c d e f        lost   a b e f          stretch: c d
 
     Unlike the official one (AR/models/utils.py, `make_reject_y`), which cuts the padded row, only the real tokens of
     a row take part.
@@ -97,6 +91,7 @@ def make_rejected_tokens(
     rows = []
     for row, length in zip(tokens, token_lens.tolist(), strict=True):
         start, end = sorted(torch.randint(0, max(length, 1), (2,), generator=generator).tolist())
+        # tokens   a b c d e f        twice   a b c d c d e f        lost   a b e f          stretch: c d
         twice = bool(torch.randint(0, 2, (), generator=generator))
         real = row[:length]
         rows.append(torch.cat((real[: end if twice else start], real[start if twice else end :])))

@@ -1,9 +1,5 @@
 """Text2Semantic ("GPT", s1): phones, text features and earlier tokens in, logits of the next semantic token out.
 
-    phones ─ embedding (+ BERT feature) + positions ─┐
-                                                     ├─ transformer blocks ─ logits of the next token
-    tokens ─ embedding ─────────────────+ positions ─┘
-
 Holds the weights under the official key names (without the leading `model.`) and the training forward of
 AR/models/t2s_model.py, `Text2SemanticDecoder`. Decoding with a cache is in `decode.py`.
 
@@ -53,6 +49,9 @@ class T2SInputs:
     input_tokens: Tensor | None = None
 
 
+# phones ─ embedding (+ BERT feature) + positions ─┐
+#                                                  ├─ transformer blocks ─ logits of the next token
+# tokens ─ embedding ─────────────────+ positions ─┘
 class Text2Semantic(nn.Module):
     """The network. Text is read in both directions; each token sees all the text and the tokens before it."""
 

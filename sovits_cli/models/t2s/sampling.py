@@ -1,15 +1,6 @@
 """How the next token is chosen from logits: small pure functions in the official order, and the noise of the draws.
 
-The order is that of GPT-SoVITS, AR/models/utils.py, `logits_to_probs` and `multinomial_sample_one_no_sync`:
-
-    logits ─ repetition penalty ─ top-p ─ / temperature ─ top-k ─ softmax ─ draw
-
-top-p looks at the logits *before* the temperature. Worked example: logits (2, 1, .5, -1, 0), tokens seen {0, 3},
-penalty 1.35, top-p .9, temperature .7, top-k 3
-    penalty      (1.48, 1, .5, -1.35, 0)     2 / 1.35 and -1 * 1.35: both move down
-    top-p .9     tokens 3 and 4 go           their running probability is above .9
-    / .7, top-k  three are left              p = (.572, .287, .141, 0, 0)
-
+The order is that of GPT-SoVITS, AR/models/utils.py, `logits_to_probs` and `multinomial_sample_one_no_sync`.
 Knows no network. Legend: B rows, V vocabulary.
 """
 
@@ -28,6 +19,14 @@ MIN_UNIFORM = 2.0**-26
 """Below any float32 that `torch.rand` gives but 0, whose logarithm is infinite."""
 
 
+# logits ─ repetition penalty ─ top-p ─ / temperature ─ top-k ─ softmax ─ draw
+#
+# top-p looks at the logits *before* the temperature. Worked example: logits (2, 1, .5, -1, 0), tokens seen {0, 3},
+# penalty 1.35, top-p .9, temperature .7, top-k 3
+#
+#     penalty      (1.48, 1, .5, -1.35, 0)     2 / 1.35 and -1 * 1.35: both move down
+#     top-p .9     tokens 3 and 4 go           their running probability is above .9
+#     / .7, top-k  three are left              p = (.572, .287, .141, 0, 0)
 @dataclass(frozen=True)
 class Sampling:
     """The sampling policy.
@@ -102,12 +101,9 @@ def filter_top_k(logits: Tensor, top_k: int | None) -> Tensor:
 def sample(logits: Tensor, noise: Tensor) -> Tensor:
     """Draw one token a row from softmax(`logits`) (B, V), given Gumbel `noise` (B, V): (B,) int64.
 
-    The Gumbel-max trick: with q ~ Exponential(1) the noise is g = -log q, and
-
-        argmax(logits + g)  =  argmax(log p - log q)  =  argmax(p / q)
-
-    whose last form is the official one, so both draw token i with probability p_i.
+    The Gumbel-max trick. The official program divides by exponential noise instead; both draw i with probability p_i.
     """
+    # with q ~ Exponential(1) and g = -log q:   argmax(logits + g) = argmax(log p - log q) = argmax(p / q)
     return (logits + noise).argmax(-1)
 
 
