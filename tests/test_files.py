@@ -6,6 +6,7 @@ import pytest
 
 from sovits_cli.errors import ResourceError, UsageError
 from sovits_cli.files import atomic, growing, inside, parse_json, plain_name, refuse_link
+from tests.differences import every_case
 
 
 def _names(folder):
@@ -44,7 +45,7 @@ def test_full_disk_is_a_resource_error(tmp_path):
     assert _names(tmp_path) == []
 
 
-@pytest.mark.parametrize("kind", [str, Path])
+@every_case("kind", [str, Path])
 @pytest.mark.parametrize("writing", [atomic, growing])
 def test_who_opened_the_file_may_name_it_as_text_or_path(tmp_path, writing, kind):
     with pytest.raises(ResourceError, match=r"cannot write .*a\.bin: Read-only"), writing(tmp_path / "a.bin") as place:
@@ -67,7 +68,7 @@ def test_name_too_long(tmp_path):
         _write(tmp_path / ("a" * 300))
 
 
-@pytest.mark.parametrize("target", [".", "/dev/null"])
+@every_case("target", [".", "/dev/null"])
 def test_no_plain_file_is_refused(tmp_path, target):
     with pytest.raises(UsageError, match="no plain file"):
         _write(tmp_path / target)
@@ -112,14 +113,14 @@ def test_a_link_is_not_added_to(tmp_path):
         refuse_link(tmp_path / "link")
 
 
-@pytest.mark.parametrize("written", ["a.wav", "sub/a.wav", "sub/../a.wav", "..a.wav", "a\\b.wav", "日本.wav", " "])
+@every_case("written", ["a.wav", "sub/a.wav", "sub/../a.wav", "..a.wav", "a\\b.wav", "日本.wav", " "])
 def test_a_path_that_stays_inside(tmp_path, monkeypatch, written):
     monkeypatch.chdir(tmp_path)
     assert inside(Path("in"), written) == Path(os.path.normpath(f"in/{written}"))
     assert inside(tmp_path, written).is_relative_to(tmp_path)
 
 
-@pytest.mark.parametrize("written", ["", ".", "..", "../a.wav", "sub/../../a.wav", "/etc/passwd", "a\0b", "../input"])
+@every_case("written", ["", ".", "..", "../a.wav", "sub/../../a.wav", "/etc/passwd", "a\0b", "../input"])
 @pytest.mark.parametrize("folder", ["in", "."])
 def test_a_path_that_leads_out(tmp_path, monkeypatch, folder, written):
     monkeypatch.chdir(tmp_path)
@@ -133,7 +134,7 @@ def test_a_larger_folder_to_stay_in(tmp_path):
         inside(tmp_path / "models" / "v2", "../../a", within=tmp_path / "models")
 
 
-@pytest.mark.parametrize("deep", [0, 10, 60])
+@every_case("deep", [0, 10, 60])
 def test_json(deep):
     found = parse_json("[" * deep + '{"a": [1, "[[["]}' + "]" * deep)
     for _ in range(deep):
@@ -141,7 +142,7 @@ def test_json(deep):
     assert found == {"a": [1, "[[["]}
 
 
-@pytest.mark.parametrize("deep", [100, 900, 200_000])
+@every_case("deep", [100, 900, 200_000])
 @pytest.mark.parametrize("kind", ["[]", ('{"a":', "}")])
 def test_json_nested_out_of_all_reason(deep, kind):
     opened, closed = kind
@@ -154,7 +155,7 @@ def test_no_json():
         parse_json("{")
 
 
-@pytest.mark.parametrize("written", ["", ".", "..", "a/b", "/a", "a/", "./a", "a\0"])
+@every_case("written", ["", ".", "..", "a/b", "/a", "a/", "./a", "a\0"])
 def test_a_path_is_no_plain_name(written):
     assert plain_name("a.wav") == "a.wav"
     with pytest.raises(ValueError, match="is no file"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -19,6 +21,7 @@ from sovits_cli.cli import app as root
 from sovits_cli.errors import ModelError, ResourceError, SovitsError
 from sovits_cli.paths import package_dir
 from tests.cli.conftest import Sovits
+from tests.differences import differences, every_case
 
 Told = Callable[..., tuple[int, list[str]]]
 
@@ -43,7 +46,7 @@ def test_results_go_to_stdout_and_all_else_to_stderr(sovits: Sovits) -> None:
     assert result.stderr.splitlines() == ["device: cpu (asked for)", "asked: cpu"]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("what", "code", "lines"),
     [
         ("known", 3, ["error: a.wav: is empty", "hint: leave it out"]),
@@ -71,7 +74,7 @@ def test_every_failure_is_one_line_and_a_hint(told: Told, what: str, code: int, 
     assert told("sample", what) == (code, lines)
 
 
-@pytest.mark.parametrize("what", ["known", "bug"])
+@every_case("what", ["known", "bug"])
 def test_debug_shows_the_traceback(sovits: Sovits, what: str) -> None:
     result = sovits("sample", what, "--debug")
     assert "Traceback (most recent call last)" in result.stderr
@@ -94,7 +97,7 @@ def test_with_json_an_error_is_an_object_on_stdout(answer: Callable[..., Any], s
     assert sovits("sample", "known", "--json").stderr.startswith("error: a.wav")
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("args", "lines"),
     [
         (["--bad"], ["error: unknown option --bad", "hint: sovits --help lists the options"]),
@@ -144,7 +147,7 @@ def test_a_group_shows_its_help_and_runs_its_commands(sovits: Sovits) -> None:
     assert sovits("samples", "one", "known").exit_code == 3
 
 
-@pytest.mark.parametrize("error", [ModelError("m", hint="h"), ResourceError("r")])
+@every_case("error", [ModelError("m", hint="h"), ResourceError("r")])
 def test_our_errors_are_told_as_they_are(error: SovitsError) -> None:
     assert root.explain(error) is error
 
@@ -202,24 +205,31 @@ SOVITS = f"{sys.executable} -m sovits_cli"
 HERE = {**os.environ, "PYTHONPATH": str(Path.cwd())}
 
 
-@pytest.mark.parametrize(
-    ("closed", "command", "code", "out", "err"),
-    [
-        ("1>&-", "config get data.max_sec", 0, "", ""),
-        ("1>&-", "config get nothing.such", 2, "", "error: unknown setting nothing.such"),
-        ("2>&-", "config get data.max_sec", 0, "54.0", ""),
-        ("2>&-", "config get nothing.such", 2, "", ""),
-        ("0<&- 1>&- 2>&-", "config init", 0, "", ""),
-    ],
-)
-def test_a_closed_stream_takes_what_is_not_wanted(
-    closed: str, command: str, code: int, out: str, err: str, tmp_path: Path
-) -> None:
-    done = run_shell(f"{SOVITS} {command} {closed}", cwd=tmp_path, env=HERE)
-    assert done.returncode == code
-    assert (done.stdout.strip(), done.stderr.strip().split("\n")[0]) == (out, err)
-    if command == "config init":
-        assert "max_sec" in (tmp_path / "sovits.yaml").read_text()
+CLOSED = [
+    ("1>&-", "config get data.max_sec", 0, "", ""),
+    ("1>&-", "config get nothing.such", 2, "", "error: unknown setting nothing.such"),
+    ("2>&-", "config get data.max_sec", 0, "54.0", ""),
+    ("2>&-", "config get nothing.such", 2, "", ""),
+    ("0<&- 1>&- 2>&-", "config init", 0, "", ""),
+]
+
+
+def test_a_closed_stream_takes_what_is_not_wanted(tmp_path: Path) -> None:
+    """All at the same time: each is a process of its own."""
+    lines = [f"{SOVITS} {command} {closed}" for closed, command, *_ in CLOSED]
+    running = [
+        subprocess.Popen(
+            ["/bin/sh", "-c", line], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=HERE
+        )
+        for line in lines
+    ]
+    with differences() as compare:
+        for process, line, (_, _, code, out, err) in zip(running, lines, CLOSED, strict=True):
+            with process, compare(line):
+                found_out, found_err = process.communicate(timeout=60)
+                assert process.returncode == code
+                assert (found_out.strip(), found_err.strip().split("\n")[0]) == (out, err)
+    assert "max_sec" in (tmp_path / "sovits.yaml").read_text()
 
 
 def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
@@ -249,7 +259,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 @pytest.mark.parametrize("ignored", [False, True])
-def test_a_wish_to_end_is_heard_as_ctrl_c_unless_it_is_to_be_ignored(name: str, ignored: bool) -> None:
+def test_a_signal_to_end_acts_as_ctrl_c_unless_it_is_to_be_ignored(name: str, ignored: bool) -> None:
     number = getattr(signal, name)
     before = f"import signal; signal.signal({int(number)}, signal.SIG_IGN)\n" if ignored else ""
     with subprocess.Popen([sys.executable, "-c", before + WAITING], stdout=subprocess.PIPE, text=True) as process:
@@ -268,39 +278,39 @@ NO_UTF8 = "caf\udce9.wav"
 """As a zip file from another system leaves it: bytes that are no UTF-8."""
 
 
-@pytest.mark.parametrize("name", [LOOP, NO_UTF8])
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["slice", "{}"],
-        ["slice", ".", "--out", "{}"],
-        ["prep", "{}"],
-        ["prep", ".", "--out", "{}"],
-        ["train", "{}"],
-        ["train", "--out", "{}"],
-        ["infer", "--ref", "{}", "--say", "a"],
-        ["infer", "--ref", "builtin:slt", "-t", "{}"],
-        ["infer", "--ref", "builtin:slt", "--gpt", "{}", "--say", "a"],
-        ["infer", "--ref", "builtin:slt", "--lexicon", "{}", "--say", "a"],
-        ["infer", "--ref", "builtin:slt", "--say", "a", "-o", "{}/out.wav"],
-        ["models", "inspect", "{}"],
-        ["models", "verify", "{}"],
-        ["models", "convert", "{}", "a.safetensors"],
-        ["config", "show", "--config", "{}"],
-    ],
-    ids=" ".join,
-)
-def test_a_loop_of_links_and_a_name_that_is_no_utf8_are_told(
-    sovits: Sovits, tmp_path: Path, args: list[str], name: str
-) -> None:
-    (tmp_path / LOOP).symlink_to(LOOP)
-    result = sovits(*(arg.format(name) for arg in args), "--json")
-    document = json.loads(result.stdout)
-    assert "internal error" not in result.stderr
-    if "out" in document:  # a folder may be called so
-        assert (tmp_path / document["out"]).is_file()
-    else:
-        assert result.exit_code == document["error"]["exit_code"] in (2, 3, 4, 5)
+CALLS_WITH_A_PATH = [
+    ["slice", "{}"],
+    ["slice", ".", "--out", "{}"],
+    ["prep", "{}"],
+    ["prep", ".", "--out", "{}"],
+    ["train", "{}"],
+    ["train", "--out", "{}"],
+    ["infer", "--ref", "{}", "--say", "a"],
+    ["infer", "--ref", "builtin:slt", "-t", "{}"],
+    ["infer", "--ref", "builtin:slt", "--gpt", "{}", "--say", "a"],
+    ["infer", "--ref", "builtin:slt", "--lexicon", "{}", "--say", "a"],
+    ["infer", "--ref", "builtin:slt", "--say", "a", "-o", "{}/out.wav"],
+    ["models", "inspect", "{}"],
+    ["models", "verify", "{}"],
+    ["models", "convert", "{}", "a.safetensors"],
+    ["config", "show", "--config", "{}"],
+]
+
+
+def test_a_loop_of_links_and_a_name_that_is_no_utf8_are_told(sovits: Sovits, tmp_path: Path) -> None:
+    with differences() as compare:
+        for number, (args, name) in enumerate(itertools.product(CALLS_WITH_A_PATH, (LOOP, NO_UTF8))):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            (folder / LOOP).symlink_to(LOOP)
+            with compare(f"{' '.join(args)}, {name!r}"), contextlib.chdir(folder):
+                result = sovits(*(arg.format(name) for arg in args), "--json")
+                document = json.loads(result.stdout)
+                assert "internal error" not in result.stderr
+                if "out" in document:  # a folder may be called so
+                    assert Path(document["out"]).is_file()
+                else:
+                    assert result.exit_code == document["error"]["exit_code"] in (2, 3, 4, 5)
 
 
 def test_a_recording_whose_name_is_no_utf8_is_used(sovits: Sovits, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import shutil
 import struct
 import sys
 import zipfile
@@ -16,6 +18,7 @@ import torch
 from typer.testing import CliRunner
 
 from sovits_cli.cli.app import app
+from tests.differences import differences
 from tests.inference import toys
 from tests.inference.toys import voice_recording
 
@@ -142,21 +145,22 @@ def place(empty_folder: Path) -> Path:
     return empty_folder
 
 
-@pytest.mark.parametrize(
-    ("make", "typed", "code", "said"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
-)
-def test_one_line_and_the_code(
-    place: Path, make: Callable[[Path], None], typed: tuple[str, ...], code: int, said: str
-) -> None:
-    make(place)
-    before = sorted(path.name for path in place.rglob("*"))
-    result = CliRunner().invoke(app, list(typed))
-    assert "Traceback" not in result.output
-    assert result.exit_code == code, result.output
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1, result.stderr
-    assert said in errors[0]
-    assert sorted(path.name for path in place.rglob("*")) == before
+def test_one_line_and_the_code(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each case in a copy of the folder."""
+    with differences() as compare:
+        for what, make, typed, code, words in CASES:
+            folder = tmp_path_factory.mktemp("case") / "folder"
+            shutil.copytree(place, folder)
+            make(folder)
+            before = sorted(path.name for path in folder.rglob("*"))
+            with compare(what), contextlib.chdir(folder):
+                result = CliRunner().invoke(app, list(typed))
+                assert "Traceback" not in result.output
+                assert result.exit_code == code, result.output
+                errors = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+                assert len(errors) == 1, result.stderr
+                assert words in errors[0]
+                assert sorted(path.name for path in folder.rglob("*")) == before
 
 
 def test_a_hundred_thousand_characters_without_a_full_stop(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from sovits_cli.config import fields, layers
 from tests.cli.conftest import Sovits
+from tests.differences import every_case
 
 Told = Callable[..., tuple[int, list[str]]]
 Answer = Callable[..., Any]
@@ -33,7 +34,7 @@ def test_show_of_a_key_and_of_a_section(sovits: Sovits, answer: Answer) -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("args", "origin"),
     [
         (["--set", "slice.max_sec=9"], "--set slice.max_sec=9"),
@@ -45,7 +46,7 @@ def test_show_knows_what_the_call_itself_says(answer: Answer, args: list[str], o
     assert answer("config", "show", "slice.max_sec", *args) == {"slice.max_sec": {"value": 9.0, "origin": origin}}
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("key", "text", "value"),
     [
         ("slice.max_sec", "54.0", 54.0),
@@ -95,7 +96,7 @@ def test_set_says_when_something_else_overrides(sovits: Sovits, monkeypatch: pyt
     assert result.stderr.startswith("warning: device is still cuda: project file sovits.yaml:1 overrides ")
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("args", "words"),
     [
         (["set", "slice.max_secs", "3"], "unknown setting slice.max_secs"),
