@@ -1,6 +1,14 @@
-"""Files that appear whole or not at all, or grow in sight; what others have written taken with care: paths, JSON.
+"""Files that appear whole or not at all, or grow in sight; paths and JSON of others, taken with care.
 
-Knows nothing of what is written.
+    atomic(out.pt)     .4711-1f0c22aa.partial.pt  -- written, closed -->  rename onto out.pt   readers see the old file
+                       hidden, in the same folder: a rename within one file system is one step    or the new, never half
+    growing(out.wav)   out.partial.wav            -- written, closed -->  rename onto out.wav  can be played meanwhile
+
+    the body raises       atomic removes its file, growing leaves it; out.* is as it was
+    the process is killed the file stays; whoever locks the folder next removes atomic's, by the process in its name
+                          (`locks.py`), and the next `growing` into the same name removes its own
+
+Nothing is flushed to the disk on purpose: after a power cut the file system decides. Knows nothing of what is written.
 """
 
 from __future__ import annotations
@@ -24,8 +32,8 @@ _DEEPEST_JSON: Final = 64
 def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
     """Give a temporary path to write; afterwards it is renamed to `path`, or removed if the body raised.
 
-    The folder of `path` is made when it is missing. The temporary name is hidden, tells the process (so that whoever
-    locks the folder next can clear it away after a kill) and keeps the suffix, so that writers that go by suffix work.
+    The folder of `path` is made when it is missing. The temporary name keeps the suffix, so that writers that go by
+    suffix work.
 
     Args:
         follow_links: write the file that a link at `path` leads to, as somebody who names an output wants it. In
@@ -42,7 +50,7 @@ def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
             yield temporary
             temporary.replace(target)
     finally:
-        with suppress(OSError):  # a folder that cannot be written says so again; what the body raised is the news
+        with suppress(OSError):  # a folder that cannot be written fails here again; the body's error is what counts
             temporary.unlink(missing_ok=True)
 
 
@@ -81,11 +89,11 @@ def _reported_as(path: Path, temporary: Path) -> Iterator[None]:
 
 
 def check_place(path: Path) -> None:
-    """Refuse a place where no file could be written, before any work; nothing is left there.
+    """Refuse a path where no file could be written, before any work; nothing is left there.
 
     Raises:
         ResourceError: its folder cannot be written, or made.
-        UsageError: there is something else than a plain file.
+        UsageError: something other than a plain file is there.
     """
     target = real_path(path)
     if target.exists() and not target.is_file():
@@ -94,7 +102,7 @@ def check_place(path: Path) -> None:
     probe = partial(target).with_name(f".{secrets.token_hex(6)}{partial(target).name}")
     try:
         if folder.exists():
-            probe.touch()
+            probe.touch()  # permissions alone do not tell: read-only disks, quotas, network folders
             return
         while not folder.exists():
             folder = folder.parent
@@ -162,8 +170,9 @@ def inside(folder: Path, written: str, *, within: Path | None = None) -> Path:
     Raises:
         ValueError: it leads out, or is no path.
     """
-    root, place = (Path(os.path.normpath(path.absolute())) for path in (within or folder, folder / written))
-    if not written or "\0" in written or root not in place.parents:
+    # by the names alone: `resolve` would follow links that point elsewhere on purpose, as those of a model cache do
+    root, target = (Path(os.path.normpath(path.absolute())) for path in (within or folder, folder / written))
+    if not written or "\0" in written or root not in target.parents:
         raise ValueError(f"{written[:80]!r} is no file in {within or folder}")
     return Path(os.path.normpath(folder / written))
 
@@ -193,7 +202,7 @@ def parse_json(text: str | bytes) -> Any:
         found = json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
-    level = [found]
+    level = [found]  # one level after the other: recursion would end where Python's does
     for _ in range(_DEEPEST_JSON):
         level = [item for value in level if isinstance(value, list | dict) for item in _items(value)]
         if not level:

@@ -3,7 +3,16 @@
     .sovits.lock        what is locked; empty
     .sovits.lock.json   who holds it: {"pid": 4711, "host": "studio", "since": "2026-11-27T08:30:00+00:00"}
 
-Both are gone when nobody works there.
+Both are gone when nobody works there. The order of things, so that neither a crash nor a race leaves a false lock:
+
+    first                                   second
+    open .sovits.lock, flock it
+    write .sovits.lock.json                 open .sovits.lock, flock it: taken
+    clear leftovers of dead processes       read .sovits.lock.json (again for a second: it may not be there yet)
+    ... work ...                            ResourceError "another sovits (pid 4711, since ...) works here"
+    remove .sovits.lock.json
+    remove .sovits.lock                     had opened the file before it was removed: holds one that has no name,
+    unlock                                  notices that `.sovits.lock` is not there, and locks anew
 
 What it relies on. The lock is the kernel's (`flock`, on Windows `LockFileEx`, by the library filelock), so it ends with
 the process that holds it, however that ends: files that a killed one left lock nobody out. The second file only says
@@ -43,22 +52,22 @@ HOLDER_FILE: Final = ".sovits.lock.json"
 
 _LEFTOVER: Final = re.compile(r"\.(?:slicing-(\d+)-[0-9a-f]+|(?:(\d+)-)?[0-9a-z]+\.partial(?:\.[^.]*)?)")
 """What a process was writing: `.4711-1f0c22aa.partial.pt` (`files.atomic`), a folder `.slicing-4711-1f0c22aa`; older
-versions did not always say which process. A download that is to be gone on with has a name of another form."""
+versions did not always name the process. A download that is to be resumed has a name of another form."""
 
 _CLOCK_S: Final = 2.0
 """File systems keep times as coarsely as this."""
 
 _HOLDER_TRIES: Final = 20
 _HOLDER_WAIT_S: Final = 0.05
-_MOST_HOST: Final = 64
-_MOST_NAME: Final = 80
+_MAX_HOST_LENGTH: Final = 64
+_MAX_NAME_LENGTH: Final = 80
 
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold a folder for writing; it is made if it is missing, and gone afterwards if nothing came into it.
 
-    Not for a second time by the one who holds it: that is refused like anybody else.
+    The holder itself cannot take it a second time: it is refused like anybody else.
 
     Raises:
         ResourceError: another process (or thread) works there, or the folder cannot be written.
@@ -79,7 +88,7 @@ def held_output(path: Path) -> Iterator[None]:
         ResourceError: another process (or thread) writes it, or its folder cannot be written.
     """
     target = real_path(path)
-    name = f".{target.name}{LOCK_FILE}"[-_MOST_NAME:]
+    name = f".{target.name}{LOCK_FILE}"[-_MAX_NAME_LENGTH:]
     with _held(path, target.with_name(name), target.with_name(f"{name}.json")):
         yield
 
@@ -93,7 +102,7 @@ def _held(what: Path, lock_file: Path, holder_file: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _acquire(lock)
-        _say_who(holder_file)
+        _write_holder(holder_file)
     except Timeout:
         raise _taken(what, holder_file) from None
     except OSError as error:
@@ -143,7 +152,8 @@ def _clear_leftovers(folder: Path) -> None:
 def _is_at_work(pid: int, entry: os.DirEntry[str]) -> bool:
     """Whether the process still runs: one of this number that is older than what it wrote.
 
-    It need not hold the lock: it may be `sovits infer`, told to write into a folder of another command.
+    It need not hold the lock: it may be an `infer` that writes into a folder of another command. A process younger than
+    the file is another one that got the same number.
     """
     try:
         return pid > 0 and psutil.Process(pid).create_time() <= entry.stat(follow_symlinks=False).st_mtime + _CLOCK_S
@@ -151,36 +161,36 @@ def _is_at_work(pid: int, entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _say_who(place: Path) -> None:
+def _write_holder(holder_file: Path) -> None:
     """Write down who holds the lock; a link that somebody put there is replaced, not followed."""
-    place.unlink(missing_ok=True)
+    holder_file.unlink(missing_ok=True)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
-    with place.open("x", encoding="utf-8") as file:
+    with holder_file.open("x", encoding="utf-8") as file:
         json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": now}, file)
 
 
 def _taken(what: Path, holder_file: Path) -> ResourceError:
-    who = next(filter(None, _looks(holder_file)), "")
+    who = next(filter(None, _holder_tries(holder_file)), "")
     return ResourceError(
         f"{what}: another sovits{who and f' ({who})'} works here",
         hint=f"wait until it is done, stop it, or name another {'folder' if what.is_dir() else 'file'}",
     )
 
 
-def _looks(place: Path) -> Iterator[str]:
-    """Look who holds the lock, a few times: it may have been taken a moment ago."""
+def _holder_tries(holder_file: Path) -> Iterator[str]:
+    """Read who holds the lock, a few times: it may have been taken a moment ago."""
     for _ in range(_HOLDER_TRIES):
-        yield _holder(place)
+        yield _holder(holder_file)
         time.sleep(_HOLDER_WAIT_S)
 
 
-def _holder(place: Path) -> str:
+def _holder(holder_file: Path) -> str:
     """Read who holds the lock: "pid 4711, since 2026-11-27 08:30:00"; empty where the file does not tell."""
     try:
-        holder = parse_json(place.read_text(encoding="utf-8"))
+        holder = parse_json(holder_file.read_text(encoding="utf-8"))
         pid, host = int(holder["pid"]), str(holder["host"])
         since = datetime.fromisoformat(holder["since"]).astimezone()
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return ""
-    where = "" if host == socket.gethostname() else f" on {host[:_MOST_HOST]}"
+    where = "" if host == socket.gethostname() else f" on {host[:_MAX_HOST_LENGTH]}"
     return f"pid {pid}{where}, since {since:%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,10 @@
-"""Cache, config and data directories. `SOVITS_HOME` moves all of them at once."""
+"""Cache, config and data directories. `SOVITS_HOME` moves all of them at once.
+
+             Linux                    macOS                                  Windows                  SOVITS_HOME
+config_dir   ~/.config/sovits         ~/Library/Application Support/sovits   AppData/Local/sovits     .../config
+data_dir     ~/.local/share/sovits    as config_dir                          as config_dir            .../data
+cache_dir    ~/.cache/sovits          ~/Library/Caches/sovits                .../sovits/Cache         .../cache
+"""
 
 from __future__ import annotations
 
@@ -14,8 +20,8 @@ def _directory(kind: str) -> Path:
     home = os.environ.get(HOME_VARIABLE)
     if home:
         return Path(home).expanduser() / kind
-    place: str = getattr(platformdirs, f"user_{kind}_dir")("sovits", appauthor=False)
-    return Path(place)
+    folder: str = getattr(platformdirs, f"user_{kind}_dir")("sovits", appauthor=False)
+    return Path(folder)
 
 
 def config_dir() -> Path:

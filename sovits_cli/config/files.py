@@ -15,7 +15,12 @@ import yaml
 from sovits_cli.errors import SettingsError
 
 MAX_NODES = 20_000
-"""More values than any settings file has: aliases of aliases end here."""
+"""More values than any settings file has. Aliases of aliases end here ("billion laughs"): nine lines of
+
+    a: &a [x, x, x, x, x, x, x, x, x, x]
+    b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]     and so on to i
+
+parse to a graph of 90 nodes, which would be a tree of a thousand million values when walked."""
 
 MAX_BYTES = 1 << 20
 """A larger file is not a settings file."""
@@ -45,6 +50,8 @@ class _Loader(yaml.SafeLoader):
         super().fetch_flow_collection_start(token)
 
 
+# PyYAML reads YAML 1.1, where `no` is false, `10:54` is 654 and `1e-4` a text. Its resolvers are replaced by the core
+# schema of YAML 1.2 (section 10.3.2), each listed under the characters that its scalars may begin with.
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("null", r"(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
@@ -150,7 +157,7 @@ _PLAIN = re.compile(r"[\w./\\~][\w./\\~ +@%-]*(?<! )")
 
 
 class _Budget:
-    """Counts nodes, so that nested aliases cannot fill the memory."""
+    """Counts the nodes that a walk visits, an aliased one at each visit, and ends it at `MAX_NODES`."""
 
     def __init__(self) -> None:
         self.left = MAX_NODES
