@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
 from collections.abc import Iterator
 from functools import cache
@@ -119,3 +120,14 @@ def comments(path: Path) -> list[str]:
 
 def length(path: Path) -> int:
     return len(text(path).splitlines())
+
+
+def packages(path: Path) -> set[str]:
+    """The top packages that a file imports anywhere, ours and those of the standard library left out."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
+    return found - sys.stdlib_module_names - {"sovits_cli", "__future__"}
