@@ -190,7 +190,7 @@ def test_the_root_help_loads_next_to_nothing() -> None:
         "sovits_cli.report",
         "sovits_cli.report.console",
         "sovits_cli.report.jsonl",
-        "sovits_cli.report.vram",
+        "sovits_cli.report.tables",
     }
 
 

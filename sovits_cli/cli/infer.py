@@ -16,8 +16,10 @@ import typer
 from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.options import command, option
 from sovits_cli.events import Chose, Warned
-from sovits_cli.report import jsonl, vram
+from sovits_cli.memory import MemoryUse, memory_use
+from sovits_cli.report import jsonl
 from sovits_cli.report.console import duration
+from sovits_cli.report.tables import format_bytes
 
 if TYPE_CHECKING:
     from sovits_cli.checkpoints.bundle import Bundle
@@ -164,7 +166,7 @@ def infer_command(
         doubtful=written.doubtful,
         seed=request.options.seed,
     )
-    memory = vram.memory(device)
+    memory = memory_use(device)
     document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
     context.result(document, text=_told(report, memory))
 
@@ -269,9 +271,12 @@ def _plain(report: InferReport) -> dict[str, object]:
     return document
 
 
-def _told(report: InferReport, memory: vram.MemoryUse) -> str:
+def _told(report: InferReport, memory: MemoryUse) -> str:
     """What the user reads at the end."""
-    notes = [f"real-time factor {report.real_time_factor:.2f}", f"{memory.kind} {vram.size(memory.peak_bytes)} at most"]
+    notes = [
+        f"real-time factor {report.real_time_factor:.2f}",
+        f"{memory.kind} {format_bytes(memory.peak_bytes)} at most",
+    ]
     notes += [f"{_counted(report.retries, 'try', 'tries')} repeated"] if report.retries else []
     notes += [f"{_counted(len(report.doubtful), 'sentence')} may be wrong"] if report.doubtful else []
     count = _counted(report.sentences, "sentence")

@@ -41,7 +41,7 @@ class RunBook:
 
     def _draw(self, folder: Path, stage: str) -> None:
         from sovits_cli.report import curves
-        from sovits_cli.training.journal import metrics_file, read_metrics
+        from sovits_cli.training.metrics import metrics_file, read_metrics
 
         rows = read_metrics(metrics_file(folder, stage))
         if rows:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from sovits_cli.errors import Advised, SovitsError
 from sovits_cli.events import Chose, Doubtful, Event, Metrics, Note, Progress, Saved, Skipped, Surveyed, Warned
-from sovits_cli.report import jsonl, vram
+from sovits_cli.memory import memory_use
+from sovits_cli.report import jsonl
+from sovits_cli.report.tables import format_bytes
 
 if TYPE_CHECKING:
     from sovits_cli.report.bars import Bars
@@ -147,8 +149,8 @@ class Console:
 
     def memory_text(self) -> str:
         """Memory in use, for bars and lines: "RSS 512 MB"."""
-        use = vram.memory(self.device)
-        return f"{use.kind} {vram.size(use.used_bytes)}"
+        use = memory_use(self.device)
+        return f"{use.kind} {format_bytes(use.used_bytes)}"
 
     def _progress(self, event: Progress, *, keep_total: bool = False) -> None:
         if self.quiet:

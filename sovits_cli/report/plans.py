@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sovits_cli.report.console import duration
-from sovits_cli.report.tables import aligned
-from sovits_cli.report.vram import size
+from sovits_cli.report.tables import aligned, format_bytes
 
 if TYPE_CHECKING:
     from sovits_cli.training.planner import StagePlan
@@ -22,8 +21,8 @@ def drawn_plan(plan: StagePlan) -> str:
     ]
     return "\n".join(
         [
-            f"{plan.stage}: {size(plan.peak_bytes)} at most on {plan.device} ({plan.precision}), "
-            f"{fits} {size(plan.free_bytes)}; the program itself comes on top",
+            f"{plan.stage}: {format_bytes(plan.peak_bytes)} at most on {plan.device} ({plan.precision}), "
+            f"{fits} {format_bytes(plan.free_bytes)}; the program itself comes on top",
             f"{plan.stage}: all sizes are {100 * plan.margin:.0f} % above what the tried steps took, on average",
             f"{plan.stage}: {plan.batches} batches an epoch, clips up to {plan.longest_s:.1f} s, "
             f"about {duration(plan.epoch_s)} an epoch here",
@@ -33,4 +32,4 @@ def drawn_plan(plan: StagePlan) -> str:
 
 
 def _cell(needed: float, free: float) -> str:
-    return size(needed) if needed <= free else f"({size(needed)})"
+    return format_bytes(needed) if needed <= free else f"({format_bytes(needed)})"

@@ -15,14 +15,14 @@ from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note, Reporter, Warned
 from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.cfm.lora import add_lora
-from sovits_cli.training.build import learning, refuse_other
+from sovits_cli.training.networks import refuse_other_dimensions, training_defaults
 from sovits_cli.versions import DecoderKind
 
-FLOWS_ONLY = ("lora_rank",)
-VITS_ONLY = ("segment_size", "c_mel", "c_kl", "c_stft", "posterior_encoder", "discriminator_width", "text_low_lr_rate")
+FLOW_KEYS = ("lora_rank",)
+VITS_KEYS = ("segment_size", "c_mel", "c_kl", "c_stft", "posterior_encoder", "discriminator_width", "text_low_lr_rate")
 """Keys of `sovits.train` that mean something for one kind of model only …"""
 
-POSTERIOR_ONLY = ("c_kl",)
+POSTERIOR_KEYS = ("c_kl",)
 """… and where there is a posterior encoder."""
 
 
@@ -42,7 +42,7 @@ def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowModel:
     sections = {**asdict(model.config), **model.config.to_official()["data"], "version": base.version.name}
     for name in ("model", "data"):
         said = getattr(settings.sovits, name).model_dump(mode="json", exclude_none=True)
-        refuse_other(f"sovits.{name}", said, sections, base.sovits)
+        refuse_other_dimensions(f"sovits.{name}", said, sections, base.sovits)
     rank = settings.sovits.train.lora_rank
     if rank:
         add_lora(model.cfm, rank)
@@ -50,11 +50,11 @@ def flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowModel:
     return model
 
 
-def tell_unused(base: Bundle, settings: Settings, given: Callable[[str], bool], reporter: Reporter) -> None:
+def warn_unused_settings(base: Bundle, settings: Settings, given: Callable[[str], bool], reporter: Reporter) -> None:
     """Name the settings that were said and mean nothing for this kind of model."""
-    unused: tuple[str, ...] = FLOWS_ONLY if base.version.decoder.kind is DecoderKind.VITS else VITS_ONLY
-    if not learning(base, settings).posterior_encoder:
-        unused += POSTERIOR_ONLY
+    unused: tuple[str, ...] = FLOW_KEYS if base.version.decoder.kind is DecoderKind.VITS else VITS_KEYS
+    if not training_defaults(base, settings).posterior_encoder:
+        unused += POSTERIOR_KEYS
     for name in unused:
         key = f"sovits.train.{name}"
         if given(key):

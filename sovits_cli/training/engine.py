@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from sovits_cli.errors import SettingsError
 from sovits_cli.terms import Precision
-from sovits_cli.training.widened import Widened
+from sovits_cli.training.bf16_emulation import Bf16Emulation
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -67,7 +67,7 @@ class Engine:
             name = "16-mixed" if self.precision is Precision.HALF else "bf16-mixed"
             self._format = Autocast(name, device.type)  # type: ignore[arg-type]
             self.fabric = Fabric(accelerator=accelerator, devices=devices, plugins=[self._format])
-        self._products = Widened if self._format is not None and lacks_bf16(device) else nullcontext
+        self._products = Bf16Emulation if self._format is not None and lacks_bf16(device) else nullcontext
 
     @property
     def device(self) -> torch.device:
@@ -96,7 +96,7 @@ class Engine:
         return float(norm) if norm is not None else 0.0
 
     def step(self, optimizer: Optimizer) -> None:
-        """Update the parameters of one optimiser (with a loss scale: unless a gradient overflowed)."""
+        """GradientAccumulator the parameters of one optimiser (with a loss scale: unless a gradient overflowed)."""
         self.fabric.strategy.optimizer_step(optimizer)
 
     def finish_step(self) -> None:

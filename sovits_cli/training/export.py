@@ -25,7 +25,7 @@ from sovits_cli.files import atomic
 from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
-from sovits_cli.training.stages import Mark
+from sovits_cli.training.stages.base import ExportTag
 from sovits_cli.versions import ModelVersion
 
 LORA_PARTS = ("ref_enc.", "bridge.", "wns1.", "linear_mel.", "quantizer.")
@@ -50,7 +50,7 @@ class Exporter:
     config: Mapping[str, Any]
     keep: int | None = None
 
-    def gpt(self, model: Text2Semantic, folder: Path, mark: Mark) -> Path:
+    def gpt(self, model: Text2Semantic, folder: Path, mark: ExportTag) -> Path:
         """Write the GPT and point `voice.json` to it."""
         inside = "" if mark.epoch_done else f"-s{mark.step}"
         path = folder / f"{self.name}-e{mark.epoch}{inside}.ckpt"
@@ -64,7 +64,7 @@ class Exporter:
         self._drop_old(folder, rf"{re.escape(self.name)}-e(\d+)(?:-s(\d+))?\.ckpt", path)
         return path
 
-    def sovits(self, model: VitsModel, folder: Path, mark: Mark) -> Path:
+    def sovits(self, model: VitsModel, folder: Path, mark: ExportTag) -> Path:
         """Write the acoustic model without its posterior encoder and point `voice.json` to it."""
         path = folder / f"{self.name}_e{mark.epoch}_s{mark.step}.pth"
         dimensions = model.config.to_official()
@@ -80,7 +80,7 @@ class Exporter:
         self._drop_old(folder, rf"{re.escape(self.name)}_e(\d+)_s(\d+)\.pth", path)
         return path
 
-    def flow(self, model: FlowModel, folder: Path, mark: Mark) -> Path:
+    def flow(self, model: FlowModel, folder: Path, mark: ExportTag) -> Path:
         """Write the acoustic model, or only its LoRA if it has one, and point `voice.json` to it."""
         state = model.state_dict()
         rank = lora_rank_of(state)

@@ -1,4 +1,4 @@
-"""What both stages of a run share, and how each makes its engine, batches and calendar of the settings.
+"""What both stages of a run share, and how each makes its engine, batches and config of the settings.
 
 Knows settings and datasets; what a stage is made of stands in `making.py`.
 """
@@ -22,16 +22,17 @@ from sovits_cli.data.experiment import Experiment
 from sovits_cli.errors import SovitsError
 from sovits_cli.events import Event, Note, Reporter, Warned
 from sovits_cli.terms import Precision, Stage
-from sovits_cli.training import material, samples
+from sovits_cli.training import data as stage_data
+from sovits_cli.training import samples
+from sovits_cli.training.curriculum import LengthCurriculum, phase_limits_s
+from sovits_cli.training.data import BatchingOptions, ClipDataset, StageData
+from sovits_cli.training.distributed import SINGLE_PROCESS, DistributedContext
 from sovits_cli.training.engine import Engine, lacks_bf16, runnable
 from sovits_cli.training.export import Exporter
-from sovits_cli.training.loop import Calendar
-from sovits_cli.training.material import Batching, Clips, Material
-from sovits_cli.training.ranks import ALONE, Ranks
-from sovits_cli.training.rise import Rise, limits_s
 from sovits_cli.training.samples import Speak
-from sovits_cli.training.stages import Batch
+from sovits_cli.training.stages.base import Batch
 from sovits_cli.training.stop import StopRequest
+from sovits_cli.training.trainer import TrainerConfig
 
 Made = TypeVar("Made", bound=Batch)
 
@@ -39,7 +40,7 @@ FROM_SCRATCH = "from scratch"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class TrainContext:
     """Everything the stages share.
 
     Args:
@@ -52,7 +53,7 @@ class Job:
         restart: forget saved states.
         stop: the wish to stop.
         reporter: hears everything.
-        ranks: the processes that train together.
+        distributed: the processes that train together.
         budget_bytes: memory to plan for; None is what the device has free.
         writes: whether anything is written into the folder: not when planning, nor by a second process.
         said: events that are told once a run.
@@ -67,26 +68,26 @@ class Job:
     device: torch.device
     stop: StopRequest
     reporter: Reporter
-    ranks: Ranks = ALONE
+    distributed: DistributedContext = SINGLE_PROCESS
     restart: bool = False
     budget_bytes: int | None = None
     writes: bool = True
     said: list[Event] = field(default_factory=list)
 
-    def say_once(self, event: Event) -> None:
+    def report_once(self, event: Event) -> None:
         """Report an event that both stages would report."""
         if event not in self.said:
             self.said.append(event)
             self.reporter.emit(event)
 
     @property
-    def begun_from(self) -> str:
+    def initialized_from(self) -> str:
         """What the networks were before the training: part of what a saved state must belong to."""
         return FROM_SCRATCH
 
 
 @dataclass(frozen=True, kw_only=True)
-class VoiceJob(Job):
+class VoiceTrainContext(TrainContext):
     """What the stages of a voice share besides.
 
     Args:
@@ -103,68 +104,75 @@ class VoiceJob(Job):
         return Experiment(self.dataset)
 
     @property
-    def begun_from(self) -> str:
+    def initialized_from(self) -> str:
         """The base model that is tuned."""
         return FROM_SCRATCH if self.settings.train.from_scratch else self.base.name
 
 
-def engine_of(job: Job, wanted: Precision, *, asked: bool) -> Engine:
+def make_engine(context: TrainContext, wanted: Precision, *, asked: bool) -> Engine:
     """The engine of a stage. What was asked for is done; the default of float16 is float32 on a CPU. Said once."""
-    kind = job.device.type
-    used = runnable(wanted, job.device) if asked or kind == "cuda" else Precision.FULL
+    kind = context.device.type
+    used = runnable(wanted, context.device) if asked or kind == "cuda" else Precision.FULL
     if used is not wanted:
         why = "float16 training needs CUDA" if asked else "the default where there is no CUDA"
-        job.say_once(Note(f"precision {wanted.value} runs as {used.value} on {kind}: {why}"))
-    if used is Precision.BF16 and lacks_bf16(job.device):
-        job.say_once(Note("this CPU has no bf16 instructions: --precision 32 is as fast and more exact"))
-    return Engine(job.device, used)
+        context.report_once(Note(f"precision {wanted.value} runs as {used.value} on {kind}: {why}"))
+    if used is Precision.BF16 and lacks_bf16(context.device):
+        context.report_once(Note("this CPU has no bf16 instructions: --precision 32 is as fast and more exact"))
+    return Engine(context.device, used)
 
 
-def tell(job: Job, stage: Stage, clips: Clips[Any], *, advise: bool = True) -> None:
+def tell(context: TrainContext, stage: Stage, clips: ClipDataset[Any], *, advise: bool = True) -> None:
     """Say what trains and what does not."""
-    data = job.settings.data
-    material.tell(
-        stage, clips, job.folder, data.max_sec, job.reporter, strict=data.strict, write=job.writes, advise=advise
+    data = context.settings.data
+    stage_data.tell(
+        stage,
+        clips,
+        context.folder,
+        data.max_sec,
+        context.reporter,
+        strict=data.strict,
+        write=context.writes,
+        advise=advise,
     )
 
 
 def batches(
-    job: Job,
-    clips: Clips[Any],
+    context: TrainContext,
+    clips: ClipDataset[Any],
     collate: Callable[[Sequence[Any]], Made],
     size: int,
     seconds: float | None,
     seed: int,
-) -> Material[Made]:
+) -> StageData[Made]:
     """Batches of a stage's clips: `size` of them, or so many `seconds`."""
-    data = job.settings.data
-    how = Batching(
+    data = context.settings.data
+    how = BatchingOptions(
         size=size if seconds is None else None,
         seconds=seconds,
         seed=seed,
         workers=data.num_workers,
         held_out=data.validation_split,
-        most_held_out=data.max_eval_sample,
+        max_held_out=data.max_eval_sample,
         repeat_below=data.repeat_below,
     )
-    return material.prepare(clips, collate, how, job.reporter)
+    return stage_data.prepare(clips, collate, how, context.reporter)
 
 
-def risen(job: Job, found: Material[Made], calendar: Calendar) -> Material[Made]:
+def risen(context: TrainContext, found: StageData[Made], config: TrainerConfig) -> StageData[Made]:
     """The material with the limit of `--max-sec 10:54`, if it is to rise."""
-    data = job.settings.data
+    data = context.settings.data
     if data.curriculum_start_sec is None:
         return found
-    limits = limits_s(data.curriculum_start_sec, data.max_sec, data.curriculum_phases)
-    group = calendar.accumulation * job.ranks.world
-    return material.rising(
+    limits = phase_limits_s(data.curriculum_start_sec, data.max_sec, data.curriculum_phases)
+    group = config.accumulation * context.distributed.world_size
+    return stage_data.rising(
         found,
         limits,
-        lambda chapters: Rise(chapters, calendar.epochs, calendar.max_steps, group),
+        lambda phases: LengthCurriculum(phases, config.epochs, config.max_steps, group),
     )
 
 
-def calendar_of(
+def trainer_config(
     settings: Settings,
     *,
     epochs: int,
@@ -172,9 +180,9 @@ def calendar_of(
     accumulation: int,
     clip_norm: float,
     save_every_epochs: int,
-) -> Calendar:
-    """The calendar of a stage; what both stages share is in the settings."""
-    return Calendar(
+) -> TrainerConfig:
+    """The config of a stage; what both stages share is in the settings."""
+    return TrainerConfig(
         epochs=epochs,
         max_steps=max_steps,
         accumulation=accumulation,
@@ -187,19 +195,19 @@ def calendar_of(
     )
 
 
-def updates_of(job: Job, calendar: Calendar, found: Material[Any]) -> int:
+def total_updates(context: TrainContext, config: TrainerConfig, found: StageData[Any]) -> int:
     """Updates of a whole run."""
-    if calendar.max_steps is not None:
-        return calendar.max_steps
-    group = calendar.accumulation * job.ranks.world
-    return sum(math.ceil(len(found.training.plan(epoch)) / group) for epoch in range(calendar.epochs))
+    if config.max_steps is not None:
+        return config.max_steps
+    group = config.accumulation * context.distributed.world_size
+    return sum(math.ceil(len(found.training.plan(epoch)) / group) for epoch in range(config.epochs))
 
 
 def speaking(
-    job: Job,
+    context: TrainContext,
     stage: Stage,
-    clips: Clips[Any],
-    found: Material[Any],
+    clips: ClipDataset[Any],
+    found: StageData[Any],
     speak: Callable[[Any], Tensor | None] | None,
     rate: int,
 ) -> Speak:
@@ -212,16 +220,16 @@ def speaking(
         return lambda _: None
 
     def waves() -> Iterator[tuple[str, Tensor]]:
-        for number in found.unseen[: job.settings.train.audio_samples]:
+        for number in found.unseen[: context.settings.train.audio_samples]:
             try:
                 wave = speak(clips[number])
             except SovitsError as error:
-                job.say_once(Warned(f"{stage.value}: no sample of {clips.names[number]}: {error.message}"))
+                context.report_once(Warned(f"{stage.value}: no sample of {clips.names[number]}: {error.message}"))
             else:
                 if wave is not None:
                     yield clips.names[number], wave
 
-    return lambda step: samples.write(job.folder, stage.value, step, rate, waves())
+    return lambda step: samples.write(context.folder, stage.value, step, rate, waves())
 
 
 def seed_all(seed: int) -> None:

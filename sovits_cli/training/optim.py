@@ -17,9 +17,9 @@ from torch.optim import Optimizer
 EPS = 1e-8
 SCALAR_LR = 0.1
 """Learning rate of single numbers and of tensor sizes, relative to the main one."""
-SMALLEST_RMS = 1e-5
-LARGEST_RMS = 3.0
-LARGEST_SCALAR = 10.0
+MIN_RMS = 1e-5
+MAX_RMS = 3.0
+MAX_SCALAR = 10.0
 SIZE_PERIOD = 4
 """Steps between two updates of a tensor's size."""
 CORRECTED_BELOW = 0.99
@@ -163,7 +163,7 @@ def _update_sizes(
     shared["size_square"] = beta * shared["size_square"] + (1 - beta) * size_grads.square().mean(0)
     correction = 1 - beta ** ((step + 1) / SIZE_PERIOD)
     change = -lr * SCALAR_LR * math.sqrt(correction) * size_grads.sum(0) / (shared["size_square"].sqrt() + EPS)
-    change = change.masked_fill(rms < SMALLEST_RMS, 0.0).masked_fill(rms > LARGEST_RMS, -lr * SCALAR_LR * SIZE_PERIOD)
+    change = change.masked_fill(rms < MIN_RMS, 0.0).masked_fill(rms > MAX_RMS, -lr * SCALAR_LR * SIZE_PERIOD)
     for delta, p, amount in zip(deltas, params, change.tolist(), strict=True):
         delta.add_(p, alpha=(1 - beta1) * amount)
 
@@ -181,12 +181,12 @@ def _update_values(
     correction = 1 - beta2 ** (shared["step"] + 1)
     torch._foreach_mul_(squares, beta2)
     torch._foreach_addcmul_(squares, grads, grads, 1 - beta2)
-    sizes = iter(shared["rms"].clamp_min(SMALLEST_RMS).tolist())
+    sizes = iter(shared["rms"].clamp_min(MIN_RMS).tolist())
     rates, corrections = [], []
     for p in params:
         scalar = p.numel() == 1
         if scalar:
-            p.clamp_(-LARGEST_SCALAR, LARGEST_SCALAR)
+            p.clamp_(-MAX_SCALAR, MAX_SCALAR)
         rates.append(-(1 - beta1) * lr * (SCALAR_LR if scalar else next(sizes)))
         corrections.append(math.sqrt(correction) if scalar or correction < CORRECTED_BELOW else 1.0)
     roots = torch._foreach_sqrt(squares)

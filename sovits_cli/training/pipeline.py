@@ -1,4 +1,4 @@
-"""`sovits train`: the dataset, the base model, and one stage after the other through the calendar.
+"""`sovits train`: the dataset, the base model, and one stage after the other through the config.
 
 Knows settings and reports events; what a stage is made of stands in `making.py`.
 """
@@ -23,22 +23,23 @@ from sovits_cli.errors import DatasetError, ResourceError, UsageError
 from sovits_cli.events import Chose, Note, Reporter, Saved, Silent, Warned
 from sovits_cli.files import real_path
 from sovits_cli.terms import Stage
-from sovits_cli.training import material, ranks
+from sovits_cli.training import data as stage_data
+from sovits_cli.training import distributed
+from sovits_cli.training.distributed import DistributedContext
 from sovits_cli.training.export import Exporter
-from sovits_cli.training.job import Job, VoiceJob, updates_of
-from sovits_cli.training.journal import Journal
-from sovits_cli.training.loop import Fingerprints, Outcome, Run, Save
-from sovits_cli.training.making import Prepared, make_gpt, make_sovits
-from sovits_cli.training.making_content import make_content, refuse_unused
+from sovits_cli.training.job import TrainContext, VoiceTrainContext, total_updates
+from sovits_cli.training.metrics import MetricsLogger
 from sovits_cli.training.place import check_place
 from sovits_cli.training.planner import StagePlan, plan_stage
-from sovits_cli.training.ranks import Ranks
+from sovits_cli.training.setup import StageSetup, setup_gpt, setup_sovits
+from sovits_cli.training.setup_content import refuse_unused, setup_content
 from sovits_cli.training.state import STATES, StateFolder, state_bytes
 from sovits_cli.training.stop import StopRequest
+from sovits_cli.training.trainer import Fingerprints, SaveEvent, StageResult, Trainer
 
 
 @dataclass(frozen=True)
-class TrainReport:
+class TrainResult:
     """What was trained.
 
     Args:
@@ -51,7 +52,7 @@ class TrainReport:
     name: str
     folder: Path
     finished: bool
-    stages: Mapping[str, Outcome]
+    stages: Mapping[str, StageResult]
 
 
 def train(
@@ -64,7 +65,7 @@ def train(
     reporter: Reporter,
     init: Sequence[Path] = (),
     said_where: Callable[[str], str] = lambda _: "",
-) -> TrainReport | None:
+) -> TrainResult | None:
     """Train what the settings ask for, from where the run was left. None in a process that speaks for no one.
 
     Args:
@@ -76,17 +77,17 @@ def train(
         KeyboardInterrupt: it was asked to stop; the state is saved.
         ResourceError: another process trains in this run's folder.
     """
-    asked = _Asked(settings, dataset, device, given, said_where, reporter, init)
-    outcomes: dict[str, Outcome] = {}
-    with _job(asked, restart=restart) as job:
+    asked = TrainRequest(settings, dataset, device, given, said_where, reporter, init)
+    outcomes: dict[str, StageResult] = {}
+    with _job(asked, restart=restart) as context:
         for stage in _stages(settings):
-            outcomes[stage.value] = _run(job, STAGES[stage](job))
-            if job.stop.wanted:
+            outcomes[stage.value] = _run(context, STAGES[stage](context))
+            if context.stop.wanted:
                 raise KeyboardInterrupt
-    if not job.ranks.first:
+    if not context.distributed.is_main:
         return None
     finished = all(outcome.finished for outcome in outcomes.values())
-    return TrainReport(job.name, job.folder, finished, outcomes)
+    return TrainResult(context.name, context.folder, finished, outcomes)
 
 
 def plan(
@@ -106,13 +107,13 @@ def plan(
         budget_bytes: memory to plan for; None is what the device has free.
         given, init, said_where: as in `train`.
     """
-    asked = _Asked(settings, dataset, device, given, said_where, reporter, init)
-    with _job(asked, budget_bytes=budget_bytes, writes=False) as job:
-        return tuple(_planned(job, STAGES[stage](job)) for stage in _stages(settings))
+    asked = TrainRequest(settings, dataset, device, given, said_where, reporter, init)
+    with _job(asked, budget_bytes=budget_bytes, writes=False) as context:
+        return tuple(_planned(context, STAGES[stage](context)) for stage in _stages(settings))
 
 
 @dataclass(frozen=True)
-class _Asked:
+class TrainRequest:
     """The arguments that `train` and `plan` share."""
 
     settings: Settings
@@ -124,92 +125,96 @@ class _Asked:
     init: Sequence[Path]
 
 
-def _planned(job: Job, made: Prepared[Any]) -> StagePlan:
+def _planned(context: TrainContext, made: StageSetup[Any]) -> StagePlan:
     """What the stage would cost; that its states could not be written is said."""
     stage = made.stage
     try:
-        needed_bytes = state_bytes(stage.modules(), [player.optimizer for player in stage.players])
-        StateFolder(job.folder / STATES, stage.stage).check(needed_bytes)
+        needed_bytes = state_bytes(stage.modules(), [optimized.optimizer for optimized in stage.optimized_modules])
+        StateFolder(context.folder / STATES, stage.stage).check(needed_bytes)
     except ResourceError as error:
-        job.reporter.emit(Warned(error.message, **error.advice))
+        context.reporter.emit(Warned(error.message, **error.advice))
     return plan_stage(
-        made.prober,
+        made.profiler,
         made.material.plan_of(math.inf)(0),
         made.lengths_s,
-        made.calendar.accumulation,
-        job.budget_bytes,
+        made.config.accumulation,
+        context.budget_bytes,
     )
 
 
 @contextmanager
 def _job(
-    asked: _Asked, *, restart: bool = False, budget_bytes: int | None = None, writes: bool = True
-) -> Iterator[Job]:
+    asked: TrainRequest, *, restart: bool = False, budget_bytes: int | None = None, writes: bool = True
+) -> Iterator[TrainContext]:
     """Everything the stages share; a stop is heard from here on."""
-    with ranks.joined(torch.device(asked.device)) as together:
-        asked = replace(asked, reporter=asked.reporter if together.first else Silent())
+    with distributed.process_group(torch.device(asked.device)) as together:
+        asked = replace(asked, reporter=asked.reporter if together.is_main else Silent())
         with StopRequest(asked.reporter) as stop:
             new = _content_job if asked.settings.train.stage == Stage.CONTENT.value else _voice_job
-            job = new(asked, together, stop)
-            job = replace(job, restart=restart, budget_bytes=budget_bytes, writes=writes and together.first)
-            if job.writes:
-                check_place(job.folder / STATES)
-            with ranks.alone_in(job.folder, together, writes=job.writes):
-                yield job
+            context = new(asked, together, stop)
+            context = replace(context, restart=restart, budget_bytes=budget_bytes, writes=writes and together.is_main)
+            if context.writes:
+                check_place(context.folder / STATES)
+            with distributed.locked_run_folder(context.folder, together, writes=context.writes):
+                yield context
 
 
-def _voice_job(asked: _Asked, together: Ranks, stop: StopRequest) -> VoiceJob:
+def _voice_job(asked: TrainRequest, together: DistributedContext, stop: StopRequest) -> VoiceTrainContext:
     """Choose dataset, base model and run; each choice is said."""
     settings, reporter = asked.settings, asked.reporter
     base, base_name = _base(settings, Experiment(asked.dataset), reporter)
     base = with_initial_weights(base, asked.init)
-    job = _plain_job(asked, together, stop)
+    context = _plain_job(asked, together, stop)
     reporter.emit(
-        Chose("run", str(job.folder), "named by --name" if settings.train.exp_name else "named after the folder")
+        Chose("run", str(context.folder), "named by --name" if settings.train.exp_name else "named after the folder")
     )
     said = settings.model_dump(mode="json")
     config = {
-        "gpt": {"data": said["data"], "optimizer": said["optimizer"], "train": {**said["train"], "exp_name": job.name}},
+        "gpt": {
+            "data": said["data"],
+            "optimizer": said["optimizer"],
+            "train": {**said["train"], "exp_name": context.name},
+        },
         "sovits": {"train": said["sovits"]["train"]},
     }
-    exporter = Exporter(job.name, base.version, base_name, config, settings.train.keep_weights)
-    return VoiceJob(**vars(job), base=base, exporter=exporter)
+    exporter = Exporter(context.name, base.version, base_name, config, settings.train.keep_weights)
+    return VoiceTrainContext(**vars(context), base=base, exporter=exporter)
 
 
-def _content_job(asked: _Asked, together: Ranks, stop: StopRequest) -> Job:
+def _content_job(asked: TrainRequest, together: DistributedContext, stop: StopRequest) -> TrainContext:
     """Choose the run of a content encoder, which has no base model; each choice is said."""
     settings, reporter = asked.settings, asked.reporter
     if asked.init:
         raise UsageError(f"--init {asked.init[0]}: the content stage begins with a new encoder", hint="leave it away")
-    job = _plain_job(asked, together, stop)
+    context = _plain_job(asked, together, stop)
     reporter.emit(Chose("recordings", str(asked.dataset), "with timed phones"))
-    reporter.emit(Chose("family", str(job.folder), f"for {settings.content.family}"))
-    refuse_unused(job)
-    return job
+    reporter.emit(Chose("family", str(context.folder), f"for {settings.content.family}"))
+    refuse_unused(context)
+    return context
 
 
-def _plain_job(asked: _Asked, together: Ranks, stop: StopRequest) -> Job:
+def _plain_job(asked: TrainRequest, together: DistributedContext, stop: StopRequest) -> TrainContext:
     """What every run has: its name, its folder and its device."""
     train, dataset = asked.settings.train, asked.dataset
     name = train.exp_name or _name_of(dataset)
-    return Job(
+    return TrainContext(
         settings=asked.settings,
         given=asked.given,
         said_where=asked.said_where,
         dataset=dataset,
         name=name,
         folder=train.out / name,
-        device=together.place,
+        device=together.device,
         stop=stop,
         reporter=asked.reporter,
-        ranks=together,
+        distributed=together,
     )
 
 
-STAGES: dict[Stage, Callable[[Any], Prepared[Any]]] = {
-    Stage.CONTENT: make_content,
-    Stage.GPT: make_gpt,
-    Stage.SOVITS: make_sovits,
+STAGES: dict[Stage, Callable[[Any], StageSetup[Any]]] = {
+    Stage.CONTENT: setup_content,
+    Stage.GPT: setup_gpt,
+    Stage.SOVITS: setup_sovits,
 }
 """The table of trainings, in the order in which they run."""
 
@@ -220,44 +225,48 @@ def _stages(settings: Settings) -> Sequence[Stage]:
     return (Stage(settings.train.stage),)
 
 
-def _run(job: Job, made: Prepared[Any]) -> Outcome:
-    """One stage through the calendar."""
+def _run(context: TrainContext, made: StageSetup[Any]) -> StageResult:
+    """One stage through the config."""
     stage, found = made.stage, made.material
-    states = StateFolder(job.folder / STATES, stage.stage, keep_all=not job.settings.train.if_save_latest)
-    if job.restart:
+    states = StateFolder(context.folder / STATES, stage.stage, keep_all=not context.settings.train.if_save_latest)
+    if context.restart:
         states.clear()
-    model = material.digest([made.described, job.begun_from])
+    model = stage_data.digest([made.described, context.initialized_from])
 
-    def saved(save: Save) -> None:
+    def saved(save: SaveEvent) -> None:
         if save.best and save.exported is not None:
             made.mark_best()
         made.speak(save.step)
-        job.reporter.emit(Saved(stage.stage.value, job.folder, save.step, save.best))
+        context.reporter.emit(Saved(stage.stage.value, context.folder, save.step, save.best))
 
     held_out = f", {found.held_out_clips} more held out" if found.held_out_clips else ""
     size = math.ceil(found.clips / found.batches_per_epoch)
-    batches = made.calendar.accumulation * job.ranks.world
-    updates = f"{updates_of(job, made.calendar, found)} updates of {batches} x {size} clips"
-    job.reporter.emit(
+    batches = made.config.accumulation * context.distributed.world_size
+    updates = f"{total_updates(context, made.config, found)} updates of {batches} x {size} clips"
+    context.reporter.emit(
         Note(f"{stage.stage.value}: {found.clips} clips{held_out}, {updates}, precision {made.engine.precision.value}")
     )
-    return Run(
+    return Trainer(
         stage,
         engine=made.engine,
-        calendar=made.calendar,
+        config=made.config,
         training=found.training,
         held_out=found.held_out,
         fingerprints=Fingerprints(model, found.fingerprint),
         states=states,
-        exports=job.folder,
-        journal=lambda step: Journal(
-            job.folder if job.ranks.first else None, stage.stage, made.engine.device, step, job.reporter
+        exports=context.folder,
+        metrics_logger=lambda step: MetricsLogger(
+            context.folder if context.distributed.is_main else None,
+            stage.stage,
+            made.engine.device,
+            step,
+            context.reporter,
         ),
-        stop=job.stop,
-        reporter=job.reporter,
-        ranks=job.ranks,
+        stop=context.stop,
+        reporter=context.reporter,
+        distributed=context.distributed,
         saved=saved,
-    ).go()
+    ).fit()
 
 
 def _base(settings: Settings, experiment: Experiment, reporter: Reporter) -> tuple[Bundle, str]:

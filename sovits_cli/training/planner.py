@@ -9,10 +9,10 @@ from typing import Any
 
 from sovits_cli.errors import ResourceError
 from sovits_cli.events import Chose, Reporter
-from sovits_cli.training.meter import free_bytes
-from sovits_cli.training.prober import SPARE, Prober
+from sovits_cli.memory import free_bytes
+from sovits_cli.training.memory_profiler import USABLE_SHARE, MemoryProfiler
 
-MOST_CLIPS = 32
+MAX_AUTO_BATCH_SIZE = 32
 """`auto` takes no larger batch: it would not train better."""
 
 LENGTHS_S = (10, 20, 30, 40, 54, 80)
@@ -49,7 +49,7 @@ class StagePlan:
 
 
 def plan_stage(
-    prober: Prober[Any],
+    profiler: MemoryProfiler[Any],
     batches: Sequence[Sequence[int]],
     lengths_s: Sequence[float],
     accumulation: int,
@@ -64,24 +64,24 @@ def plan_stage(
     """
     longest_s = [max(lengths_s[item] for item in batch) for batch in batches]
     sizes = [
-        (len(batch), prober.places(len(batch), seconds)) for batch, seconds in zip(batches, longest_s, strict=True)
+        (len(batch), profiler.places(len(batch), seconds)) for batch, seconds in zip(batches, longest_s, strict=True)
     ]
-    cost = prober.cost
+    cost = profiler.cost
     costliest = max(range(len(batches)), key=lambda index: cost.memory(*sizes[index]))
-    if prober.try_out(len(batches[costliest]), longest_s[costliest]):
-        cost = prober.cost
+    if profiler.try_step(len(batches[costliest]), longest_s[costliest]):
+        cost = profiler.cost
     updates = math.ceil(len(batches) / accumulation)
     return StagePlan(
-        stage=prober.name,
-        device=str(prober.device),
-        precision=prober.precision,
+        stage=profiler.name,
+        device=str(profiler.device),
+        precision=profiler.precision,
         batches=len(batches),
         longest_s=max(lengths_s),
         peak_bytes=max(cost.memory(*size) for size in sizes),
-        free_bytes=budget_bytes or free_bytes(prober.device),
+        free_bytes=budget_bytes or free_bytes(profiler.device),
         epoch_s=sum(cost.time_s(*size) for size in sizes) - (len(batches) - updates) * cost.step_s,
         fits={
-            seconds: {clips: cost.memory(clips, prober.places(clips, seconds)) for clips in SIZES}
+            seconds: {clips: cost.memory(clips, profiler.places(clips, seconds)) for clips in SIZES}
             for seconds in LENGTHS_S
         },
         margin=cost.margin,
@@ -89,7 +89,11 @@ def plan_stage(
 
 
 def batch_size(
-    wanted: int | str, prober: Prober[Any], lengths_s: Sequence[float], budget_bytes: int | None, reporter: Reporter
+    wanted: int | str,
+    profiler: MemoryProfiler[Any],
+    lengths_s: Sequence[float],
+    budget_bytes: int | None,
+    reporter: Reporter,
 ) -> int:
     """The batch size that was asked for; for `auto` the largest whose longest clips fit.
 
@@ -98,10 +102,10 @@ def batch_size(
     """
     if isinstance(wanted, int):
         return wanted
-    free = budget_bytes or free_bytes(prober.device)
-    found = fitting(prober, max(lengths_s), free)
+    free = budget_bytes or free_bytes(profiler.device)
+    found = max_clips_that_fit(profiler, max(lengths_s), free)
     if not found:
-        needed = prober.cost.memory(1, prober.places(1, max(lengths_s)))
+        needed = profiler.cost.memory(1, profiler.places(1, max(lengths_s)))
         raise ResourceError(
             f"one clip of {max(lengths_s):.0f} s needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
             hint="sovits train --checkpointing, or a lower --max-sec; --dry-run shows what fits",
@@ -110,16 +114,16 @@ def batch_size(
     return found
 
 
-def fitting(prober: Prober[Any], seconds: float, free: float) -> int:
-    """How many clips of so many seconds fit in a step, up to `MOST_CLIPS`; 0 if not even one does.
+def max_clips_that_fit(profiler: MemoryProfiler[Any], seconds: float, free: float) -> int:
+    """How many clips of so many seconds fit in a step, up to `MAX_AUTO_BATCH_SIZE`; 0 if not even one does.
 
     Where steps are quick the very step is tried, and what it showed is counted in, until the answer stays.
     """
-    places = prober.places(1, seconds)
-    for _ in range(MOST_CLIPS):
-        cost = prober.cost
-        sizes = range(MOST_CLIPS, 0, -1)
-        found = next((clips for clips in sizes if cost.memory(clips, clips * places) <= SPARE * free), 0)
-        if not found or not prober.try_out(found, seconds):
+    places = profiler.places(1, seconds)
+    for _ in range(MAX_AUTO_BATCH_SIZE):
+        cost = profiler.cost
+        sizes = range(MAX_AUTO_BATCH_SIZE, 0, -1)
+        found = next((clips for clips in sizes if cost.memory(clips, clips * places) <= USABLE_SHARE * free), 0)
+        if not found or not profiler.try_step(found, seconds):
             break
     return found

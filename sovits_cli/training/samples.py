@@ -1,7 +1,7 @@
 """A few held-out sentences, spoken at each save, so that progress can be heard: `samples/<stage>-<step>-<clip>.wav`.
 
 The SoVITS stage speaks the clip's own tokens; the GPT stage its own text after the beginning of the clip, through the
-acoustic model of the base. Knows no calendar.
+acoustic model of the base. Knows no config.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FOLDER = "samples"
 PROMPT_S = 3
 """Seconds of a clip that the GPT goes on from, or half of it if that is less."""
 
-LONGEST = 2.0
+MAX_LENGTH_RATIO = 2.0
 """What it says is at most so many times as long as the clip."""
 
 
@@ -83,7 +83,7 @@ def by_gpt(model: Text2Semantic, item: GptItem, voice: Voice) -> Tensor | None:
     prompt = item.tokens[: min(PROMPT_S * SEMANTIC_RATE_HZ, len(item.tokens) // 2)].to(device)
     bert = None if item.bert is None else item.bert.to(device)
     request = T2SRequest(item.phones.to(device), bert, prompt, seed=0)
-    said = decode(model, [request], Sampling(), max_tokens=int(LONGEST * len(item.tokens)))[0].tokens
+    said = decode(model, [request], Sampling(), max_tokens=int(MAX_LENGTH_RATIO * len(item.tokens)))[0].tokens
     if not len(said):
         return None
     return voice.say(item.name, torch.cat((prompt, said.to(device))), item.phones.to(device))

@@ -34,13 +34,13 @@ Checked = TypeVar("Checked")
 
 FLOAT_BYTES = 4
 
-KEPT = 2
+STATES_KEPT = 2
 """The newest state, and the one before it in case the newest turns out to be damaged."""
 
 
 @dataclass
 class Position:
-    """Where in the calendar a run is.
+    """Where in the config a run is.
 
     Args:
         step: finished updates.
@@ -49,7 +49,7 @@ class Position:
         elapsed_s: seconds of training so far, over all sittings.
         best: smallest validation loss so far.
         best_step: step of that loss.
-        most_places: largest part of a batch that is computed at once, found when memory ran out.
+        max_micro_batch_positions: largest part of a batch that is computed at once, found when memory ran out.
         finished: the run reached its end and wrote its last export.
     """
 
@@ -59,7 +59,7 @@ class Position:
     elapsed_s: float = 0.0
     best: float | None = None
     best_step: int | None = None
-    most_places: int | None = None
+    max_micro_batch_positions: int | None = None
     finished: bool = False
 
 
@@ -69,11 +69,11 @@ class TrainingState:
 
     Args:
         stage: which training.
-        position: where in the calendar.
+        position: where in the config.
         model: fingerprint of the network; another one cannot continue.
         batches: fingerprint of the order of batches; with another one the epoch in progress starts again.
         modules: tensors of every module, by name.
-        optimizers: state of every optimiser, by player.
+        optimizers: state of every optimiser, by optimized.
         scaler: state of the loss scale.
         rng: states of the random generators, those of one process after the other.
     """
@@ -120,7 +120,7 @@ def state_bytes(modules: Mapping[str, nn.Module], optimizers: Iterable[Optimizer
 
 
 class StateFolder:
-    """The states of one stage of one run: `<stage>-<step>.pt`; all of them if asked to, else the last `KEPT`."""
+    """The states of one stage of one run: `<stage>-<step>.pt`; all of them if asked to, else the last `STATES_KEPT`."""
 
     def __init__(self, folder: Path, stage: Stage, *, keep_all: bool = False) -> None:
         self._folder = folder
@@ -133,7 +133,7 @@ class StateFolder:
         content = {item.name: getattr(state, item.name) for item in fields(state)}
         content["position"] = asdict(state.position)
         save_torch_file(path, content)
-        for old in [] if self._keep_all else self._paths()[KEPT:]:
+        for old in [] if self._keep_all else self._paths()[STATES_KEPT:]:
             old.unlink(missing_ok=True)
         return path
 

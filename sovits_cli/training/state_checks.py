@@ -1,7 +1,7 @@
 """What a training state must hold before any of it is believed: a file of the right format may still say anything.
 
 `checked` looks at the values alone, `check_fit` at the networks and optimisers they are meant for. Each problem is a
-`WrongStateError` whose text completes "this state ...". Knows no files and no calendar.
+`WrongStateError` whose text completes "this state ...". Knows no files and no config.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from torch.optim import AdamW, Optimizer
 
 from sovits_cli.training.optim import ScaledAdam
 
-MOST_DEPTH = 12
+MAX_DEPTH = 12
 """Containers inside each other; a real state has five."""
 
-MOST_VALUES = 1_000_000
+MAX_VALUES = 1_000_000
 
 MT19937_WORDS = 624
 
@@ -38,7 +38,7 @@ def checked(content: object) -> dict[str, Any]:
     Raises:
         WrongStateError: it is not what `StateFolder.save` writes.
     """
-    found = _copied(content, [MOST_VALUES], MOST_DEPTH)
+    found = _copied(content, [MAX_VALUES], MAX_DEPTH)
     if not isinstance(found, dict):
         raise WrongStateError("is no dictionary")
     if isinstance(found.get("rng"), dict):  # before several processes could train
@@ -82,7 +82,7 @@ def _is_section(value: object) -> bool:
 # --- values alone -------------------------------------------------------------------------------------------------
 
 COUNTS = {"step": 0, "epoch": 0, "batch": 0}
-OPTIONAL_COUNTS = {"best_step": 0, "most_places": 1}
+OPTIONAL_COUNTS = {"best_step": 0, "max_micro_batch_positions": 1}
 """Whole numbers of a position, and the least that each may be."""
 
 
@@ -128,7 +128,7 @@ def _check_optimizer(name: str, optimizer: object) -> None:
             raise WrongStateError(f"holds a state of the optimizer {name} for {index!r}, expected one a parameter")
 
 
-SCALER_LEAST = {"scale": 0.0, "growth_factor": 1.0, "backoff_factor": 0.0, "growth_interval": 0, "_growth_tracker": -1}
+SCALER_ABOVE = {"scale": 0.0, "growth_factor": 1.0, "backoff_factor": 0.0, "growth_interval": 0, "_growth_tracker": -1}
 """What torch's loss scale saves, and what each is above."""
 
 
@@ -136,7 +136,7 @@ def _check_scaler(scaler: object) -> None:
     if not isinstance(scaler, dict):
         raise WrongStateError("holds a loss scale that is no dictionary")
     for key, value in scaler.items():
-        if not _is_number(value) or value <= SCALER_LEAST.get(key, -math.inf):
+        if not _is_number(value) or value <= SCALER_ABOVE.get(key, -math.inf):
             raise WrongStateError(f"has the {key} {value!r} of the loss scale")
 
 

@@ -21,7 +21,7 @@ import time
 from functools import partial
 from typing import Any
 
-from sovits_cli.training import resident
+from sovits_cli import memory
 
 DEFAULTS = {
     "stage": "gpt,sovits",
@@ -73,9 +73,9 @@ def _child(said: dict[str, str]) -> dict[str, Any]:
 
 def predict(said: dict[str, str]) -> dict[str, Any]:
     """What the planner says of every cell, and the coefficients that it found."""
-    prober, _ = _prober(said)
+    profiler, _ = _prober(said)
     began = time.perf_counter()
-    cost = prober.cost
+    cost = profiler.cost
     report = {
         "probing_s": round(time.perf_counter() - began, 1),
         "bytes": [float(f"{one:.4g}") for one in cost.bytes],
@@ -88,7 +88,7 @@ def predict(said: dict[str, str]) -> dict[str, Any]:
     }
     cells = {}
     for clips, seconds in itertools.product(said["clips"].split(","), said["seconds"].split(",")):
-        places = prober.places(int(clips), float(seconds))
+        places = profiler.places(int(clips), float(seconds))
         bytes_, seconds_ = cost.memory(int(clips), places), cost.time_s(int(clips), places)
         cells[f"{clips}x{seconds}"] = {"predicted_gib": round(bytes_ / GIB, 3), "predicted_s": round(seconds_, 3)}
     return {**report, "cells": cells}
@@ -98,15 +98,15 @@ def measure(said: dict[str, str]) -> dict[str, Any]:
     """What a few steps of one cell take."""
     import torch
 
-    prober, before = _prober(said)
-    device, engine = prober.device, prober._engine
-    stage = prober._stage()
+    profiler, before = _prober(said)
+    device, engine = profiler.device, profiler._engine
+    stage = profiler._stage()
     stage.train()
-    batch = prober._batch(int(said["clips"]), float(said["seconds"])).to(device)
+    batch = profiler._batch(int(said["clips"]), float(said["seconds"])).to(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     took = [_step(stage, engine, batch) for _ in range(int(said["steps"]))]
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else (resident.peak() or 0) - before
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else (memory.peak_rss() or 0) - before
     clock_s, busy_s = min(took[1:] or took)
     return {
         "took_gib": round(peak / GIB, 3),
@@ -136,21 +136,23 @@ def _prober(said: dict[str, str]) -> tuple[Any, int]:
 
 def _step(stage: Any, engine: Any, batch: Any) -> tuple[float, float]:
     """Seconds of the clock, read when the device is done, and of the processor."""
-    from sovits_cli.training.meter import synchronize
+    from sovits_cli.training.peak_memory import synchronize
 
     synchronize(engine.device)
     began, busy = time.perf_counter(), time.process_time()
-    for player in stage.players:
-        player.set_rate(0, 0)
-        player.optimizer.zero_grad(set_to_none=True)
+    for optimized in stage.optimized_modules:
+        optimized.set_learning_rate(0, 0)
+        optimized.optimizer.zero_grad(set_to_none=True)
     with engine.autocast():
-        losses = stage.losses(stage.drawn(batch))
-    for index, player in enumerate(stage.players):
-        engine.backward(losses.totals[player.name], player.parameters, keep_graph=index < len(stage.players) - 1)
+        losses = stage.losses(stage.sample_noise(batch))
+    for index, optimized in enumerate(stage.optimized_modules):
+        engine.backward(
+            losses.totals[optimized.name], optimized.parameters, keep_graph=index < len(stage.optimized_modules) - 1
+        )
     del losses
-    for player in stage.players:
-        engine.clip(player.module, player.optimizer, 1.0)
-        engine.step(player.optimizer)
+    for optimized in stage.optimized_modules:
+        engine.clip(optimized.module, optimized.optimizer, 1.0)
+        engine.step(optimized.optimizer)
     engine.finish_step()
     synchronize(engine.device)
     return time.perf_counter() - began, time.process_time() - busy
@@ -159,35 +161,41 @@ def _step(stage: Any, engine: Any, batch: Any) -> tuple[float, float]:
 def _gpt(engine: Any, size: str, checkpointing: bool) -> Any:
     from sovits_cli.models.t2s.config import T2SConfig
     from sovits_cli.models.t2s.model import Text2Semantic
-    from sovits_cli.training.prober import Prober, gpt_batch
+    from sovits_cli.training.memory_profiler import MemoryProfiler, gpt_batch
     from sovits_cli.training.schedule import Schedule
-    from sovits_cli.training.t2s import GptStage
+    from sovits_cli.training.stages.gpt import GptStage
 
     config = T2SConfig() if size == "full" else T2SConfig(width=128, heads=4, layers=6)
     model = engine.place(Text2Semantic(config))
     model.h.activation_checkpointing = checkpointing
     stage = partial(GptStage, model, optimizer="scaled_adam", schedule=Schedule(1e-6), export=None)
-    return Prober(stage, engine, partial(gpt_batch, config))
+    return MemoryProfiler(stage, engine, partial(gpt_batch, config))
 
 
 def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
     from sovits_cli.models.discriminators import Discriminators
     from sovits_cli.models.sovits.config import SovitsConfig
     from sovits_cli.models.sovits.vits import VitsModel
-    from sovits_cli.training.prober import Prober, sovits_batch
+    from sovits_cli.training.memory_profiler import MemoryProfiler, sovits_batch
     from sovits_cli.training.schedule import Schedule
-    from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
+    from sovits_cli.training.stages.sovits import AdamWSettings, SovitsStage, Weights
     from sovits_cli.versions import GAN_PERIODS
     from tests.training.worlds import SOVITS
 
     config = SovitsConfig() if size == "full" else SOVITS
     model = engine.place(VitsModel(config))
     model.activation_checkpointing = checkpointing
-    judges = engine.place(Discriminators(GAN_PERIODS, width=1.0)) if size == "full" else None
+    discriminators = engine.place(Discriminators(GAN_PERIODS, width=1.0)) if size == "full" else None
     stage = partial(
-        SovitsStage, model, judges, weights=Weights(), rule=AdamWRule(), schedule=Schedule(1e-6), export=None
+        SovitsStage,
+        model,
+        discriminators,
+        weights=Weights(),
+        rule=AdamWSettings(),
+        schedule=Schedule(1e-6),
+        export=None,
     )
-    return Prober(stage, engine, partial(sovits_batch, config))
+    return MemoryProfiler(stage, engine, partial(sovits_batch, config))
 
 
 MAKERS = {"gpt": _gpt, "sovits": _sovits}
@@ -195,7 +203,7 @@ MAKERS = {"gpt": _gpt, "sovits": _sovits}
 
 def _resident() -> int:
     """Bytes of this process, with the count of its peak begun anew."""
-    found = resident.begin()
+    found = memory.reset_peak_rss()
     if found is None:
         raise SystemExit("resident memory is counted on Linux only")
     return found

@@ -102,12 +102,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, o
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_write_that_fails_is_told_and_leaves_what_was_there(told, writer):
-    *failed, fitting = told[writer]
+    *failed, max_clips_that_fit = told[writer]
     assert len(failed) == 6
     for one in failed:
         assert str(one["told"]).startswith("ResourceError: cannot write "), one
         assert one["kept"], one
-    assert (fitting["told"], fitting["kept"]) == ("written", True)
+    assert (max_clips_that_fit["told"], max_clips_that_fit["kept"]) == ("written", True)
 
 
 def test_the_command_says_it_in_one_line_and_a_hint(told):

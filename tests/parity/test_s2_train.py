@@ -57,14 +57,14 @@ class Step:
 
     def _judge(self):
         scores = [name for name in self.recorded if name.startswith("disc/real_scores")]
-        self.judges = fill(Discriminators(PERIODS[: len(scores) - 1]), int(self.recorded["seed"])).train()
+        self.discriminators = fill(Discriminators(PERIODS[: len(scores) - 1]), int(self.recorded["seed"])).train()
         # one pass serves both losses, as neither network is updated between them
-        self.real, self.fake = self.judges(self.real_wave), self.judges(self.out.wave)
+        self.real, self.fake = self.discriminators(self.real_wave), self.discriminators(self.out.wave)
 
     def _discriminator_step(self):
         self.discriminator = losses.discriminator_loss(self.real, self.fake)
-        self.discriminator.total.backward(retain_graph=True, inputs=list(self.judges.parameters()))
-        self.discriminator_norm = norm_of(self.judges)
+        self.discriminator.total.backward(retain_graph=True, inputs=list(self.discriminators.parameters()))
+        self.discriminator_norm = norm_of(self.discriminators)
 
     def _generator_step(self):
         latents = self.out.latents

@@ -10,8 +10,8 @@ from torch import nn
 from sovits_cli.data.batching import GptBatch, SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.sovits import AdamWRule, SovitsStage, Weights
-from sovits_cli.training.t2s import GptStage
+from sovits_cli.training.stages.gpt import GptStage
+from sovits_cli.training.stages.sovits import AdamWSettings, SovitsStage, Weights
 from tests.conftest import Measured
 from tests.parity import golden, s1
 from tests.parity.acoustic import fill, relative, synthesizer, tensors
@@ -57,7 +57,7 @@ def gpt_losses(measured: Measured, data: dict[str, Any], stage: GptStage, layout
     batch = GptBatch(phones, lens, official_keep, codes, code_lens, bert)
     stage.train()
     found = stage.losses(batch)
-    tokens = stage.sizes(batch)["tokens"]
+    tokens = stage.denominators(batch)["tokens"]
     assert tokens == float((code_lens + 1).sum())
     measured(relative(found.totals["gpt"] * tokens, data[f"{layout}/loss"]), LOSS, f"{layout}/loss of the stage")
     measured(abs(found.metrics["top3"].item() - float(data[f"{layout}/acc"])), 1e-6, f"{layout}/acc of the stage")
@@ -72,8 +72,10 @@ def sovits_losses(request):
     network = synthesizer(recorded, posterior=True)
     without_dropout(network)
     scores = [name for name in recorded if name.startswith("disc/real_scores")]
-    judges = fill(Discriminators(PERIODS[: len(scores) - 1]), int(recorded["seed"]))
-    stage = SovitsStage(network, judges, weights=Weights(), rule=AdamWRule(), schedule=Schedule(1e-4), export=unused)
+    discriminators = fill(Discriminators(PERIODS[: len(scores) - 1]), int(recorded["seed"]))
+    stage = SovitsStage(
+        network, discriminators, weights=Weights(), rule=AdamWSettings(), schedule=Schedule(1e-4), export=unused
+    )
     ssl, spec, spec_lens, wave, text, text_lens, noise, starts = tensors(
         recorded, "ssl", "spec", "spec_lengths", "wav", "text", "text_lengths", "noise", "ids_slice"
     )
@@ -94,9 +96,11 @@ def test_sovits_losses_are_the_official_ones(sovits_losses, measured: Measured) 
 
 
 def test_sovits_gradients_are_the_official_ones(sovits_losses, measured: Measured) -> None:
-    """Both players from one forward pass: neither gets a gradient of the other's loss."""
+    """Both optimized_modules from one forward pass: neither gets a gradient of the other's loss."""
     recorded, stage, found = sovits_losses
-    for index, (player, key) in enumerate(zip(stage.players, ("gen", "disc"), strict=True)):
-        found.totals[player.name].backward(inputs=player.parameters, retain_graph=index == 0)
-        norm = torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in player.parameters if p.grad is not None]))
+    for index, (optimized, key) in enumerate(zip(stage.optimized_modules, ("gen", "disc"), strict=True)):
+        found.totals[optimized.name].backward(inputs=optimized.parameters, retain_graph=index == 0)
+        norm = torch.linalg.vector_norm(
+            torch.stack([p.grad.norm() for p in optimized.parameters if p.grad is not None])
+        )
         measured(relative(norm, recorded[f"grad/{key}_total_norm"]), GRADIENT, f"grad/{key}_total_norm of the stage")

@@ -1,4 +1,4 @@
-"""Precision by device, and a loss scale that serves two players in one step."""
+"""Precision by device, and a loss scale that serves two optimized_modules in one step."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_backward_gives_gradients_to_the_named_parameters_only() -> None:
 
 
 class Two:
-    """Two players in float16 with a loss scale: torch can do that on the CPU too, slowly."""
+    """Two optimized_modules in float16 with a loss scale: torch can do that on the CPU too, slowly."""
 
     def __init__(self) -> None:
         self.engine = Engine(CPU, Precision.HALF)
@@ -105,6 +105,6 @@ def test_loss_scale_is_saved_and_taken_up() -> None:
 def test_overflow_in_a_run_needs_no_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toys, "runnable", lambda wanted, device: wanted)
     stage, events = ToyStage(poison_at=frozenset({2})), Events()
-    assert run(stage, tmp_path, precision=Precision.HALF, reporter=events).go().finished
+    assert run(stage, tmp_path, precision=Precision.HALF, reporter=events).fit().finished
     assert "no numbers" not in events.texts()
     assert all(value.isfinite().all() for value in stage.tensors().values())

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from sovits_cli.training.optim import LARGEST_SCALAR, ScaledAdam
+from sovits_cli.training.optim import MAX_SCALAR, ScaledAdam
 
 
 def _params(seed=0):
@@ -73,7 +73,7 @@ def test_scalar_is_clamped():
     p = torch.nn.Parameter(torch.tensor([50.0]))
     p.grad = torch.tensor([1.0])
     ScaledAdam([p]).step()
-    assert p.item() == pytest.approx(LARGEST_SCALAR, abs=0.01)
+    assert p.item() == pytest.approx(MAX_SCALAR, abs=0.01)
 
 
 def test_learns_a_line():

@@ -26,9 +26,9 @@ from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsE
 from sovits_cli.events import Chose, Metrics, Saved, Skipped, Surveyed
 from sovits_cli.training import pipeline
 from sovits_cli.training.engine import lacks_bf16
-from sovits_cli.training.pipeline import TrainReport, train
-from sovits_cli.training.sovits import SovitsStage
-from sovits_cli.training.t2s import GptStage
+from sovits_cli.training.pipeline import TrainResult, train
+from sovits_cli.training.stages.gpt import GptStage
+from sovits_cli.training.stages.sovits import SovitsStage
 from tests.kills import Kills, run_and_kill
 from tests.training.toys import Events
 from tests.training.worlds import CODES, make_dataset, make_family
@@ -66,7 +66,7 @@ def _one_thread() -> None:
 
 def run(
     dataset: Path, runs: Path, *sets: str, stage: str = "gpt", restart: bool = False, reporter: Events | None = None
-) -> TrainReport:
+) -> TrainResult:
     resolved = layers.load_settings(
         sets=[*QUICK, f"train.stage={stage}", f"train.out={runs}", "train.exp_name=v", *sets]
     )
@@ -499,16 +499,16 @@ def test_another_base_cannot_continue(world: World, tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from sovits_cli.training import loop
+from sovits_cli.training import trainer
 from tests.training.test_pipeline import run
 import torch
 torch.set_num_threads(1)
-after = loop.Run._after_update
+after = trainer.Trainer._after_update
 def deadly(self, total):
     after(self, total)
     if self._at.step == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-loop.Run._after_update = deadly
+trainer.Trainer._after_update = deadly
 run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[4:], stage=sys.argv[3])
 """
 
@@ -761,6 +761,7 @@ from pathlib import Path
 import torch
 from tests.kills import report_event, serve
 from tests.training.test_pipeline import run
+from tests.kills import Kills, run_and_kill
 from tests.training.toys import Events
 
 class Loud(Events):

@@ -53,7 +53,7 @@ def test_there_and_back(folder: StateFolder) -> None:
 
 def test_random_generators_go_on_where_they_were(folder: StateFolder) -> None:
     random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
-    random.gauss(0, 1), np.random.normal()  # noqa: NPY002 - both keep a spare value
+    random.gauss(0, 1), np.random.normal()  # noqa: NPY002 - both keep a fragmentation value
     folder.save(state(1))
 
     def draw() -> tuple[float, float, float]:
@@ -71,7 +71,7 @@ def test_a_state_from_before_several_processes_is_read(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path, Stage.GPT)
     path = folder.save(state(3))
     content = torch.load(path, weights_only=True)
-    del content["position"]["most_places"], content["position"]["best_step"]
+    del content["position"]["max_micro_batch_positions"], content["position"]["best_step"]
     torch.save({**content, "rng": content["rng"][0]}, path)
     found = folder.newest(Events())
     assert found is not None
@@ -139,7 +139,7 @@ WRONG = [
     ("position.elapsed_s", -1.0, "the elapsed_s -1.0"),
     ("position.best", NAN, "the best loss nan"),
     ("position.best", "low", "the best loss 'low'"),
-    ("position.most_places", 0, "the most_places 0"),
+    ("position.max_micro_batch_positions", 0, "the max_micro_batch_positions 0"),
     ("position.finished", "yes", "finished"),
     ("position.unheard_of", 1, "another version"),
     ("position", MISSING, "lacks its position"),
@@ -218,7 +218,13 @@ def test_deep_nesting_ends(tmp_path: Path, folder: StateFolder) -> None:
 
 def test_optional_values_may_be_missing(folder: StateFolder) -> None:
     path = folder.save(state(2))
-    for place in ("position.best", "position.best_step", "position.most_places", "position.finished", "scaler"):
+    for place in (
+        "position.best",
+        "position.best_step",
+        "position.max_micro_batch_positions",
+        "position.finished",
+        "scaler",
+    ):
         change(path, place, MISSING)
     found = folder.newest(Events())
     assert found is not None

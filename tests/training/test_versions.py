@@ -19,7 +19,7 @@ from sovits_cli.errors import DatasetError, ModelError
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES
 from sovits_cli.terms import SPEAKER_CHANNELS
-from sovits_cli.training.pipeline import TrainReport, train
+from sovits_cli.training.pipeline import TrainResult, train
 from sovits_cli.versions import VERSIONS, DecoderKind, ModelVersion
 from tests.checkpoints import synthetic
 from tests.training.toys import Events
@@ -61,7 +61,7 @@ def make_clips(root: Path, family: Path, row: ModelVersion) -> Experiment:
     return made
 
 
-def run(dataset: Path, runs: Path, *init: Path, reporter: Events | None = None) -> TrainReport:
+def run(dataset: Path, runs: Path, *init: Path, reporter: Events | None = None) -> TrainResult:
     sets = (
         "train.stage=sovits",
         "train.max_steps=2",
@@ -116,14 +116,14 @@ def test_begun_from_training_states(tmp_path):
     row, events = VERSIONS["v2"], Events()
     family = make_family(tmp_path / "family", row)
     clips = make_clips(tmp_path / "dataset", family, row)
-    judges, other = tmp_path / "D_8.pth", tmp_path / "other.pth"
+    discriminators, other = tmp_path / "D_8.pth", tmp_path / "other.pth"
     state = {"iteration": 8, "optimizer": {}, "learning_rate": 1e-4}
-    torch.save({"model": Discriminators(row.discriminator_periods, width=WIDTH).state_dict(), **state}, judges)
+    torch.save({"model": Discriminators(row.discriminator_periods, width=WIDTH).state_dict(), **state}, discriminators)
     other.write_bytes((make_family(tmp_path / "again", row) / "sovits.pth").read_bytes())
-    run(clips.root, tmp_path / "runs", judges, other, reporter=events)
-    assert f"discriminators from {judges}" in events.texts()
-    torch.save({"model": Discriminators(row.discriminator_periods, width=1 / 32).state_dict(), **state}, judges)
-    run(clips.root, tmp_path / "two", judges, reporter=events)
+    run(clips.root, tmp_path / "runs", discriminators, other, reporter=events)
+    assert f"discriminators from {discriminators}" in events.texts()
+    torch.save({"model": Discriminators(row.discriminator_periods, width=1 / 32).state_dict(), **state}, discriminators)
+    run(clips.root, tmp_path / "two", discriminators, reporter=events)
     assert "are of another size: they start fresh" in events.texts()
     with pytest.raises(ModelError, match="is a HuBERT content encoder: training begins from"):
         run(clips.root, tmp_path / "three", family / "hubert" / "pytorch_model.bin")

@@ -1,4 +1,4 @@
-"""A stage small enough to reason about: a linear layer with dropout, learning to sum; and a run of it."""
+"""A stage small enough to reason about: a linear layer with dropout, training_defaults to sum; and a run of it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from sovits_cli.data.batching import LengthBucketSampler
+from sovits_cli.data.prefetch import Prefetcher
 from sovits_cli.events import Event
 from sovits_cli.terms import Precision, Stage
+from sovits_cli.training.distributed import DistributedContext
 from sovits_cli.training.engine import Engine, runnable
-from sovits_cli.training.feed import Feed
-from sovits_cli.training.journal import Journal
-from sovits_cli.training.loop import Calendar, Fingerprints, Run, Save, Source
-from sovits_cli.training.ranks import Ranks
+from sovits_cli.training.metrics import MetricsLogger
 from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages import ALONE, Losses, Mark, Player, Shares
+from sovits_cli.training.stages.base import ALONE, ExportTag, Losses, OptimizedModule, Shares
 from sovits_cli.training.state import StateFolder
 from sovits_cli.training.stop import StopRequest
+from sovits_cli.training.trainer import BatchSource, Fingerprints, SaveEvent, Trainer, TrainerConfig
 
 TOY = Fingerprints("toy", "twelve")
-CALENDAR = Calendar(
+CALENDAR = TrainerConfig(
     epochs=3,
     max_steps=None,
     accumulation=1,
@@ -68,32 +68,32 @@ class ToyBatch:
 
 
 class ToyStage:
-    """Two players, so that what holds for a GAN is tested too: `a` learns the sum, `b` to copy `a`."""
+    """Two optimized_modules, so that what holds for a GAN is tested too: `a` learns the sum, `b` to copy `a`."""
 
     stage = Stage.GPT
-    measures: Sequence[str] = ("clips",)
+    denominator_names: Sequence[str] = ("clips",)
 
     def __init__(self, *, schedule: Schedule | None = None, poison_at: frozenset[int] = frozenset()) -> None:
         torch.manual_seed(1)
         self.a = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.5), nn.Linear(16, 1))
         self.b = nn.Linear(4, 1)
         rule = schedule or Schedule(peak=0.01)
-        self.players: Sequence[Player] = (
-            Player("a", self.a, torch.optim.AdamW(self.a.parameters()), rule),
-            Player("b", self.b, torch.optim.SGD(self.b.parameters()), rule),
+        self.optimized_modules: Sequence[OptimizedModule] = (
+            OptimizedModule("a", self.a, torch.optim.AdamW(self.a.parameters()), rule),
+            OptimizedModule("b", self.b, torch.optim.SGD(self.b.parameters()), rule),
         )
         self.calls = 0
         self.fits: int | None = None
         self.poison_at = poison_at
-        self.exported: list[Mark] = []
+        self.exported: list[ExportTag] = []
 
     def modules(self) -> Mapping[str, nn.Module]:
         return {"a": self.a, "b": self.b}
 
-    def sizes(self, batch: ToyBatch) -> Mapping[str, float]:
+    def denominators(self, batch: ToyBatch) -> Mapping[str, float]:
         return {"clips": float(len(batch))}
 
-    def drawn(self, batch: ToyBatch) -> ToyBatch:
+    def sample_noise(self, batch: ToyBatch) -> ToyBatch:
         return batch
 
     def train(self) -> None:
@@ -115,7 +115,7 @@ class ToyStage:
         self.a.eval()
         return {"loss": (self.a(batch.inputs) - batch.inputs.sum(1, keepdim=True)).square().mean()}
 
-    def export(self, folder: Path, mark: Mark) -> Path:
+    def export(self, folder: Path, mark: ExportTag) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         self.exported.append(mark)
         path = folder / f"toy-e{mark.epoch}-s{mark.step}.pt"
@@ -137,7 +137,7 @@ def run(
     stage: ToyStage,
     folder: Path,
     *,
-    calendar: Calendar = CALENDAR,
+    config: TrainerConfig = CALENDAR,
     reporter: Events | None = None,
     precision: Precision = Precision.FULL,
     stop: StopRequest | None = None,
@@ -146,10 +146,10 @@ def run(
     workers: int = 0,
     fingerprints: Fingerprints = TOY,
     unreadable: int | None = None,
-    ranks: Ranks | None = None,
-    saved: Callable[[Save], None] = lambda _: None,
+    distributed: DistributedContext | None = None,
+    saved: Callable[[SaveEvent], None] = lambda _: None,
     **changes: object,
-) -> Run[ToyBatch]:
+) -> Trainer[ToyBatch]:
     reporter = reporter or Events()
     engine = Engine(torch.device("cpu"), runnable(precision, torch.device("cpu")))
     items, unseen = data(), data(3)
@@ -159,18 +159,20 @@ def run(
     def load(numbers: list[int]) -> ToyBatch | None:
         return None if unreadable in numbers else ToyBatch(items[numbers])
 
-    return Run(
+    return Trainer(
         stage,
         engine=engine,
-        calendar=replace(calendar, **changes),  # type: ignore[arg-type]
-        training=Source(order.epoch, Feed(load, workers)),
-        held_out=Source(lambda _: [[0, 1, 2]] if held_out else [], Feed(lambda numbers: ToyBatch(unseen[numbers]), 0)),
+        config=replace(config, **changes),  # type: ignore[arg-type]
+        training=BatchSource(order.epoch, Prefetcher(load, workers)),
+        held_out=BatchSource(
+            lambda _: [[0, 1, 2]] if held_out else [], Prefetcher(lambda numbers: ToyBatch(unseen[numbers]), 0)
+        ),
         fingerprints=fingerprints,
         states=StateFolder(folder / "state", stage.stage),
         exports=folder,
-        journal=lambda step: Journal(folder, stage.stage, engine.device, step, reporter),
+        metrics_logger=lambda step: MetricsLogger(folder, stage.stage, engine.device, step, reporter),
         stop=stop or StopRequest(reporter),
         reporter=reporter,
-        ranks=ranks,
+        distributed=distributed,
         saved=saved,
     )

@@ -74,7 +74,7 @@ def make_dataset(
     version: str = "mini",
     channels: int = CHANNELS,
 ) -> Experiment:
-    """Clips of different length: a tone, its phones, random features and codes."""
+    """ClipDataset of different length: a tone, its phones, random features and codes."""
     draw = np.random.default_rng(1)
     experiment = Experiment(root)
     rows, codes = [], []

@@ -1,0 +1,222 @@
+"""The content stage: a small model's own content encoder learns to name the phone of each frame.
+
+Each recording of a batch trains as a random stretch of three seconds, at a random level and with a little noise. At
+the end a codebook over its features is made (k-means), and the folder becomes a family to train from scratch in:
+
+    runs/<name>/content.safetensors   the encoder, the stride-two average and the codebook that make tokens
+    runs/<name>/model.json            the version of the family, and that file
+
+Legend: B batch, T samples at 16 kHz, F frames, C channels of the features.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import AdamW
+
+from sovits_cli.checkpoints.bundle import MODEL_FILE
+from sovits_cli.checkpoints.safetensors_io import save_safetensors
+from sovits_cli.data.aligned_dataset import STRIDE_SAMPLES, AlignedBatch, AlignedDataset, content_samples
+from sovits_cli.errors import InputError
+from sovits_cli.events import Progress, Reporter
+from sovits_cli.files import atomic
+from sovits_cli.models.phonetic import PhoneticEncoder
+from sovits_cli.terms import FRAMES_PER_TOKEN, Stage
+from sovits_cli.training.kmeans import k_means
+from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.stages.base import ALONE, ExportTag, Losses, OptimizedModule, Shares
+from sovits_cli.training.stages.gpt import on_cpu
+
+CROP_FRAMES = 150
+"""Frames of one training example: three seconds."""
+
+LABEL_SMOOTHING = 0.05
+WEIGHT_DECAY = 0.01
+LEVELS = (0.2, 1.0)
+NOISE_DECADES = (-5.0, -2.3)
+"""A crop is scaled by a factor between `LEVELS`; white noise of 10 ** so much is added."""
+
+MAX_CODEBOOK_CLIPS = 1500
+
+
+class ContentStage:
+    """The phonetic encoder with AdamW.
+
+    Args:
+        encoder: on the device already.
+        schedule: its learning rate.
+        export: writes what `FamilyExporter` writes.
+    """
+
+    stage = Stage.CONTENT
+    denominator_names: Sequence[str] = ("clips",)
+
+    def __init__(
+        self,
+        encoder: PhoneticEncoder,
+        *,
+        schedule: Schedule,
+        export: Callable[[PhoneticEncoder, Path, ExportTag], Path],
+    ) -> None:
+        self._encoder = encoder
+        self._export = export
+        optimizer = AdamW(encoder.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY, fused=on_cpu(encoder) or None)
+        self.optimized_modules: Sequence[OptimizedModule] = (OptimizedModule("content", encoder, optimizer, schedule),)
+
+    def modules(self) -> Mapping[str, torch.nn.Module]:
+        """The encoder."""
+        return {"content": self._encoder}
+
+    def denominators(self, batch: AlignedBatch) -> Mapping[str, float]:
+        """Clips: their crops are equally long."""
+        return {"clips": float(len(batch))}
+
+    def sample_noise(self, batch: AlignedBatch) -> AlignedBatch:
+        """A random crop of each recording, at a random level and with a little noise.
+
+        Drawn on the CPU, so that a seed gives the same training on every device.
+        """
+        device, clips, samples = batch.wave.device, len(batch), content_samples(CROP_FRAMES)
+        room = (batch.frame_lens - CROP_FRAMES + 1).to(device)
+        starts = (torch.rand(clips).to(device) * room).long()
+        levels, decades = _between(*LEVELS, clips), _between(*NOISE_DECADES, clips)
+        noise = torch.randn(clips, samples) * 10 ** decades[:, None]
+        wave = _crops(batch.wave, starts * STRIDE_SAMPLES, samples)
+        return AlignedBatch(
+            wave=wave * levels.to(device)[:, None] + noise.to(device),
+            wave_lens=torch.full_like(batch.wave_lens, samples),
+            labels=_crops(batch.labels, starts, CROP_FRAMES),
+            frame_lens=torch.full_like(batch.frame_lens, CROP_FRAMES),
+        )
+
+    def train(self) -> None:
+        """Nothing in the encoder depends on it; for form's sake."""
+        self._encoder.train()
+
+    def losses(self, batch: AlignedBatch, shares: Shares = ALONE) -> Losses:
+        """Mean cross-entropy per frame, and the share of frames whose best phone is the timed one."""
+        found = _judged(self._encoder, batch.wave, batch.labels)
+        return Losses({"content": found["loss"] * shares.get("clips", 1.0)}, found)
+
+    def evaluate(self, batch: AlignedBatch) -> Mapping[str, Tensor]:
+        """The same numbers over whole recordings, each on its own: the encoder levels what it hears as one."""
+        self._encoder.eval()
+        lengths = zip(batch.wave_lens.tolist(), batch.frame_lens.tolist(), strict=True)
+        each = [
+            _judged(self._encoder, batch.wave[row : row + 1, :samples], batch.labels[row : row + 1, :frames])
+            for row, (samples, frames) in enumerate(lengths)
+        ]
+        return {name: torch.stack([one[name] for one in each]).mean() for name in each[0]}
+
+    def export(self, folder: Path, mark: ExportTag) -> Path:
+        """Make the codebook and write the family into `folder`."""
+        self._encoder.eval()
+        return self._export(self._encoder, folder, mark)
+
+
+def _judged(encoder: PhoneticEncoder, wave: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Of samples (B, T) and classes (B, F): loss and frame accuracy."""
+    scores = encoder(wave).float()
+    loss = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), label_smoothing=LABEL_SMOOTHING)
+    return {"loss": loss, "frame_accuracy": (scores.detach().argmax(-1) == labels).float().mean()}
+
+
+def _between(low: float, high: float, count: int) -> Tensor:
+    return low + (high - low) * torch.rand(count)
+
+
+def _crops(rows: Tensor, starts: Tensor, length: int) -> Tensor:
+    """From each row (B, L) so many values from its own start (B,): (B, length)."""
+    return rows.gather(1, starts[:, None] + torch.arange(length, device=rows.device))
+
+
+@dataclass(frozen=True)
+class FamilyExporter:
+    """Makes the codebook and writes the two files of a family.
+
+    Args:
+        name: of the family.
+        version: name of its model version.
+        codes: entries of the codebook.
+        seed: of the codebook.
+        clips: the recordings; `training` and `held_out` are numbers of them.
+        reporter: hears how far the codebook is.
+    """
+
+    name: str
+    version: str
+    codes: int
+    seed: int
+    clips: AlignedDataset
+    training: Sequence[int]
+    held_out: Sequence[int]
+    reporter: Reporter
+
+    def __call__(self, encoder: PhoneticEncoder, folder: Path, mark: ExportTag) -> Path:
+        """Write the family as it is at a moment; returns the file of the weights."""
+        codebook = self._codebook(encoder)
+        path = folder / "content.safetensors"
+        about = {"version": self.version, "config": encoder.config.to_dict(), "step": mark.step}
+        if self.held_out:
+            about["frame_accuracy"] = frame_accuracy(encoder, self.clips, self.held_out)
+        save_safetensors(path, {**encoder.state_dict(), **token_tensors(codebook)}, about)
+        described = {"name": self.name, "version": self.version, "content": path.name}
+        with atomic(folder / MODEL_FILE, follow_links=False) as temporary:
+            temporary.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+    def _codebook(self, encoder: PhoneticEncoder) -> Tensor:
+        """K-means over the mean feature of each pair of frames: (codes, C)."""
+        order = np.random.default_rng(self.seed).permutation(len(self.training))[:MAX_CODEBOOK_CLIPS]
+        device, pairs = next(encoder.parameters()).device, []
+        with torch.inference_mode():
+            for count, place in enumerate(order, start=1):
+                with suppress(InputError):  # told where it was read to train
+                    wave = self.clips[self.training[place]].wave
+                    pairs.append(pair_means(encoder.features(wave[None].to(device))[0]).cpu())
+                self.reporter.emit(Progress("codebook", count, len(order), "recordings"))
+        return k_means(torch.cat(pairs), self.codes, seed=self.seed)
+
+
+def frame_accuracy(encoder: PhoneticEncoder, clips: AlignedDataset, numbers: Sequence[int]) -> float:
+    """Share of the frames of some recordings whose best phone is the timed one."""
+    right = total = 0
+    device = next(encoder.parameters()).device
+    with torch.inference_mode():
+        for number in numbers:
+            with suppress(InputError):
+                item = clips[number]
+                named = encoder(item.wave[None].to(device))[0].argmax(-1).cpu()
+                right += int((named == item.labels).sum())
+                total += len(item.labels)
+    return right / max(total, 1)
+
+
+def pair_means(features: Tensor) -> Tensor:
+    """(C, F) to (F // 2, C): what the stride-two projection of `token_tensors` gives."""
+    frames = features.shape[1] // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
+    return features[:, :frames].reshape(len(features), -1, FRAMES_PER_TOKEN).mean(-1).T
+
+
+def token_tensors(codebook: Tensor) -> dict[str, Tensor]:
+    """The official names of the projection (a plain average of two frames) and of the frozen codebook."""
+    channels = codebook.shape[1]
+    average = torch.eye(channels)[:, :, None].expand(-1, -1, FRAMES_PER_TOKEN) / FRAMES_PER_TOKEN
+    prefix = "quantizer.vq.layers.0._codebook."
+    return {
+        "ssl_proj.weight": average.contiguous(),
+        "ssl_proj.bias": torch.zeros(channels),
+        prefix + "inited": torch.ones(1),
+        prefix + "cluster_size": torch.ones(len(codebook)),
+        prefix + "embed": codebook,
+        prefix + "embed_avg": codebook.clone(),
+    }
