@@ -3,6 +3,7 @@
 import pytest
 
 from sovits_cli.text import segment
+from tests.differences import differences
 from tests.parity import golden, mixed
 from tests.parity.differences import HALF_WIDTH, MODEL, SEGMENTATION
 
@@ -10,8 +11,20 @@ CUTS, READINGS = list(mixed.cuts()), list(mixed.readings())
 BY_SCRIPT = mixed.by_script()
 
 
-@pytest.mark.parametrize("item", CUTS, ids=[item.key for item in CUTS])
-def test_cut(item):
+def modes(items):
+    return sorted({item.mode for item in items})
+
+
+@pytest.mark.parametrize("mode", modes(CUTS))
+def test_cut(mode):
+    with differences() as compare:
+        for item in CUTS:
+            if item.mode == mode:
+                with compare(item.key):
+                    same_cut(item)
+
+
+def same_cut(item):
     got, want, reason = mixed.read(item), mixed.recorded(item), mixed.why(item)
     if not reason:
         assert got == want
@@ -22,8 +35,16 @@ def test_cut(item):
         assert got == BY_SCRIPT[item.text]
 
 
-@pytest.mark.parametrize("item", READINGS, ids=[item.key for item in READINGS])
-def test_reading(item):
+@pytest.mark.parametrize("mode", modes(READINGS))
+def test_reading(mode):
+    with differences() as compare:
+        for item in READINGS:
+            if item.mode == mode:
+                with compare(item.key):
+                    same_reading(item)
+
+
+def same_reading(item):
     if lang := mixed.missing(item):
         pytest.skip(f"no sovits[{lang}]")
     reason = mixed.why(item)

@@ -4,6 +4,7 @@ import pytest
 
 from sovits_cli.text import en_lexicon, resources, symbols
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 from tests.tools import compile_cmudict
 
 
@@ -18,7 +19,7 @@ def test_look_up():
     assert en_lexicon.look_up_cmu("zorbification") is None
 
 
-@pytest.mark.parametrize("word", sorted(en_lexicon.LEFT_OUT))
+@every_case("word", sorted(en_lexicon.LEFT_OUT))
 def test_word_that_is_spelled_is_left_out(word):
     assert en_lexicon.look_up_cmu(word) is None
 

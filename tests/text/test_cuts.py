@@ -4,6 +4,7 @@ import pytest
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import official_cuts
+from tests.differences import every_case
 
 
 def test_a_long_piece_is_cut_again_at_its_marks():
@@ -20,7 +21,7 @@ def test_the_second_method_keeps_a_mark_without_words_and_says_nothing():
     assert official_cuts.official_pieces("\n \n", "cut2", is_english=True) == []
 
 
-@pytest.mark.parametrize("method", sorted({*official_cuts.METHODS} - {"cut2"}))
+@every_case("method", sorted({*official_cuts.METHODS} - {"cut2"}))
 def test_only_marks(method):
     with pytest.raises(TextError, match=r"^nothing to read is left after cutting$"):
         official_cuts.official_pieces("\n \n", method, is_english=True)

@@ -1,9 +1,8 @@
-import pytest
-
 from sovits_cli.text.en_lexicon import split_compound, split_web_word
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("word", "cut"),
     [
         ("machinelearning", ("machine", "learning")),
@@ -19,7 +18,7 @@ def test_pieces(word, cut):
     assert split_compound(word) == cut
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("word", "cut"),
     [
         ("kilometersh", ("kilometers", "h")),

@@ -8,6 +8,7 @@ import pytest
 from sovits_cli.errors import TextError
 from sovits_cli.text.frontend import pronounce
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 from tests.text.en_exceptions import EXCEPTIONS
 
 ITEMS = {
@@ -17,12 +18,12 @@ ITEMS = {
 }
 
 
-@pytest.mark.parametrize("key", sorted(ITEMS.keys() - EXCEPTIONS.keys()))
+@every_case("key", sorted(ITEMS.keys() - EXCEPTIONS.keys()))
 def test_official_reading(key):
     assert pronounce(ITEMS[key]["input"], "en", SymbolTable.V2).phones == ITEMS[key]["phones"]
 
 
-@pytest.mark.parametrize("key", sorted(key for key, row in EXCEPTIONS.items() if row.phones))
+@every_case("key", sorted(key for key, row in EXCEPTIONS.items() if row.phones))
 def test_exception(key):
     spoken = pronounce(ITEMS[key]["input"], "en", SymbolTable.V2)
     assert spoken.norm == EXCEPTIONS[key].norm
@@ -30,7 +31,7 @@ def test_exception(key):
     assert spoken.phones != ITEMS[key]["phones"], "it is the same now: take it out of the table"
 
 
-@pytest.mark.parametrize("key", sorted(key for key, row in EXCEPTIONS.items() if not row.phones))
+@every_case("key", sorted(key for key, row in EXCEPTIONS.items() if not row.phones))
 def test_refused(key):
     with pytest.raises(TextError, match="nothing to read"):
         pronounce(ITEMS[key]["input"], "en", SymbolTable.V2)

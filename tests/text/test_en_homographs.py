@@ -1,7 +1,6 @@
-import pytest
-
 from sovits_cli.text import en_lexicon
 from sovits_cli.text.en_homographs import Choice, choose_reading, homographs, part_of_speech
+from tests.differences import every_case
 
 SENTENCES = """
 1 read: I will read the book tomorrow.
@@ -147,14 +146,14 @@ def _cases():
     for line in SENTENCES.strip().splitlines():
         head, _, sentence = line.partition(": ")
         reading, word = head.split()
-        yield pytest.param(sentence, word, int(reading), id=sentence)
+        yield sentence, word, int(reading)
 
 
 def _tokens(sentence):
     return sentence.replace(".", " .").replace(",", " ,").replace("?", " ?").split()
 
 
-@pytest.mark.parametrize(("sentence", "word", "reading"), list(_cases()))
+@every_case(("sentence", "word", "reading"), list(_cases()))
 def test_choice(sentence, word, reading):
     tokens = _tokens(sentence)
     place = [token.lower() for token in tokens].index(word)
@@ -193,14 +192,14 @@ def test_official_list_has_fewer_words_and_some_the_wrong_way_round():
     assert choose_reading(tokens, 4) == homographs()["object"].second
 
 
-@pytest.mark.parametrize("word", sorted(homographs()))
+@every_case("word", sorted(homographs()))
 def test_row_is_made_of_dictionary_phones_and_two_readings(word):
     row = homographs()[word]
     assert row.first != row.second
     assert set(row.first + row.second) <= set(en_lexicon.PHONES)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("sentence", "place", "expected"),
     [
         ("to record it", 1, "VB"),

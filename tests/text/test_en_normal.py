@@ -1,8 +1,7 @@
 """Each rule of the normaliser with a twin that must not fire it."""
 
-import pytest
-
 from sovits_cli.text.en_normal import normalise_english
+from tests.differences import every_case
 
 CASES = {
     "quotes and marks": {
@@ -206,11 +205,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(("text", "norm"), [case for cases in CASES.values() for case in cases.items()])
+@every_case(("text", "norm"), [case for cases in CASES.values() for case in cases.items()])
 def test_normalise(text, norm):
     assert normalise_english(text) == norm
 
 
-@pytest.mark.parametrize("text", ["", " \n", "😀🎉", "?!...,,,", "-", "你好", "\x00"])
+@every_case("text", ["", " \n", "😀🎉", "?!...,,,", "-", "你好", "\x00"])
 def test_nothing_to_read_gives_nothing(text):
     assert not any(character.isalnum() for character in normalise_english(text))

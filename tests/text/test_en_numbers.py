@@ -1,9 +1,8 @@
-import pytest
-
 from sovits_cli.text import en_numbers as numbers
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("number", "words"),
     [
         (0, "zero"),
@@ -36,7 +35,7 @@ def test_number_without_a_name_is_read_by_digit():
     assert numbers.cardinal(10**numbers.MAX_DIGITS) == "one" + " zero" * numbers.MAX_DIGITS
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("number", "words"),
     [
         (1, "first"),
@@ -54,7 +53,7 @@ def test_ordinal(number, words):
     assert numbers.ordinal(number) == words
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("number", "words"),
     [
         (1066, "ten sixty-six"),
@@ -70,7 +69,7 @@ def test_year(number, words):
     assert numbers.year_words(number) == words
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "words"),
     [
         ("1,234", "one thousand, two hundred thirty-four"),
@@ -91,7 +90,7 @@ def test_number_of_any_length_is_read_without_arithmetic():
     assert numbers.number_words("9" * 10_000) == " ".join(["nine"] * 10_000)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("numerator", "denominator", "words"),
     [(1, 2, "one half"), (3, 2, "three halves"), (1, 3, "one third"), (3, 23, "three twenty-thirds"), (6, 1, "six")],
 )

@@ -1,13 +1,12 @@
-import pytest
-
 from sovits_cli.text import en_lexicon, en_oov, resources
+from tests.differences import every_case
 from tests.tools.compile_cmudict import held_out
 
 GOAL_WORD_ERRORS = 0.42
 WORDS = 200
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("word", "sounds"),
     [
         ("blorg", "B L AO1 R G"),

@@ -1,10 +1,9 @@
-import pytest
-
 from sovits_cli.text import en_lexicon
 from sovits_cli.text.en import english_phones
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("word", "sounds"),
     [
         ("zero", "Z IY1 R OW0"),
@@ -39,7 +38,7 @@ def test_every_word_with_a_letter_sounds():
     assert all(en_lexicon.word_phones(word) for word in ("'n'", "x-", "qqqqqqqq", "a" * 1000, "b-c-d", "'''z"))
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "sounds"),
     [
         ("A dog saw it.", "AH0 D AO1 G S AO1 IH1 T ."),
@@ -67,7 +66,7 @@ def test_marks_are_phones():
     ]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("stem", "sounds"),
     [("K AE1 T", "K AE1 T S"), ("B AO1 S", "B AO1 S IH0 Z"), ("D AO1 G", "D AO1 G Z"), ("", "EH1 S")],
 )
@@ -75,8 +74,6 @@ def test_with_s(stem, sounds):
     assert en_lexicon.add_s(stem.split()) == sounds.split()
 
 
-@pytest.mark.parametrize(
-    ("stem", "sounds"), [("W AA1 N T", "W AA1 N T IH0 D"), ("P AE1 S", "P AE1 S T"), ("P L EY1", "P L EY1 D")]
-)
+@every_case(("stem", "sounds"), [("W AA1 N T", "W AA1 N T IH0 D"), ("P AE1 S", "P AE1 S T"), ("P L EY1", "P L EY1 D")])
 def test_with_ed(stem, sounds):
     assert en_lexicon.add_ed(stem.split()) == sounds.split()

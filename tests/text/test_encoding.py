@@ -4,6 +4,7 @@ import pytest
 
 from sovits_cli.errors import TextError
 from sovits_cli.text.encoding import decode_text, guess_encoding
+from tests.differences import every_case
 
 CHINESE = "今天天气很好，我们去公园散步吧。他说：“你好！”"
 TRADITIONAL = "今天天氣很好，我們去公園散步吧。他說：「你好！」"
@@ -11,7 +12,7 @@ JAPANESE = "吾輩は猫である。名前はまだ無い。どこで生れた�
 KOREAN = "오늘은 날씨가 좋네요. 산책을 갈까요? 네, 좋아요!"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "encoding"),
     [
         (CHINESE, "gb18030"),
@@ -28,14 +29,14 @@ def test_guess(text, encoding):
     assert (found.text, found.encoding, found.is_guess) == (text, encoding, True)
 
 
-@pytest.mark.parametrize("text", [CHINESE, TRADITIONAL, JAPANESE, KOREAN, "naïve", ""])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@every_case("text", [CHINESE, TRADITIONAL, JAPANESE, KOREAN, "naïve", ""])
+@every_case("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_unicode_is_no_guess(text, encoding):
     found = decode_text(text.encode(encoding), "a.txt")
     assert (found.text, found.is_guess) == (text, False)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "encoding", "lang"),
     [
         ("你好", "gb18030", ""),
@@ -49,13 +50,13 @@ def test_few_characters(text, encoding, lang):
     assert decode_text(text.encode(encoding), "a.txt", lang).encoding == encoding
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@every_case("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf16_without_its_mark(encoding):
     text = "The price is 25.5 元, 名前はまだ無い。" * 3
     assert decode_text(text.encode(encoding), "a.txt").text == text
 
 
-@pytest.mark.parametrize("encoding", ["utf-32", "utf-16", "utf-8", "utf-8-sig", "gbk"])
+@every_case("encoding", ["utf-32", "utf-16", "utf-8", "utf-8-sig", "gbk"])
 def test_line_breaks(encoding):
     assert decode_text("一行。\r\n二行。\r三行。\n".encode(encoding), "a.txt").text == "一行。\n二行。\n三行。\n"
 
@@ -64,7 +65,7 @@ def test_a_large_file_is_judged_by_its_beginning():
     assert guess_encoding(CHINESE.encode("gbk") * 20_000) == "gb18030"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("data", "said"),
     [
         (b"\x81\xff\xfe\x80", r"^a.txt is not UTF-8 \(byte 1\), and its encoding cannot be told$"),

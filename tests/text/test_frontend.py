@@ -16,6 +16,7 @@ from sovits_cli.text.frontend import pronounce
 from sovits_cli.text.language import LATIN, Language
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 TABLES = list(SymbolTable)
 
@@ -28,8 +29,8 @@ def _sample(lang):
     return yaml.safe_load((_SAMPLES / f"{lang}.yaml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("lang", sorted(LANGUAGES))
+@every_case("table", TABLES)
 def test_every_language_speaks(lang, table):
     row, sample = LANGUAGES[lang], _sample(lang)
     missing = [package for package in row.packages if find_spec(package) is None]
@@ -48,9 +49,7 @@ def test_every_language_speaks(lang, table):
             pronounce(sample["text"], lang, table)
 
 
-@pytest.mark.parametrize(
-    ("code", "hint"), [("english", "--lang en"), ("eng", "--lang en"), ("xx", "--lang en"), ("", "--lang en")]
-)
+@every_case(("code", "hint"), [("english", "--lang en"), ("eng", "--lang en"), ("xx", "--lang en"), ("", "--lang en")])
 def test_unknown_language_names_the_known_ones(code, hint):
     with pytest.raises(TextError, match=r"unknown language .*expected en \(English\)") as failure:
         pronounce("Hello.", code, SymbolTable.V2)
@@ -73,7 +72,7 @@ def test_a_missing_package_is_one_line_with_the_install_command(monkeypatch):
     assert failure.value.hint == 'pip install "sovits[qq]"'
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "?!...,,,", "-", "😀🎉", "你好", "\x00\x07", "[1]", "<b>"])
+@every_case("text", ["", " \n\t", "?!...,,,", "-", "😀🎉", "你好", "\x00\x07", "[1]", "<b>"])
 def test_nothing_to_read_is_an_error_of_one_line(text):
     with pytest.raises(TextError, match="nothing to read in") as failure:
         pronounce(text, "en", SymbolTable.V2)
@@ -114,7 +113,8 @@ def test_any_mix_of_signs_is_read_or_refused_in_both_modes(text):
     assert set(norm) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ .,?!-'")
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize("compat", [False, True])
+@every_case(
     "unit",
     [
         "a",
@@ -144,7 +144,6 @@ def test_any_mix_of_signs_is_read_or_refused_in_both_modes(text):
         "; ",
     ],
 )
-@pytest.mark.parametrize("compat", [False, True])
 def test_long_runs_take_no_long_time(unit, compat):
     text = unit * (4000 // len(unit)) + " end"
     assert pronounce(text, "en", SymbolTable.V2, compat=compat).phones[-3:] == ["EH1", "N", "D"]

@@ -5,6 +5,7 @@ import pytest
 from sovits_cli.text import en_lexicon, reading
 from sovits_cli.text.reading import guessed_words
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 
 def guesses(text, lang):
@@ -22,7 +23,7 @@ WORDS = (
 )
 
 
-@pytest.mark.parametrize("word", WORDS.split())
+@every_case("word", WORDS.split())
 def test_a_guess_is_what_the_network_is_asked_for(word, monkeypatch):
     asked = []
     monkeypatch.setattr(en_lexicon, "guess_phones", lambda part: asked.append(part) or ["AH0"])

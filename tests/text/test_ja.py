@@ -9,6 +9,7 @@ from sovits_cli.text import ja, ja_normal, reading
 from sovits_cli.text.frontend import load_frontend, pronounce
 from sovits_cli.text.reading import guessed_words
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 pytest.importorskip("pyopenjtalk")
 
@@ -17,7 +18,7 @@ def read(text, **how):
     return "".join(pronounce(text, "ja", SymbolTable.V2, **how).phones)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("written", "read"),
     [
         ("12,345円と1,000,000人。", "12345円と1000000人。"),
@@ -47,7 +48,7 @@ def test_normalised(written, read):
     assert ja_normal.normalise_japanese(written) == read
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "sounds"),
     [
         ("橋の端で箸を使う。", "hashinohashidehashiotsukau."),
@@ -67,7 +68,7 @@ def test_the_official_reading_is_another_one():
     assert not read("50%").endswith("UNK")
 
 
-@pytest.mark.parametrize("text", ["", "。！", "😀", "「」", "ไทย", "々"])
+@every_case("text", ["", "。！", "😀", "「」", "ไทย", "々"])
 def test_nothing_to_read(text):
     with pytest.raises(TextError, match="nothing to read"):
         read(text)
@@ -84,7 +85,7 @@ def test_characters_without_a_sound_are_named():
     assert ja.unread_by_openjtalk("今日は") == []
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("before", "after", "ends"),
     [
         ("終わり。", "次", True),
@@ -108,8 +109,7 @@ def test_a_dictionary_that_would_be_downloaded_is_refused(monkeypatch, tmp_path)
     assert 'pip install "sovits[ja]"' in failure.value.hint
 
 
-@pytest.mark.parametrize("compat", [False, True])
-@pytest.mark.parametrize("unit", ["あ", "漢字", "12345"])
+@every_case(("unit", "compat"), [("あ", False), ("漢字", True), ("12345", False)])
 def test_more_than_openjtalk_takes_at_once_is_refused_in_one_line(unit, compat):
     with pytest.raises(
         TextError, match=r"^OpenJTalk cannot read '.*… \(20000 characters\): Input text is too"
@@ -117,7 +117,10 @@ def test_more_than_openjtalk_takes_at_once_is_refused_in_one_line(unit, compat):
         reading.read_text(unit * (20_000 // len(unit)), "ja", SymbolTable.V2, compat=compat)
     assert "\n" not in failure.value.message
     assert "。 or 、" in failure.value.hint
-    (piece,) = reading.read_text("今日は、" * 5_000, "ja", SymbolTable.V2, compat=compat).pieces
+
+
+def test_between_two_marks_it_takes_any_length():
+    (piece,) = reading.read_text("今日は、" * 3_000, "ja", SymbolTable.V2).pieces
     assert guessed_words(piece) == ()
 
 

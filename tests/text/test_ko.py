@@ -11,6 +11,7 @@ from sovits_cli.errors import TextError
 from sovits_cli.text import ko_normal
 from sovits_cli.text.frontend import load_frontend, pronounce
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 pytestmark = pytest.mark.skipif(
     find_spec("g2pk2") is None or find_spec("mecab") is None, reason="sovits[ko] is missing"
@@ -21,7 +22,7 @@ def read(text, **how):
     return "".join(pronounce(text, "ko", SymbolTable.V2, **how).phones)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("digits", "words"),
     [
         ("0", "영"),
@@ -38,14 +39,12 @@ def test_chinese_numbers(digits, words):
     assert ko_normal.sino_number(digits) == words
 
 
-@pytest.mark.parametrize(
-    ("digits", "words"), [("1", "한"), ("20", "스무"), ("21", "스물한"), ("105", "백다섯"), ("05", "영오")]
-)
+@every_case(("digits", "words"), [("1", "한"), ("20", "스무"), ("21", "스물한"), ("105", "백다섯"), ("05", "영오")])
 def test_native_numbers(digits, words):
     assert ko_normal.native_number(digits) == words
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("written", "read"),
     [
         ("사과 3개, 책 10권", "사과 세개, 책 열권"),
@@ -75,7 +74,7 @@ def test_normalised(written, read):
     assert ko_normal.normalise_korean(written).strip() == read
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "phones"),
     [
         ("같이", "ㄱㅏㅊㅣ."),
@@ -98,7 +97,7 @@ def test_a_number_on_which_the_official_program_fails():
     assert read("10000000000000000원", compat=True).endswith("ㅇㅜㅓㄴ.")
 
 
-@pytest.mark.parametrize("text", ["", "?!", "😀", "ไทย", "漢字"])
+@every_case("text", ["", "?!", "😀", "ไทย", "漢字"])
 def test_nothing_to_read(text):
     with pytest.raises(TextError, match="nothing to read"):
         read(text)

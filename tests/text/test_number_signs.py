@@ -1,23 +1,20 @@
 """What Japanese and Korean read alike; whole sentences are in their own tests."""
 
-import pytest
-
 from sovits_cli.text import number_signs as signs
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize(
-    ("written", "plain"), [("1,200.50", "1200.5"), ("25.00", "25"), ("100", "100"), ("3.14", "3.14")]
-)
+@every_case(("written", "plain"), [("1,200.50", "1200.5"), ("25.00", "25"), ("100", "100"), ("3.14", "3.14")])
 def test_amounts(written, plain):
     assert signs.amount(written) == plain
 
 
-@pytest.mark.parametrize(("written", "plain"), [("1,000,000", "1000000"), ("1,00", "1,00"), ("1,2345", "1,2345")])
+@every_case(("written", "plain"), [("1,000,000", "1000000"), ("1,00", "1,00"), ("1,2345", "1,2345")])
 def test_thousands_are_joined_and_lists_are_not(written, plain):
     assert signs.ungrouped(written) == plain
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("written", "parts"),
     [("09:05:07", ("9", "5", "7")), ("10:00", ("10", None, None)), ("10:00:30", ("10", "0", "30"))],
 )

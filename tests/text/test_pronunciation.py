@@ -8,6 +8,7 @@ from sovits_cli.errors import TextError
 from sovits_cli.text import lexicon, reading, segment, split
 from sovits_cli.text.lexicon import parse_lexicon
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 HERE = "HH IY1 R"
 
@@ -68,7 +69,7 @@ def test_phones_that_a_table_lacks():
     assert reading.read_text(text, "auto", SymbolTable.V2).phones[:2] == ["ㅏ", "ㅏ"]
 
 
-@pytest.mark.parametrize("text", ["[1]", "[a|]", "[|a]", "a|b", "[see | note", "[a[b|c]", "[]"])
+@every_case("text", ["[1]", "[a|]", "[|a]", "a|b", "[see | note", "[a[b|c]", "[]"])
 def test_other_brackets_are_left_alone(text):
     assert lexicon.encode_inline(text, "en")[0] == text or "|" in text.removeprefix("[a")
 
@@ -79,7 +80,7 @@ def test_a_phone_that_is_none():
     assert "or respell" in failure.value.hint
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "lang", "said"),
     [
         ("[重庆|chong2 qing9]", "auto", "'qing9' is no syllable of pinyin"),
@@ -148,7 +149,7 @@ def test_the_key_of_a_lexicon_tells_another_one():
     assert parse_lexicon(LEXICON, "a").key != parse_lexicon(LEXICON + "\nen|x|y z", "a").key
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("line", "message"),
     [
         ("hello", "x.lex line 2 is no entry: 'hello'"),

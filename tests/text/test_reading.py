@@ -13,6 +13,7 @@ from sovits_cli.text.frontend import UnreadableError
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.split import split_sentences
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 READY = [code for code, row in LANGUAGES.items() if all(find_spec(package) for package in row.packages)]
 _PROPERTY = settings(
@@ -54,8 +55,8 @@ def test_a_very_short_text_gets_a_full_stop():
     assert reading.read_for_speech("今天天气好。", "zh", SymbolTable.V2).phones[0] == "j"
 
 
-@pytest.mark.parametrize("text", ["", " ", "！？", "😀🎉", "שלום", "\ud800", "\x00", "\u202eabc"[:1], "«»"])
 @pytest.mark.parametrize("lang", ["auto", "zh", "en"])
+@every_case("text", ["", " ", "！？", "😀🎉", "שלום", "\ud800", "\x00", "\u202eabc"[:1], "«»"])
 def test_nothing_to_read(text, lang):
     with pytest.raises(TextError, match=r"^nothing to read in ") as failure:
         read(text, lang)
@@ -63,8 +64,8 @@ def test_nothing_to_read(text, lang):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-@pytest.mark.parametrize("digit", ["٣", "३", "３", "๓", "𝟑", "𞅃"])
-@pytest.mark.parametrize(
+@every_case("digit", ["٣", "३", "３", "๓", "𝟑", "𞅃"])
+@every_case(
     ("lang", "text"),
     [
         ("zh", "我有{}个苹果"),
@@ -85,7 +86,7 @@ def test_digits_of_every_script_are_read(lang, text, digit, compat):
 
 
 @pytest.mark.parametrize("compat", [False, True])
-@pytest.mark.parametrize("lang", ["en", "zh", "ja", "ko", "yue"])
+@every_case("lang", ["en", "zh", "ja", "ko", "yue"])
 def test_half_a_character_is_left_out_and_named(lang, compat):
     assert read("a\ud83d 3", lang, compat=compat).phones == read("a 3", lang, compat=compat).phones
     assert characters.unread_note(characters.unread_characters("a\ud83d", lang)).endswith(
@@ -108,7 +109,7 @@ def test_lost_characters_are_named_with_their_place():
     assert characters.unread_note(characters.unread_characters("Hello, “naïve” 世界！½ 3℃", "auto")) == ""
 
 
-@pytest.mark.parametrize("lang", ["en", "zh", "ja", "ko", "yue", "auto"])
+@every_case("lang", ["en", "zh", "ja", "ko", "yue", "auto"])
 def test_signs_that_are_read_are_not_lost(lang):
     assert (
         characters.unread_note(characters.unread_characters("€5 £3 20° −5 5−3 ￥10 ¥10 $5 5% 3+4=7 2½ 20℃", lang)) == ""
@@ -170,9 +171,7 @@ def test_any_mix_is_cut_read_and_comes_back_whole(text):
             assert read(piece.text, "auto").phones
 
 
-@pytest.mark.parametrize(
-    "unit", ["你好世界", "这是一个很长的句子，", "あいうえお漢字", "1", "“你好。”", "word ", "中a", "한국어"]
-)
+@every_case("unit", ["你好世界", "这是一个很长的句子，", "あいうえお漢字", "1", "“你好。”", "word ", "中a", "한국어"])
 def test_a_line_without_an_end_is_cut(unit):
     text = unit * (40_000 // len(unit))
     pieces = split_sentences(text, "auto")
@@ -180,6 +179,6 @@ def test_a_line_without_an_end_is_cut(unit):
     assert max(len(piece.text) for piece in pieces) <= 420
 
 
-@pytest.mark.parametrize("lang", [code for code in READY if code != "en"])
+@every_case("lang", [code for code in READY if code != "en"])
 def test_every_language_is_a_mode(lang):
     assert segment.find_mode(lang).main == lang

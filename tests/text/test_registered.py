@@ -24,6 +24,7 @@ from sovits_cli.text.reading import guessed_words
 from sovits_cli.text.split import split_in_two, split_sentences
 from sovits_cli.versions import VERSIONS, SymbolTable
 from tests.data.recordings import record
+from tests.differences import every_case
 from tests.prep.fakes import FakeModels
 from tests.prep.fakes import run as prepare
 from tests.text import made_up
@@ -45,7 +46,7 @@ def cut(text, lang, **options):
     return [piece.text.strip() for piece in split_sentences(text, lang, **options)]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("lang", "stretches"),
     [
         ("qq", ["qq:Hola 5 你好 miła."]),
@@ -60,7 +61,7 @@ def test_latin_letters_are_of_the_language_that_the_mode_says(quish, lang, stret
     assert runs("Hola 5 你好 miła.", lang) == stretches
 
 
-@pytest.mark.parametrize("lang", ["all_qq", "auto_xx", "xx", "qqq"])
+@every_case("lang", ["all_qq", "auto_xx", "xx", "qqq"])
 def test_an_unknown_one_is_never_another(quish, lang):
     with pytest.raises(TextError, match=rf"^unknown language '{lang}': expected auto, en .*, qq \(Quish\), .*auto_qq"):
         segment.find_mode(lang)
@@ -72,7 +73,7 @@ def test_without_it_nothing_knows_it():
             segment.find_mode(lang)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "mode"),
     [
         ("Miła żaba na łuka.", "auto_qq"),
@@ -272,7 +273,7 @@ def row(**changes):
     )
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("found", "fault"),
     [
         (row(), ""),

@@ -77,9 +77,8 @@ def run(code: str, *args: object) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_all_languages_at_once_in_a_fresh_process(seed):
-    assert run(AT_ONCE, seed, 4) == "all the same\n"
+def test_all_languages_at_once_in_a_fresh_process():
+    assert run(AT_ONCE, 1, 4) == "all the same\n"
 
 
 @pytest.mark.slow

@@ -6,13 +6,14 @@ from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import TextError
 from sovits_cli.text import segment
 from sovits_cli.text.segment import find_mode, language_runs, resolve_mode
+from tests.differences import every_case
 
 
 def cut(text, lang="auto"):
     return [f"{run.lang}:{run.text}" for run in language_runs(text, find_mode(lang))]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "stretches"),
     [
         ("你好，world！今天是Monday。", ["zh:你好，", "en:world！", "zh:今天是", "en:Monday。"]),
@@ -41,7 +42,7 @@ def test_auto(text, stretches):
     assert cut(text) == stretches
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("lang", "stretches"),
     [
         ("zh", ["zh:漢字と", "en:Chapter 3"]),
@@ -66,13 +67,13 @@ def test_a_document_tells_what_its_han_characters_are():
     assert resolve_mode("zh", "ありがとう") == "zh"
 
 
-@pytest.mark.parametrize("code", ["auto", "auto_yue", "auto_ja", "all_zh", "all_ko", "ko"])
+@every_case("code", ["auto", "auto_yue", "auto_ja", "all_zh", "all_ko", "ko"])
 def test_joined_they_are_the_text(code):
     text = "  Hello 你好，さようなら 안녕 3.5km/h, Привет 😀 “quoted”(x) €5 !"
     assert "".join(run.text for run in language_runs(text, find_mode(code))) == text.strip().replace("  ", " ")
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("code", "hint"),
     [
         ("chinese", "--lang zh"),

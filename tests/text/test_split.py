@@ -6,6 +6,7 @@ from sovits_cli.errors import TextError
 from sovits_cli.text.frontend import pronounce
 from sovits_cli.text.split import MAX_CHARS, PAUSES_S, Boundary, split_in_two, split_sentences
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 
 def cut(text, **options):
@@ -14,7 +15,7 @@ def cut(text, **options):
     return [piece.text.strip() for piece in pieces]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "parts"),
     [
         (
@@ -48,7 +49,7 @@ def test_short_sentences_join_a_neighbour_of_their_paragraph():
     assert cut("Hi. How are you today, my friend?", min_chars=0) == ["Hi.", "How are you today, my friend?"]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "lang", "parts"),
     [
         ("Hello there. This is a test, of the wheel.", "en", ["Hello there.", "This is a test, of the wheel."]),
@@ -113,7 +114,7 @@ def test_digits_count_for_more_because_they_take_longer():
     assert len(cut("x" * 190)) == 1
 
 
-@pytest.mark.parametrize(
+@every_case(
     "text",
     [
         "a" * 100_000,
@@ -126,14 +127,13 @@ def test_digits_count_for_more_because_they_take_longer():
         " " * 50_000 + "a" + "\n" * 50_000,
         "你好a" * 30_000,
     ],
-    ids=["letters", "words", "clauses", "digits", "titles", "lines", "brackets", "blanks", "scripts"],
 )
 def test_hundred_thousand_characters_without_a_full_stop(text):
     parts = cut(text)
     assert all(len(part.strip("( ")) <= MAX_CHARS for part in parts)
 
 
-@pytest.mark.parametrize("text", ["", "   \n", "?!...", "😀🎉", "—", "你好", "* * *", "[1]"])
+@every_case("text", ["", "   \n", "?!...", "😀🎉", "—", "你好", "* * *", "[1]"])
 def test_nothing_to_read_is_an_error(text):
     with pytest.raises(TextError, match=r"nothing to read in .*: expected words, letters or numbers in English"):
         split_sentences(text, "en")

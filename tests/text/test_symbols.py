@@ -5,6 +5,7 @@ import pytest
 from sovits_cli.errors import TextError
 from sovits_cli.text import symbols
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 SHA256 = {
     SymbolTable.V1: "f7c3b280b9cc519b0829a6f182fcdd208643a07f1e20c1ab2bf4fc9e8e9a7ca6",
@@ -12,7 +13,7 @@ SHA256 = {
 }
 
 
-@pytest.mark.parametrize("which", list(SymbolTable))
+@every_case("which", list(SymbolTable))
 def test_table_is_the_official_one(which):
     assert hashlib.sha256("\n".join(symbols.table(which)).encode()).hexdigest() == SHA256[which]
 

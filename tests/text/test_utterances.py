@@ -12,6 +12,7 @@ from sovits_cli.text.reading import ReadingOptions
 from sovits_cli.text.split import PAUSES_S, Boundary, Sentence
 from sovits_cli.text.utterances import MAX_PHONES, read_sentences, read_whole, split_text, utterances
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 
 OPTIONS = ReadingOptions(SymbolTable.V2)
 TEXTS = {
@@ -42,7 +43,7 @@ def test_a_pause_ends_a_sentence_and_is_as_long_as_it_says():
     ]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("asked", "seconds"), [("2", 2.0), ("2s", 2.0), (".5 s", 0.5), ("300ms", 0.3), ("300 ms", 0.3), ("60s", 60.0)]
 )
 def test_lengths(asked, seconds):
@@ -59,7 +60,7 @@ def test_without_a_pause_nothing_changes():
     assert cut(text)[-2].pause_s == PAUSES_S[Boundary.PARAGRAPH]
 
 
-@pytest.mark.parametrize("asked", ["", " long", " -1s", " 0s", " 61s", " 1h", " 1 2"])
+@every_case("asked", ["", " long", " -1s", " 0s", " 61s", " 1h", " 1 2"])
 def test_no_pause(asked):
     with pytest.raises(TextError, match=r"is no pause: expected seconds, above 0 and up to 60") as failure:
         cut(f"One. [pause{asked}] Two.")
@@ -176,7 +177,7 @@ def test_a_transcript_is_read_in_one_go():
 # spans and words
 
 
-@pytest.mark.parametrize("method", ["auto", *official_cuts.METHODS])
+@every_case("method", ["auto", *official_cuts.METHODS])
 def test_spans_are_of_the_source(method):
     for lang in TEXTS:
         spans_are_of_the_source(lang, method)
@@ -200,7 +201,7 @@ def test_spans_hold_what_says_how_a_word_is_read():
     assert [text[slice(*half.span)] for half in second.split()][1] == "please, all of you."
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("lang", "text", "words"),
     [
         ("en", "Hi, I paid $3.", "Hi=HH AY1|I=AY1|paid=P EY1 D|three=TH R IY1|dollars=D AA1 L ER0 Z"),

@@ -11,6 +11,7 @@ from sovits_cli.text.frontend import pronounce
 from sovits_cli.text.zh_official import cardinal, digit_by_digit, number_words, telephone_digits
 from sovits_cli.text.zh_words import split_word, tag_words
 from sovits_cli.versions import SymbolTable
+from tests.differences import every_case
 from tests.text.zh_exceptions import EXCEPTIONS, REFUSED
 
 ITEMS = {
@@ -34,19 +35,19 @@ def test_official_reading_of_all_others():
         assert (spoken.phones, spoken.word2ph) == (ITEMS[key]["phones"], ITEMS[key]["word2ph"]), key
 
 
-@pytest.mark.parametrize("key", sorted(EXCEPTIONS))
+@every_case("key", sorted(EXCEPTIONS))
 def test_exception(key):
     assert norm(ITEMS[key]["input"]) == EXCEPTIONS[key].norm
     assert ITEMS[key]["norm"] != EXCEPTIONS[key].norm, "it is the same now: take it out of the table"
 
 
-@pytest.mark.parametrize("key", sorted(REFUSED))
+@every_case("key", sorted(REFUSED))
 def test_refused(key):
     with pytest.raises(TextError, match="nothing to read"):
         norm(ITEMS[key]["input"])
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "said"),
     [
         ("-0.75", "负零点七五"),
@@ -72,7 +73,7 @@ def test_what_the_official_program_gets_wrong(text, said):
     assert norm(text) == said
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("digits", "said"),
     [("0", "零"), ("10", "十"), ("105", "一百零五"), ("10010", "一万零一十"), ("007", "七"), ("1" * 9, None)],
 )
@@ -85,7 +86,7 @@ def test_other_numbers():
     assert (number_words("0.50"), number_words("12.8"), number_words("3")) == ("零点五零", "十二点八", "三")
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "sounds"),
     [
         ("看一看", "k an4 y i5 k an4"),
@@ -114,7 +115,7 @@ def test_the_tone_of_er_is_that_of_the_later_table_only():
     assert phones("一块儿", SymbolTable.V1) == "y i2 k uai4 EE er2"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("onset", "rime", "symbols"),
     [
         ("", "uei4", ("w", "ei4")),
@@ -132,7 +133,7 @@ def test_syllables(onset, rime, symbols):
     assert zh_pinyin.syllable_phones(onset, rime) == symbols
 
 
-@pytest.mark.parametrize(("pinyin", "symbols"), [("hng5", ("h", "eng5")), ("lü4", ("l", "v4")), ("x", None)])
+@every_case(("pinyin", "symbols"), [("hng5", ("h", "eng5")), ("lü4", ("l", "v4")), ("x", None)])
 def test_nearest_syllable(pinyin, symbols):
     assert zh_pinyin.nearest_syllable(pinyin) == symbols
 
