@@ -205,18 +205,19 @@ def nothing_done(error: InputError, failures: Sequence[SovitsError | None]) -> S
         failures: what `contained` gave for each item; None for one that was left out by a rule.
     """
     first = failures[0]
-    told: SovitsError = error
+    reported: SovitsError = error
     if first is not None and all(failure is not None and failure.unforeseen for failure in failures):
-        told = SovitsError(error.message, **first.advice)
-    told.__cause__ = first
-    return told
+        reported = SovitsError(error.message, **first.advice)
+    reported.__cause__ = first
+    return reported
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory is used up: Python's, a GPU's (told by its name, without torch), a CPU tensor's."""
+    """Whether memory is used up: Python's, a GPU's, a CPU tensor's."""
     return (
         isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
+        or type(error).__name__ == "OutOfMemoryError"  # torch.OutOfMemoryError, by its name: torch may not be loaded
+        # c10/core/impl/alloc_cpu.cpp: "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
         or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
     )
 

@@ -65,10 +65,12 @@ def unset_value(text: str, key: str, name: str) -> str:
 
 
 def _find(root: yaml.MappingNode, key: str) -> _Place:
+    """Go down from the root by the parts of a key as far as there are mappings."""
     mapping, parts = root, key.split(".")
     for index, part in enumerate(parts):
         entry = next((pair for pair in mapping.value if pair[0].value == part), None)
         if entry is None or not isinstance(entry[1], yaml.MappingNode):
+            # an entry that is there needs no part of the key any more; one that is not is the first missing part
             return _Place(mapping, entry, tuple(parts[index + (entry is not None) :]))
         mapping = entry[1]
     return _Place(mapping, None, ())
@@ -82,13 +84,13 @@ def _changed(text: str, place: _Place, value: object) -> str:
         column = key_node.start_mark.column + INDENT
         return _insert_lines(text, value_node.end_mark.index, _lines(place.missing, value, column))
     start, end = value_node.start_mark.index, _end(value_node)
-    if start == end:
+    if start == end:  # `rate:` alone: the empty value begins right after the colon
         return f"{text[:start]} {files.render(value)}{text[end:]}"
     return text[:start] + files.render(value) + text[end:]
 
 
 def _inserted(text: str, place: _Place, value: object) -> str:
-    if place.mapping.flow_style:
+    if place.mapping.flow_style:  # {a: 1} -> {a: 1, b: {c: 2}}: before the closing brace, sections as braces too
         end = place.mapping.end_mark.index - 1
         comma = ", " if place.mapping.value else ""
         body = files.render(value)
@@ -123,6 +125,7 @@ def _without_lines(text: str, place: _Place) -> str:
 def _without_item(text: str, place: _Place) -> str:
     key_node, value_node = _entry(place)
     before, after = text[: key_node.start_mark.index], text[_end(value_node) :]
+    # one comma goes with the item: the one after it, or before it where it was the last
     if comma := re.match(r"\s*,\s*", after):
         return before + after[comma.end() :]
     return re.sub(r"\s*,\s*$", "", before) + after
@@ -155,7 +158,7 @@ def _checked(new: str, wanted: dict[str, object], key: str, name: str) -> str:
     try:
         found = _values(new, name)
     except SettingsError:
-        found = {}
+        found = {}  # what cannot be read is not what was meant
     meant = {k: _plain(v) for k, v in wanted.items() if v is not None or k in found or k == key}
     if {k: v for k, v in found.items() if v is not None or k in wanted} != meant:
         raise SettingsError(f"{name}: {key} cannot be changed in the way this file is written", hint=f"edit {name}")

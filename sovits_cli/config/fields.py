@@ -77,6 +77,7 @@ def unknown(key: str, *, where: str = "") -> SettingsError:
 def did_you_mean(key: str) -> str | None:
     """A hint that names the setting nearest to `key`: by its last part, then by its section."""
     section, _, last = key.rpartition(".")
+    # the last part counts first: in `training.epochs` it is the section that is wrong, in `slice.max_secs` the name
     near = max(table(), key=lambda name: _likeness(name, section, last))
     if _likeness(near, section, last)[0] >= CLOSE:
         return f"did you mean {near}?"
@@ -133,7 +134,7 @@ def _expected(kind: type, choices: tuple[str, ...], info: FieldInfo) -> str:
     if choices:
         return f"one of {', '.join(choices)}"
     if any(getattr(item, "pattern", None) for item in info.metadata):
-        return info.description or ""
+        return info.description or ""  # a pattern says nothing to people; the help of such a field lists the values
     if any(getattr(item, "min_length", None) for item in info.metadata):
         return "a text that is not empty"
     return _WORDS[kind] + _range(info.metadata)
@@ -154,6 +155,7 @@ def _plain_type(annotation: Any) -> tuple[type, tuple[str, ...], bool]:
     origin = get_origin(annotation)
     if origin is Annotated:
         return _plain_type(get_args(annotation)[0])
+    # `int | Literal["auto"] | None`: the first is what a value usually is, None only says that null is allowed
     if origin in (Union, types.UnionType):
         inner = [part for part in get_args(annotation) if part is not type(None)]
         kind, choices, _ = _plain_type(inner[0])

@@ -116,7 +116,7 @@ def user_file() -> Path:
 def find_recipe(path: Path) -> Path:
     """Take a file as given, or the shipped recipe of that name. Raises SettingsError naming the recipes."""
     if path.is_file() or path.suffix or path.parent != Path():
-        return path
+        return path  # a file, or what can only be meant as one
     recipes = {found.stem: found for found in sorted(paths.configs_dir().glob("*.yaml"))}
     if path.name not in recipes:
         hint = f"shipped recipes: {', '.join(recipes)}" if recipes else None
@@ -129,6 +129,7 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
     merged: dict[str, Value] = {}
     notes: list[Note] = []
     for layer in layers:
+        # within a layer, so that an old key of a file is beaten by a new one of a flag, and the other way round
         current, renamed = aliases.renamed(layer, {key: value.origin for key, value in layer.items()})
         notes += renamed
         for key, value in _by_epochs(_split_range(current)).items():
@@ -184,6 +185,7 @@ def _validate(merged: Mapping[str, Value]) -> Settings:
 
 def _explain(error: ValidationError, merged: Mapping[str, Value]) -> SettingsError:
     """Tell the first problem in our words: key, value, origin, what was expected."""
+    # pydantic goes deeper than keys do, into items of a list ("betas", 0): the longest beginning that was given counts
     location = [str(part) for part in error.errors(include_url=False)[0]["loc"]]
     key = next(name for size in range(len(location), 0, -1) if (name := ".".join(location[:size])) in merged)
     given = merged[key]
@@ -219,6 +221,7 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Value]:
     for variable, text in environment.items():
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
+        # keys hold underscores themselves, so a name is looked up whole; a test says that no two keys share one
         name = variable.removeprefix(PREFIX).replace("__", "_")
         if name not in names:
             near = fields.nearest(name, names)

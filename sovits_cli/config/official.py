@@ -63,6 +63,8 @@ def no_effect(key: str, origin: str = "") -> Note | None:
 
 def under_sovits(entries: Sequence[FileEntry]) -> list[FileEntry]:
     """Put the entries of an official s2.json under `sovits.`; any other file stays as it is."""
+    # s1longer-v2.yaml and s2.json both have sections `train`, `data` and `model`, with other keys of the same name;
+    # ours are those of the GPT, as the YAML file has them
     if not {entry.key for entry in entries} & _S2_MARKS:
         return list(entries)
     return [_translated(replace(entry, key=f"sovits.{entry.key}")) for entry in entries]

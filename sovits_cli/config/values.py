@@ -15,6 +15,7 @@ from sovits_cli.versions import VERSIONS, ModelVersion
 class Section(BaseModel):
     """A frozen group of settings that refuses unknown keys and does not convert types."""
 
+    # strict: `epochs: true` or `mono: 1` is a slip, not a number or a switch
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
@@ -48,6 +49,7 @@ def null_text(value: Callable[[ModelVersion], float | None]) -> str:
     for row in VERSIONS.values():
         if (found := value(row)) is not None:
             versions.setdefault(found, []).append(row.name)
+    # the value of most versions stands alone, as the rule: "null: 15, mini 5"
     (usual, names), *others = sorted(versions.items(), key=lambda item: -len(item[1]))
     is_rule = len(names) > sum(len(names) for _, names in others)
     first = _text(usual) if is_rule else f"{' and '.join(names)} {_text(usual)}"
