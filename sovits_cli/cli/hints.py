@@ -104,7 +104,6 @@ HINTS: Final[Mapping[str, Template]] = {
     "text.table_lacks_language": "sovits models list",
     "text.unknown_language": "--lang {nearest}",
     "text.unknown_phone": "prepare the dataset again with the model it is meant for: sovits prep --model NAME",
-    "text.unknown_prompt_language": "--prompt-lang {nearest}",
     #
     # training
     #

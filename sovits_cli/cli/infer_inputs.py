@@ -125,7 +125,7 @@ def check_prompt_lang(given: str) -> None:
     try:
         segment.find_mode(given)
     except TextError as error:
-        raise TextError(error.message, code="text.unknown_prompt_language", fields=error.fields) from None
+        raise TextError(error.message, hint=f"--prompt-lang {error.fields['nearest']}") from None
 
 
 def _typed(words: str, flag: str, lang: str = "") -> DecodedText:
