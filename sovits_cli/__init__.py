@@ -1,3 +1,155 @@
-"""sovits: GPT-SoVITS voice cloning and few-shot TTS as one command line."""
+"""sovits: GPT-SoVITS voice cloning and few-shot TTS, as one command line and as a library.
+
+    from sovits_cli import Voice
+
+    voice = Voice.load("mini")
+    reference = voice.reference("r.wav", transcript="What is said in it.")
+    for part in voice.stream("A text of any length.", reference, seed=1):
+        part.samples, part.rate, part.text, part.verdict
+
+Everything named here is public, typed, and free of terminal and flags; what it raises is a `SovitsError`. Importing
+the package costs nothing: a name is loaded when it is first asked for (PEP 562).
+"""
+
+from __future__ import annotations
+
+import importlib
+
+TYPE_CHECKING = False  # as in typing, which takes longer to import than all this
+if TYPE_CHECKING:
+    from sovits_cli.audio.slicing import SliceResult, slice_recordings
+    from sovits_cli.config.schema import InferenceSettings, PrepSettings, Settings, SliceSettings
+    from sovits_cli.errors import (
+        AudioError,
+        DatasetError,
+        InputError,
+        ModelError,
+        NetworkError,
+        ResourceError,
+        SettingsError,
+        SovitsError,
+        TextError,
+        UnforeseenError,
+        UsageError,
+    )
+    from sovits_cli.events import (
+        Chose,
+        Doubtful,
+        Event,
+        Metrics,
+        Note,
+        Progress,
+        Reporter,
+        Saved,
+        Silent,
+        Skipped,
+        Surveyed,
+        Warned,
+    )
+    from sovits_cli.inference.checks import Verdict
+    from sovits_cli.inference.reference import Recording, Reference, read_recording
+    from sovits_cli.inference.request import SynthesisRequest
+    from sovits_cli.inference.synthesizer import SpokenUtterance
+    from sovits_cli.inference.voice import Voice
+    from sovits_cli.inference.writer import Audio
+    from sovits_cli.text.lexicon import Lexicon, load_lexicon
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "audio.slicing": ("SliceResult", "slice_recordings"),
+    "config.schema": ("InferenceSettings", "PrepSettings", "Settings", "SliceSettings"),
+    "errors": (
+        "AudioError",
+        "DatasetError",
+        "InputError",
+        "ModelError",
+        "NetworkError",
+        "ResourceError",
+        "SettingsError",
+        "SovitsError",
+        "TextError",
+        "UnforeseenError",
+        "UsageError",
+    ),
+    "events": (
+        "Chose",
+        "Doubtful",
+        "Event",
+        "Metrics",
+        "Note",
+        "Progress",
+        "Reporter",
+        "Saved",
+        "Silent",
+        "Skipped",
+        "Surveyed",
+        "Warned",
+    ),
+    "inference.checks": ("Verdict",),
+    "inference.reference": ("Recording", "Reference", "read_recording"),
+    "inference.request": ("SynthesisRequest",),
+    "inference.synthesizer": ("SpokenUtterance",),
+    "inference.voice": ("Voice",),
+    "inference.writer": ("Audio",),
+    "text.lexicon": ("Lexicon", "load_lexicon"),
+}
+"""Module of ours -> what of it is public. `tests/test_public_surface.py` holds the names and their signatures."""
+
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "Audio",
+    "AudioError",
+    "Chose",
+    "DatasetError",
+    "Doubtful",
+    "Event",
+    "InferenceSettings",
+    "InputError",
+    "Lexicon",
+    "Metrics",
+    "ModelError",
+    "NetworkError",
+    "Note",
+    "PrepSettings",
+    "Progress",
+    "Recording",
+    "Reference",
+    "Reporter",
+    "ResourceError",
+    "Saved",
+    "Settings",
+    "SettingsError",
+    "Silent",
+    "Skipped",
+    "SliceResult",
+    "SliceSettings",
+    "SovitsError",
+    "SpokenUtterance",
+    "Surveyed",
+    "SynthesisRequest",
+    "TextError",
+    "UnforeseenError",
+    "UsageError",
+    "Verdict",
+    "Voice",
+    "Warned",
+    "__version__",
+    "load_lexicon",
+    "read_recording",
+    "slice_recordings",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name; the second time it is there."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return __all__
