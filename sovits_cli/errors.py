@@ -204,7 +204,7 @@ def nothing_done(error: InputError, failures: Sequence[SovitsError | None]) -> S
         error: says that nothing could be done.
         failures: what `contained` gave for each item; None for one that was left out by a rule.
     """
-    first = failures[0]
+    first = failures[0] if failures else None
     reported: SovitsError = error
     if first is not None and all(failure is not None and failure.unforeseen for failure in failures):
         reported = SovitsError(error.message, **first.advice)

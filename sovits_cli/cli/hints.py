@@ -80,6 +80,26 @@ HINTS: Final[Mapping[str, Template]] = {
     # checkpoints, versions
     #
     # data, features, prep
+    "dataset.feature_missing": "run sovits prep again",
+    "dataset.file_broken": "delete {path} and run sovits prep again",
+    "dataset.name_twice": "remove one of the two lines, or run sovits prep again",
+    "dataset.no_recording": "sovits slice RECORDING makes slices/, or name the folder that holds the recordings",
+    "dataset.no_source": "sovits prep FOLDER, or a .list file",
+    "dataset.not_a_folder": "--asr transcribes what is in a folder",
+    "dataset.not_prepared": "sovits prep FOLDER makes it",
+    "dataset.several_lists": "sovits prep {first}",
+    "dataset.unknown_source": "sovits prep {folder}",
+    "features.no_content_encoder": "install a model of its version; sovits models list",
+    "features.no_speaker_encoder": "sovits models pull {version}",
+    "features.no_text_encoder": "sovits models inspect {model}",
+    "prep.no_whisper_model": "hf download Systran/faster-whisper-{name} --local-dir {folder}",
+    "prep.nothing_transcribed": (
+        "write what is said into {list} and run the same command again, or name a larger --asr-model"
+    ),
+    "prep.other_source": "use --out to keep both",
+    "prep.out_not_folder": "name another with --out",
+    "prep.whisper_fails": "--asr-model with a smaller one, or --device cpu",
+    "prep.whisper_language": "--asr-model with one that does, or write the transcripts",
     "data.few_long_clips": (
         "train with --max-sec {fitting_sec}, or make longer slices: sovits slice --target-sec {max_sec:g}"
     ),

@@ -261,7 +261,7 @@ class SovitsDataset(Dataset[SovitsItem]):
 
     def _check_speaker(self, path: Path) -> None:
         if not path.is_file():
-            raise DatasetError(f"no {path.parent.name}/{path.name}: sovits prep makes it")
+            raise DatasetError(f"no {path.parent.name}/{path.name}: it was not prepared for this version")
         found = feature_shape(path)
         if found != (1, self._speaker_channels):
             raise DatasetError(f"speaker vector {found}, expected (1, {self._speaker_channels}): other model")

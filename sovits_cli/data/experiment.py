@@ -176,7 +176,8 @@ class Experiment:
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise DatasetError(
                 f"{self.info_file} is not what prep writes: {error!r}",
-                hint=f"delete {self.info_file} and run prep again",
+                code="dataset.file_broken",
+                fields={"path": str(self.info_file)},
             ) from error
 
     def write_info(self, info: DatasetInfo) -> None:
@@ -207,7 +208,7 @@ def _read_table(path: Path, width: int, parse: Callable[[list[str]], Row], *, he
         if name in first_seen:
             raise DatasetError(
                 f"{path}: {name!r} is in line {first_seen[name]} and in line {number}, expected each name once",
-                hint="remove one of the two lines, or run prep again",
+                code="dataset.name_twice",
             )
         first_seen[name] = number
         good[name] = parsed
@@ -218,7 +219,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DatasetError(f"{path} is missing", hint="sovits prep FOLDER makes it") from error
+        raise DatasetError(f"{path} is missing", code="dataset.not_prepared") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not UTF-8 at byte {error.start}", hint="save it as UTF-8") from error
     except OSError as error:
@@ -273,14 +274,15 @@ def load_feature(path: Path) -> Tensor:
     """Read a tensor, without gradient.
 
     Raises:
-        DatasetError: missing, broken, something else than a tensor, or with values that are no numbers, which would
-            spoil a training step without saying whose they are.
+        DatasetError: missing, broken, something else than a tensor, or with NaN or infinite values, which would spoil a
+            training step without saying whose they are.
     """
     found = _mapped(path).clone()
     if found.is_floating_point() and not bool(found.isfinite().all()):
         raise DatasetError(
-            f"{path.parent.name}/{path.name} holds values that are no numbers (NaN, infinity)",
-            hint=f"delete {path} and run prep again",
+            f"{path.parent.name}/{path.name} holds NaN or infinite values",
+            code="dataset.file_broken",
+            fields={"path": str(path)},
         )
     return found
 
@@ -293,13 +295,17 @@ def feature_shape(path: Path) -> tuple[int, ...]:
 def _mapped(path: Path) -> Tensor:
     """A view of the file's bytes, which are read when used."""
     if not path.is_file():
-        raise DatasetError(f"{path} is missing", hint="run prep again")
+        raise DatasetError(f"{path} is missing", code="dataset.feature_missing", fields={"path": str(path)})
     try:
         found = load_torch_file(path)
     except ModelError as error:
-        raise DatasetError(f"{path} is no feature file", hint=f"delete {path} and run prep again") from error
+        raise DatasetError(
+            f"{path} is no feature file", code="dataset.file_broken", fields={"path": str(path)}
+        ) from error
     if not isinstance(found, Tensor):
         raise DatasetError(
-            f"{path} holds a {type(found).__name__}, expected a tensor", hint=f"delete {path} and run prep again"
+            f"{path} holds a {type(found).__name__}, expected a tensor",
+            code="dataset.file_broken",
+            fields={"path": str(path)},
         )
     return found

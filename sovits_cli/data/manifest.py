@@ -57,7 +57,7 @@ class ManifestRow:
         language: a language, or another mode of `text.segment`.
         text: the transcript.
         where: file and line it was found in, for messages.
-        ready: phones made by an earlier run, where the source is an experiment folder.
+        existing: phones made by an earlier run, where the source is an experiment folder.
         alias: its name where another recording has the same; empty: that of the file.
     """
 
@@ -66,7 +66,7 @@ class ManifestRow:
     language: str
     text: str
     where: str
-    ready: TextRow | None = None
+    existing: TextRow | None = None
     alias: str = ""
 
     @property
@@ -117,21 +117,27 @@ def read_list(path: Path, language: str) -> Manifest:
     Raises:
         DatasetError: the file cannot be read.
     """
+    texts = TextFileReader(language)
+    listed = parse_list(texts.read(path), path, language)
+    return replace(listed, notes=(*texts.notes, *listed.notes))
+
+
+def parse_list(text: str, path: Path, language: str) -> Manifest:
+    """Parse the text of a `.list` file. What is no row is left out, with its line and reason."""
     rows: list[ManifestRow] = []
     left_out: list[LeftOut] = []
-    columns: list[str] = []
-    files = TextFileReader(language)
-    for number, line in enumerate(files.read(path).split("\n"), start=1):
+    extra_fields: list[str] = []
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            said, more = _list_row(line, path, number, language)
+            row, extra = _list_row(line, path, number, language)
         except (DatasetError, TextError) as error:
             left_out.append(LeftOut(f"{path.name} line {number}", error.message))
         else:
-            rows.append(said)
-            columns += [more] if more else []
-    notes = (*files.notes, *_extra_field_notes(path, columns))
+            rows.append(row)
+            extra_fields += [extra] if extra else []
+    notes = tuple(_extra_field_notes(path, extra_fields))
     return Manifest(path, "a .list file", tuple(rows), tuple(left_out), notes=notes)
 
 

@@ -33,7 +33,7 @@ def read_manifest(source: Path, language: str) -> Manifest:
     """
     code = language_code(language, language)
     if not source.exists():
-        raise DatasetError(f"{source} does not exist", hint="sovits prep FOLDER, or a .list file")
+        raise DatasetError(f"{source} does not exist", code="dataset.no_source")
     found = _from_folder(source, code) if source.is_dir() else _from_file(source, code)
     return found.checked()
 
@@ -47,7 +47,8 @@ def _from_file(source: Path, language: str) -> Manifest:
         return read_slices(source, language)
     raise DatasetError(
         f"{source} is no dataset: expected a folder, a .list, an LJSpeech metadata.csv or a slices.jsonl",
-        hint=f"sovits prep {source.parent}",
+        code="dataset.unknown_source",
+        fields={"folder": str(source.parent)},
     )
 
 
@@ -58,7 +59,11 @@ def _from_folder(source: Path, language: str) -> Manifest:
         return read_ljspeech(source / LJSPEECH_FILE, language)
     lists = sorted(source.glob("*.list"))
     if len(lists) > 1:
-        raise DatasetError(f"{source} holds {len(lists)} .list files, expected one", hint=f"sovits prep {lists[0]}")
+        raise DatasetError(
+            f"{source} holds {len(lists)} .list files, expected one",
+            code="dataset.several_lists",
+            fields={"first": str(lists[0])},
+        )
     if lists:
         return read_list(lists[0], language)
     if (source / SLICES_FILE).is_file():
@@ -85,7 +90,7 @@ def find_recordings(folder: Path, language: str, texts: TextFileReader) -> tuple
         DatasetError: no such folder, or no recording in it.
     """
     if not folder.is_dir():
-        raise DatasetError(f"{folder} is no folder of recordings", hint="--asr hears what is in a folder")
+        raise DatasetError(f"{folder} is no folder of recordings", code="dataset.not_a_folder")
     told: list[ManifestRow] = []
     untold: list[Path] = []
     for path in _sound_files(folder):
@@ -107,7 +112,7 @@ def _sound_files(folder: Path) -> list[Path]:
     if not found:
         raise DatasetError(
             f"{folder} holds no recording: expected {', '.join(AUDIO_SUFFIXES[:5])} or another sound file",
-            hint="sovits slice RECORDING makes slices/, or name the folder that holds the recordings",
+            code="dataset.no_recording",
         )
     return found
 
@@ -171,7 +176,7 @@ def read_experiment(experiment: Experiment, language: str) -> Manifest:
         path = experiment.wave_path(row.name)
         if path.is_file():
             where = str(experiment.text_file)
-            rows.append(ManifestRow(path, experiment.root.name, language, row.norm, where, ready=row))
+            rows.append(ManifestRow(path, experiment.root.name, language, row.norm, where, existing=row))
         else:
             left_out.append(LeftOut(row.name, f"no {path.parent.name}/{path.name}"))
     return Manifest(experiment.root, "an experiment folder", tuple(rows), tuple(left_out), experiment)

@@ -83,11 +83,17 @@ def load(bundle: Bundle, device: torch.device | str = "cpu") -> ContentEncoder:
         ModelError: it has none, or its files are missing, broken, or of another kind.
     """
     if bundle.content is None:
-        raise ModelError(
-            f"{bundle.name} has no {bundle.version.content} content encoder: recordings cannot be read with it",
-            hint="install a model of its version; sovits models list",
-        )
+        raise no_encoder(bundle)
     return LOADERS[bundle.version.content](bundle.content, torch.device(device))
+
+
+def no_encoder(bundle: Bundle) -> ModelError:
+    """What to raise for a model without the content encoder of its version."""
+    return ModelError(
+        f"{bundle.name} has no {bundle.version.content} content encoder: recordings cannot be read with it",
+        code="features.no_content_encoder",
+        fields={"model": bundle.name, "version": bundle.version.name},
+    )
 
 
 def load_hubert(folder: Path, device: torch.device) -> HubertContent:

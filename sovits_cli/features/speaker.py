@@ -73,5 +73,6 @@ def missing(bundle: Bundle) -> ModelError:
     """What to say of a model whose version needs a speaker encoder that is not there."""
     return ModelError(
         f"{bundle.name} has no speaker encoder: a {bundle.version.name} voice also comes from a speaker vector",
-        hint=f"sovits models pull {bundle.version.name}",
+        code="features.no_speaker_encoder",
+        fields={"model": bundle.name, "version": bundle.version.name},
     )

@@ -82,7 +82,7 @@ class BundleFeatureModels:
     def content_key(self) -> str:
         """Digest of the content encoder's files."""
         if self._bundle.content is None:
-            raise ModelError(f"{self._bundle.name} has no content encoder", hint="sovits models list")
+            raise content.no_encoder(self._bundle)
         return digest_of_path(self._bundle.content)
 
     @cached_property
@@ -138,7 +138,11 @@ class BundleFeatureModels:
     @cached_property
     def _bert(self) -> BertFeatures:
         if self._bundle.bert is None:
-            raise ModelError(f"{self._bundle.name} has no text encoder", hint="sovits models inspect")
+            raise ModelError(
+                f"{self._bundle.name} has no text encoder",
+                code="features.no_text_encoder",
+                fields={"model": self._bundle.name},
+            )
         return BertFeatures.load(self._bundle.bert, self._device)
 
     @cached_property

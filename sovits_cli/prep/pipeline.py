@@ -1,31 +1,42 @@
-"""Preparing a dataset: rows in, an official experiment folder out. Every step skips what is done.
+"""Preparing a dataset: recordings and transcripts in, an official experiment folder out. Every step skips what is done.
 
 The tables list only clips that passed every step, so that training sees whole clips. A killed run goes on where it
-was, and ends with the same files. Knows no settings and no terminal.
+was, and ends with the same files. Knows no terminal.
+
+    source -> Manifest -> Clip, Clip ... -> passes of steps (step_runner.py) -> tables, dataset.json
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE
+from sovits_cli.checkpoints.catalogue import find_model
+from sovits_cli.config.schema import PrepSettings, Settings
 from sovits_cli.data.experiment import DatasetInfo, Experiment, LeftOut, Row, Table
 from sovits_cli.data.length_bins import LengthBin, length_bins, long_clip_shortage
 from sovits_cli.data.manifest import Manifest
-from sovits_cli.errors import DatasetError, SovitsError, UsageError
-from sovits_cli.events import Note, Reporter, Warned
+from sovits_cli.data.manifest_readers import read_manifest
+from sovits_cli.errors import DatasetError, SovitsError, UsageError, nothing_done
+from sovits_cli.events import Chose, Note, Reporter, Silent, Warned
 from sovits_cli.files import real_path
 from sovits_cli.locks import held
-from sovits_cli.prep.feature_models import FeatureModels
+from sovits_cli.prep.feature_models import BundleFeatureModels, FeatureModels
 from sovits_cli.prep.feature_steps import BertStep, ContentStep, SemanticStep, SpeakerStep
 from sovits_cli.prep.recording_steps import AlignmentStep, AudioStep, RecordingStep
 from sovits_cli.prep.resume_log import RESUME_LOG_FILE, ResumeLog
-from sovits_cli.prep.step_runner import Clip, Step, StepPlan, StepRunner
+from sovits_cli.prep.step_runner import Clip, Pass, StepPlan, StepRunner
 from sovits_cli.prep.transcript_step import TranscriptStep
+from sovits_cli.prep.transcription import LIST_FILE, plan_transcription, transcribe_missing
+from sovits_cli.prep.whisper import Whisper
 from sovits_cli.text import lexicon
 from sovits_cli.text.lexicon import Lexicon
+
+_DEFAULTS = Settings()
+_SILENT = Silent()
 
 
 @dataclass(frozen=True)
@@ -65,45 +76,6 @@ class PrepResult:
     left_out: tuple[LeftOut, ...]
 
 
-def prepare(
-    manifest: Manifest, out: Path, models: FeatureModels, options: PrepOptions, reporter: Reporter
-) -> PrepResult:
-    """Make or complete the dataset `out`.
-
-    Raises:
-        DatasetError: no clip is left.
-        ResourceError: the folder cannot be written, another process works in it, or the disk is full. What was done
-            is kept.
-    """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"cannot write {out}: it is no folder", hint="name another with --out")
-    with held(out):
-        return _prepare(manifest, Experiment(out), models, options, reporter)
-
-
-def _prepare(
-    manifest: Manifest, experiment: Experiment, models: FeatureModels, options: PrepOptions, reporter: Reporter
-) -> PrepResult:
-    out = experiment.root
-    _tell_of_before(experiment, manifest, models, reporter)
-    with ResumeLog(out / RESUME_LOG_FILE) as journal:
-        runner = StepRunner(journal, options.workers, reporter)
-        for item in manifest.left_out:
-            runner.leave_out(item)
-        clips = [Clip(row) for row in manifest.rows]
-        steps = _steps(experiment, manifest, models, options, reporter)
-        for step in steps:
-            clips = runner.run(step, clips)
-            if not clips:
-                raise _nothing_left(manifest, runner)
-        _write_tables(experiment, manifest, clips, models)
-        journal.compact([step.name for step in steps], [clip.name for clip in clips], {RecordingStep.name})
-    advice = long_clip_shortage([clip.seconds for clip in clips], options.max_sec)
-    if advice is not None:
-        reporter.emit(Warned(advice.text, **advice.advice))
-    return _report(out, clips, models, runner.left_out)
-
-
 @dataclass(frozen=True)
 class PrepPlan:
     """What a run would do: by step, and what it would leave out."""
@@ -114,44 +86,161 @@ class PrepPlan:
     left_out: tuple[LeftOut, ...]
 
 
-def plan(manifest: Manifest, out: Path, models: FeatureModels, options: PrepOptions, reporter: Reporter) -> PrepPlan:
-    """What `prepare` would do, without writing anything: recordings are looked at, the journal is read."""
-    experiment = Experiment(out)
-    journal = ResumeLog.read_only(out / RESUME_LOG_FILE)
-    runner = StepRunner(journal, options.workers, reporter)
+def prepare_dataset(
+    source: Path, settings: Settings = _DEFAULTS, *, device: str = "cpu", reporter: Reporter = _SILENT
+) -> PrepResult:
+    """Make or complete the dataset `settings.prep.out` from recordings and what is said in them.
+
+    Args:
+        source: a folder of recordings with transcripts, slices, a `.list`, an LJSpeech table, or an experiment folder.
+        settings: of these `prep`, the lengths in `data`, `lexicon`, and `train.out`, where trained voices are found.
+        device: where the models run, as torch names it.
+        reporter: takes the events.
+
+    Raises:
+        DatasetError: nothing in the source can be used, or no clip is left.
+        ModelError: the model is not there, or cannot be used.
+        TextError: an unknown language, or a lexicon that cannot be read.
+        ResourceError: the folder cannot be written, another process works in it, or the disk is full. What was done
+            is kept.
+    """
+    job = _open(source, settings, device, reporter, plan_only=False)
+    return build_dataset(job.manifest, settings.prep.out, job.models, job.options, reporter)
+
+
+def plan_dataset(
+    source: Path, settings: Settings = _DEFAULTS, *, device: str = "cpu", reporter: Reporter = _SILENT
+) -> PrepPlan:
+    """Say what `prepare_dataset` would do, and write nothing. Takes and raises the same."""
+    job = _open(source, settings, device, reporter, plan_only=True)
+    return plan_steps(job.manifest, settings.prep.out, job.models, job.options, reporter)
+
+
+@dataclass(frozen=True)
+class _Job:
+    manifest: Manifest
+    models: FeatureModels
+    options: PrepOptions
+
+
+def _open(source: Path, settings: Settings, device: str, reporter: Reporter, *, plan_only: bool) -> _Job:
+    """Read the source and find the model; what was chosen is reported."""
+    prep = settings.prep
+    words = lexicon.EMPTY_LEXICON if settings.lexicon is None else lexicon.load_lexicon(settings.lexicon)
+    bundle = find_model(prep.model, runs=settings.train.out, trained=False)
+    manifest = _read_source(source, prep, device, reporter, plan_only=plan_only)
+    reporter.emit(Chose("dataset", f"{source} -> {prep.out}", manifest.kind))
+    reporter.emit(Chose("model", bundle.name, bundle.why))
+    for note in manifest.notes:
+        reporter.emit(Warned(note))
+    options = PrepOptions(
+        min_sec=settings.data.min_sec,
+        max_sec=settings.data.max_sec,
+        workers=prep.workers or os.cpu_count() or 1,
+        text_compat=prep.text_compat,
+        words=words,
+    )
+    return _Job(manifest, BundleFeatureModels(bundle, device, _model_reference(prep.model, bundle.name)), options)
+
+
+def _read_source(source: Path, prep: PrepSettings, device: str, reporter: Reporter, *, plan_only: bool) -> Manifest:
+    """What the recordings say: as it is written beside them or in a list, or as whisper transcribes it."""
+    if prep.asr is None:
+        return read_manifest(source, prep.lang)
+    transcripts = prep.out / LIST_FILE
+    if plan_only:
+        return plan_transcription(source, prep.lang, transcripts, reporter)
+    return transcribe_missing(source, prep.lang, transcripts, lambda: Whisper(prep.asr_model, device), reporter)
+
+
+def _model_reference(asked: str | None, name: str) -> str:
+    """What finds the model again: the folder if one was named, else its name."""
+    folder = Path(asked) if asked else None
+    files = (MODEL_FILE, VOICE_FILE)
+    is_folder = folder is not None and any((folder / file).is_file() for file in files)
+    return str(real_path(folder)) if folder is not None and is_folder else name
+
+
+def build_dataset(
+    manifest: Manifest, out: Path, models: FeatureModels, options: PrepOptions, reporter: Reporter
+) -> PrepResult:
+    """Make or complete the dataset `out` with the features of any models. Raises as `prepare_dataset`."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"cannot write {out}: it is not a folder", code="prep.out_not_folder")
+    with held(out):
+        return _build(manifest, Experiment(out), models, options, reporter)
+
+
+def _build(
+    manifest: Manifest, experiment: Experiment, models: FeatureModels, options: PrepOptions, reporter: Reporter
+) -> PrepResult:
+    _report_earlier_run(experiment, manifest, models, reporter)
+    with ResumeLog(experiment.root / RESUME_LOG_FILE) as log:
+        runner = StepRunner(log, options.workers, reporter)
+        for item in manifest.left_out:
+            runner.leave_out(item)
+        clips = [Clip(row) for row in manifest.rows]
+        passes = _passes(experiment, manifest, models, options, reporter)
+        for pass_ in passes:
+            clips = runner.run(pass_, clips)
+            if not clips:
+                raise _no_clip_left(manifest, runner.left_out)
+        _write_tables(experiment, manifest, clips, models)
+        steps = [step.name for pass_ in passes for step in pass_.steps]
+        log.compact(steps, [clip.name for clip in clips], {RecordingStep.name})
+    shortage = long_clip_shortage([clip.seconds for clip in clips], options.max_sec)
+    if shortage is not None:
+        reporter.emit(Warned(shortage.text, **shortage.advice))
+    return _result(experiment.root, clips, models, runner.left_out)
+
+
+def plan_steps(
+    manifest: Manifest, out: Path, models: FeatureModels, options: PrepOptions, reporter: Reporter
+) -> PrepPlan:
+    """What `build_dataset` would do, without writing anything: recordings are looked at, the log is read."""
+    runner = StepRunner(ResumeLog.read_only(out / RESUME_LOG_FILE), options.workers, reporter)
     for item in manifest.left_out:
         runner.leave_out(item)
     clips = [Clip(row) for row in manifest.rows]
-    steps = runner.plan(_steps(experiment, manifest, models, options, reporter), clips)
+    steps = runner.plan(_passes(Experiment(out), manifest, models, options, reporter), clips)
     left_out = {item.name for item in runner.left_out}
     kept = [clip for clip in clips if clip.name not in left_out]
     return PrepPlan(len(kept), _seconds(kept), tuple(steps), tuple(runner.left_out))
 
 
-def _steps(
+def _passes(
     experiment: Experiment, manifest: Manifest, models: FeatureModels, options: PrepOptions, reporter: Reporter
-) -> list[Step[Any]]:
-    """All steps in order. A new one is a file beside this one and a line here."""
+) -> list[Pass]:
+    """All steps in order. A new one is a class in one of the files of steps and a line here."""
     source = manifest.experiment
-    return [
-        RecordingStep(options.min_sec, options.max_sec),
-        TranscriptStep(
-            models.version.symbols,
-            _known(experiment.text_file, experiment.read_text),
-            compat=options.text_compat,
-            words=options.words,
+    transcripts = TranscriptStep(
+        models.version.symbols,
+        _rows_of_earlier_run(experiment.text_file, experiment.read_text),
+        compat=options.text_compat,
+        words=options.words,
+    )
+    # One pass for all that listen to the recording: it is decoded once.
+    listening = Pass(
+        "audio features",
+        (
+            AudioStep(experiment),
+            ContentStep(experiment, models, source, reporter),
+            SpeakerStep(experiment, models, source),
         ),
-        AlignmentStep(experiment, source),
-        AudioStep(experiment),
-        BertStep(experiment, models, source),
-        ContentStep(experiment, models, source, reporter),
-        SemanticStep(experiment, models, _known(experiment.semantic_file, experiment.read_semantic)),
-        SpeakerStep(experiment, models, source),
+    )
+    tokens = _rows_of_earlier_run(experiment.semantic_file, experiment.read_semantic)
+    return [
+        Pass.of(RecordingStep(options.min_sec, options.max_sec)),
+        Pass.of(transcripts),
+        Pass.of(AlignmentStep(experiment, source)),
+        Pass.of(BertStep(experiment, models, source)),
+        listening,
+        Pass.of(SemanticStep(experiment, models, tokens)),
     ]
 
 
-def _tell_of_before(experiment: Experiment, manifest: Manifest, models: FeatureModels, reporter: Reporter) -> None:
-    """Tell what an earlier run left."""
+def _report_earlier_run(experiment: Experiment, manifest: Manifest, models: FeatureModels, reporter: Reporter) -> None:
+    """Report what an earlier run left that is of another model or source."""
     root = experiment.root
     before = experiment.read_info()
     if before is None:
@@ -162,12 +251,12 @@ def _tell_of_before(experiment: Experiment, manifest: Manifest, models: FeatureM
         reporter.emit(
             Warned(
                 f"{root} was made from {', '.join(before.sources)}: its clips are not part of it any more",
-                hint="use --out to keep both",
+                code="prep.other_source",
             )
         )
 
 
-def _known(path: Path, read: Callable[[], Table[Row]]) -> dict[str, Row]:
+def _rows_of_earlier_run(path: Path, read: Callable[[], Table[Row]]) -> dict[str, Row]:
     """The rows of a table of an earlier run; none if there is none, or it cannot be used."""
     try:
         return read().rows if path.is_file() else {}
@@ -177,22 +266,22 @@ def _known(path: Path, read: Callable[[], Table[Row]]) -> dict[str, Row]:
 
 def _write_tables(experiment: Experiment, manifest: Manifest, clips: Sequence[Clip], models: FeatureModels) -> None:
     before = experiment.read_info()
-    keeps = before is not None and not _is_other(manifest, experiment)
+    keeps_sources = before is not None and not _is_other(manifest, experiment)
     info = DatasetInfo(
         model=models.name,
         version=models.version.name,
         symbols=models.version.symbols.value,
         languages=_languages(clips),
-        sources=before.sources if before is not None and keeps else _sources(manifest),
+        sources=before.sources if before is not None and keeps_sources else _sources(manifest),
         items=len(clips),
         seconds=_seconds(clips),
     )
     experiment.write_text(clip.text for clip in clips if clip.text is not None)
-    experiment.write_semantic((clip.name, clip.codes) for clip in clips)
+    experiment.write_semantic((clip.name, clip.tokens) for clip in clips)
     experiment.write_info(info)
 
 
-def _report(root: Path, clips: Sequence[Clip], models: FeatureModels, left_out: Sequence[LeftOut]) -> PrepResult:
+def _result(root: Path, clips: Sequence[Clip], models: FeatureModels, left_out: Sequence[LeftOut]) -> PrepResult:
     return PrepResult(
         dataset=root,
         model=models.name,
@@ -206,16 +295,12 @@ def _report(root: Path, clips: Sequence[Clip], models: FeatureModels, left_out: 
     )
 
 
-def _nothing_left(manifest: Manifest, runner: StepRunner) -> SovitsError:
-    left_out, first = runner.left_out, runner.left_out[0]
-    told = (
+def _no_clip_left(manifest: Manifest, left_out: Sequence[LeftOut]) -> SovitsError:
+    first = left_out[0]
+    message = (
         f"no clip of {manifest.source} can be used: {len(left_out)} left out, the first: {first.name}: {first.reason}"
     )
-    if first.bug and all(item.bug for item in left_out):
-        bug = SovitsError(told, **first.bug.advice)
-        bug.__cause__ = first.bug
-        return bug
-    return DatasetError(told, hint="see the reason of each above")
+    return nothing_done(DatasetError(message, hint="see the reason of each above"), [item.bug for item in left_out])
 
 
 def _is_other(manifest: Manifest, experiment: Experiment) -> bool:

@@ -1,7 +1,10 @@
 """What is already done: one JSON line per finished step of a clip, appended at once, so that a kill loses one clip.
 
-Knows nothing of the steps. A line holds step, name, key (what the result depends on) and, until the tables of the
-dataset are written, the result itself.
+    {"step": "content", "name": "a.wav", "key": "5f2c..."}                   done, for inputs of this digest
+    {"step": "semantic", "name": "a.wav", "key": "91ab...", "row": [4, 7]}   with its result, until the tables hold it
+    {"step": "content", "name": "a.wav", "key": null}                        withdrawn: about to be done again
+
+The last line of a step and name counts. Knows nothing of the steps. Keys are digests of all that a result depends on.
 """
 
 from __future__ import annotations
@@ -20,10 +23,13 @@ from sovits_cli.files import atomic, parse_json, refuse_link, write_error
 
 RESUME_LOG_FILE = "prep.jsonl"
 
+_CHUNK_BYTES = 1 << 20
+_DIGEST_BYTES = 16
+
 
 @dataclass(frozen=True)
 class FinishedStep:
-    """A finished step: its key, and its result if that is kept here."""
+    """A finished step of a clip: its key, and its result if that is kept here."""
 
     key: str
     row: Any = None
@@ -31,7 +37,7 @@ class FinishedStep:
 
 @dataclass(frozen=True, slots=True)
 class _PackedStep:
-    """An entry in memory; its row as text, which is a fraction of the size of its numbers."""
+    """A finished step in memory; its row as text, which is a fraction of the size of its numbers."""
 
     key: str
     row: bytes
@@ -42,7 +48,7 @@ class _PackedStep:
 
 
 class ResumeLog:
-    """The journal of one dataset folder, open for appending. A torn last line is cut off.
+    """The log of one dataset folder, open for appending. A torn last line is cut off.
 
     Raises:
         ResourceError: the file cannot be written.
@@ -50,7 +56,7 @@ class ResumeLog:
 
     def __init__(self, path: Path, *, writes: bool = True) -> None:
         self._path = path
-        self._entries: dict[tuple[str, str], _PackedStep] = {}
+        self._steps: dict[tuple[str, str], _PackedStep] = {}
         self._writes = writes
         try:
             if writes:
@@ -63,7 +69,7 @@ class ResumeLog:
 
     @classmethod
     def read_only(cls, path: Path) -> ResumeLog:
-        """What is done, for looking at: what is added to it is not kept."""
+        """Open a log to look at what is done: what is added to it is not kept."""
         return cls(path, writes=False)
 
     def __enter__(self) -> ResumeLog:
@@ -73,37 +79,38 @@ class ResumeLog:
         self._handle.close()
 
     def get(self, step: str, name: str) -> FinishedStep | None:
-        """The last finished run of a step."""
-        found = self._entries.get((step, name))
-        return None if found is None else FinishedStep(found.key, json.loads(found.row))
+        """The last finished run of a step for a clip."""
+        packed = self._steps.get((step, name))
+        return None if packed is None else FinishedStep(packed.key, json.loads(packed.row))
 
     def add(self, step: str, name: str, key: str, row: Any = None) -> None:
-        """A step is finished. On disk when this returns."""
-        self._entries[step, name] = _PackedStep.of(key, row)
+        """Note that a step is finished. On disk when this returns."""
+        self._steps[step, name] = _PackedStep.of(key, row)
         self._append({"step": step, "name": name, "key": key, "row": row})
 
     def forget(self, step: str, name: str) -> None:
-        """A result is about to be replaced: should the run end here, it belongs to no key."""
-        if self._entries.pop((step, name), None):
+        """Note that a result is about to be replaced: should the run end here, it belongs to no key."""
+        if self._steps.pop((step, name), None):
             self._append({"step": step, "name": name, "key": None})
 
     def compact(self, steps: Sequence[str], names: Sequence[str], keep_rows_of: Collection[str]) -> None:
-        """Rewrite the journal: these clips in this order, results only of `keep_rows_of`."""
+        """Rewrite the log: these clips in this order, results only of `keep_rows_of`."""
         self._handle.close()
         lines = []
         for name in names:
             for step in steps:
-                entry = self._entries.get((step, name))
-                if entry is not None:
-                    row = json.loads(entry.row) if step in keep_rows_of else None
-                    lines.append(_line({"step": step, "name": name, "key": entry.key, "row": row}))
-        with atomic(self._path, follow_links=False) as place:
-            place.write_bytes(b"".join(lines))
+                packed = self._steps.get((step, name))
+                if packed is not None:
+                    row = json.loads(packed.row) if step in keep_rows_of else None
+                    lines.append(_line({"step": step, "name": name, "key": packed.key, "row": row}))
+        with atomic(self._path, follow_links=False) as temporary:
+            temporary.write_bytes(b"".join(lines))
         self._handle = self._path.open("ab", buffering=0)
 
     def _append(self, values: dict[str, Any]) -> None:
         line = _line(values)
         try:
+            # Not buffered: one write is one line, and a short count is a full disk.
             if self._handle.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
@@ -124,24 +131,19 @@ class ResumeLog:
         """Take one line; one that is none of ours (a damaged disk) is work to be done again."""
         try:
             values = parse_json(line)
-            place = str(values["step"]), str(values["name"])
+            step_of_clip = str(values["step"]), str(values["name"])
             key = values["key"]
         except (ValueError, KeyError, TypeError):
             return
         if key is None:
-            self._entries.pop(place, None)
+            self._steps.pop(step_of_clip, None)
         else:
-            self._entries[place] = _PackedStep.of(str(key), values.get("row"))
+            self._steps[step_of_clip] = _PackedStep.of(str(key), values.get("row"))
 
 
 def _line(values: dict[str, Any]) -> bytes:
-    return (
-        json.dumps({key: value for key, value in values.items() if value is not None or key == "key"}).encode() + b"\n"
-    )
-
-
-_CHUNK_BYTES = 1 << 20
-_DIGEST_BYTES = 16
+    kept = {key: value for key, value in values.items() if value is not None or key == "key"}
+    return json.dumps(kept).encode() + b"\n"
 
 
 def digest_of_values(*values: object) -> str:

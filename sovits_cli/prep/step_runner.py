@@ -1,4 +1,4 @@
-"""What a step of preparation is, and how one is run over all clips: what is done is kept, the rest done in order.
+"""What a step of preparation is, and how steps are run over all clips: what is done is kept, the rest done in order.
 
 Knows nothing of any particular step.
 """
@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from sovits_cli.data.experiment import LeftOut, TextRow
 from sovits_cli.data.manifest import ManifestRow
-from sovits_cli.errors import SovitsError, UnforeseenError, contained
+from sovits_cli.errors import SovitsError, contained
 from sovits_cli.events import Progress, Reporter, Skipped
 from sovits_cli.prep.resume_log import ResumeLog
 from sovits_cli.text.reading import Piece
@@ -28,7 +30,7 @@ AHEAD_PER_WORKER = 2
 
 @dataclass
 class Clip:
-    """One utterance on its way through the steps, each of which fills in what it found.
+    """One row of the manifest on its way through the steps, each of which fills in what it found.
 
     Args:
         row: recording and transcript.
@@ -36,9 +38,10 @@ class Clip:
         seconds: of the recording.
         text: phones and normalised text.
         pieces: its stretches of one language each.
-        codes: semantic tokens.
+        tokens: semantic tokens.
         keys: step name -> what its result depends on.
         worked: some step had to be done in this run.
+        samples: the decoded recording, while the steps of one pass share it.
     """
 
     row: ManifestRow
@@ -46,9 +49,10 @@ class Clip:
     seconds: float = 0.0
     text: TextRow | None = None
     pieces: tuple[Piece, ...] = ()
-    codes: Sequence[int] = ()
+    tokens: Sequence[int] = ()
     keys: dict[str, str] = field(default_factory=dict)
     worked: bool = False
+    samples: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -75,7 +79,20 @@ class Step(ABC, Generic[Prepared]):
 
     @abstractmethod
     def finish(self, clip: Clip, prepared: Prepared) -> Any:
-        """Do the rest, in the main thread and in the order of the clips. Gives a row for the journal, or None."""
+        """Do the rest, in the main thread and in the order of the clips. Gives a row for the log, or None."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Steps that go over the clips together, so that a recording is decoded once for all of them."""
+
+    name: str
+    steps: tuple[Step[Any], ...]
+
+    @classmethod
+    def of(cls, step: Step[Any]) -> Pass:
+        """A pass of one step, which gives it its name."""
+        return cls(step.name, (step,))
 
 
 @dataclass(frozen=True)
@@ -87,43 +104,62 @@ class StepPlan:
     to_do: int
 
 
+# One pass, with two workers. `key` and `recall` are asked in the main thread, in the order of the clips, a few clips
+# ahead; what is not done is prepared by the workers and finished in the main thread, again in order:
+#
+#     main      key 0..4  finish 0  key 5  (1 is done)  key 6  finish 2 ...       models run here, one clip at a time
+#     worker a  prepare 0 ........ prepare 3 ...                                  decoding, resampling, reading of texts
+#     worker b  prepare 2 ................ prepare 4 ...
+#
+# What is skipped when. A step of a clip is done if the log holds its name with the same key and `recall` finds the
+# result. Before it is done again its line is withdrawn, so that a kill in between leaves work to do and never a stale
+# result; its new line is written as soon as its result is on the disk. Keys hold the keys of the steps they build on:
+#
+#     recordings   path, size, time of change        (the bytes are read again only if one of these differs)
+#     transcripts  language, text, lexicon
+#     alignments   bytes of the sidecar
+#     bert         key of transcripts, text encoder
+#     audio        bytes of the recording
+#     content      key of audio, content encoder
+#     speaker      key of audio, speaker encoder
+#     semantic     key of content, codebook
 @dataclass
 class StepRunner:
     """Runs steps over clips, and remembers what was left out.
 
     Args:
-        journal: what earlier runs did.
+        log: what earlier runs did.
         workers: threads that prepare.
         reporter: hears of progress and of what is left out.
         left_out: what is not used, and why.
     """
 
-    journal: ResumeLog
+    log: ResumeLog
     workers: int
     reporter: Reporter
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def run(self, step: Step[Any], clips: Sequence[Clip]) -> list[Clip]:
-        """Run one step; give the clips that passed it, in order."""
+    def run(self, pass_: Pass, clips: Sequence[Clip]) -> list[Clip]:
+        """Run the steps of one pass; give the clips that passed all of them, in order."""
         kept: list[Clip] = []
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix=f"prep-{step.name}")
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix=f"prep-{pass_.name}")
         try:
-            for done, (clip, prepared) in enumerate(self._ahead(step, clips, pool), start=1):
+            for done, (clip, prepared) in enumerate(self._ahead(pass_.steps, clips, pool), start=1):
                 with contained(partial(self._fail, clip)):
                     if prepared is not None:
-                        self._finish(step, clip, prepared.result())
+                        self._finish(clip, prepared.result())
                     kept.append(clip)
-                self.reporter.emit(Progress(step.name, done, len(clips), "clips"))
+                self.reporter.emit(Progress(pass_.name, done, len(clips), "clips"))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return kept
 
-    def plan(self, steps: Sequence[Step[Any]], clips: Sequence[Clip]) -> list[StepPlan]:
-        """What `run` would do of these steps, the first of which is done (it only looks)."""
-        look, *others = steps
-        kept = self.run(look, clips)
+    def plan(self, passes: Sequence[Pass], clips: Sequence[Clip]) -> list[StepPlan]:
+        """What `run` would do of these passes, the first of which is done (it only looks at the recordings)."""
+        first, *others = passes
+        kept = self.run(first, clips)
         plans = []
-        for step in others:
+        for step in (step for pass_ in others for step in pass_.steps):
             clips, kept, done = kept, [], 0
             for clip in clips:
                 with contained(partial(self._fail, clip)):
@@ -134,50 +170,63 @@ class StepRunner:
 
     def _is_done(self, step: Step[Any], clip: Clip) -> bool:
         key = clip.keys[step.name] = step.key(clip)
-        entry = self.journal.get(step.name, clip.name)
-        if entry is None or entry.key != key:
+        finished = self.log.get(step.name, clip.name)
+        if finished is None or finished.key != key:
             return False
         try:
-            return step.recall(clip, entry.row)
+            return step.recall(clip, finished.row)
         except (LookupError, TypeError, ValueError, AttributeError):
             return False  # a row that is none of ours is work to be done again
 
     def leave_out(self, item: LeftOut) -> None:
-        """Name an item that is not used."""
+        """Record and report an item that is not used."""
         self.left_out.append(item)
-        self.reporter.emit(Skipped(item.name, item.reason, item.bug and item.bug.__cause__))
+        self.reporter.emit(Skipped(item.name, item.reason, item.bug and item.bug.unforeseen))
 
     def _fail(self, clip: Clip, error: SovitsError) -> None:
         self.leave_out(LeftOut.from_error(clip.name, error))
 
     def _ahead(
-        self, step: Step[Any], clips: Sequence[Clip], pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[Clip, Future[Any] | None]]:
+        self, steps: Sequence[Step[Any]], clips: Sequence[Clip], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[Clip, Future[list[_PreparedStep]] | None]]:
         """Clips in order, each with what is being prepared for it, or None if it is done already."""
-        waiting: deque[tuple[Clip, Future[Any] | None]] = deque()
+        waiting: deque[tuple[Clip, Future[list[_PreparedStep]] | None]] = deque()
         for clip in clips:
-            waiting.append((clip, self._begin(step, clip, pool)))
+            waiting.append((clip, self._begin(steps, clip, pool)))
             if len(waiting) > self.workers * AHEAD_PER_WORKER:
                 yield waiting.popleft()
         yield from waiting
 
-    def _begin(self, step: Step[Any], clip: Clip, pool: ThreadPoolExecutor) -> Future[Any] | None:
-        failed: Future[Any] = Future()
-        begun: Future[Any] | None = failed
-        with contained(lambda error: failed.set_exception(_original(error))):
-            begun = None if self._is_done(step, clip) else self._submit(step, clip, pool)
+    def _begin(
+        self, steps: Sequence[Step[Any]], clip: Clip, pool: ThreadPoolExecutor
+    ) -> Future[list[_PreparedStep]] | None:
+        failed: Future[list[_PreparedStep]] = Future()
+        begun: Future[list[_PreparedStep]] | None = failed
+        # The exception itself waits in the future; it is contained once more when the turn of its clip comes.
+        with contained(lambda error: failed.set_exception(error.unforeseen or error)):
+            to_do = [step for step in steps if not self._is_done(step, clip)]
+            begun = self._submit(to_do, clip, pool) if to_do else None
         return begun  # noqa: RET504 - `contained` may have ended the block
 
-    def _submit(self, step: Step[Any], clip: Clip, pool: ThreadPoolExecutor) -> Future[Any]:
+    def _submit(self, to_do: Sequence[Step[Any]], clip: Clip, pool: ThreadPoolExecutor) -> Future[list[_PreparedStep]]:
         clip.worked = True
-        self.journal.forget(step.name, clip.name)
-        return pool.submit(step.prepare, clip)
+        for step in to_do:
+            self.log.forget(step.name, clip.name)
+        return pool.submit(_prepare, to_do, clip)
 
-    def _finish(self, step: Step[Any], clip: Clip, prepared: Any) -> None:
-        row = step.finish(clip, prepared)
-        self.journal.add(step.name, clip.name, clip.keys[step.name], row)
+    def _finish(self, clip: Clip, prepared: Sequence[_PreparedStep]) -> None:
+        for step, value in prepared:
+            row = step.finish(clip, value)
+            self.log.add(step.name, clip.name, clip.keys[step.name], row)
 
 
-def _original(error: SovitsError) -> BaseException:
-    """The exception itself, which is contained once more where the clip's turn comes."""
-    return error.__cause__ or error if isinstance(error, UnforeseenError) else error
+_PreparedStep = tuple[Step[Any], Any]
+"""A step with what its `prepare` gave."""
+
+
+def _prepare(steps: Sequence[Step[Any]], clip: Clip) -> list[_PreparedStep]:
+    """Prepare a clip for all steps of a pass; in a worker thread."""
+    try:
+        return [(step, step.prepare(clip)) for step in steps]
+    finally:
+        clip.samples = None

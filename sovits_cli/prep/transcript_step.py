@@ -23,7 +23,7 @@ REVISION = 4
 
 
 class TranscriptStep(Step[Reading]):
-    """Table of earlier runs come from the journal, or from `table`, the transcripts already in the dataset.
+    """Rows of earlier runs come from the log, or from `table`, the transcripts already in the dataset.
 
     Args:
         symbol_table: of the model.
@@ -49,13 +49,13 @@ class TranscriptStep(Step[Reading]):
 
     def key(self, clip: Clip) -> str:
         """Language, text, and the phones that an experiment folder brought along."""
-        said = clip.row
-        ready = said.ready.phones if said.ready else None
-        how = (said.language, self._compat, self._words.key, *_registered(said.language))
-        return digest_of_values(self.name, REVISION, self._symbols.value, *how, said.text, ready)
+        row = clip.row
+        existing = row.existing.phones if row.existing else None
+        how = (row.language, self._compat, self._words.key, *_registered(row.language))
+        return digest_of_values(self.name, REVISION, self._symbols.value, *how, row.text, existing)
 
     def recall(self, clip: Clip, row: Any) -> bool:
-        """Take the row of the journal, or of the table."""
+        """Take the row of the log, or of the table."""
         if row is not None:
             self._take(clip, Reading(tuple(_piece(cells) for cells in row["pieces"])))
         elif clip.name in self._table:
@@ -64,10 +64,10 @@ class TranscriptStep(Step[Reading]):
 
     def prepare(self, clip: Clip) -> Reading:
         """Read the text, unless its phones are there and the model knows them all."""
-        said = clip.row
-        if said.ready and set(said.ready.phones) <= symbols.known(self._symbols):
-            return _whole(said.ready, said.language)
-        return reading.read_text(said.text, said.language, self._symbols, compat=self._compat, words=self._words)
+        row = clip.row
+        if row.existing and set(row.existing.phones) <= symbols.known(self._symbols):
+            return _whole(row.existing, row.language)
+        return reading.read_text(row.text, row.language, self._symbols, compat=self._compat, words=self._words)
 
     def finish(self, clip: Clip, prepared: Reading) -> Any:
         """Keep the row."""
@@ -85,10 +85,10 @@ class TranscriptStep(Step[Reading]):
         }
 
     @staticmethod
-    def _take(clip: Clip, said: Reading) -> None:
-        counts = said.word2ph
-        clip.text = TextRow(clip.name, tuple(said.phones), None if counts is None else tuple(counts), said.norm)
-        clip.pieces = said.pieces
+    def _take(clip: Clip, read: Reading) -> None:
+        counts = read.word2ph
+        clip.text = TextRow(clip.name, tuple(read.phones), None if counts is None else tuple(counts), read.norm)
+        clip.pieces = read.pieces
 
 
 def _registered(lang: str) -> tuple[str, ...]:
@@ -107,8 +107,11 @@ def _piece(cells: Mapping[str, Any]) -> Piece:
     )
 
 
+# `2-name2text.txt` does not say in which language a row is. Where the mode of the transcript is one language, it is
+# that one; in a mixed mode a row counts as one of a language with BERT features, so that those it has (a row with
+# phones per character) are used; a row without counts has none in any language.
 def _whole(row: TextRow, lang: str) -> Reading:
-    """A row of a table, all of one language: which, only its counts tell where the mode does not."""
+    """A row of a table as a reading of one language."""
     with_counts = [code for code, language in LANGUAGES.items() if language.has_bert]
     code = lang if lang in LANGUAGES else with_counts[0]
     return Reading((Piece(code, "", row.norm, row.phones, row.word2ph),))

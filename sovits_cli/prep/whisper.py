@@ -1,4 +1,4 @@
-"""Hearing what is said in a recording, by faster-whisper. Knows nothing of datasets. Downloads nothing."""
+"""Speech recognition by faster-whisper: what is said in a recording. Knows nothing of datasets. Downloads nothing."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ TOKENIZER_FILE = "tokenizer.json"
 
 _FOLDER = "whisper-{}"
 _MIN_SILENCE_MS = 700
-"""Silence longer than this is not shown to the model (official)."""
+"""Silence longer than this is not shown to the model (GPT-SoVITS, tools/asr/fasterwhisper_asr.py)."""
 
 
 @dataclass(frozen=True)
 class TranscribedSegment:
-    """A stretch of speech as it was heard.
+    """A stretch of speech, as whisper cuts it.
 
     Args:
         start_s, end_s: where it is in the recording.
-        text: what was heard.
+        text: what was recognised.
         no_speech: how likely it is that nobody speaks, 0 to 1.
         confidence: mean log probability of its tokens.
         repetition: how many times smaller its text is when compressed.
@@ -50,17 +50,17 @@ class TranscribedSegment:
 
 @dataclass(frozen=True)
 class Transcription:
-    """What was heard in a recording: its language, as whisper names it, and segments in order."""
+    """What was recognised in a recording: its language, as whisper names it, and segments in order."""
 
     language: str
     segments: tuple[TranscribedSegment, ...]
 
 
 class SpeechRecogniser(Protocol):
-    """Whoever hears."""
+    """Whoever transcribes."""
 
-    def hear(self, wave: np.ndarray, language: str | None) -> Transcription:
-        """Samples (T,) float32 at `RATE_HZ` to segments; `language` is one of ours, None: it is detected."""
+    def transcribe(self, wave: np.ndarray, language: str | None) -> Transcription:
+        """Samples (T,) float32 at `RATE_HZ` to segments; `language` is a code of ours, None: it is detected."""
 
 
 class Whisper:
@@ -74,13 +74,19 @@ class Whisper:
     def __init__(self, name: str, device: str) -> None:
         if find_spec("faster_whisper") is None:
             raise UsageError(
-                "--asr whisper needs faster_whisper, which is not installed",
+                "transcribing with whisper needs the package faster_whisper, which is not installed",
                 hint='pip install "sovits[asr]" (it brings GPL codecs, x264 and x265, in the package av)',
             )
         self._model = _load(_folder(name), device)
 
-    def hear(self, wave: np.ndarray, language: str | None) -> Transcription:
-        """Hear a recording. Raises ModelError: the model does not know the language, or fails as for want of memory."""
+    # Whisper looks at 30 s of log-mel frames at a time. A voice detector first cuts the recording down to its speech,
+    # so that silence is never decoded; each chunk of it is decoded by itself, without the text of the one before:
+    #
+    #     recording   |  speech  |    700 ms or more    |     speech     |
+    #     chunks      [== 30 s ==][== 30 s ==] ...
+    #     segments    [ 0.0-3.1 ][ 3.1-7.4 ] ...      times count from the beginning of the recording
+    def transcribe(self, wave: np.ndarray, language: str | None) -> Transcription:
+        """Transcribe a recording (T,). Raises ModelError: an unknown language, or too little memory."""
         known = None if language is None else self._known(languages.find_language(language))
         try:
             segments, info = self._model.transcribe(
@@ -91,11 +97,9 @@ class Whisper:
                 vad_filter=True,
                 vad_parameters={"min_silence_duration_ms": _MIN_SILENCE_MS},
             )
-            segments = tuple(map(_phrase, segments))
+            segments = tuple(map(_segment, segments))
         except RuntimeError as error:
-            raise ModelError(
-                f"whisper fails: {error}", hint="--asr-model with a smaller one, or --device cpu"
-            ) from error
+            raise ModelError(f"whisper fails: {error}", code="prep.whisper_fails") from error
         return Transcription(known or info.language, segments)
 
     def _known(self, spoken: Language) -> str:
@@ -106,12 +110,13 @@ class Whisper:
             only = f"only {supported[0]}" if len(supported) == 1 else f"{len(supported)} others"
             raise ModelError(
                 f"the whisper model does not know {spoken.name}: it knows {only}",
-                hint="--asr-model with one that does, or write the transcripts",
+                code="prep.whisper_language",
+                fields={"lang": spoken.code},
             )
         return known
 
 
-def _phrase(segment: Segment) -> TranscribedSegment:
+def _segment(segment: Segment) -> TranscribedSegment:
     return TranscribedSegment(
         start_s=segment.start,
         end_s=segment.end,
@@ -123,15 +128,16 @@ def _phrase(segment: Segment) -> TranscribedSegment:
 
 
 def _folder(name: str) -> Path:
-    """The folder of a model: `name` itself, or an installed one. Raises ModelError."""
+    """Find the folder of a model: `name` itself, or an installed one. Raises ModelError."""
     installed = models_dir() / _FOLDER.format(name)
-    for place in (Path(name), installed):
-        if (place / MODEL_FILE).is_file() and (place / TOKENIZER_FILE).is_file():
-            return place
+    for folder in (Path(name), installed):
+        if (folder / MODEL_FILE).is_file() and (folder / TOKENIZER_FILE).is_file():
+            return folder
     raise ModelError(
         f"no whisper model {name!r}: expected a faster-whisper folder with {MODEL_FILE} and {TOKENIZER_FILE}, "
         f"at {installed} or by its path",
-        hint=f"hf download Systran/faster-whisper-{name} --local-dir {installed}",
+        code="prep.no_whisper_model",
+        fields={"name": name, "folder": str(installed)},
     )
 
 

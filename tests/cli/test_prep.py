@@ -35,8 +35,9 @@ def test_the_chain_needs_no_path(model, empty_folder):
     result = prep("--lang", "en")
     assert result.exit_code == 0, result.output
     told = result.stderr.splitlines()
-    assert told[0].startswith("dataset: slices -> dataset")
-    assert told[1] == "model: v2 (the newest installed model)"
+    assert told[0] == "recordings: slices (the slices here; no other folder was named)"
+    assert "dataset: slices -> dataset (recordings with transcripts)" in told
+    assert "model: v2 (the newest installed model)" in told
     assert "2 clips" in result.stdout
     assert result.stdout.endswith("next: sovits train\n")
     info = Experiment(empty_folder / "dataset").read_info()
@@ -93,7 +94,7 @@ def test_a_folder_that_happens_to_have_the_name_of_a_model(model, empty_folder):
         (["mute"], 3, "has a transcript"),
         (["in", "--lang", "klingon"], 3, "unknown language 'klingon'"),
         (["in", "--model", "nobody"], 4, "no model is called nobody"),
-        (["in", "--out", "a file"], 2, "it is no folder"),
+        (["in", "--out", "a file"], 2, "it is not a folder"),
         (["in", "--max-sec", "-1"], 2, "max_sec"),
         (["in", "--asr", "ear"], 2, "prep.asr is ear (flag --asr): expected one of whisper"),
         (["mute", "--asr", "whisper"], 4, "no whisper model 'small'"),
@@ -119,17 +120,16 @@ def test_no_sound_file_is_read_before_the_model_is_found(empty_folder):
 
 
 def test_recordings_are_heard_and_the_list_can_be_corrected(model, empty_folder, monkeypatch):
-    from sovits_cli.prep import whisper
     from sovits_cli.prep.whisper import TranscribedSegment, Transcription
 
     class Ear:
         def __init__(self, name, device):
             assert (name, device) == ("tiny", "cpu")
 
-        def hear(self, wave, language):
+        def transcribe(self, wave, language):
             return Transcription("en", (TranscribedSegment(0.0, 1.0, "Helo world.", 0.0, -0.1, 1.0),))
 
-    monkeypatch.setattr(whisper, "Whisper", Ear)
+    monkeypatch.setattr("sovits_cli.prep.pipeline.Whisper", Ear)
     record(empty_folder / "in" / "a.wav", 1.0)
     line = ["in", "--asr", "whisper", "--asr-model", "tiny"]
     assert prep(*line).exit_code == 0

@@ -211,5 +211,5 @@ def test_values_that_are_no_numbers_are_refused_by_name(tmp_path, value, kind):
     assert load_feature(tmp_path / "4-cnhubert" / "a.wav.pt").shape == (1, 3, 5)
     features[0, 1, 4] = value
     save_feature(tmp_path / "4-cnhubert" / "a.wav.pt", features)
-    with pytest.raises(DatasetError, match=r"4-cnhubert/a\.wav\.pt holds values that are no numbers"):
+    with pytest.raises(DatasetError, match=r"4-cnhubert/a\.wav\.pt holds NaN or infinite values"):
         load_feature(tmp_path / "4-cnhubert" / "a.wav.pt")

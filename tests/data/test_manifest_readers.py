@@ -137,7 +137,7 @@ def test_an_experiment_folder(tmp_path):
     found = read_manifest(tmp_path, "en")
     assert found.experiment.root == tmp_path
     assert names(found) == ["a.wav"]
-    assert found.rows[0].ready.phones[0] == "HH"
+    assert found.rows[0].existing.phones[0] == "HH"
     assert found.left_out[0].reason == "no 5-wav32k/b.mp3.wav"
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import AudioError, ModelError
 from sovits_cli.features import speaker
 from sovits_cli.features.speaker import SpeakerEmbedder
@@ -67,7 +68,7 @@ def test_too_short():
 def test_files_that_are_no_speaker_encoder(tmp_path):
     with pytest.raises(ModelError, match="has no speaker encoder") as caught:
         speaker.load(bundle(None))
-    assert caught.value.hint == "sovits models pull v2Pro"
+    assert hint_for(caught.value) == "sovits models pull v2Pro"
     path = tmp_path / "bert"
     synthetic.write_bert(path)
     with pytest.raises(ModelError, match="is a BERT text encoder: expected a speaker encoder"):

@@ -4,7 +4,7 @@ import torch
 
 from sovits_cli.data.manifest_readers import read_manifest
 from sovits_cli.events import Progress, Skipped
-from sovits_cli.prep.pipeline import PrepOptions, prepare
+from sovits_cli.prep.pipeline import PrepOptions, build_dataset
 from sovits_cli.terms import SPEAKER_CHANNELS
 from sovits_cli.versions import VERSIONS
 
@@ -74,7 +74,9 @@ class RecordingReporter:
 def run(source, out, models=None, heard=None, *, lang="en", workers=2, min_sec=0.6, max_sec=54.0):
     """Prepare `source` with fake models."""
     options = PrepOptions(min_sec=min_sec, max_sec=max_sec, workers=workers)
-    return prepare(read_manifest(source, lang), out, models or FakeModels(), options, heard or RecordingReporter())
+    return build_dataset(
+        read_manifest(source, lang), out, models or FakeModels(), options, heard or RecordingReporter()
+    )
 
 
 def contents(folder):

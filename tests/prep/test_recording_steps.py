@@ -7,7 +7,7 @@ import soundfile
 from sovits_cli.data.manifest import ManifestRow
 from sovits_cli.errors import AudioError
 from sovits_cli.prep.feature_steps import ContentStep
-from sovits_cli.prep.recording_steps import mixed, to_int16
+from sovits_cli.prep.recording_steps import mixed_samples, to_int16
 from sovits_cli.prep.step_runner import Clip
 from tests.data.recordings import tone
 from tests.prep.fakes import FakeModels
@@ -27,20 +27,20 @@ def official(wave):
 @pytest.mark.parametrize("level", [0.01, 0.3, 1.0])
 def test_the_official_mix(tmp_path, level):
     wave = tone(0.7, level=level)
-    made = to_int16(mixed(clip(tmp_path, wave)))
+    made = to_int16(mixed_samples(clip(tmp_path, wave)))
     assert np.abs(made - np.trunc(official(wave))).max() <= 1
     assert np.mean(made != np.trunc(official(wave))) < 0.01
 
 
 def test_full_scale_peaks_at_31948(tmp_path):
-    made = to_int16(mixed(clip(tmp_path, np.array([0, 1.0, -1.0, 0.5], np.float32))))
+    made = to_int16(mixed_samples(clip(tmp_path, np.array([0, 1.0, -1.0, 0.5], np.float32))))
     assert made.tolist() == [0, 31948, -31948, 15974]
 
 
 def test_over_full_scale_is_clipped_not_wrapped(tmp_path):
     wave = tone(0.7)
     wave *= 1.5 / np.abs(wave).max()
-    made = to_int16(mixed(clip(tmp_path, wave)))
+    made = to_int16(mixed_samples(clip(tmp_path, wave)))
     assert made.max() == 32767
     assert made.min() == -32768
     assert np.abs(np.diff(made.astype(int))).max() < 10_000
@@ -50,13 +50,13 @@ def test_over_full_scale_is_clipped_not_wrapped(tmp_path):
 def test_refused_levels(tmp_path, peak, reason):
     wave = np.array([0, peak, -peak / 2] * 9000, np.float32)
     with pytest.raises(AudioError, match=reason):
-        mixed(clip(tmp_path, wave))
-    assert np.isfinite(mixed(clip(tmp_path, np.array([0, 2.19, 0.001] * 9000, np.float32)))).all()
+        mixed_samples(clip(tmp_path, wave))
+    assert np.isfinite(mixed_samples(clip(tmp_path, np.array([0, 2.19, 0.001] * 9000, np.float32)))).all()
 
 
 def test_stereo_of_any_rate_becomes_mono_at_32_khz(tmp_path):
     left = tone(1.0, 44_100)
-    made = mixed(clip(tmp_path, np.stack([left, np.zeros_like(left)], axis=1), 44_100))
+    made = mixed_samples(clip(tmp_path, np.stack([left, np.zeros_like(left)], axis=1), 44_100))
     assert made.shape == (32_000,)
     assert made.dtype == np.float32
 

@@ -10,7 +10,7 @@ from sovits_cli.data.manifest import ManifestRow
 from sovits_cli.errors import DatasetError, ResourceError
 from sovits_cli.prep.feature_steps import BertStep, ContentStep
 from sovits_cli.prep.resume_log import ResumeLog, digest_of_file, digest_of_path, digest_of_values
-from sovits_cli.prep.step_runner import Clip, StepRunner
+from sovits_cli.prep.step_runner import Clip, Pass, StepRunner
 from sovits_cli.text.reading import Piece
 from tests.prep.fakes import FakeModels, RecordingReporter
 
@@ -27,7 +27,7 @@ def clip(word2ph=(1, 2), name="a.wav"):
 def bert_run(tmp_path, item, models, source=None):
     with ResumeLog(tmp_path / "out" / "prep.jsonl") as journal:
         runner = StepRunner(journal, 1, RecordingReporter())
-        runner.run(BertStep(Experiment(tmp_path / "out"), models, source), [item])
+        runner.run(Pass.of(BertStep(Experiment(tmp_path / "out"), models, source)), [item])
     return runner, Experiment(tmp_path / "out").bert_path(item.name)
 
 
@@ -73,7 +73,7 @@ def test_features_that_are_no_numbers_are_refused(tmp_path):
     models = FakeModels()
     models.encode = lambda wave: torch.full((1, 3, 9), torch.nan)
     step = ContentStep(Experiment(tmp_path), models, None, RecordingReporter())
-    with pytest.raises(DatasetError, match="no numbers"):
+    with pytest.raises(DatasetError, match="NaN"):
         step.finish(clip(), torch.zeros(3200).numpy())
     assert not list(tmp_path.iterdir())
 
@@ -90,8 +90,8 @@ def test_features_of_others_that_are_no_numbers_are_made_anew(tmp_path):
         assert torch.equal(load_feature(mine.content_path(name)), good)
     told = [event.text for event in heard.events]
     assert len(told) == 2
-    assert "a.wav.pt holds values that are no numbers (NaN, infinity): making it anew" in told[0]
-    assert "d.wav.pt holds values that are no numbers" in told[1]
+    assert "a.wav.pt holds NaN or infinite values: making it anew" in told[0]
+    assert "d.wav.pt holds NaN or infinite values" in told[1]
 
 
 class TestDigests:

@@ -9,6 +9,7 @@ import pytest
 
 from sovits_cli.audio.reader import read_audio
 from sovits_cli.audio.writer import AudioWriter
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import DatasetError, ModelError, ResourceError, SovitsError, UsageError
 from sovits_cli.events import Note
 from sovits_cli.inference import examples
@@ -32,7 +33,7 @@ class Ear:
         self.answers = list(answers)
         self.asked = []
 
-    def hear(self, wave, language):
+    def transcribe(self, wave, language):
         self.asked.append((len(wave), language))
         if not self.answers:
             raise KeyboardInterrupt
@@ -187,7 +188,7 @@ def test_words_made_up_over_a_long_silence_are_dropped(tmp_path, place):
 def test_nothing_usable_at_all(tmp_path, place):
     with pytest.raises(DatasetError, match=r"can be used: 1 left out, the first: a\.wav: no speech") as failure:
         heard(recordings(tmp_path / "in", "a.wav"), place, Transcription("en", ()))
-    assert failure.value.hint.startswith(f"write what is said into {place} and run")
+    assert hint_for(failure.value).startswith(f"write what is said into {place} and run")
     with pytest.raises(DatasetError, match="is no folder of recordings"):
         heard(tmp_path / "gone", place)
 
@@ -231,20 +232,20 @@ def installed(name):
 def test_the_library_is_asked_offline_and_carefully(library, monkeypatch):
     folder = installed("whisper-small")
     model = Whisper("small", "cuda:1")
-    assert model.hear(np.zeros(16, np.float32), None) == Transcription(
+    assert model.transcribe(np.zeros(16, np.float32), None) == Transcription(
         "en", (TranscribedSegment(0.0, 1.0, "Hi.", 0.1, -0.3, 1.0),)
     )
     assert library[0].folder == str(folder)
     assert library[0].options == {"device": "cuda", "device_index": 1, "compute_type": "float16"}
     asked = library[0].asked[0]
     assert (asked["language"], asked["vad_filter"], asked["condition_on_previous_text"]) == (None, True, False)
-    model.hear(np.zeros(16, np.float32), "yue")
+    model.transcribe(np.zeros(16, np.float32), "yue")
     assert library[0].asked[1]["language"] == "zh"
     monkeypatch.setitem(LANGUAGES, made_up.ROW.code, made_up.ROW)
     with pytest.raises(ModelError, match=r"^the whisper model does not know Quish: it knows 4 others$"):
-        model.hear(np.zeros(16, np.float32), "qq")
+        model.transcribe(np.zeros(16, np.float32), "qq")
     library[0].supported_languages = ("en", "fr")
-    model.hear(np.zeros(16, np.float32), "qq")
+    model.transcribe(np.zeros(16, np.float32), "qq")
     assert library[0].asked[2]["language"] == "fr"
     assert Whisper(str(folder), "cpu")
     assert library[1].options == {"device": "cpu", "device_index": 0, "compute_type": "int8"}
@@ -253,11 +254,11 @@ def test_the_library_is_asked_offline_and_carefully(library, monkeypatch):
 def test_models_that_are_not_there(library, monkeypatch):
     with pytest.raises(ModelError, match="no whisper model 'tiny': expected a faster-whisper folder") as failure:
         Whisper("tiny", "cpu")
-    assert failure.value.hint.startswith("hf download Systran/faster-whisper-tiny --local-dir ")
+    assert hint_for(failure.value).startswith("hf download Systran/faster-whisper-tiny --local-dir ")
     with pytest.raises(ModelError, match=r"cannot load the whisper model in .*: Unable to open file"):
         Whisper(str(installed("whisper-broken")), "cpu")
     monkeypatch.setattr(whisper, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="needs faster_whisper, which is not installed") as missing:
+    with pytest.raises(UsageError, match="needs the package faster_whisper, which is not installed") as missing:
         Whisper("small", "cpu")
     assert missing.value.hint.startswith('pip install "sovits[asr]" (it brings GPL codecs')
 
@@ -276,11 +277,11 @@ def test_the_library_itself_with_random_weights(tmp_path):
 
     model = Whisper(str(tiny_whisper.write(tmp_path / "model")), "cpu")
     speech, _ = read_audio(examples.resolve("builtin:slt", examples.VOICE_SUFFIX), rate=whisper.RATE_HZ, mono=True)
-    found = model.hear(speech, "en")
+    found = model.transcribe(speech, "en")
     assert found.language == "en"
     assert found.segments
     assert all(phrase.text.startswith("word") for phrase in found.segments)
-    assert model.hear(np.zeros(16_000, np.float32), "en").segments == ()
+    assert model.transcribe(np.zeros(16_000, np.float32), "en").segments == ()
     (tmp_path / "model" / "model.bin").write_bytes(b"cut short")
     with pytest.raises(ModelError, match=r"cannot load the whisper model in .*incomplete|Unsupported"):
         Whisper(str(tmp_path / "model"), "cpu")
@@ -319,7 +320,7 @@ def test_a_plan_hears_and_writes_nothing(tmp_path, place):
     reports = Reports()
     found = transcription.plan_transcription(folder, "en", place, reports)
     assert [said.text for said in found.rows] == ["Told."]
-    assert "2 recordings are to be heard first" in reports.of(Note)[0].text
+    assert "2 recordings are to be transcribed first" in reports.of(Note)[0].text
     assert not place.parent.exists()
     (folder / "b.txt").unlink()
     assert not transcription.plan_transcription(folder, "en", place, Reports()).rows
@@ -337,7 +338,7 @@ class Deaf:
     def __init__(self, *answers):
         self.answers = list(answers)
 
-    def hear(self, wave, language):
+    def transcribe(self, wave, language):
         answer = self.answers.pop(0)
         if answer is None:
             raise KeyError("boom")
