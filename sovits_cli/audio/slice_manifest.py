@@ -140,7 +140,15 @@ class SliceFolder:
 
 
 def slice_row(file: str, source: Path, rate: int, span: Span, level: Row) -> Row:
-    """Make one line of slices.jsonl."""
+    """Make one line of slices.jsonl.
+
+    Args:
+        file: name of the slice in the folder.
+        source: the recording, as an absolute path.
+        rate: of the recording.
+        span: of the recording, in samples.
+        level: of the slice, by name.
+    """
     return {"file": file, **gap_row(source, rate, span), "level": level}
 
 

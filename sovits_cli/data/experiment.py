@@ -1,6 +1,6 @@
 """The official experiment folder: its names, its two tables and our `dataset.json`, read and written.
 
-Knows no torch, no audio and no settings; feature tensors are read by `data/tensors.py`.
+Knows no audio and no settings.
 """
 
 from __future__ import annotations

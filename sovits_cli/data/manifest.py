@@ -9,7 +9,7 @@ remark, which are not read:
     a.wav|amy|EN|a|b|c|d                         and so are three or more of them
 
 The official program leaves out every line with more than four. Knows nothing of audio or features; folders and other
-manifests are found by `data/sources.py`.
+manifests are found by `data/manifest_readers.py`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from sovits_cli.features.bert import join_piece_features
 from sovits_cli.prep.feature_models import FeatureModels
 from sovits_cli.prep.recording_steps import mixed_samples
 from sovits_cli.prep.resume_log import digest_of_values
-from sovits_cli.prep.step_runner import Clip, Step
+from sovits_cli.prep.step_runner import Clip, PrepStep
 from sovits_cli.terms import DATASET_RATE_HZ, SPEAKER_CHANNELS, SSL_RATE_HZ
 
 # Raised when the same input gives other features.
@@ -44,7 +44,7 @@ SAME_COSINE = 0.98
 """Half precision, another resampler and rounding to int16 leave more than this; another encoder less."""
 
 
-class BertStep(Step[None]):
+class BertStep(PrepStep[None]):
     """BERT features (D, P). Those of `source` are taken as they are if their length fits the phones."""
 
     name = "bert"
@@ -93,7 +93,7 @@ class BertStep(Step[None]):
         return features
 
 
-class ContentStep(Step[np.ndarray]):
+class ContentStep(PrepStep[np.ndarray]):
     """Content features (1, C, F). Those of `source` are taken over if they are of this model, else made anew.
 
     Whether they are is tried on the first clips, by what the model itself makes of them:
@@ -171,7 +171,7 @@ class ContentStep(Step[np.ndarray]):
         return False
 
 
-class SemanticStep(Step[Tensor]):
+class SemanticStep(PrepStep[Tensor]):
     """Semantic tokens (S,). Those of earlier runs come from the log, or from `table`, the tokens of the dataset."""
 
     name = "semantic"
@@ -200,7 +200,7 @@ class SemanticStep(Step[Tensor]):
         return list(clip.tokens)
 
 
-class SpeakerStep(Step[np.ndarray | None]):
+class SpeakerStep(PrepStep[np.ndarray | None]):
     """Speaker embeddings (1, V). Those of `source` are taken as they are if their width fits."""
 
     name = "speaker"

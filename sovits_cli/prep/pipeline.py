@@ -111,7 +111,10 @@ def prepare_dataset(
 def plan_dataset(
     source: Path, settings: Settings = _DEFAULTS, *, device: str = "cpu", reporter: Reporter = _SILENT
 ) -> PrepPlan:
-    """Say what `prepare_dataset` would do, and write nothing. Takes and raises the same."""
+    """Say what `prepare_dataset` would do, and write nothing.
+
+    Args and errors: those of `prepare_dataset`.
+    """
     job = _open(source, settings, device, reporter, plan_only=True)
     return plan_steps(job.manifest, settings.prep.out, job.models, job.options, reporter)
 
@@ -164,7 +167,15 @@ def _model_reference(asked: str | None, name: str) -> str:
 def build_dataset(
     manifest: Manifest, out: Path, models: FeatureModels, options: PrepOptions, reporter: Reporter
 ) -> PrepResult:
-    """Make or complete the dataset `out` with the features of any models. Raises as `prepare_dataset`."""
+    """Make or complete the dataset `out` with the features of any models. Raises as `prepare_dataset`.
+
+    Args:
+        manifest: what the source holds.
+        out: folder of the dataset.
+        models: make the features, and say by their keys when those would change.
+        options: which clips are taken, and how.
+        reporter: takes the events.
+    """
     if out.exists() and not out.is_dir():
         raise UsageError(f"cannot write {out}: it is not a folder", code="prep.out_not_folder")
     with held(out):
@@ -197,7 +208,10 @@ def _build(
 def plan_steps(
     manifest: Manifest, out: Path, models: FeatureModels, options: PrepOptions, reporter: Reporter
 ) -> PrepPlan:
-    """What `build_dataset` would do, without writing anything: recordings are looked at, the log is read."""
+    """What `build_dataset` would do, without writing anything: recordings are looked at, the log is read.
+
+    Args: as `build_dataset`.
+    """
     runner = StepRunner(ResumeLog.read_only(out / RESUME_LOG_FILE), options.workers, reporter)
     for item in manifest.left_out:
         runner.leave_out(item)

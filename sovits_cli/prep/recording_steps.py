@@ -24,7 +24,7 @@ from sovits_cli.data.experiment import Experiment
 from sovits_cli.errors import AudioError, DatasetError
 from sovits_cli.files import atomic
 from sovits_cli.prep.resume_log import digest_of_file, digest_of_values
-from sovits_cli.prep.step_runner import Clip, Step
+from sovits_cli.prep.step_runner import Clip, PrepStep
 from sovits_cli.terms import DATASET_RATE_HZ
 
 ROUNDING_S = 0.01
@@ -54,7 +54,7 @@ class RecordingInfo:
     seconds: float
 
 
-class RecordingStep(Step[RecordingInfo]):
+class RecordingStep(PrepStep[RecordingInfo]):
     """Keyed by size and time of change, so that files that did not change are not read again."""
 
     name = "recordings"
@@ -99,7 +99,7 @@ class RecordingStep(Step[RecordingInfo]):
             raise AudioError(f"{info.seconds:.1f} s, over max_sec {self._max_sec:g}: cut it into slices")
 
 
-class AlignmentStep(Step[bytes | None]):
+class AlignmentStep(PrepStep[bytes | None]):
     """Copies a sidecar, and removes a copy whose sidecar is gone. Recordings without one are none the worse.
 
     Args:
@@ -180,7 +180,7 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
     return np.clip(samples * np.float32(_INT16), -_INT16, _INT16 - 1).astype(np.int16)
 
 
-class AudioStep(Step[None]):
+class AudioStep(PrepStep[None]):
     """Written in the worker threads: nothing of it needs an order."""
 
     name = "audio"

@@ -84,7 +84,14 @@ class ResumeLog:
         return None if packed is None else FinishedStep(packed.key, json.loads(packed.row))
 
     def add(self, step: str, name: str, key: str, row: Any = None) -> None:
-        """Note that a step is finished. On disk when this returns."""
+        """Note that a step is finished. On disk when this returns.
+
+        Args:
+            step: its name.
+            name: of the clip.
+            key: digest of all that the result depends on.
+            row: the result, if it is kept here.
+        """
         self._steps[step, name] = _PackedStep.of(key, row)
         self._append({"step": step, "name": name, "key": key, "row": row})
 

@@ -60,7 +60,7 @@ class Clip:
         return self.row.name
 
 
-class Step(ABC, Generic[Prepared]):
+class PrepStep(ABC, Generic[Prepared]):
     """One step. An InputError leaves the clip out, and so does what nobody expected; other errors stop the run."""
 
     name: str
@@ -82,15 +82,22 @@ class Step(ABC, Generic[Prepared]):
         """Do the rest, in the main thread and in the order of the clips. Gives a row for the log, or None."""
 
 
+_PreparedStep = tuple[PrepStep[Any], Any]
+"""A step with what its `prepare` gave."""
+
+_Begun = Future[list[_PreparedStep]]
+"""What is being prepared for a clip."""
+
+
 @dataclass(frozen=True)
 class Pass:
     """Steps that go over the clips together, so that a recording is decoded once for all of them."""
 
     name: str
-    steps: tuple[Step[Any], ...]
+    steps: tuple[PrepStep[Any], ...]
 
     @classmethod
-    def of(cls, step: Step[Any]) -> Pass:
+    def of(cls, step: PrepStep[Any]) -> Pass:
         """A pass of one step, which gives it its name."""
         return cls(step.name, (step,))
 
@@ -168,7 +175,7 @@ class StepRunner:
             plans.append(StepPlan(step.name, done=done, to_do=len(kept) - done))
         return plans
 
-    def _is_done(self, step: Step[Any], clip: Clip) -> bool:
+    def _is_done(self, step: PrepStep[Any], clip: Clip) -> bool:
         key = clip.keys[step.name] = step.key(clip)
         finished = self.log.get(step.name, clip.name)
         if finished is None or finished.key != key:
@@ -187,28 +194,28 @@ class StepRunner:
         self.leave_out(LeftOut.from_error(clip.name, error))
 
     def _ahead(
-        self, steps: Sequence[Step[Any]], clips: Sequence[Clip], pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[Clip, Future[list[_PreparedStep]] | None]]:
+        self, steps: Sequence[PrepStep[Any]], clips: Sequence[Clip], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[Clip, _Begun | None]]:
         """Clips in order, each with what is being prepared for it, or None if it is done already."""
-        waiting: deque[tuple[Clip, Future[list[_PreparedStep]] | None]] = deque()
+        waiting: deque[tuple[Clip, _Begun | None]] = deque()
         for clip in clips:
             waiting.append((clip, self._begin(steps, clip, pool)))
             if len(waiting) > self.workers * AHEAD_PER_WORKER:
                 yield waiting.popleft()
         yield from waiting
 
-    def _begin(
-        self, steps: Sequence[Step[Any]], clip: Clip, pool: ThreadPoolExecutor
-    ) -> Future[list[_PreparedStep]] | None:
-        failed: Future[list[_PreparedStep]] = Future()
-        begun: Future[list[_PreparedStep]] | None = failed
+    def _begin(self, steps: Sequence[PrepStep[Any]], clip: Clip, pool: ThreadPoolExecutor) -> _Begun | None:
+        failed: _Begun = Future()
+        begun: _Begun | None = failed
         # The exception itself waits in the future; it is contained once more when the turn of its clip comes.
         with contained(lambda error: failed.set_exception(error.unforeseen or error)):
             to_do = [step for step in steps if not self._is_done(step, clip)]
             begun = self._submit(to_do, clip, pool) if to_do else None
         return begun  # noqa: RET504 - `contained` may have ended the block
 
-    def _submit(self, to_do: Sequence[Step[Any]], clip: Clip, pool: ThreadPoolExecutor) -> Future[list[_PreparedStep]]:
+    def _submit(
+        self, to_do: Sequence[PrepStep[Any]], clip: Clip, pool: ThreadPoolExecutor
+    ) -> Future[list[_PreparedStep]]:
         clip.worked = True
         for step in to_do:
             self.log.forget(step.name, clip.name)
@@ -220,11 +227,7 @@ class StepRunner:
             self.log.add(step.name, clip.name, clip.keys[step.name], row)
 
 
-_PreparedStep = tuple[Step[Any], Any]
-"""A step with what its `prepare` gave."""
-
-
-def _prepare(steps: Sequence[Step[Any]], clip: Clip) -> list[_PreparedStep]:
+def _prepare(steps: Sequence[PrepStep[Any]], clip: Clip) -> list[_PreparedStep]:
     """Prepare a clip for all steps of a pass; in a worker thread."""
     try:
         return [(step, step.prepare(clip)) for step in steps]

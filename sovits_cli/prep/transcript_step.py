@@ -1,4 +1,4 @@
-"""Step: the transcript as phones, for `2-name2text.txt`.
+"""PrepStep: the transcript as phones, for `2-name2text.txt`.
 
 Unlike the official program, a percent sign is read out, not turned into a dash before normalisation, and words of
 other languages within a text are read in theirs.
@@ -11,7 +11,7 @@ from typing import Any
 
 from sovits_cli.data.experiment import TextRow
 from sovits_cli.prep.resume_log import digest_of_values
-from sovits_cli.prep.step_runner import Clip, Step
+from sovits_cli.prep.step_runner import Clip, PrepStep
 from sovits_cli.text import lexicon, reading, segment, symbols
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.lexicon import Lexicon
@@ -22,7 +22,7 @@ REVISION = 4
 """Raised when the same text gives other phones."""
 
 
-class TranscriptStep(Step[Reading]):
+class TranscriptStep(PrepStep[Reading]):
     """Rows of earlier runs come from the log, or from `table`, the transcripts already in the dataset.
 
     Args:

@@ -129,13 +129,15 @@ def transcribe_missing(
     try:
         return manifest.checked()
     except DatasetError as error:
-        told = DatasetError(error.message, code="prep.nothing_transcribed", fields={"list": str(list_path)})
-        failure = nothing_done(told, [item.bug for item in manifest.left_out])
+        nothing = DatasetError(error.message, code="prep.nothing_transcribed", fields={"list": str(list_path)})
+        failure = nothing_done(nothing, [item.bug for item in manifest.left_out])
     raise failure
 
 
 def plan_transcription(source: Path, lang: str, list_path: Path, reporter: Reporter) -> Manifest:
     """What `transcribe_missing` would give without transcribing or writing anything: how much is to be done.
+
+    Args: those of `transcribe_missing`.
 
     Raises:
         DatasetError: no recordings are there.
