@@ -21,6 +21,7 @@ from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.vocoders import PUBLISHED_HIFIGAN, config_from
 from sovits_cli.versions import VERSIONS
+from tests.differences import every_case
 
 CONFIGS: dict[str, Any] = {
     "gpt": T2SConfig(),
@@ -44,7 +45,7 @@ def same_kind(value, right):
     return type(value) is type(right) and isinstance(right, bool | str | int) and value not in (-32_000, 10**30)
 
 
-@pytest.mark.parametrize(("name", "field"), FIELDS)
+@every_case(("name", "field"), FIELDS)
 def test_a_wrong_value_of_any_field_is_named(name, field):
     config = CONFIGS[name]
     right = getattr(config, field)
@@ -65,43 +66,44 @@ READERS: dict[str, tuple[Callable[[Mapping[str, Any]], Any], dict[str, Any]]] = 
     "gpt": (T2SConfig.from_official, T2SConfig().to_official()),
     "sovits": (SovitsConfig.from_official, SOVITS),
     "flow": (
-        lambda said: FlowConfig.from_official(said, VERSIONS["v3"]),
+        lambda values: FlowConfig.from_official(values, VERSIONS["v3"]),
         {**SOVITS, "model": {**SOVITS["model"], "dit": asdict(DitConfig())}},
     ),
     "hubert": (HubertConfig.from_dict, asdict(HubertConfig())),
     "bert": (BertConfig.from_dict, asdict(BertConfig())),
     "phonetic": (PhoneticConfig.from_dict, asdict(PhoneticConfig(phones=("a",)))),
-    "hifigan": (lambda said: config_from(PUBLISHED_HIFIGAN, said), asdict(PUBLISHED_HIFIGAN)),
-    "bigvgan": (lambda said: config_from(BigvganConfig(), said), asdict(BigvganConfig())),
+    "hifigan": (lambda values: config_from(PUBLISHED_HIFIGAN, values), asdict(PUBLISHED_HIFIGAN)),
+    "bigvgan": (lambda values: config_from(BigvganConfig(), values), asdict(BigvganConfig())),
 }
 UNREAD = {"n_layers_q", "win_length", "linear_units", "random_bert", "use_spectral_norm", "semantic_frame_rate"} | {
     "freeze_quantizer"
 }
 
 
-def places(said: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+def paths(section: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     """Every value of a configuration, and every section."""
-    here = [(*path, key) for key in said if key not in UNREAD]
-    return here + [deeper for key in said if isinstance(said[key], dict) for deeper in places(said[key], (*path, key))]
+    here = [(*path, key) for key in section if key not in UNREAD]
+    nested = (paths(section[key], (*path, key)) for key in section if isinstance(section[key], dict))
+    return here + [deeper for found in nested for deeper in found]
 
 
-def changed(said: Any, path: tuple[str, ...], value: Any) -> Any:
-    return {**said, path[0]: changed(said[path[0]], path[1:], value)} if path else value
+def changed(section: Any, path: tuple[str, ...], value: Any) -> Any:
+    return {**section, path[0]: changed(section[path[0]], path[1:], value)} if path else value
 
 
-@pytest.mark.parametrize("reader", READERS)
+@every_case("reader", list(READERS))
 def test_a_wrong_value_anywhere_in_a_file_is_refused(reader):
-    read, said = READERS[reader]
-    assert read(said)
-    for path in places(said):
-        right = said
+    read, values = READERS[reader]
+    assert read(values)
+    for path in paths(values):
+        right = values
         for key in path:
             right = right[key]
         for wrong in (-32_000, 1e308, math.nan, 10**30, "x", [[]], {"a": 1}, object()):
             if isinstance(right, dict) and wrong == {"a": 1}:
                 continue  # a section without keys that are known says nothing
             with pytest.raises(ModelError):
-                read(changed(said, path, wrong))
+                read(changed(values, path, wrong))
 
 
 def test_numbers_may_be_written_as_other_programs_do():
@@ -111,8 +113,8 @@ def test_numbers_may_be_written_as_other_programs_do():
     assert read_fields(DitConfig, {"dim": 32.0, "dropout": 0, "else": 1, "depth": None}) == {"dim": 32, "dropout": 0}
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
+@every_case(
+    ("change", "match"),
     [
         ({"upsample_kernel_sizes": (16, 16, 8, 2, 1)}, "`upsample_kernel_sizes` must be"),
         ({"upsample_kernel_sizes": (17, 16, 8, 2, 2)}, "`upsample_kernel_sizes` must be"),
@@ -121,8 +123,8 @@ def test_numbers_may_be_written_as_other_programs_do():
         ({"filter_length": 512, "style_bins": 200}, "`hop_length` exceeds `filter_length`"),
     ],
 )
-def test_dimensions_that_would_fail_when_speaking(change, said):
-    with pytest.raises(DimensionError, match=said):
+def test_dimensions_that_would_fail_when_speaking(change, match):
+    with pytest.raises(DimensionError, match=match):
         replace(SovitsConfig(), **change)
 
 

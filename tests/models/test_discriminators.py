@@ -1,3 +1,5 @@
+"""The discriminators: lengths, sizes, and what a period sees."""
+
 import pytest
 import torch
 
@@ -5,35 +7,41 @@ from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.versions import GAN_PERIODS
 
 
-@pytest.mark.parametrize("samples", [3200, 3201, 3209])
-def test_any_length_is_judged(samples):
-    verdicts = Discriminators(GAN_PERIODS, width=1 / 16)(torch.randn(2, 1, samples))
-    assert len(verdicts) == 1 + len(GAN_PERIODS)
-    for verdict in verdicts:
-        assert verdict.score.shape[0] == 2
-        assert torch.equal(verdict.features[-1].flatten(1), verdict.score)
+@pytest.fixture(scope="module")
+def discriminators():
+    torch.manual_seed(0)
+    return Discriminators(GAN_PERIODS, width=1 / 16).requires_grad_(False)
+
+
+def test_any_length_is_scored(discriminators):
+    for samples in (3200, 3201, 3209):
+        outputs = discriminators(torch.randn(2, 1, samples))
+        assert len(outputs) == 1 + len(GAN_PERIODS)
+        for output in outputs:
+            assert output.score.shape[0] == 2
+            assert torch.equal(output.features[-1].flatten(1), output.score)
 
 
 def test_periods_and_width_are_free():
-    judges = Discriminators((2, 3), width=1 / 4)
-    assert len(judges(torch.randn(1, 1, 1000))) == 3
-    assert judges.discriminators[0].convs[-1].out_channels == 256
-    assert judges.discriminators[2].convs[-1].out_channels == 256
+    discriminators = Discriminators((2, 3), width=1 / 4)
+    assert len(discriminators(torch.randn(1, 1, 1000))) == 3
+    assert discriminators.discriminators[0].convs[-1].out_channels == 256
+    assert discriminators.discriminators[2].convs[-1].out_channels == 256
 
 
-def test_a_period_sees_its_columns_apart():
+def test_a_period_sees_its_columns_apart(discriminators):
     """Moving one column moves only the scores of that column."""
-    torch.manual_seed(0)
-    judge = Discriminators((5,), width=1 / 16).discriminators[1]
+    of_five = next(one for one in discriminators.discriminators if getattr(one, "period", None) == 5)
     wave = torch.randn(1, 1, 500)
     other = wave.clone()
     other[..., 2::5] += 1
-    changed = (judge(wave).features[-1] != judge(other).features[-1]).any(dim=2).flatten()
+    changed = (of_five(wave).features[-1] != of_five(other).features[-1]).any(dim=2).flatten()
     assert changed.tolist() == [False, False, True, False, False]
 
 
 def test_official_size():
-    keys = Discriminators(GAN_PERIODS).state_dict()
+    with torch.device("meta"):
+        keys = Discriminators(GAN_PERIODS).state_dict()
     assert len(keys) == 111
     assert keys["discriminators.0.convs.2.weight_v"].shape == (256, 4, 41)
     assert keys["discriminators.5.conv_post.weight_g"].shape == (1, 1, 1, 1)

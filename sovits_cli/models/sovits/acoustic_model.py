@@ -132,7 +132,7 @@ class AcousticModel(nn.Module):
         return mixed
 
     def style_for_text(self, style: Tensor) -> Tensor:
-        """The style (B, G, 1) as the text encoder takes it, (B, 512, 1) where a speaker vector made it wide."""
+        """The style (B, G, 1) as the text encoder takes it: of `mrte_channels` where there are speaker vectors."""
         if not self.config.speaker_channels:
             return style
         narrow: Tensor = self.ge_to512(style.transpose(1, 2)).transpose(1, 2)

@@ -1,69 +1,76 @@
-"""The flow: prompts of every length, more frames than positions, what is drawn for training, and bad requests."""
+"""Sampling along the flow, its guidance, and what is drawn for its loss."""
 
 import pytest
 import torch
 
 from sovits_cli.errors import ModelError
 from sovits_cli.models.cfm.dit import LAST_POSITION
-from sovits_cli.models.cfm.flow_matching import FlowMatching, sample_training_noise
-from sovits_cli.models.cfm.flow_model import FlowModel
-from tests.checkpoints import synthetic_flow
-
-DIT = synthetic_flow.TINY_DIT
+from sovits_cli.models.cfm.flow_matching import FlowMatching, TrainingNoise, sample_training_noise
+from tests.checkpoints.synthetic_flow import TINY_DIT as DIT
 
 
 @pytest.fixture(scope="module")
 def flow():
     torch.manual_seed(0)
-    return FlowMatching(DIT).eval()
+    return FlowMatching(DIT).eval().requires_grad_(False)
 
 
-def ask(flow, frames, prompt, **how):
-    draw_from = torch.Generator().manual_seed(1)
-    condition = torch.randn(1, DIT.text_dim, frames, generator=draw_from)
-    noise = torch.randn(1, DIT.mel_dim, frames, generator=draw_from)
-    return flow.sample(condition, torch.ones(1, DIT.mel_dim, prompt), noise, **{"steps": 2, **how})
+def sampled(flow, frames, prompt, **options):
+    generator = torch.Generator().manual_seed(1)
+    condition = torch.randn(1, DIT.text_dim, frames, generator=generator)
+    noise = torch.randn(1, DIT.mel_dim, frames, generator=generator)
+    return flow.sample(condition, torch.ones(1, DIT.mel_dim, prompt), noise, **{"steps": 2, **options})
 
 
-@pytest.mark.parametrize("prompt", [0, 1, 9, 10])
-def test_a_prompt_may_have_any_length(flow, prompt):
-    frames = ask(flow, 10, prompt)
-    assert frames.shape == (1, DIT.mel_dim, 10)
-    assert not frames[..., :prompt].any()
-    assert torch.isfinite(frames).all()
+def test_a_prompt_may_have_any_length(flow):
+    for prompt in (0, 1, 9, 10):
+        frames = sampled(flow, 10, prompt)
+        assert frames.shape == (1, DIT.mel_dim, 10)
+        assert not frames[..., :prompt].any()
+        assert torch.isfinite(frames).all()
 
 
-def test_prompt_guidance_and_steps_matter(flow):
-    plain = ask(flow, 20, 5)
-    for other in (ask(flow, 20, 6), ask(flow, 20, 5, guidance=1.0), ask(flow, 20, 5, steps=3)):
+def test_prompt_guidance_steps_and_temperature_matter(flow):
+    plain = sampled(flow, 20, 5)
+    options = ({"guidance": 1.0}, {"steps": 3}, {"temperature": 0.5})
+    for other in (sampled(flow, 20, 6), *(sampled(flow, 20, 5, **option) for option in options)):
         assert not torch.allclose(plain[..., 6:], other[..., 6:], atol=1e-4)
-    assert torch.equal(plain, ask(flow, 20, 5, guidance=1e-6)), "hardly any guidance is none"
+    assert torch.equal(plain, sampled(flow, 20, 5, guidance=1e-6)), "hardly any guidance is none"
 
 
-@pytest.mark.parametrize(("frames", "prompt", "steps"), [(10, 5, 0), (10, 11, 2)])
-def test_bad_requests_are_refused(flow, frames, prompt, steps):
-    with pytest.raises(ModelError, match=f"flow of {steps} steps over 10 frames"):
-        ask(flow, 10, prompt, steps=steps)
+def test_one_step_of_euler_with_guidance_by_the_definition(flow):
+    condition, noise = torch.randn(1, DIT.text_dim, 8), torch.randn(1, DIT.mel_dim, 8)
+    nothing, t, d = torch.zeros_like(noise), torch.zeros(1), torch.ones(1)
+    with_condition, without = (flow.estimator.text_embed(one) for one in (condition, torch.zeros_like(condition)))
+    velocity, free = (flow.estimator(noise, nothing, one, None, t, d) for one in (with_condition, without))
+    expected = noise + velocity + 1.5 * (velocity - free)
+    found = flow.sample(condition, noise[..., :0], noise, steps=1, guidance=1.5)
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_loss_is_zero_for_the_right_velocity_and_counts_only_what_is_made(flow, monkeypatch):
+    torch.manual_seed(2)
+    frames, lens = torch.randn(2, DIT.mel_dim, 10), torch.tensor([10, 6])
+    draws = TrainingNoise(torch.tensor([0.2, 0.7]), torch.randn_like(frames), torch.tensor([3, 0]))
+    condition, right = torch.randn(2, DIT.text_dim, 10), frames - draws.noise
+    wrong_elsewhere = right.clone()
+    wrong_elsewhere[0, :, :3] += 9  # in the prompt
+    wrong_elsewhere[1, :, 6:] += 9  # in the padding
+    wrong_elsewhere[0, :, 5] += 1  # one of seven frames that count
+    for velocity, loss in ((right, 0.0), (wrong_elsewhere, 1 / 7 / 2)):
+        monkeypatch.setattr(flow.estimator, "forward", lambda *_, velocity=velocity: velocity)
+        assert float(flow.loss(frames, lens, condition, draws)) == pytest.approx(loss, abs=1e-6)
+
+
+def test_bad_requests_are_refused(flow):
+    for prompt, steps in ((5, 0), (11, 2)):
+        with pytest.raises(ModelError, match=f"flow of {steps} steps over 10 frames"):
+            sampled(flow, 10, prompt, steps=steps)
 
 
 def test_there_may_be_more_frames_than_positions(flow):
-    frames = ask(flow, LAST_POSITION + 50, 100, steps=1)
+    frames = sampled(flow, LAST_POSITION + 50, 100, steps=1)
     assert torch.isfinite(frames).all()
-
-
-def test_kept_frames_do_not_see_the_others():
-    """Beyond the reach of the position convolutions, which see 30 frames further, as in the official model."""
-    torch.manual_seed(0)
-    network = FlowMatching(DIT).estimator.eval()
-    x, prompt = torch.randn(1, 100, 80), torch.zeros(1, 100, 80)
-    condition, timestep = torch.randn(1, 80, DIT.text_dim), torch.tensor([0.5])
-    keep = torch.arange(80)[None] < 40
-    other = x.clone()
-    other[..., 72:] += 1
-    one, same = (network(frames, prompt, condition, keep, timestep, timestep)[..., :40] for frames in (x, other))
-    assert torch.allclose(one, same, atol=1e-6)
-    seen = [network(frames, prompt, condition, None, timestep, timestep)[..., :40] for frames in (x, other)]
-    assert not torch.allclose(*seen, atol=1e-4)
 
 
 def test_draws_stay_in_their_ranges():
@@ -76,21 +83,8 @@ def test_draws_stay_in_their_ranges():
     assert draws.prompt_lens.max() > 15
     assert set(draws.exponents.tolist()) == {2, 3, 4, 5, 6, 7}
     assert sample_training_noise(frames, lens, shortcut=False).exponents is None
-    paired = sum(sample_training_noise(frames[:1], lens[:1]).exponents is not None for _ in range(400))
-    assert 90 <= paired <= 150
-
-
-@pytest.mark.parametrize("name", synthetic_flow.FLOWS)
-def test_the_condition_lasts_as_long_as_the_codes(name):
-    model = FlowModel(synthetic_flow.flow_config(name)).eval()
-    config = model.flow_config
-    codes, text = torch.randint(64, (1, 1, 25)), torch.randint(700, (1, 9))
-    ge = model.encode_style([torch.rand(1, 1025, 20)])
-    frames = model.condition(codes, text, ge).shape[-1]
-    assert frames == int(50 * config.traits.stretch)
-    assert frames / (config.mel.sample_rate / config.mel.hop) == pytest.approx(1.0, abs=0.01)
-    assert model.condition(codes, text, ge, speed=2.0).shape[-1] < 0.6 * frames
-    with pytest.raises(ModelError, match="speed is 0"):
-        model.condition(codes, text, ge, speed=0)
-    with pytest.raises(ModelError, match="the SoVITS model knows"):
-        model.condition(codes + 64, text, ge)
+    shortcuts = sum(sample_training_noise(frames[:1], lens[:1]).exponents is not None for _ in range(400))
+    assert 90 <= shortcuts <= 150
+    part = draws.part(slice(3, 5))
+    assert torch.equal(part.t, draws.t[3:5])
+    assert torch.equal(part.exponents, draws.exponents[3:5])

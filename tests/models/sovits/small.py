@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from sovits_cli.models.sovits.acoustic_model import AcousticInputs
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
 
@@ -32,10 +33,32 @@ SMALL = {
 }
 """Sections of the official form."""
 
+HOP = 320
 
-def small_synthesizer(*, posterior: bool = True) -> VitsModel:
+
+def small_model(*, posterior: bool = True) -> VitsModel:
     """A seeded small model with a filled codebook, in evaluation mode."""
     torch.manual_seed(0)
     model = VitsModel(SovitsConfig.from_official(SMALL), posterior=posterior)
     model.quantizer.fill(torch.randn(50, 20))
     return model.eval()
+
+
+def tokens(count: int) -> torch.Tensor:
+    return torch.arange(count).view(1, 1, -1) % 50
+
+
+def phones(count: int) -> torch.Tensor:
+    return torch.arange(count).view(1, -1)
+
+
+def batch(frames: int, lens: list[int]) -> AcousticInputs:
+    torch.manual_seed(1)
+    rows = len(lens)
+    return AcousticInputs(
+        phones=torch.randint(0, 732, (rows, 12)),
+        features=torch.randn(rows, 20, frames),
+        spec=torch.rand(rows, 513, frames),
+        spec_lens=torch.tensor(lens),
+        phone_lens=torch.tensor([12, 7]),
+    )

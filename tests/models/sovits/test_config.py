@@ -6,6 +6,7 @@ from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.terms import SpecSpec
 from sovits_cli.versions import VERSIONS, SymbolTable
+from tests.differences import every_case
 from tests.models.sovits.small import SMALL
 
 
@@ -20,7 +21,7 @@ def test_defaults_are_official():
     assert config.spec == SpecSpec(sample_rate=32_000, n_fft=2048, hop=640)
 
 
-@pytest.mark.parametrize("sections", [{"model": {}}, SMALL], ids=["official", "small"])
+@every_case("sections", [{"model": {}}, SMALL])
 def test_official_form_and_back(sections):
     config = SovitsConfig.from_official(sections)
     written = config.to_official()
@@ -32,7 +33,7 @@ def test_official_form_has_no_key_of_ours_for_an_official_model():
     assert {"decoder", "style_bins", "content_channels"}.isdisjoint(SovitsConfig().to_official()["model"])
 
 
-@pytest.mark.parametrize("row", VERSIONS.values(), ids=VERSIONS)
+@every_case("row", list(VERSIONS.values()))
 def test_version_sets_what_official_files_leave_out(row):
     sections = {**SMALL, "model": {"gin_channels": 512, "version": row.name}}
     sections["data"] = {"filter_length": row.spec.n_fft}
@@ -48,7 +49,7 @@ def test_unknown_keys_are_ignored():
     assert SovitsConfig.from_official(changed(n_speakers=300, brand_new=1)) == SovitsConfig.from_official(SMALL)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("sections", "named"),
     [
         ({}, "model"),

@@ -4,6 +4,7 @@ import pytest
 
 from sovits_cli.errors import ModelError
 from sovits_cli.models.t2s.config import T2SConfig
+from tests.differences import every_case
 
 OFFICIAL = T2SConfig().to_official()
 SMALL = T2SConfig(width=256, heads=4, layers=6, vocab=513, phones=732, bert_dim=0, attention_dropout=0.0)
@@ -13,7 +14,7 @@ def _with(**changes):
     return {"model": {**OFFICIAL["model"], **changes}}
 
 
-@pytest.mark.parametrize("config", [T2SConfig(), SMALL], ids=["official", "small"])
+@every_case("config", [T2SConfig(), SMALL])
 def test_round_trip(config):
     assert T2SConfig.from_official(config.to_official()) == config
 
@@ -32,7 +33,7 @@ def test_eos_is_the_last_token():
     assert T2SConfig().eos == 1024
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("changes", "named"),
     [
         ({"EOS": 3}, "EOS"),
@@ -47,12 +48,12 @@ def test_eos_is_the_last_token():
         ({"block_dropout": 1.0}, "block_dropout"),
     ],
 )
-def test_contradictions_are_told(changes, named):
+def test_contradictions_are_named(changes, named):
     with pytest.raises(ModelError, match=named):
         T2SConfig.from_official(_with(**changes))
 
 
-@pytest.mark.parametrize("missing", ["embedding_dim", "head", "n_layer", "vocab_size", "phoneme_vocab_size"])
+@every_case("missing", ["embedding_dim", "head", "n_layer", "vocab_size", "phoneme_vocab_size"])
 def test_missing_key_is_named(missing):
     section = {key: value for key, value in OFFICIAL["model"].items() if key != missing}
     with pytest.raises(ModelError, match=missing):

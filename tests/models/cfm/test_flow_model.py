@@ -1,0 +1,24 @@
+"""The flow-matching model: how long its condition lasts."""
+
+import pytest
+import torch
+
+from sovits_cli.errors import ModelError
+from sovits_cli.models.cfm.flow_model import FlowModel
+from tests.checkpoints import synthetic_flow
+
+
+@pytest.mark.parametrize("name", synthetic_flow.FLOWS)
+def test_the_condition_lasts_as_long_as_the_tokens(name):
+    model = FlowModel(synthetic_flow.flow_config(name)).eval()
+    config = model.flow_config
+    tokens, phones = torch.randint(64, (1, 1, 25)), torch.randint(700, (1, 9))
+    style = model.encode_style([torch.rand(1, 1025, 20)])
+    frames = model.condition(tokens, phones, style).shape[-1]
+    assert frames == int(50 * config.traits.stretch)
+    assert frames / (config.mel.sample_rate / config.mel.hop) == pytest.approx(1.0, abs=0.01)
+    assert model.condition(tokens, phones, style, speed=2.0).shape[-1] < 0.6 * frames
+    with pytest.raises(ModelError, match="speed is 0"):
+        model.condition(tokens, phones, style, speed=0)
+    with pytest.raises(ModelError, match="the SoVITS model knows"):
+        model.condition(tokens + 64, phones, style)

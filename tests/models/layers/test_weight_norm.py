@@ -1,0 +1,43 @@
+"""Weight norm: length apart from direction, and folded into plain convolutions."""
+
+import pytest
+import torch
+from torch import nn
+
+from sovits_cli.models.layers.weight_norm import (
+    WeightNormConv1d,
+    WeightNormConv2d,
+    WeightNormConvTranspose1d,
+    fold_weight_norm,
+)
+
+NORMED = {
+    "conv1d": (lambda: WeightNormConv1d(4, 6, 5, stride=2, padding=2, groups=2), (2, 4, 11), (6, 1, 1)),
+    "conv2d": (lambda: WeightNormConv2d(4, 6, (5, 1), stride=(3, 1), padding=(2, 0)), (2, 4, 11, 3), (6, 1, 1, 1)),
+    "transposed": (lambda: WeightNormConvTranspose1d(4, 6, 8, stride=4, padding=2), (2, 4, 11), (4, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_the_length_is_apart_from_the_direction(name):
+    make, shape, lengths = NORMED[name]
+    conv, x = make(), torch.randn(shape)
+    assert conv.weight_g.shape == lengths
+    before = conv(x)
+    with torch.no_grad():
+        conv.weight_v *= 3
+    torch.testing.assert_close(conv(x), before)
+    with torch.no_grad():
+        conv.weight_g *= 2
+        conv.bias *= 2
+    torch.testing.assert_close(conv(x), 2 * before)
+
+
+@pytest.mark.parametrize("name", ["conv1d", "transposed"])
+def test_folded_it_is_the_same(name):
+    make, shape, _ = NORMED[name]
+    net, x = nn.Sequential(nn.Sequential(make()), nn.Tanh()), torch.randn(shape)
+    wanted = net(x)
+    fold_weight_norm(net)
+    assert set(net.state_dict()) == {"0.0.weight", "0.0.bias"}
+    torch.testing.assert_close(net(x), wanted)
