@@ -17,8 +17,11 @@ import importlib
 
 TYPE_CHECKING = False  # as in typing, which takes longer to import than all this
 if TYPE_CHECKING:
-    from sovits_cli.audio.slicing import SliceResult, slice_recordings
+    from sovits_cli.audio.slicing import SlicedRecording, SliceResult, slice_recordings
     from sovits_cli.config.schema import InferenceSettings, PrepSettings, Settings, SliceSettings
+    from sovits_cli.config.training_sections import DataSettings
+    from sovits_cli.data.experiment import LeftOut
+    from sovits_cli.data.length_bins import LengthBin
     from sovits_cli.errors import (
         AudioError,
         DatasetError,
@@ -52,13 +55,18 @@ if TYPE_CHECKING:
     from sovits_cli.inference.synthesizer import SpokenUtterance
     from sovits_cli.inference.voice import Voice
     from sovits_cli.inference.writer import Audio
+    from sovits_cli.prep.pipeline import PrepPlan, PrepResult, plan_dataset, prepare_dataset
+    from sovits_cli.prep.step_runner import StepPlan
     from sovits_cli.text.lexicon import Lexicon, load_lexicon
 
 __version__ = "0.1.0"
 
 _MODULES = {
-    "audio.slicing": ("SliceResult", "slice_recordings"),
+    "audio.slicing": ("SliceResult", "SlicedRecording", "slice_recordings"),
+    "config.training_sections": ("DataSettings",),
     "config.schema": ("InferenceSettings", "PrepSettings", "Settings", "SliceSettings"),
+    "data.experiment": ("LeftOut",),
+    "data.length_bins": ("LengthBin",),
     "errors": (
         "AudioError",
         "DatasetError",
@@ -92,6 +100,8 @@ _MODULES = {
     "inference.synthesizer": ("SpokenUtterance",),
     "inference.voice": ("Voice",),
     "inference.writer": ("Audio",),
+    "prep.pipeline": ("PrepPlan", "PrepResult", "plan_dataset", "prepare_dataset"),
+    "prep.step_runner": ("StepPlan",),
     "text.lexicon": ("Lexicon", "load_lexicon"),
 }
 """Module of ours -> what of it is public. `tests/test_public_surface.py` holds the names and their signatures."""
@@ -102,16 +112,21 @@ __all__ = [
     "Audio",
     "AudioError",
     "Chose",
+    "DataSettings",
     "DatasetError",
     "Doubtful",
     "Event",
     "InferenceSettings",
     "InputError",
+    "LeftOut",
+    "LengthBin",
     "Lexicon",
     "Metrics",
     "ModelError",
     "NetworkError",
     "Note",
+    "PrepPlan",
+    "PrepResult",
     "PrepSettings",
     "Progress",
     "Recording",
@@ -125,8 +140,10 @@ __all__ = [
     "Skipped",
     "SliceResult",
     "SliceSettings",
+    "SlicedRecording",
     "SovitsError",
     "SpokenUtterance",
+    "StepPlan",
     "Surveyed",
     "SynthesisRequest",
     "TextError",
@@ -137,6 +154,8 @@ __all__ = [
     "Warned",
     "__version__",
     "load_lexicon",
+    "plan_dataset",
+    "prepare_dataset",
     "read_recording",
     "slice_recordings",
 ]

@@ -63,7 +63,7 @@ class SliceResult:
 
 
 def slice_recordings(
-    inputs: Sequence[Path], settings: SliceSettings = _DEFAULTS, *, reporter: Reporter = _SILENT
+    inputs: Sequence[Path | str], settings: SliceSettings = _DEFAULTS, *, reporter: Reporter = _SILENT
 ) -> SliceResult:
     """Slice recordings, and those directly in folders, into `settings.out` with its manifest (see slice_manifest.py).
 
@@ -80,7 +80,7 @@ def slice_recordings(
         ResourceError: the disk, or another process works in `settings.out`.
     """
     job = _SliceJob(_slicer_params(settings), _slice_format(settings), reporter)
-    recordings = _find_recordings(inputs, settings.out, reporter)
+    recordings = _find_recordings(map(Path, inputs), settings.out, reporter)
     with held(settings.out):
         return job.run(recordings, SliceFolder(settings.out))
 

@@ -20,6 +20,7 @@ from sovits_cli.data.experiment import DatasetInfo, Experiment, LeftOut, Row, Ta
 from sovits_cli.data.length_bins import LengthBin, length_bins, long_clip_shortage
 from sovits_cli.data.manifest import Manifest
 from sovits_cli.data.manifest_readers import read_manifest
+from sovits_cli.devices import find_device
 from sovits_cli.errors import DatasetError, SovitsError, UsageError, nothing_done
 from sovits_cli.events import Chose, Note, Reporter, Silent, Warned
 from sovits_cli.files import real_path
@@ -87,35 +88,35 @@ class PrepPlan:
 
 
 def prepare_dataset(
-    source: Path, settings: Settings = _DEFAULTS, *, device: str = "cpu", reporter: Reporter = _SILENT
+    source: Path | str, settings: Settings = _DEFAULTS, *, device: str = "auto", reporter: Reporter = _SILENT
 ) -> PrepResult:
     """Make or complete the dataset `settings.prep.out` from recordings and what is said in them.
 
     Args:
         source: a folder of recordings with transcripts, slices, a `.list`, an LJSpeech table, or an experiment folder.
         settings: of these `prep`, the lengths in `data`, `lexicon`, and `train.out`, where trained voices are found.
-        device: where the models run, as torch names it.
+        device: where the models run: auto, cpu, cuda, cuda:N or mps.
         reporter: takes the events.
 
     Raises:
         DatasetError: nothing in the source can be used, or no clip is left.
         ModelError: the model is not there, or cannot be used.
         TextError: an unknown language, or a lexicon that cannot be read.
-        ResourceError: the folder cannot be written, another process works in it, or the disk is full. What was done
-            is kept.
+        ResourceError: the device is not there, the folder cannot be written, another process works in it, or the disk
+            is full. What was done is kept.
     """
-    job = _open(source, settings, device, reporter, plan_only=False)
+    job = _open(Path(source), settings, find_device(device).name, reporter, plan_only=False)
     return build_dataset(job.manifest, settings.prep.out, job.models, job.options, reporter)
 
 
 def plan_dataset(
-    source: Path, settings: Settings = _DEFAULTS, *, device: str = "cpu", reporter: Reporter = _SILENT
+    source: Path | str, settings: Settings = _DEFAULTS, *, device: str = "auto", reporter: Reporter = _SILENT
 ) -> PrepPlan:
     """Say what `prepare_dataset` would do, and write nothing.
 
     Args and errors: those of `prepare_dataset`.
     """
-    job = _open(source, settings, device, reporter, plan_only=True)
+    job = _open(Path(source), settings, find_device(device).name, reporter, plan_only=True)
     return plan_steps(job.manifest, settings.prep.out, job.models, job.options, reporter)
 
 

@@ -9,12 +9,14 @@ import pytest
 import soundfile
 import torch
 
+import sovits_cli
 from sovits_cli.cli.hints import hint_for
+from sovits_cli.config.schema import PrepSettings, Settings
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset
 from sovits_cli.data.experiment import Experiment, feature_shape, load_feature
 from sovits_cli.data.manifest_readers import read_manifest
 from sovits_cli.errors import DatasetError, ResourceError, SovitsError, UsageError
-from sovits_cli.events import Note, Skipped, Warned
+from sovits_cli.events import Chose, Note, Skipped, Warned
 from sovits_cli.prep.pipeline import PrepOptions, plan_steps
 from sovits_cli.prep.resume_log import ResumeLog
 from sovits_cli.versions import VERSIONS
@@ -514,3 +516,21 @@ class TestOneBadItem:
         made = plan_steps(read_manifest(spoken, "en"), tmp_path / "dataset", FakeModels(), options, heard)
         assert heard.skipped == {"clip1.wav": "internal error: KeyError: 'boom'"}
         assert made.clips == made.steps[-1].to_do == len(list(spoken.glob("*.wav"))) - 1
+
+
+def test_the_library_prepares_with_settings_alone(spoken, tmp_path, capfd):
+    """With the bundled model; nothing goes to the terminal unless a reporter is given."""
+    settings = Settings(prep=PrepSettings(out=tmp_path / "dataset", lang="en", model="mini", workers=1))
+    planned = sovits_cli.plan_dataset(spoken, settings, device="cpu")
+    assert {step.to_do for step in planned.steps} == {4}
+    assert not (tmp_path / "dataset").exists()
+    result = sovits_cli.prepare_dataset(str(spoken), settings, device="cpu")
+    assert (result.clips, result.model, result.version, result.languages) == (4, "mini", "mini", ("en",))
+    heard = RecordingReporter()
+    again = sovits_cli.prepare_dataset(spoken, settings, device="cpu", reporter=heard)
+    assert (again.reused, again.lengths) == (4, result.lengths)
+    assert [(event.what, event.value) for event in heard.of(Chose)] == [
+        ("dataset", f"{spoken} -> {settings.prep.out}"),
+        ("model", "mini"),
+    ]
+    assert capfd.readouterr() == ("", "")
