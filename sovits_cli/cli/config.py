@@ -16,7 +16,7 @@ from sovits_cli.errors import SettingsError, UsageError
 from sovits_cli.events import Warned
 from sovits_cli.files import atomic, real_path
 from sovits_cli.report.console import note_text
-from sovits_cli.report.tables import aligned
+from sovits_cli.report.tables import aligned_columns
 
 app = group("Show, change and check settings.")
 
@@ -48,7 +48,7 @@ def show_command(
     texts = {name: files.render(value) for name, value in values.items()}
     columns = [(name, texts[name], context.origin[name] if origin else "") for name in keys]
     document = {n: {"value": v, "origin": context.origin[n]} if origin else v for n, v in values.items()}
-    context.result(document, "\n".join(aligned(columns)))
+    context.result(document, "\n".join(aligned_columns(columns)))
 
 
 @app.command("get")
@@ -151,7 +151,7 @@ def path_command(context: CommandContext) -> None:
     }
     columns = [(name, str(path), "" if path.exists() else "not there") for name, path in locations.items()]
     document = {name.replace(" ", "_"): {"path": path, "exists": path.exists()} for name, path in locations.items()}
-    context.result(document, "\n".join(aligned(columns)))
+    context.result(document, "\n".join(aligned_columns(columns)))
 
 
 def _keys(wanted: str | None) -> list[str]:

@@ -10,7 +10,7 @@ from sovits_cli.config.layers import Resolved
 from sovits_cli.config.schema import Settings
 from sovits_cli.devices import find_device
 from sovits_cli.events import Chose, Warned
-from sovits_cli.report import jsonl
+from sovits_cli.report import json_output
 from sovits_cli.report.console import Console
 
 
@@ -65,7 +65,7 @@ class CommandContext:
         if not self.reporter.json:
             self.reporter.result(None, text)
             return
-        document = jsonl.plain(value)
+        document = json_output.plain(value)
         if isinstance(document, dict) and self.reporter.skipped:
-            document.setdefault("skipped", jsonl.plain(self.reporter.skipped))
+            document.setdefault("skipped", json_output.plain(self.reporter.skipped))
         self.reporter.result(document, text)

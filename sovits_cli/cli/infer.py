@@ -17,9 +17,8 @@ from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.options import command, option
 from sovits_cli.events import Chose, Warned
 from sovits_cli.memory import MemoryUse, memory_use
-from sovits_cli.report import jsonl
-from sovits_cli.report.console import duration
-from sovits_cli.report.tables import format_bytes
+from sovits_cli.report import json_output
+from sovits_cli.report.tables import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from sovits_cli.checkpoints.bundle import Bundle
@@ -266,7 +265,7 @@ def _bundle(context: CommandContext, gpt: Path | None, sovits: Path | None) -> B
 
 
 def _plain(report: InferReport) -> dict[str, object]:
-    document = jsonl.plain(report)
+    document = json_output.plain(report)
     assert isinstance(document, dict)
     return document
 
@@ -280,7 +279,7 @@ def _told(report: InferReport, memory: MemoryUse) -> str:
     notes += [f"{_counted(report.retries, 'try', 'tries')} repeated"] if report.retries else []
     notes += [f"{_counted(len(report.doubtful), 'sentence')} may be wrong"] if report.doubtful else []
     count = _counted(report.sentences, "sentence")
-    return f"{report.out}: {duration(report.seconds)} of speech, {count} ({', '.join(notes)})"
+    return f"{report.out}: {format_duration(report.seconds)} of speech, {count} ({', '.join(notes)})"
 
 
 def _counted(number: int, one: str, many: str = "") -> str:

@@ -13,7 +13,7 @@ from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, group
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Skipped, Warned
-from sovits_cli.report.tables import aligned
+from sovits_cli.report.tables import aligned_columns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ def list_command(context: CommandContext) -> None:
         "to_pull": [{"name": row.name, "version": row.version, "licence": row.licence} for row in missing],
         "broken": [error.message for error in broken],
     }
-    context.result(document, "\n".join(aligned([header, *rows])))
+    context.result(document, "\n".join(aligned_columns([header, *rows])))
 
 
 @app.command("pull")
@@ -127,7 +127,7 @@ def inspect_command(
     document["code"] = document.pop("magic")  # as scripts know it
     if keys:
         tensors = {name: _shape(value) for name, value in contents.weight.items()}
-        lines += ["", *aligned((name, shown) for name, shown in tensors.items())]
+        lines += ["", *aligned_columns((name, shown) for name, shown in tensors.items())]
         document["tensors"] = tensors
     context.result(document, "\n".join(lines))
 
@@ -234,7 +234,7 @@ def _told(summary: ModelSummary) -> list[str]:
     rows.append(("container", f"{summary.container}, {_size(summary.size_bytes)}{code}"))
     rows.append(("keys", f"{summary.keys}, {summary.parameters / 1e6:.1f} M values, {', '.join(summary.precision)}"))
     rows.extend((name.replace("_", " "), str(value)) for name, value in summary.dimensions.items())
-    return aligned(rows)
+    return aligned_columns(rows)
 
 
 def _shape(value: Tensor) -> str:

@@ -13,8 +13,7 @@ from sovits_cli.cli.options import command, option
 from sovits_cli.config.schema import PrepSettings
 from sovits_cli.errors import UsageError
 from sovits_cli.events import Chose
-from sovits_cli.report.plots import draw, total
-from sovits_cli.report.tables import aligned
+from sovits_cli.report.tables import aligned_columns, format_audio, histogram_bars
 
 if TYPE_CHECKING:
     from sovits_cli.prep.pipeline import PrepPlan, PrepResult
@@ -77,14 +76,15 @@ def _plan_summary(plan: PrepPlan, out: Path) -> str:
     """What would be done, by step."""
     rows = [[step.step, f"{step.to_do} to do", f"{step.done} done already"] for step in plan.steps]
     left_out = f", {len(plan.left_out)} left out" if plan.left_out else ""
-    return "\n".join([f"{out}: {plan.clips} clips, {total(plan.seconds)}{left_out}", *aligned(rows)])
+    return "\n".join([f"{out}: {plan.clips} clips, {format_audio(plan.seconds)}{left_out}", *aligned_columns(rows)])
 
 
 def _summary(result: PrepResult) -> str:
     """What the user reads at the end."""
-    counts = f"{result.clips} clips, {total(result.seconds)}, {', '.join(result.languages)}"
+    counts = f"{result.clips} clips, {format_audio(result.seconds)}, {', '.join(result.languages)}"
     notes = [f"features of {result.model}"]
     notes += [f"{result.reused} as they were"] if result.reused else []
     notes += [f"{len(result.left_out)} left out"] if result.left_out else []
     place = "" if result.dataset == PrepSettings().out else f" {shlex.quote(str(result.dataset))}"
-    return f"{result.dataset}: {counts} ({'; '.join(notes)})\n{draw(result.lengths)}\nnext: sovits train{place}"
+    bars = histogram_bars(result.lengths)
+    return f"{result.dataset}: {counts} ({'; '.join(notes)})\n{bars}\nnext: sovits train{place}"

@@ -12,7 +12,7 @@ from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.options import command, option
 from sovits_cli.data.length_bins import length_bins
 from sovits_cli.events import Chose
-from sovits_cli.report.plots import length_histogram, total
+from sovits_cli.report.tables import format_audio, length_histogram
 
 if TYPE_CHECKING:
     from sovits_cli.audio.slicing import SlicedRecording, SliceResult
@@ -95,7 +95,7 @@ def _summary(result: SliceResult, limit_s: float) -> str:
     recordings = f"{len(result.sources)} recording{'s' if len(result.sources) > 1 else ''}"
     return (
         f"{length_histogram(result.lengths_s, limit_s=limit_s)}\n"
-        f"{result.folder}: {len(result.lengths_s)} slices of {recordings}, {total(kept_s)} of "
-        f"{total(result.duration_s)}; {total(result.duration_s - kept_s)} of silence left out\n"
+        f"{result.folder}: {len(result.lengths_s)} slices of {recordings}, {format_audio(kept_s)} of "
+        f"{format_audio(result.duration_s)}; {format_audio(result.duration_s - kept_s)} of silence left out\n"
         f"next: sovits prep {result.folder} --lang en"
     )

@@ -12,7 +12,7 @@ from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, option
 from sovits_cli.errors import UsageError
-from sovits_cli.report.plans import drawn_plan
+from sovits_cli.report.tables import plan_table
 
 DEFAULT_DATASET = Path("dataset")
 
@@ -76,7 +76,7 @@ def train_command(
 
         sovits train --precision 16-mixed
     """
-    from sovits_cli.report.book import RunBook
+    from sovits_cli.report.run_report import RunReport
     from sovits_cli.training.pipeline import plan, train
 
     if memory is not None and not dry_run:
@@ -93,9 +93,9 @@ def train_command(
             init=init or (),
             said_where=context.origin.__getitem__,
         )
-        context.result({"stages": plans}, text="\n\n".join(map(drawn_plan, plans)))
+        context.result({"stages": plans}, text="\n\n".join(map(plan_table, plans)))
         return
-    reporter = RunBook(context.reporter, hint_for)
+    reporter = RunReport(context.reporter, hint_for)
     report = train(
         context.settings,
         dataset=dataset,

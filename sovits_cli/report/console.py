@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, TextIO
 from sovits_cli.errors import Advised, SovitsError
 from sovits_cli.events import Chose, Doubtful, Event, Metrics, Note, Progress, Saved, Skipped, Surveyed, Warned
 from sovits_cli.memory import memory_use
-from sovits_cli.report import jsonl
-from sovits_cli.report.tables import format_bytes
+from sovits_cli.report import json_output
+from sovits_cli.report.tables import format_bytes, format_duration, training_data_table
 
 if TYPE_CHECKING:
     from sovits_cli.report.bars import Bars
@@ -100,9 +100,7 @@ class Console:
                 self._traceback(event.cause)
                 self._line("warning", f"{item} may be wrong: {reason}", self.hint_for(event))
             case Surveyed():
-                from sovits_cli.report.plots import survey
-
-                self.say(survey(event, self.hint_for))
+                self.say(training_data_table(event, self.hint_for))
             case Saved(stage, _, step, best) if best:
                 self.say(f"{stage}: step {step} is the best so far on the held-out clips")
             case Progress():
@@ -122,7 +120,7 @@ class Console:
         hint = self.hint_for(error)
         self._line("error", error.message, hint)
         if self.json:
-            self.out(jsonl.dumps(jsonl.error_object(error, hint)))
+            self.out(json_output.dumps(json_output.error_object(error, hint)))
 
     def trace(self, error: BaseException) -> None:
         """Write the traceback of an error to stderr, for `--debug`."""
@@ -132,7 +130,7 @@ class Console:
         """Write the result of a command to stdout: `text` for people, `value` as JSON for machines."""
         self.close()
         if self.json:
-            self.out(jsonl.dumps(value))
+            self.out(json_output.dumps(value))
         elif text:
             self.out(text)
 
@@ -200,18 +198,11 @@ def progress_text(event: Progress, elapsed_s: float, memory: str, *, began_done:
         share = min(event.done / event.total, 1.0)
         parts = [f"{event.done:.6g}/{event.total:.6g}{unit} ({share:.0%})"]
         if share < 1 and event.done > began_done:
-            parts.append(f"{duration(elapsed_s * (event.total - event.done) / (event.done - began_done))} left")
+            parts.append(f"{format_duration(elapsed_s * (event.total - event.done) / (event.done - began_done))} left")
     else:
         parts = [f"{event.done:.6g}{unit}"]
     parts += [event.detail] if event.detail else []
     return f"{event.task}: " + ", ".join([*parts, memory])
-
-
-def duration(seconds: float) -> str:
-    """A time in words of a clock: "0:07", "2:10", "1:02:03"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -9,8 +9,8 @@ import pytest
 
 from sovits_cli.errors import AudioError
 from sovits_cli.events import Chose, Metrics, Note, Progress, Skipped, Warned
-from sovits_cli.report import jsonl
-from sovits_cli.report.console import Console, duration, progress_text
+from sovits_cli.report import json_output
+from sovits_cli.report.console import Console, progress_text
 from tests.differences import every_case
 
 
@@ -114,11 +114,6 @@ def test_a_line_of_progress(event: Progress, elapsed_s: float, text: str) -> Non
     assert progress_text(event, elapsed_s, "RSS 1 MB") == text
 
 
-@every_case(("seconds", "text"), [(7, "0:07"), (130, "2:10"), (3723, "1:02:03"), (59.6, "1:00")])
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
 def test_a_terminal_gets_bars_with_time_left_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
     console = Console()
@@ -184,7 +179,7 @@ def test_the_traceback_of_an_item_is_shown_on_demand(capsys: pytest.CaptureFixtu
 
 
 def test_an_exception_stays_out_of_the_document() -> None:
-    assert jsonl.plain(unexpected()) == {"item": "b.wav", "reason": "internal error: KeyError: 'three'"}
+    assert json_output.plain(unexpected()) == {"item": "b.wav", "reason": "internal error: KeyError: 'three'"}
 
 
 EVIL = "a\x1b[31m\x9b2J\rb\u202egnp.wav"

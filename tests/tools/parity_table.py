@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from sovits_cli.report.tables import aligned
+from sovits_cli.report.tables import aligned_columns
 from sovits_cli.versions import VERSIONS
 
 FOLDER = "tests"
@@ -154,7 +154,7 @@ def table(measures: Sequence[Measure]) -> list[str]:
         (row, *(_cell(measures, cells[row].get(column)) for column in COLUMNS))
         for row in sorted(cells, key=order.index)
     ]
-    return aligned([("", *COLUMNS), *lines])
+    return aligned_columns([("", *COLUMNS), *lines])
 
 
 def _cell(measures: Sequence[Measure], found: Measure | None) -> str:

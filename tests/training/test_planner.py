@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sovits_cli.errors import ResourceError
-from sovits_cli.report.plans import drawn_plan
+from sovits_cli.report.tables import plan_table
 from sovits_cli.training import planner, step_cost
 from sovits_cli.training.planner import MAX_AUTO_BATCH_SIZE, batch_size, max_clips_that_fit, plan_stage
 from sovits_cli.training.step_cost import ProfiledStep, StepCost
@@ -26,7 +26,7 @@ def test_a_plan_looks_at_the_dataset_s_own_batches() -> None:
     assert plan.fits[54][8] > plan.fits[54][1] > plan.fits[10][1]
     assert plan.epoch_s > 0
     assert plan.margin == profiler.cost.margin >= 0
-    assert f"{100 * plan.margin:.0f} % above" in drawn_plan(plan)
+    assert f"{100 * plan.margin:.0f} % above" in plan_table(plan)
 
 
 @dataclass

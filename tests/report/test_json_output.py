@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sovits_cli.errors import AudioError
-from sovits_cli.report import jsonl
+from sovits_cli.report import json_output
 from sovits_cli.terms import Precision, Span
 
 
@@ -33,7 +33,7 @@ def test_a_result_becomes_one_line_of_json() -> None:
         precision=Precision.HALF,
         more={1: None},
     )
-    text = jsonl.dumps(result)
+    text = json_output.dumps(result)
     assert "\n" not in text
     assert json.loads(text) == {
         "path": str(Path("a/b.wav")),
@@ -47,16 +47,16 @@ def test_a_result_becomes_one_line_of_json() -> None:
 
 
 def test_texts_stay_readable() -> None:
-    assert jsonl.dumps("你好\n") == '"你好\\n"'
+    assert json_output.dumps("你好\n") == '"你好\\n"'
 
 
 def test_what_has_no_json_form_is_a_bug() -> None:
     with pytest.raises(TypeError, match="object has no JSON form"):
-        jsonl.dumps(object())
+        json_output.dumps(object())
 
 
 def test_an_error_object() -> None:
-    assert jsonl.error_object(AudioError("a.wav: is empty", fields={"path": "a.wav"}), "leave it out") == {
+    assert json_output.error_object(AudioError("a.wav: is empty", fields={"path": "a.wav"}), "leave it out") == {
         "error": {
             "type": "AudioError",
             "code": "audio",
