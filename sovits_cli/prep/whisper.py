@@ -105,7 +105,7 @@ class Whisper:
     def _known(self, spoken: Language) -> str:
         """What the model calls a language. Raises ModelError: it does not know it."""
         supported = self._model.supported_languages
-        known = next((code for code in spoken.heard_as if code in supported), None)
+        known = next((code for code in spoken.recogniser_codes if code in supported), None)
         if known is None:
             only = f"only {supported[0]}" if len(supported) == 1 else f"{len(supported)} others"
             raise ModelError(

@@ -58,9 +58,9 @@ _DASHES = "—–"
 _QUOTE_ENDS = "[\"'”’]"
 
 
-def cut_points(how: LanguageMode) -> CutPoints:
+def cut_points(mode: LanguageMode) -> CutPoints:
     """The joints of texts in a mode."""
-    return _cut_points(tuple(LANGUAGES[lang] for lang in how.languages), languages.all_scripts())
+    return _cut_points(tuple(LANGUAGES[lang] for lang in mode.languages), languages.all_scripts())
 
 
 class CutPoints:
@@ -89,7 +89,9 @@ class CutPoints:
         unspaced = _letters(scripts, WordBreaks.NONE)
         no_spaces = _any(one.sentence for one in bare)
         self._marks = frozenset("".join(one.sentence for one in marks) + ELLIPSIS)
-        self._quoted_on = re.compile("|".join(f"(?:{row.quoted_on})" for row in rows if row.quoted_on))
+        self._after_quotation = re.compile(
+            "|".join(f"(?:{row.after_quotation})" for row in rows if row.after_quotation)
+        )
         self.gap = re.compile(rf"\s+|(?<=[{no_spaces}…{re.escape(CLOSERS)}])(?=[^\s{no_spaces}…{re.escape(CLOSERS)}])")
         self.unspaced = re.compile(f"[{unspaced}]")
         self.sentence = _ends(f"[{no_spaces}]{closers}")
@@ -113,9 +115,9 @@ class CutPoints:
         """Whether a character may close a sentence."""
         return character in self._marks
 
-    def goes_on(self, following: str) -> bool:
+    def continues_sentence(self, following: str) -> bool:
         """Whether what follows a quotation that has just closed is of the same sentence."""
-        return self._quoted_on.match(following) is not None
+        return self._after_quotation.match(following) is not None
 
     def word(self, window: str) -> Iterable[int]:
         """Where words end in a script without spaces: as the language of the script says, else anywhere."""
@@ -186,7 +188,7 @@ class _MixedRules:
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence: by the language before it, or that of Latin."""
         row = self._before(before)
-        if row is not None and row.judges_dots:
+        if row is not None and row.decides_full_stops:
             return load_frontend(row.code).ends_sentence(before, after)
         return before[-1:] != "." or load_frontend(self._mode.latin).ends_sentence(before, after)
 

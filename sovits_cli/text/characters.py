@@ -70,13 +70,13 @@ def unread_characters(text: str, lang: str) -> list[UnreadCharacter]:
     codes = segment.find_mode(lang).languages
     first: dict[str, int] = {}
     counts: dict[str, int] = {}
-    for place, character in enumerate(lexicon.strip_phones(text), start=1):
+    for position, character in enumerate(lexicon.strip_phones(text), start=1):
         if character > "~" or character < " ":
-            first.setdefault(character, place)
+            first.setdefault(character, position)
             counts[character] = counts.get(character, 0) + 1
     return [
-        UnreadCharacter(character, place, counts[character])
-        for character, place in first.items()
+        UnreadCharacter(character, position, counts[character])
+        for character, position in first.items()
         if is_lost(character, codes)
     ]
 
@@ -126,14 +126,16 @@ def _reads(code: str, character: str) -> bool:
 
 @lru_cache(maxsize=32768)
 def _says(code: str, sign: str) -> bool:
-    """Whether a language has a word for a sign in one of the places where signs stand."""
+    """Whether a language has a word for a sign in one of the contexts where signs stand."""
     try:
-        speaker = load_frontend(code)
-        said = [(_letters(speaker, probe.format(sign)), _letters(speaker, probe.format(_SILENT))) for probe in _PROBES]
+        front_end = load_frontend(code)
+        said = [
+            (_letters(front_end, probe.format(sign)), _letters(front_end, probe.format(_SILENT))) for probe in _PROBES
+        ]
     except TextError:
         return False
     return any(with_sign != without for with_sign, without in said)
 
 
-def _letters(speaker: Frontend, text: str) -> str:
-    return "".join(filter(str.isalnum, speaker.normalise(text, compat=False)))
+def _letters(front_end: Frontend, text: str) -> str:
+    return "".join(filter(str.isalnum, front_end.normalise(text, compat=False)))

@@ -43,21 +43,21 @@ def unknown_words(norm: str) -> list[str]:
     return [word for word in _WORD.findall(norm) if en_lexicon.is_guessed_word(word.lower())]
 
 
-def _token(tokens: Sequence[str], place: int) -> Sequence[str]:
-    token = tokens[place]
+def _token(tokens: Sequence[str], position: int) -> Sequence[str]:
+    token = tokens[position]
     if not token[0].isalpha():
         return (token,)
     if token == "A":
-        return _ARTICLE if _is_article(tokens, place) else _LETTER_A
+        return _ARTICLE if _is_article(tokens, position) else _LETTER_A
     if token == "a":
         return _ARTICLE
-    return en_homographs.choose_reading(tokens, place) or en_lexicon.word_phones(token.lower())
+    return en_homographs.choose_reading(tokens, position) or en_lexicon.word_phones(token.lower())
 
 
-def _is_article(tokens: Sequence[str], place: int) -> bool:
+def _is_article(tokens: Sequence[str], position: int) -> bool:
     """A capital A is the article before a word, at the start of a sentence or among words with capitals."""
-    after = tokens[place + 1] if place + 1 < len(tokens) else ""
-    before = tokens[place - 1] if place else "."
+    after = tokens[position + 1] if position + 1 < len(tokens) else ""
+    before = tokens[position - 1] if position else "."
     if len(after) < 2 or after in _AFTER_LETTER_A:
         return False
     return not before[0].isalpha() or (len(before) > 1 and before[0].isupper() and after[0].isupper())

@@ -71,32 +71,32 @@ _AFTER_COMMANDS = {"use": resources.word_set("with as only before by up"), "obje
 """Prepositions and the like that a word takes as a verb, where it opens a sentence."""
 
 
-def part_of_speech(tokens: Sequence[str], place: int) -> str:
-    """Penn tag of `tokens[place]`; punctuation marks are tokens of their own."""
+def part_of_speech(tokens: Sequence[str], position: int) -> str:
+    """Penn tag of `tokens[position]`; punctuation marks are tokens of their own."""
     words = [token.lower() for token in tokens]
-    before = _before(words, place)
-    after = words[place + 1] if place + 1 < len(words) else ""
-    plural = words[place].endswith("s") and not words[place].endswith("ss")
+    before = _before(words, position)
+    after = words[position + 1] if position + 1 < len(words) else ""
+    plural = words[position].endswith("s") and not words[position].endswith("ss")
     return (
-        _after_caller(words, place, before)
-        or _after_subject(words, place, before, plural)
-        or (_elsewhere(words, place, before, after, plural))
+        _after_caller(words, position, before)
+        or _after_subject(words, position, before, plural)
+        or (_elsewhere(words, position, before, after, plural))
     )
 
 
-def is_command(tokens: Sequence[str], place: int) -> bool:
+def is_command(tokens: Sequence[str], position: int) -> bool:
     """Whether a word that may be a noun or a verb opens its sentence as a command: "Use two eggs", "Record yourself".
 
     What follows tells: an object, or how it is to be done. After a numeral the object must follow too, since
     "Segment two is missing" is none; a noun in a list may have one too: "the gap, overlap twelve samples".
     """
-    words = [token.lower() for token in tokens[: place + 3]]
-    word, after, then = [*words[place:], "", ""][:3]
-    if word.endswith("s") or _before(words, place) not in {"", *_LINKED}:
+    words = [token.lower() for token in tokens[: position + 3]]
+    word, after, then = [*words[position:], "", ""][:3]
+    if word.endswith("s") or _before(words, position) not in {"", *_LINKED}:
         return False
     if after.split("-")[0] in _NUMERALS:
         is_counted = then.isalpha() and not _closed(then) and not then.endswith("ed")
-        return word in _COMMANDS or (is_counted and words[place - 1 : place] != [","])
+        return word in _COMMANDS or (is_counted and words[position - 1 : position] != [","])
     if after in _DETERMINERS | _OBJECT_OPENERS | _REFLEXIVES | _HOW | _AFTER_COMMANDS.get(word, frozenset()):
         return True
     if after.endswith("ly") and len(after) > 4 and after not in _NOT_HOW:
@@ -104,10 +104,10 @@ def is_command(tokens: Sequence[str], place: int) -> bool:
     return word in _COMMANDS and after.isalpha() and not _closed(after) and after not in _NOT_THEIR_OBJECTS
 
 
-def _before(words: Sequence[str], place: int) -> str:
+def _before(words: Sequence[str], position: int) -> str:
     """The nearest word to the left that is not an adverb; "" at the start of a clause."""
-    for position in range(place - 1, -1, -1):
-        word = words[position]
+    for other in range(position - 1, -1, -1):
+        word = words[other]
         if not word[0].isalpha():
             return ""
         if word not in _SKIPPED and not (word.endswith("ly") and len(word) > 4):
@@ -115,45 +115,47 @@ def _before(words: Sequence[str], place: int) -> str:
     return ""
 
 
-def _after_caller(words: Sequence[str], place: int, before: str) -> str:
+def _after_caller(words: Sequence[str], position: int, before: str) -> str:
     if before == "to":
-        earlier = words[place - 2] if place > 1 else ""
+        earlier = words[position - 2] if position > 1 else ""
         return "NN" if earlier in _PREPOSITIONAL_TO else "VB"
     if before in _VERB_CALLERS:
         return "VB"
-    if before in _HAVE and words[place] in _THIRD_PERSON_PAST:
+    if before in _HAVE and words[position] in _THIRD_PERSON_PAST:
         return "VBN"
-    asked = place > 1 and words[place - 2] in _VERB_CALLERS
+    asked = position > 1 and words[position - 2] in _VERB_CALLERS
     if asked and before in _PLURAL_SUBJECTS | _SINGULAR_SUBJECTS:
         return "VB"
     if before in _BE:
-        return "JP" if words[place] not in _THIRD_PERSON_PAST else "VBN"
+        return "JP" if words[position] not in _THIRD_PERSON_PAST else "VBN"
     return ""
 
 
-def _after_subject(words: Sequence[str], place: int, before: str, plural: bool) -> str:
+def _after_subject(words: Sequence[str], position: int, before: str, plural: bool) -> str:
     if before in _SINGULAR_SUBJECTS and before not in _PLURAL_SUBJECTS and plural:
         return "VBZ"
     if before in _PLURAL_SUBJECTS or before in {"he", "she", "it"}:
-        if words[place] in _THIRD_PERSON_PAST and (before not in _PLURAL_SUBJECTS or _past_sentence(words, place)):
+        if words[position] in _THIRD_PERSON_PAST and (
+            before not in _PLURAL_SUBJECTS or _past_sentence(words, position)
+        ):
             return "VBD"
         return "VBP"
     return ""
 
 
-def _elsewhere(words: Sequence[str], place: int, before: str, after: str, plural: bool) -> str:
+def _elsewhere(words: Sequence[str], position: int, before: str, after: str, plural: bool) -> str:
     opens_object = after in _OBJECT_OPENERS
     if before in _DETERMINERS | _HAVE or before.endswith("'s") or before in _PREPOSITIONS:
         attributive = after[:1].isalpha() and not _closed(after) and not after.endswith("ed") and not plural
         return "JJ" if attributive else "NNS" if plural else "NN"
     if before in _CONJUNCTIONS or not before:
-        if words[place] in _THIRD_PERSON_PAST and before and _past_sentence(words, place):
+        if words[position] in _THIRD_PERSON_PAST and before and _past_sentence(words, position):
             return "VBD"
         return "VB" if opens_object and not plural else "NNS" if plural else "NN"
     if opens_object:
-        past = words[place] in _THIRD_PERSON_PAST
+        past = words[position] in _THIRD_PERSON_PAST
         return "VBD" if past else "VBZ" if plural else "VBP"
-    if words[place] in _THIRD_PERSON_PAST:
+    if words[position] in _THIRD_PERSON_PAST:
         return "VBD"
     if not plural and before.endswith("s") and not before.endswith(("ss", "us", "is")) and _goes_on(after):
         return "VBP"
@@ -165,8 +167,8 @@ def _goes_on(after: str) -> bool:
     return (after in _PREPOSITIONS and after != "of") or after in {"to", "when"} or after.endswith("ly")
 
 
-def _past_sentence(words: Sequence[str], place: int) -> bool:
-    others = [word for position, word in enumerate(words) if position != place]
+def _past_sentence(words: Sequence[str], position: int) -> bool:
+    others = [word for other, word in enumerate(words) if other != position]
     return any(word in _PAST_SIGNS or (word.endswith("ed") and len(word) > 4) for word in others)
 
 
@@ -265,17 +267,17 @@ OFFICIAL = {
 
 
 def choose_reading(
-    tokens: Sequence[str], place: int, *, official: bool = False, choice: Choice | None = None
+    tokens: Sequence[str], position: int, *, official: bool = False, choice: Choice | None = None
 ) -> list[str] | None:
     """Phones of a homograph in its sentence; None when the word has one reading only.
 
     Args:
         tokens: words and punctuation marks of the sentence.
-        place: position of the word among them.
+        position: position of the word among them.
         official: choose as the official program does from the same tag.
         choice: take this reading instead of choosing.
     """
-    token = tokens[place]
+    token = tokens[position]
     if token == "Polish" and not official:
         return list(_POLISH)
     word = token.lower()
@@ -285,8 +287,8 @@ def choose_reading(
     if choice is not None:
         first = choice is Choice.FIRST
     else:
-        settled = None if official else _settled(word, tokens, place)
-        kind = "VB" if not official and is_command(tokens, place) else part_of_speech(tokens, place)
+        settled = None if official else _settled(word, tokens, position)
+        kind = "VB" if not official and is_command(tokens, position) else part_of_speech(tokens, position)
         first = _is_first(row, kind) if settled is None else settled
     if official and word in SWAPPED:
         first = not first
@@ -327,10 +329,10 @@ def _is_first(row: Homograph, found: str) -> bool:
     return found.startswith(row.tag)
 
 
-def _settled(word: str, tokens: Sequence[str], place: int) -> bool | None:
-    before = tokens[place - 1].lower() if place else ""
-    after = tokens[place + 1].lower() if place + 1 < len(tokens) else ""
-    near = {token.lower() for token in tokens[max(0, place - 4) : place + 5]}
+def _settled(word: str, tokens: Sequence[str], position: int) -> bool | None:
+    before = tokens[position - 1].lower() if position else ""
+    after = tokens[position + 1].lower() if position + 1 < len(tokens) else ""
+    near = {token.lower() for token in tokens[max(0, position - 4) : position + 5]}
     for cue in CUES.get(word, ()):
         found = {"before": {before}, "after": {after}, "near": near}[cue.where]
         if not cue.words or found & cue.words:

@@ -80,7 +80,7 @@ def official_english(text: str) -> str:
 def official_phones(norm: str, *, choice: Choice | None = None) -> list[str]:
     """Phones of a text from `normalise`. `choice` forces every homograph to one of its readings."""
     tokens = _TOKEN.findall(norm)
-    found = [phone for place in range(len(tokens)) for phone in _token(tokens, place, choice)]
+    found = [phone for position in range(len(tokens)) for phone in _token(tokens, position, choice)]
     found = ["-" if phone == "'" else phone for phone in found]
     kept = [phone for phone in found if phone in symbols.PUNCTUATION or phone in en_lexicon.PHONES]
     return [","] * (len(kept) < 4) + kept
@@ -92,13 +92,13 @@ def official_guesses(norm: str) -> list[str]:
     return [word for word in words if _known(word) is None]
 
 
-def _token(tokens: list[str], place: int, choice: Choice | None) -> list[str]:
-    token = tokens[place]
+def _token(tokens: list[str], position: int, choice: Choice | None) -> list[str]:
+    token = tokens[position]
     if not token[0].isalpha():
         return [token]
     if len(token) == 1:
         return ["EY1"] if token == "A" else en_lexicon.look_up_cmu(token.lower()) or []
-    return choose_reading(tokens, place, official=True, choice=choice) or _word(token.lower())
+    return choose_reading(tokens, position, official=True, choice=choice) or _word(token.lower())
 
 
 def _word(word: str) -> list[str]:

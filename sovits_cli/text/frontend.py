@@ -86,9 +86,9 @@ def pronounce(text: str, lang: str, table: SymbolTable, *, compat: bool = False)
             code="text.table_lacks_language",
             fields={"lang": lang, "table": table.value},
         )
-    speaker = load_frontend(lang)
-    norm = speaker.normalise(text, compat=compat)
-    phones, word2ph = speaker.phones(norm, table, compat=compat)
+    front_end = load_frontend(lang)
+    norm = front_end.normalise(text, compat=compat)
+    phones, word2ph = front_end.phones(norm, table, compat=compat)
     if not compat and all(phone in symbols.PUNCTUATION for phone in phones):
         raise UnreadableError(
             f"nothing to read in {excerpt(text)}: expected at least one {row.name} word, letter or number",
@@ -119,7 +119,7 @@ def load_frontend(lang: str) -> Frontend:
         )
     if row.origin:
         return GuardedFrontend(row)
-    made: Frontend = load_object(row.place)()
+    made: Frontend = load_object(row.frontend)()
     return made
 
 
@@ -145,7 +145,7 @@ class GuardedFrontend:
     def __init__(self, row: Language) -> None:
         self._row = row
         with _blaming(self._row, "cannot be loaded"):
-            self._own: Any = load_object(row.place)()
+            self._own: Any = load_object(row.frontend)()
 
     def readable(self, text: str) -> bool:
         """Whether there is anything to read in `text`."""
@@ -173,12 +173,12 @@ class GuardedFrontend:
             return [str(phone) for phone in phones], None if counts is None else [int(count) for count in counts]
 
 
-def call_hook(row: Language, place: str, text: str) -> Any:
+def call_hook(row: Language, function: str, text: str) -> Any:
     """What a "module:function" of a row says to a text. Raises TextError: it fails, and another package brought it."""
     if not row.origin:
-        return load_object(place)(text)
+        return load_object(function)(text)
     with _blaming(row, "fails"):
-        return load_object(place)(text)
+        return load_object(function)(text)
 
 
 @contextmanager

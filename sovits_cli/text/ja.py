@@ -83,14 +83,14 @@ def _with_pitch(labels: Sequence[str]) -> list[str]:
 
 def _pitch_mark(phone: str, label: str, following: str) -> list[str]:
     """The mark after a phone, if any: border, fall or rise."""
-    to_accent, place, places_left = _accent(label)
-    next_place = _accent(following)[1]
+    to_accent, mora, moras_left = _accent(label)
+    next_mora = _accent(following)[1]
     moras = _MORAS.search(label)
-    if places_left == 1 and next_place == 1 and phone in _ENDS_MORA:
+    if moras_left == 1 and next_mora == 1 and phone in _ENDS_MORA:
         return [BORDER]
-    if to_accent == 0 and next_place == place + 1 and place != (int(moras[1]) if moras else _NONE):
+    if to_accent == 0 and next_mora == mora + 1 and mora != (int(moras[1]) if moras else _NONE):
         return [FALL]
-    return [RISE] if place == 1 and next_place == 2 else []
+    return [RISE] if mora == 1 and next_mora == 2 else []
 
 
 def _phone(label: str) -> str:
@@ -99,7 +99,7 @@ def _phone(label: str) -> str:
 
 
 def _accent(label: str) -> tuple[int, int, int]:
-    """Moras from the accent, place of the mora in its phrase, and places left, each from 1."""
+    """Moras from the accent, mora of the mora in its phrase, and places left, each from 1."""
     found = _ACCENT.search(label)
     return (int(found[1]), int(found[2]), int(found[3])) if found else (_NONE, _NONE, _NONE)
 
@@ -110,10 +110,10 @@ def _package() -> Any:
     prints = find_spec("onnxruntime") is None  # pyopenjtalk-plus does; else leave the stream to other threads
     with contextlib.redirect_stdout(io.StringIO()) if prints else contextlib.nullcontext():
         import pyopenjtalk
-    place = Path(os.fsdecode(pyopenjtalk.OPEN_JTALK_DICT_DIR))
-    if not (place / "sys.dic").is_file():
+    folder = Path(os.fsdecode(pyopenjtalk.OPEN_JTALK_DICT_DIR))
+    if not (folder / "sys.dic").is_file():
         raise TextError(
-            f"pyopenjtalk has no dictionary in {place}: it would have to be downloaded",
+            f"pyopenjtalk has no dictionary in {folder}: it would have to be downloaded",
             hint=f'pip install "sovits[ja]" in its place, or set {_DICTIONARY_VARIABLE} to a compiled naist-jdic',
         )
     return pyopenjtalk

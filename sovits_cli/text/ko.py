@@ -109,9 +109,9 @@ _INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 _MEDIALS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
 _FINALS = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
 _CONJOINING = {
-    chr(first + place): letter
+    chr(first + number): letter
     for first, letters in ((0x1100, _INITIALS), (0x1161, _MEDIALS), (0x11A8, _FINALS))
-    for place, letter in enumerate(letters)
+    for number, letter in enumerate(letters)
 }
 _TOO_LONG = re.compile(r"(?:\d,*){17,}")
 """Numbers on which the official program fails: they are read digit by digit."""

@@ -19,7 +19,7 @@ NATIVE_COUNTERS = word_set(
 )
 """What is counted with native numbers."""
 
-_PLACES = ("", "십", "백", "천")
+_UNIT_NAMES = ("", "십", "백", "천")
 _GROUPS = ("", "만", "억", "조", "경", "해")
 _ONES = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
 _TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
@@ -58,9 +58,9 @@ def spelled_digits(digits: str, *, zero: str = DIGITS[0]) -> str:
 
 def _group(group: str) -> str:
     found = ""
-    for digit, place in zip(group, reversed(_PLACES), strict=True):
+    for digit, unit in zip(group, reversed(_UNIT_NAMES), strict=True):
         if digit != "0":
-            found += place if digit == "1" and place else DIGITS[int(digit)] + place
+            found += unit if digit == "1" and unit else DIGITS[int(digit)] + unit
     return found
 
 

@@ -5,15 +5,15 @@ Another package brings a language by a row of its own:
     from sovits_cli.text.language import WESTERN, Language
     from sovits_cli.text.scripts import LATIN
 
-    ROW = Language(code="es", name="Spanish", place="sovits_es.spanish:Spanish", scripts=(LATIN,), marks=WESTERN,
-                   tables=frozenset({SymbolTable.V2}), phones=PHONES, telling="ñ¿¡", conjunctions=("y", "o", "que"))
+    ROW = Language(code="es", name="Spanish", frontend="sovits_es.spanish:Spanish", scripts=(LATIN,), marks=WESTERN,
+                   tables=frozenset({SymbolTable.V2}), phones=PHONES, own_letters="ñ¿¡", conjunctions=("y", "o", "que"))
 
 and by an entry point in its pyproject.toml, whose name is the code:
 
     [project.entry-points."sovits.languages"]
     es = "sovits_es:ROW"
 
-`place` names a class that fulfils `frontend.Frontend`; its phones are symbols of the official tables.
+`frontend` names a class that fulfils `frontend.Frontend`; its phones are symbols of the official tables.
 """
 
 from __future__ import annotations
@@ -159,12 +159,12 @@ class Syllables:
     Args:
         name: what the syllables are called.
         example: a word with its syllables.
-        place: "module:function" from a syllable to its phones, None where it is none.
+        to_phones: "module:function" from a syllable to its phones, None where it is none.
     """
 
     name: str
     example: str
-    place: str
+    to_phones: str
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Language:
     Args:
         code: ISO 639, and the name of the extra that installs `packages`.
         name: in English.
-        place: "module:class" of its `Frontend`.
+        frontend: "module:class" of its `Frontend`.
         tables: the symbol tables that can write its phones.
         scripts: what it is written in, its own before one that it shares. A script is read in the first language of
             the table that has it, unless the mode names another; a language with Latin letters reads all of a text.
@@ -182,10 +182,10 @@ class Language:
         has_bert: whether the official models were trained with text features for it; zeros elsewhere.
         marks: at which its texts are cut.
         conjunctions: words before which a sentence that is too long may be cut.
-        quoted_on: regular expression of what, after a quotation that has just closed, goes on with the sentence.
-        judges_dots: whether its front end says which full stops end a sentence in texts of several languages; if not,
+        after_quotation: regular expression of what, after a quotation that has just closed, goes on with the sentence.
+        decides_full_stops: whether its front end says which ones end a sentence in texts of several languages; if not,
             that of the Latin letters does.
-        telling: letters by which a text is told to be in it, and not in another language of the same script.
+        own_letters: letters by which a text is told to be in it, and not in another language of the same script.
         word_ends: "module:function" from a stretch to positions at which words end, where no spaces do; None where
             the stretch is not in this language.
         charsets: older encodings of its texts, the one that fits most bytes first.
@@ -201,16 +201,16 @@ class Language:
 
     code: str
     name: str
-    place: str
+    frontend: str
     tables: frozenset[SymbolTable]
     scripts: tuple[UnicodeScript, ...]
     packages: tuple[str, ...] = ()
     has_bert: bool = False
     marks: Marks = WESTERN
     conjunctions: tuple[str, ...] = ()
-    quoted_on: str = ""
-    judges_dots: bool = True
-    telling: str = ""
+    after_quotation: str = ""
+    decides_full_stops: bool = True
+    own_letters: str = ""
     word_ends: str = ""
     charsets: tuple[Charset, ...] = ()
     recogniser: tuple[str, ...] = ()
@@ -222,13 +222,13 @@ class Language:
     origin: str = ""
 
     @property
-    def heard_as(self) -> tuple[str, ...]:
+    def recogniser_codes(self) -> tuple[str, ...]:
         """What speech recognisers call it, the best first."""
         return self.recogniser or (self.code,)
 
 
 @lru_cache(maxsize=256)
-def load_object(place: str) -> Any:
+def load_object(reference: str) -> Any:
     """What a "module:name" names."""
-    module, _, name = place.partition(":")
+    module, _, name = reference.partition(":")
     return getattr(import_module(module), name)

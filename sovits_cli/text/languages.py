@@ -97,7 +97,7 @@ def _fault(code: str, row: object, known: Sequence[Language]) -> str:
         for other in (script for row in known for script in row.scripts):
             if script != other and (shared := _letters(script) & _letters(other)):
                 return f"{min(shared)!r} of its script {script.name} is a letter of {other.name} already"
-    re.compile(row.quoted_on)
+    re.compile(row.after_quotation)
     return ""
 
 
@@ -111,7 +111,7 @@ BUILT_IN = (
     Language(
         code="en",
         name="English",
-        place="sovits_cli.text.en:English",
+        frontend="sovits_cli.text.en:English",
         tables=frozenset(SymbolTable),
         scripts=(LATIN,),
         conjunctions=(
@@ -126,13 +126,13 @@ BUILT_IN = (
     Language(
         code="zh",
         name="Chinese",
-        place="sovits_cli.text.zh:Chinese",
+        frontend="sovits_cli.text.zh:Chinese",
         tables=frozenset(SymbolTable),
         scripts=(HAN,),
         packages=("pypinyin", "jieba"),
         has_bert=True,
         marks=EAST_ASIAN,
-        judges_dots=False,
+        decides_full_stops=False,
         word_ends="sovits_cli.text.zh_words:word_ends",
         charsets=(language.GB18030, language.BIG5),
         phones=symbols.MANDARIN,
@@ -141,13 +141,13 @@ BUILT_IN = (
     Language(
         code="ja",
         name="Japanese",
-        place="sovits_cli.text.ja:Japanese",
+        frontend="sovits_cli.text.ja:Japanese",
         tables=frozenset(SymbolTable),
         scripts=(KANA, HAN),
         packages=("pyopenjtalk",),
         marks=EAST_ASIAN,
-        quoted_on="[とはがをのに、]|って",
-        judges_dots=False,
+        after_quotation="[とはがをのに、]|って",
+        decides_full_stops=False,
         word_ends="sovits_cli.text.ja:word_ends",
         charsets=(language.EUC_JP, language.SHIFT_JIS),
         aliases=("jp",),
@@ -158,11 +158,11 @@ BUILT_IN = (
     Language(
         code="ko",
         name="Korean",
-        place="sovits_cli.text.ko:Korean",
+        frontend="sovits_cli.text.ko:Korean",
         tables=frozenset({SymbolTable.V2}),
         scripts=(HANGUL,),
         packages=("g2pk2", "mecab", "jamo"),
-        judges_dots=False,
+        decides_full_stops=False,
         charsets=(language.EUC_KR,),
         phones=symbols.KOREAN,
         word_phones="sovits_cli.text.ko:word_phones",
@@ -170,12 +170,12 @@ BUILT_IN = (
     Language(
         code="yue",
         name="Cantonese",
-        place="sovits_cli.text.yue:Cantonese",
+        frontend="sovits_cli.text.yue:Cantonese",
         tables=frozenset({SymbolTable.V2}),
         scripts=(HAN,),
         packages=("ToJyutping",),
         marks=EAST_ASIAN,
-        judges_dots=False,
+        decides_full_stops=False,
         charsets=(language.GB18030, language.BIG5),
         recogniser=("yue", "zh"),
         phones=symbols.CANTONESE,
@@ -274,7 +274,7 @@ def default_language(script: UnicodeScript) -> Language:
 def language_of_recogniser(code: str) -> Language:
     """The language that a speech recogniser calls `code`. Raises TextError: there is none."""
     for row in LANGUAGES.values():
-        if row.heard_as[0] == code:
+        if row.recogniser_codes[0] == code:
             return row
     return find_language(code)
 

@@ -157,17 +157,17 @@ def run_parts(runs: Sequence[LanguageRun]) -> list[tuple[str, Parts]]:
 
 def _parts(text: str, start: int, words: Sequence[re.Match[str]]) -> Iterator[str | GivenWord]:
     """Parts of one run, which begins at `start` of all the text."""
-    place, end = start, start + len(text)
+    position, end = start, start + len(text)
     for word in words:
         if word.end() <= start or word.start() >= end:
             continue
-        if plain := _PRIVATE.sub("", text[place - start : max(place, word.start()) - start]):
+        if plain := _PRIVATE.sub("", text[position - start : max(position, word.start()) - start]):
             yield plain
-        place = min(word.end(), end)
+        position = min(word.end(), end)
         if word.end() <= end:
             table = symbols.table(_ALL)
             yield GivenWord(word[1], tuple(table[ord(sign) - _FIRST] for sign in word[2]))
-    if plain := _PRIVATE.sub("", text[place - start :]):
+    if plain := _PRIVATE.sub("", text[position - start :]):
         yield plain
 
 
@@ -181,13 +181,13 @@ def _phones(token: str, lang: str) -> tuple[str, ...]:
     row = find_language(lang)
     if token in row.phones or token in symbols.PUNCTUATION:
         return (token,)
-    return (call_hook(row, row.syllables.place, token) if row.syllables else None) or ()
+    return (call_hook(row, row.syllables.to_phones, token) if row.syllables else None) or ()
 
 
-def _languages_of(word: str, how: LanguageMode) -> list[str]:
+def _languages_of(word: str, mode: LanguageMode) -> list[str]:
     """The languages whose phones a word may be given in; first that of its script."""
-    own = [run.lang for run in reversed(language_runs(word, how)) if run.lang in LANGUAGES]
-    return list(dict.fromkeys([*own, *([how.main] if how.main else LANGUAGES)]))
+    own = [run.lang for run in reversed(language_runs(word, mode)) if run.lang in LANGUAGES]
+    return list(dict.fromkeys([*own, *([mode.main] if mode.main else LANGUAGES)]))
 
 
 _FIELDS = 3
@@ -262,28 +262,30 @@ class _Index:
         return "".join(self._pieces(text))
 
     def _pieces(self, text: str) -> Iterator[str]:
-        start = place = 0
-        while place < len(text):
-            end = self._end(text, place)
+        start = position = 0
+        while position < len(text):
+            end = self._end(text, position)
             if end:
-                yield text[start:place]
-                yield self.values[text[place:end].casefold()]
+                yield text[start:position]
+                yield self.values[text[position:end].casefold()]
                 start = end
-            place = end or place + 1
+            position = end or position + 1
         yield text[start:]
 
-    def _end(self, text: str, place: int) -> int:
-        """Where the longest word ends that begins at `place`; 0 where none does."""
-        lengths = self.lengths.get(text[place].casefold(), ())
-        if not lengths or _goes_on(text, place):
+    def _end(self, text: str, position: int) -> int:
+        """Where the longest word ends that begins at `position`; 0 where none does."""
+        lengths = self.lengths.get(text[position].casefold(), ())
+        if not lengths or _goes_on(text, position):
             return 0
-        ends = (place + length for length in lengths if place + length <= len(text))
-        return next((end for end in ends if not _goes_on(text, end) and text[place:end].casefold() in self.values), 0)
+        ends = (position + length for length in lengths if position + length <= len(text))
+        return next(
+            (end for end in ends if not _goes_on(text, end) and text[position:end].casefold() in self.values), 0
+        )
 
 
-def _goes_on(text: str, place: int) -> bool:
-    """Whether `place` is within a word of a script with spaces between its words."""
-    return 0 < place < len(text) and all(map(_spaced_letter(all_scripts()).match, text[place - 1 : place + 1]))
+def _goes_on(text: str, position: int) -> bool:
+    """Whether `position` is within a word of a script with spaces between its words."""
+    return 0 < position < len(text) and all(map(_spaced_letter(all_scripts()).match, text[position - 1 : position + 1]))
 
 
 @lru_cache(maxsize=32)

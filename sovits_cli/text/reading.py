@@ -212,7 +212,7 @@ def _given_word(part: GivenWord, lang: str, table: SymbolTable) -> Pronunciation
     phones = [phone if phone in known else symbols.UNKNOWN for phone in part.phones]
     if not LANGUAGES[lang].has_bert:
         return Pronunciation(phones, None, part.word)
-    ends = [len(phones) * place // len(part.word) for place in range(len(part.word) + 1)]
+    ends = [len(phones) * number // len(part.word) for number in range(len(part.word) + 1)]
     return Pronunciation(phones, [end - start for start, end in pairwise(ends)], part.word)
 
 
@@ -226,9 +226,9 @@ def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> 
     if not _SOUND.search(rest):
         marks += [said[sign] for sign in rest if sign in said]
         return Pronunciation(marks, [1] * len(marks) if has_counts else None, "".join(marks))
-    speaker = load_frontend(lang)
-    norm = speaker.normalise(rest, compat=compat)
-    phones, counts = speaker.phones(norm, table, compat=compat)
+    front_end = load_frontend(lang)
+    norm = front_end.normalise(rest, compat=compat)
+    phones, counts = front_end.phones(norm, table, compat=compat)
     if counts is None and phones[:1] == [","]:
         del phones[0]
     known = symbols.known(table)

@@ -45,7 +45,7 @@ _SYMBOL = r"[^\w\s!-/:-@\[-`{-~¡-¿‐-⁯、-〟＀-￯]"
 def _run_pattern(scripts: tuple[UnicodeScript, ...], *, is_official: bool) -> re.Pattern[str]:
     """A stretch of digits, of one of the scripts (`s0`, `s1`, …), of letters of others and of Latin ones, or a mark."""
     letter = rf"[^\W\d_{''.join(script.letters for script in scripts)}]"
-    stretches = "|".join(f"(?P<s{place}>[{script.letters}]+)" for place, script in enumerate(scripts))
+    stretches = "|".join(f"(?P<s{position}>[{script.letters}]+)" for position, script in enumerate(scripts))
     if is_official:
         digits, word = r"\d+(?:[^\w\s]\d+)*", rf"(?:{letter}|{_SYMBOL}|(?<=\w)['’])+"
     else:
@@ -138,8 +138,8 @@ def is_japanese_document(text: str, kana: int) -> bool:
 
 def japanese_end(text: str) -> int:
     """Where a Chinese stretch ends: at the first Japanese character that no Chinese one follows."""
-    last = max((place for place, character in enumerate(text) if is_chinese(character)), default=-1)
-    return next((place for place in range(last + 1, len(text)) if is_japanese(text[place])), len(text))
+    last = max((position for position, character in enumerate(text) if is_chinese(character)), default=-1)
+    return next((position for position in range(last + 1, len(text)) if is_japanese(text[position])), len(text))
 
 
 def _is_in_charset(charset: str, character: str) -> bool:
@@ -265,24 +265,24 @@ def _mixes_latin(lang: str) -> bool:
 def resolve_mode(code: str, document: str) -> str:
     """`auto`, or the like of `auto_ja` where the whole document tells in which language a script of it is.
 
-    Kana tells that Han characters are Japanese. Latin letters are those of the language whose own (`Language.telling`)
-    are the most frequent, if there are enough.
+    Kana tells that Han characters are Japanese. Latin letters are those of the language whose `Language.own_letters` are
+    the most frequent, if there are enough.
     """
     if code != AUTO:
         return code
     kana = sum(len(found) for found in re.findall(f"[{KANA.letters}]+", document))
     if is_japanese_document(document, kana):
         return f"{AUTO}_{languages.default_language(KANA).code}"
-    told = {row.code: _told(document, row.telling) for row in LANGUAGES.values() if row.telling}
-    best = max(filter(_shares_script, told), key=lambda lang: told[lang], default=None)
-    enough = max(_FEWEST_TOLD, len(document.split()) / _WORDS_PER_TOLD) if best else 0
-    return f"{AUTO}_{best}" if best and told[best] >= enough else AUTO
+    counts = {row.code: _count(document, row.own_letters) for row in LANGUAGES.values() if row.own_letters}
+    best = max(filter(_shares_script, counts), key=lambda lang: counts[lang], default=None)
+    enough = max(_MIN_OWN_LETTERS, len(document.split()) / _WORDS_PER_OWN_LETTER) if best else 0
+    return f"{AUTO}_{best}" if best and counts[best] >= enough else AUTO
 
 
 def auto_mode_like(code: str) -> str:
     """`auto`; `auto_yue` and its like where the mode is of a language that characters do not tell from another."""
-    how = find_mode(code)
-    asked = how.main or how.prefers
+    mode = find_mode(code)
+    asked = mode.main or mode.prefers
     written = LANGUAGES[asked].scripts if asked else ()
     twins = [row.code for row in LANGUAGES.values() if row.scripts == written]
     return f"{AUTO}_{asked}" if asked in twins[1:] else AUTO
@@ -303,11 +303,11 @@ def latin_doubt(code: str, document: str) -> str:
     return f"Latin letters are read as {first.name}: give the language {AUTO}_{first.code} to say so, or {ways}"
 
 
-_FEWEST_TOLD, _WORDS_PER_TOLD = 3, 25
+_MIN_OWN_LETTERS, _WORDS_PER_OWN_LETTER = 3, 25
 """A text in a language has at least so many characters that tell it; what another borrowed from it has fewer."""
 
 
-def _told(document: str, characters: str) -> int:
+def _count(document: str, characters: str) -> int:
     return sum(map(document.casefold().count, set(characters.casefold())))
 
 
@@ -321,35 +321,35 @@ _KEPT_OF_UNKNOWN = re.compile(rf"[^{HAN.letters}0-9\u3001-\u301c。！？.!?… 
 _STOPS = (",", ".", "!", "?", "，", "。", "！", "？")
 
 
-def language_runs(text: str, how: LanguageMode, *, compat: bool = False) -> list[LanguageRun]:
+def language_runs(text: str, mode: LanguageMode, *, compat: bool = False) -> list[LanguageRun]:
     """Stretches of a text, in order; neighbours differ in language.
 
     Args:
         text: a sentence or so.
-        how: by which mode.
+        mode: how to share it among languages.
         compat: segment as the official program does, which loses what is in no script it knows.
     """
     text = re.sub(" {2,}", " ", text)
-    if how.is_whole:
-        return [LanguageRun(how.latin, text)]
-    parts = list(_parts(text.strip(), how, is_official=compat))
+    if mode.is_whole:
+        return [LanguageRun(mode.latin, text)]
+    parts = list(_parts(text.strip(), mode, is_official=compat))
     if not parts or all(part.lang == MARKS for part in parts):
-        return [LanguageRun(how.main or MARKS, text)]
-    parts = _merged(_with_han(parts, how, by_text=not compat))
+        return [LanguageRun(mode.main or MARKS, text)]
+    parts = _merged(_with_han(parts, mode, by_text=not compat))
     if compat:
-        parts = _merged(_official(parts, how))
-    parts = _merged(_with_numbers(parts, how, is_official=compat))
-    return _merged(_with_main(_with_unknown(parts, how), how))
+        parts = _merged(_official(parts, mode))
+    parts = _merged(_with_numbers(parts, mode, is_official=compat))
+    return _merged(_with_main(_with_unknown(parts, mode), mode))
 
 
-def _parts(text: str, how: LanguageMode, *, is_official: bool) -> Iterator[LanguageRun]:
+def _parts(text: str, mode: LanguageMode, *, is_official: bool) -> Iterator[LanguageRun]:
     """Stretches of one script, with their language where the script alone tells it."""
     undecided = {RunKind.DIGITS: _DIGITS, RunKind.UNKNOWN: _UNKNOWN, RunKind.MARKS: MARKS}
     for kind, stretch in script_runs(text, languages.all_scripts(), is_official=is_official):
         if isinstance(kind, RunKind):
             yield LanguageRun(undecided[kind], stretch)
         else:
-            yield LanguageRun(_HAN if kind == HAN else how.owner(kind), stretch)
+            yield LanguageRun(_HAN if kind == HAN else mode.owner(kind), stretch)
 
 
 def _merged(parts: Iterable[LanguageRun]) -> list[LanguageRun]:
@@ -363,30 +363,30 @@ def _merged(parts: Iterable[LanguageRun]) -> list[LanguageRun]:
     return joined
 
 
-def _with_han(parts: Sequence[LanguageRun], how: LanguageMode, *, by_text: bool) -> Iterator[LanguageRun]:
+def _with_han(parts: Sequence[LanguageRun], mode: LanguageMode, *, by_text: bool) -> Iterator[LanguageRun]:
     """Han characters as Chinese or Japanese: by themselves, by kana in their clause, by the rest of the text."""
-    japanese = how.owner(KANA)
-    chinese = languages.default_language(HAN).code if how.han == japanese else how.han
+    japanese = mode.owner(KANA)
+    chinese = languages.default_language(HAN).code if mode.han == japanese else mode.han
     has_kana = any(part.lang == japanese for part in parts)
     has_chinese = any(is_chinese(character) for part in parts for character in part.text)
-    rest = japanese if by_text and has_kana and not has_chinese else how.han
-    for place, part in enumerate(parts):
+    rest = japanese if by_text and has_kana and not has_chinese else mode.han
+    for position, part in enumerate(parts):
         if part.lang != _HAN:
             yield part
         elif any(map(is_chinese, part.text)) or (has_chinese and any(map(is_japanese, part.text))):
             end = japanese_end(part.text)
             halves = (LanguageRun(chinese, part.text[:end]), LanguageRun(japanese, part.text[end:]))
             yield from (half for half in halves if half.text)
-        elif _is_beside(japanese, parts, place) or any(map(is_japanese, part.text)):
+        elif _is_beside(japanese, parts, position) or any(map(is_japanese, part.text)):
             yield LanguageRun(japanese, part.text)
         else:
             yield LanguageRun(rest, part.text)
 
 
-def _is_beside(lang: str, parts: Sequence[LanguageRun], place: int) -> bool:
+def _is_beside(lang: str, parts: Sequence[LanguageRun], position: int) -> bool:
     """Whether there is text of a language in the same clause."""
     for step in (-1, 1):
-        here = place
+        here = position
         while True:
             edge = here if step > 0 else here - 1
             here += step
@@ -399,33 +399,33 @@ def _is_beside(lang: str, parts: Sequence[LanguageRun], place: int) -> bool:
     return False
 
 
-def _official(parts: Sequence[LanguageRun], how: LanguageMode) -> Iterator[LanguageRun]:
+def _official(parts: Sequence[LanguageRun], mode: LanguageMode) -> Iterator[LanguageRun]:
     """What the official program makes of pieces: only some are English to it, and unknown ones lose characters."""
     for part in parts:
-        if part.lang == how.latin and how.holds_numbers and not _ENGLISH_LIKE.fullmatch(part.text):
-            yield LanguageRun(str(how.main), part.text)
-        elif part.lang == _UNKNOWN and not how.holds_numbers:
+        if part.lang == mode.latin and mode.holds_numbers and not _ENGLISH_LIKE.fullmatch(part.text):
+            yield LanguageRun(str(mode.main), part.text)
+        elif part.lang == _UNKNOWN and not mode.holds_numbers:
             kept = _KEPT_OF_UNKNOWN.sub("", part.text)
-            yield LanguageRun(how.han, kept) if kept else part
+            yield LanguageRun(mode.han, kept) if kept else part
         else:
             yield part
 
 
-def _with_numbers(parts: Sequence[LanguageRun], how: LanguageMode, *, is_official: bool) -> Iterator[LanguageRun]:
+def _with_numbers(parts: Sequence[LanguageRun], mode: LanguageMode, *, is_official: bool) -> Iterator[LanguageRun]:
     """Numbers in the language around them."""
-    for place, part in enumerate(parts):
+    for position, part in enumerate(parts):
         if part.lang != _DIGITS:
             yield part
             continue
-        before = parts[place - 1] if place else None
-        after = parts[place + 1] if place + 1 < len(parts) else None
-        if how.holds_numbers:
-            yield replace(part, lang=str(how.main))
+        before = parts[position - 1] if position else None
+        after = parts[position + 1] if position + 1 < len(parts) else None
+        if mode.holds_numbers:
+            yield replace(part, lang=str(mode.main))
         elif before is None or after is None:
             only = before or after
-            yield replace(part, lang=how.fallback if only is None else only.lang)
+            yield replace(part, lang=mode.fallback if only is None else only.lang)
         else:
-            touching = None if is_official else _touching(before, part, after, how.latin)
+            touching = None if is_official else _touching(before, part, after, mode.latin)
             yield replace(part, lang=(touching or _nearer(before, part, after)).lang)
 
 
@@ -451,14 +451,14 @@ def _nearer(before: LanguageRun, part: LanguageRun, after: LanguageRun) -> Langu
     return after if len(after.text) > len(before.text) else before
 
 
-def _with_unknown(parts: Sequence[LanguageRun], how: LanguageMode) -> Iterator[LanguageRun]:
+def _with_unknown(parts: Sequence[LanguageRun], mode: LanguageMode) -> Iterator[LanguageRun]:
     """What is in no known script, in the language before it, else of what follows."""
-    lang = next((part.lang for part in parts if part.lang != _UNKNOWN), how.fallback)
+    lang = next((part.lang for part in parts if part.lang != _UNKNOWN), mode.fallback)
     for part in parts:
         lang = lang if part.lang == _UNKNOWN else part.lang
         yield replace(part, lang=lang)
 
 
-def _with_main(parts: Iterable[LanguageRun], how: LanguageMode) -> Iterator[LanguageRun]:
+def _with_main(parts: Iterable[LanguageRun], mode: LanguageMode) -> Iterator[LanguageRun]:
     for part in parts:
-        yield part if how.main is None or part.lang == how.latin else replace(part, lang=how.main)
+        yield part if mode.main is None or part.lang == mode.latin else replace(part, lang=mode.main)

@@ -121,9 +121,9 @@ def split_sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_cha
     """
     if max_chars < 1:
         raise ValueError(f"max_chars is {max_chars}: expected at least 1")
-    speaker, places = sentence_rules(lang), cut_points(segment.find_mode(lang))
-    pieces = [part for piece in _cut(text, speaker, places) for part in _fitting(text, piece, max_chars, places)]
-    joined = _with_neighbours(text, pieces, speaker, min_chars, max_chars)
+    rules, points = sentence_rules(lang), cut_points(segment.find_mode(lang))
+    pieces = [part for piece in _cut(text, rules, points) for part in _fitting(text, piece, max_chars, points)]
+    joined = _with_neighbours(text, pieces, rules, min_chars, max_chars)
     if not joined:
         raise TextError(
             f"nothing to read in {excerpt(lexicon.strip_phones(text))}: "
@@ -146,33 +146,33 @@ def split_in_two(text: str, lang: str) -> list[Sentence]:
     Returns:
         Two pieces, each with something to read; or the whole, where it is one word.
     """
-    speaker, places = sentence_rules(lang), cut_points(segment.find_mode(lang))
+    rules, points = sentence_rules(lang), cut_points(segment.find_mode(lang))
     middle = len(text.strip()) / 2
-    inner: Cuts = lambda stretch: _sentence_ends(stretch, speaker, places)  # noqa: E731 - typed
-    for ends, after in ((inner, Boundary.SENTENCE), (places.call, Boundary.CLAUSE), *_kinds(places)[1:]):
-        for place in sorted(ends(text), key=lambda place: abs(place - middle)):
-            if _readable(text[:place], speaker) and _readable(text[place:], speaker):
+    inner: Cuts = lambda stretch: _sentence_ends(stretch, rules, points)  # noqa: E731 - typed
+    for ends, after in ((inner, Boundary.SENTENCE), (points.call, Boundary.CLAUSE), *_kinds(points)[1:]):
+        for position in sorted(ends(text), key=lambda position: abs(position - middle)):
+            if _readable(text[:position], rules) and _readable(text[position:], rules):
                 return [
-                    Sentence(text[:place], PAUSES_S[after], positions=range(place + 1)),
-                    Sentence(text[place:], 0.0, positions=range(place, len(text) + 1)),
+                    Sentence(text[:position], PAUSES_S[after], positions=range(position + 1)),
+                    Sentence(text[position:], 0.0, positions=range(position, len(text) + 1)),
                 ]
     return [Sentence(text, 0.0)]
 
 
-def _sentence_ends(text: str, speaker: SentenceRules, places: CutPoints) -> Iterator[int]:
+def _sentence_ends(text: str, rules: SentenceRules, points: CutPoints) -> Iterator[int]:
     """Where sentences end within a text, also within its quotations."""
-    gaps = places.gap.finditer(text)
-    return (gap.end() for gap in gaps if _end_at(text, 0, 0, gap, speaker, places) is not None)
+    gaps = points.gap.finditer(text)
+    return (gap.end() for gap in gaps if _end_at(text, 0, 0, gap, rules, points) is not None)
 
 
-def _cut(text: str, speaker: SentenceRules, places: CutPoints) -> Iterator[_Piece]:
+def _cut(text: str, rules: SentenceRules, points: CutPoints) -> Iterator[_Piece]:
     """Pieces of any length that end with a sentence, a line or a paragraph."""
     start = line_start = seen = 0
     inside = _Quotation()
-    for gap in places.gap.finditer(text):
-        inside.hear(text[seen : gap.start()])
+    for gap in points.gap.finditer(text):
+        inside.take(text[seen : gap.start()])
         seen = gap.start()
-        after = _end_at(text, start, line_start, gap, speaker, places)
+        after = _end_at(text, start, line_start, gap, rules, points)
         if "\n" in gap[0]:
             line_start = gap.end()
             inside.end()
@@ -184,7 +184,7 @@ def _cut(text: str, speaker: SentenceRules, places: CutPoints) -> Iterator[_Piec
 
 
 class _Quotation:
-    """Whether a place is within marks that open and close; the end of a line closes all."""
+    """Whether a position is within marks that open and close; the end of a line closes all."""
 
     def __init__(self) -> None:
         self._depth = self._length = 0
@@ -194,7 +194,7 @@ class _Quotation:
         """Whether a quotation is open, and not so long that its end must have been forgotten."""
         return self._depth > 0 and self._length <= _LONG_QUOTE
 
-    def hear(self, stretch: str) -> None:
+    def take(self, stretch: str) -> None:
         """Take a stretch of the text in."""
         for mark in _QUOTE.findall(stretch):
             self._depth = max(0, self._depth + _QUOTES[mark])
@@ -206,7 +206,7 @@ class _Quotation:
 
 
 def _end_at(
-    text: str, start: int, line_start: int, gap: re.Match[str], speaker: SentenceRules, places: CutPoints
+    text: str, start: int, line_start: int, gap: re.Match[str], rules: SentenceRules, points: CutPoints
 ) -> Boundary | None:
     breaks = gap[0].count("\n") + gap[0].count("\u2029")
     if breaks > 1:
@@ -214,23 +214,23 @@ def _end_at(
     whole = text[max(start, gap.start() - _CONTEXT) : gap.start()]
     before = whole.rstrip(CLOSERS)
     following = text[gap.end() : gap.end() + _CONTEXT]
-    closes = before != "" and places.is_mark(before[-1]) and speaker.ends_sentence(before, following)
-    if closes and before != whole and gap[0] == "" and places.goes_on(following):
+    closes = before != "" and points.is_mark(before[-1]) and rules.ends_sentence(before, following)
+    if closes and before != whole and gap[0] == "" and points.continues_sentence(following):
         return None
     if breaks and (closes or (gap.start() - line_start < _SHORT_LINE and not following[:1].islower())):
         return Boundary.LINE
     return Boundary.SENTENCE if closes else None
 
 
-def _fitting(text: str, piece: _Piece, max_chars: int, places: CutPoints) -> Iterator[_Piece]:
+def _fitting(text: str, piece: _Piece, max_chars: int, points: CutPoints) -> Iterator[_Piece]:
     """`piece`, cut until each part holds at most `max_chars`; white space at its end costs nothing."""
     stretch = text[piece.start : piece.end]
-    heard = len(stretch.rstrip())
-    ends = [0, *accumulate(spoken_lengths(stretch[:heard]))]
+    length = len(stretch.rstrip())
+    ends = [0, *accumulate(spoken_lengths(stretch[:length]))]
     start = 0
-    while ends[heard] - ends[start] > max_chars:
+    while ends[length] - ends[start] > max_chars:
         limit = _reach(ends, start, max_chars)
-        cut, after = _best_cut(stretch, start, limit, places)
+        cut, after = _best_cut(stretch, start, limit, points)
         yield _Piece(piece.start + start, piece.start + cut, after)
         start = cut
     yield _Piece(piece.start + start, piece.end, piece.after)
@@ -244,59 +244,59 @@ def _reach(ends: list[int], start: int, max_chars: int) -> int:
     return position
 
 
-def _best_cut(stretch: str, start: int, limit: int, places: CutPoints) -> tuple[int, Boundary]:
+def _best_cut(stretch: str, start: int, limit: int, points: CutPoints) -> tuple[int, Boundary]:
     """Where to cut before `limit`: the last joint of the strongest kind in the second two thirds, else any."""
     window = stretch[start : limit + 1]
     for earliest in ((limit - start) // 3, 1):
-        for ends, after in _kinds(places):
-            cuts = [place for place in ends(window) if earliest <= place <= limit - start]
+        for ends, after in _kinds(points):
+            cuts = [position for position in ends(window) if earliest <= position <= limit - start]
             if cuts:
                 return start + cuts[-1], after
     return limit, Boundary.WORD
 
 
-def _kinds(places: CutPoints) -> tuple[tuple[Cuts, Boundary], ...]:
+def _kinds(points: CutPoints) -> tuple[tuple[Cuts, Boundary], ...]:
     """All joints within a sentence, the strongest first, and what follows a piece that ends there."""
     return (
-        (places.sentence, Boundary.SENTENCE),
-        (places.clause, Boundary.CLAUSE),
-        (places.comma, Boundary.CLAUSE),
-        (places.conjunction, Boundary.WORD),
-        (places.space, Boundary.WORD),
-        (places.word, Boundary.WORD),
+        (points.sentence, Boundary.SENTENCE),
+        (points.clause, Boundary.CLAUSE),
+        (points.comma, Boundary.CLAUSE),
+        (points.conjunction, Boundary.WORD),
+        (points.space, Boundary.WORD),
+        (points.word, Boundary.WORD),
     )
 
 
 def _with_neighbours(
-    text: str, pieces: list[_Piece], speaker: SentenceRules, min_chars: int, max_chars: int
+    text: str, pieces: list[_Piece], rules: SentenceRules, min_chars: int, max_chars: int
 ) -> list[_Piece]:
     """Short sentences joined to the next, and pieces without anything to read to the one before."""
     joined: list[_Piece] = []
     silent: _Piece | None = None
     for piece in pieces:
         whole = piece if silent is None else _Piece(silent.start, piece.end, piece.after)
-        if _readable(text[piece.start : piece.end], speaker):
+        if _readable(text[piece.start : piece.end], rules):
             silent = None
             if joined and _join(text, joined[-1], whole, min_chars, max_chars):
                 whole = _Piece(joined.pop().start, whole.end, whole.after)
             joined.append(whole)
         else:
-            silent = _absorbed(text, joined, whole, speaker)
+            silent = _absorbed(text, joined, whole, rules)
     return joined
 
 
-def _readable(stretch: str, speaker: SentenceRules) -> bool:
+def _readable(stretch: str, rules: SentenceRules) -> bool:
     """Whether there is anything to say: something its language reads, or a word that carries its phones."""
-    return speaker.readable(stretch) or lexicon.has_given_phones(stretch)
+    return rules.readable(stretch) or lexicon.has_given_phones(stretch)
 
 
-def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: SentenceRules) -> _Piece | None:
+def _absorbed(text: str, joined: list[_Piece], silent: _Piece, rules: SentenceRules) -> _Piece | None:
     """Add a piece without anything to read to the last of `joined`; what is left when there is none."""
     while joined:
         last = joined.pop()
         silent = _Piece(last.start, silent.end, max(last.after, silent.after))
         long = last.end - last.start > _LONG_PIECE  # so long that its words cannot be part of one tag or footnote
-        if long or _readable(text[silent.start : silent.end], speaker):
+        if long or _readable(text[silent.start : silent.end], rules):
             joined.append(silent)
             return None
     return silent
@@ -305,5 +305,5 @@ def _absorbed(text: str, joined: list[_Piece], silent: _Piece, speaker: Sentence
 def _join(text: str, first: _Piece, second: _Piece, min_chars: int, max_chars: int) -> bool:
     if first.after is not Boundary.SENTENCE:
         return False
-    heard = [sum(spoken_lengths(text[piece.start : piece.end].strip())) for piece in (first, second)]
-    return min(heard) < min_chars and sum(heard) < max_chars
+    lengths = [sum(spoken_lengths(text[piece.start : piece.end].strip())) for piece in (first, second)]
+    return min(lengths) < min_chars and sum(lengths) < max_chars

@@ -96,7 +96,7 @@ class G2pw:
             raise TextError(f"{weights} is no ONNX model: {error}", hint="fetch the folder again") from error
         self._traditional = OpenCC("s2tw")
         self._tables = tables
-        self._characters = {character: place for place, character in enumerate(sorted(tables.choices))}
+        self._characters = {character: position for position, character in enumerate(sorted(tables.choices))}
 
     def readings(self, text: str) -> list[str] | None:
         """Pinyin of each character ("ni3"), marks as they are; None where the text cannot be asked about."""
@@ -104,9 +104,9 @@ class G2pw:
         if len(converted) != len(text):
             return None
         found = [self._certain(old, new) for old, new in zip(text, converted, strict=True)]
-        asked = [place for place, character in enumerate(converted) if self._is_open(character)]
-        for place, label in zip(asked, self._answers(converted, asked), strict=True):
-            found[place] = self._tables.spelt(label)
+        asked = [position for position, character in enumerate(converted) if self._is_open(character)]
+        for position, label in zip(asked, self._answers(converted, asked), strict=True):
+            found[position] = self._tables.spelt(label)
         return found
 
     def _is_open(self, character: str) -> bool:
@@ -126,27 +126,27 @@ class G2pw:
             return []
         start = max(0, asked[0] - _CONTEXT)
         seen = text[start : asked[-1] + _CONTEXT + 1]
-        rows = [self._row(seen, place - start) for place in asked]
+        rows = [self._row(seen, position - start) for position in asked]
         labels: list[str] = []
         for first in range(0, len(rows), _BATCH):
             probabilities = self._session.run(None, _batch(rows[first : first + _BATCH]))[0]
             labels += [self._tables.labels[int(best)] for best in probabilities.argmax(axis=-1)]
         return labels
 
-    def _row(self, text: str, place: int) -> dict[str, Any]:
+    def _row(self, text: str, position: int) -> dict[str, Any]:
         """Inputs of one question; a long text is cut to the window that the model can see."""
         room = _MOST_TOKENS - 2
-        start = max(0, min(place - room // 2, len(text) - room))
+        start = max(0, min(position - room // 2, len(text) - room))
         vocabulary = self._tables.vocabulary
         unknown = vocabulary["[UNK]"]
         pieces = [vocabulary.get(character.lower(), unknown) for character in text[start : start + room]]
-        own = self._tables.choices[text[place]]
+        own = self._tables.choices[text[position]]
         allowed = [float(not self._tables.is_masked or label in own) for label in range(len(self._tables.labels))]
         return {
             "input_ids": [vocabulary["[CLS]"], *pieces, vocabulary["[SEP]"]],
             "phoneme_mask": allowed,
-            "char_ids": self._characters[text[place]],
-            "position_ids": place - start + 1,
+            "char_ids": self._characters[text[position]],
+            "position_ids": position - start + 1,
         }
 
 
@@ -157,9 +157,9 @@ def _batch(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     longest = max(len(row["input_ids"]) for row in rows)
     ids = np.zeros((len(rows), longest), np.int64)
     mask = np.zeros((len(rows), longest), np.int64)
-    for place, row in enumerate(rows):
-        ids[place, : len(row["input_ids"])] = row["input_ids"]
-        mask[place, : len(row["input_ids"])] = 1
+    for position, row in enumerate(rows):
+        ids[position, : len(row["input_ids"])] = row["input_ids"]
+        mask[position, : len(row["input_ids"])] = 1
     return {
         "input_ids": ids,
         "token_type_ids": np.zeros_like(ids),
@@ -170,23 +170,23 @@ def _batch(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     }
 
 
-def _tables(place: Path) -> Tables:
-    settings = _settings(place / "config.py")
-    pairs = [line.split("\t") for line in _text(place / "POLYPHONIC_CHARS.txt").splitlines() if "\t" in line]
+def _tables(folder: Path) -> Tables:
+    settings = _settings(folder / "config.py")
+    pairs = [line.split("\t") for line in _text(folder / "POLYPHONIC_CHARS.txt").splitlines() if "\t" in line]
     named = bool(settings.get("use_char_phoneme", False))
     label_of = {(character, sound): f"{character} {sound}" if named else sound for character, sound in pairs}
     labels = sorted(set(label_of.values()))
-    index = {label: place for place, label in enumerate(labels)}
+    index = {label: number for number, label in enumerate(labels)}
     choices: dict[str, list[int]] = {}
     for (character, _), label in label_of.items():
         choices.setdefault(character, []).append(index[label])
-    single = [line.split("\t") for line in _text(place / "MONOPHONIC_CHARS.txt").splitlines() if "\t" in line]
+    single = [line.split("\t") for line in _text(folder / "MONOPHONIC_CHARS.txt").splitlines() if "\t" in line]
     return Tables(
         labels=labels,
         choices=choices,
         single={character: sound for character, sound, *_ in single},
-        pinyin=_json(place / "bopomofo_to_pinyin_wo_tune_dict.json"),
-        vocabulary=_vocabulary(place),
+        pinyin=_json(folder / "bopomofo_to_pinyin_wo_tune_dict.json"),
+        vocabulary=_vocabulary(folder),
         is_masked=bool(settings.get("use_mask", True)),
     )
 
@@ -208,8 +208,8 @@ def _settings(path: Path) -> dict[str, Any]:
     return found
 
 
-def _vocabulary(place: Path) -> dict[str, int]:
-    for candidate in (place, paths.models_dir() / VOCABULARY_FOLDER):
+def _vocabulary(folder: Path) -> dict[str, int]:
+    for candidate in (folder, paths.models_dir() / VOCABULARY_FOLDER):
         if (candidate / "vocab.txt").is_file():
             return {word: row for row, word in enumerate(_text(candidate / "vocab.txt").splitlines())}
         if (candidate / "tokenizer.json").is_file():
@@ -218,7 +218,7 @@ def _vocabulary(place: Path) -> dict[str, int]:
                 raise _unknown(candidate / "tokenizer.json", "expected a vocabulary in it")
             return dict(model["vocab"])
     raise TextError(
-        f"{place} has no vocabulary: expected vocab.txt or tokenizer.json in it",
+        f"{folder} has no vocabulary: expected vocab.txt or tokenizer.json in it",
         hint=f"copy vocab.txt of {VOCABULARY_FOLDER} into it",
     )
 

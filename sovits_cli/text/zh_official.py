@@ -161,10 +161,10 @@ def _two_digits(digits: str) -> str:
 
 def _arithmetic(text: str) -> str:
     """Operators between operands; the right one of a pair may be the left one of the next."""
-    place = 0
-    while found := _ARITHMETIC.search(text, place):
-        place = found.start()
-        text = f"{text[:place]}{found[1]}{_OPERATORS[found[2]]}{found[3]}{text[found.end() :]}"
+    position = 0
+    while found := _ARITHMETIC.search(text, position):
+        position = found.start()
+        text = f"{text[:position]}{found[1]}{_OPERATORS[found[2]]}{found[3]}{text[found.end() :]}"
     return text
 
 

@@ -81,8 +81,8 @@ def _with_one(found: Sequence[Word]) -> list[Word]:
     """看 一 看 as one word, then 一 with the word after it."""
     items: list[Word] = []
     skip = False
-    for place, word in enumerate(found):
-        after = found[place + 1] if place + 1 < len(found) else None
+    for position, word in enumerate(found):
+        after = found[position + 1] if position + 1 < len(found) else None
         if skip:
             skip = False
         elif word.text == "一" and items and after and items[-1] == after and after.kind == "v":
@@ -121,12 +121,12 @@ def _with_third(
     items: list[Word] = []
     rimes = [rimes_of(word.text) for word in found]
     was_glued = False
-    for place, word in enumerate(found):
-        before = found[place - 1] if place else None
+    for position, word in enumerate(found):
+        before = found[position - 1] if position else None
         glue = (
             before is not None
             and not was_glued
-            and test(rimes[place - 1], rimes[place])
+            and test(rimes[position - 1], rimes[position])
             and not (len(before.text) == 2 and before.text[0] == before.text[1])
             and len(before.text) + len(word.text) <= 3
         )
@@ -154,9 +154,9 @@ def _change_not(text: str, rimes: list[str]) -> None:
     if len(text) == 3 and text[1] == "不":
         _set_tone(rimes, 1, 5)
         return
-    for place, character in enumerate(text[:-1]):
-        if character == "不" and rimes[place + 1].endswith("4"):
-            _set_tone(rimes, place, 2)
+    for position, character in enumerate(text[:-1]):
+        if character == "不" and rimes[position + 1].endswith("4"):
+            _set_tone(rimes, position, 2)
 
 
 def _change_one(text: str, rimes: list[str]) -> None:
@@ -167,19 +167,19 @@ def _change_one(text: str, rimes: list[str]) -> None:
     elif text.startswith("第一"):
         _set_tone(rimes, 1, 1)
     else:
-        for place, character in enumerate(text[:-1]):
-            if character == "一" and rimes[place + 1].endswith("4"):
-                _set_tone(rimes, place, 2)
-            elif character == "一" and text[place + 1] not in _CLOSING_MARKS:
-                _set_tone(rimes, place, 4)
+        for position, character in enumerate(text[:-1]):
+            if character == "一" and rimes[position + 1].endswith("4"):
+                _set_tone(rimes, position, 2)
+            elif character == "一" and text[position + 1] not in _CLOSING_MARKS:
+                _set_tone(rimes, position, 4)
 
 
 def _drop_tones(word: Word, rimes: list[str], *, compat: bool) -> None:
     text, kind = word.text, word.kind
-    for place in range(1, len(text)):
-        is_doubled = text[place] == text[place - 1] and (compat or not _meets_by_chance(text, place))
+    for position in range(1, len(text)):
+        is_doubled = text[position] == text[position - 1] and (compat or not _meets_by_chance(text, position))
         if is_doubled and kind[:1] in {"n", "v", "a"} and text not in _TONED:
-            _set_tone(rimes, place, 5)
+            _set_tone(rimes, position, 5)
     counter = text.find("个")
     if _ends_toneless(text, kind):
         _set_tone(rimes, -1, 5)
@@ -194,9 +194,9 @@ def _drop_tones(word: Word, rimes: list[str], *, compat: bool) -> None:
         _set_tone(rimes, -1, 5)
 
 
-def _meets_by_chance(text: str, place: int) -> bool:
+def _meets_by_chance(text: str, position: int) -> bool:
     """Whether two parts of a word happen to meet in one character: 银行|行长, and not 妈妈, 星星 or 漂漂亮亮."""
-    return len(text) > 3 and 1 < place < len(text) - 1
+    return len(text) > 3 and 1 < position < len(text) - 1
 
 
 def _ends_toneless(text: str, kind: str) -> bool:
@@ -226,8 +226,8 @@ def _change_third(text: str, rimes: list[str]) -> None:
 def _change_third_of_three(cut: int, rimes: list[str]) -> None:
     """Three syllables; the first part of the word has `cut` of them."""
     if _is_third(rimes):
-        for place in range(2 - cut, 2) if cut < 3 else ():
-            _set_tone(rimes, place, 2)
+        for position in range(2 - cut, 2) if cut < 3 else ():
+            _set_tone(rimes, position, 2)
         return
     first, second = rimes[:cut], rimes[cut:]
     if len(first) == 2 and _is_third(first):
@@ -245,8 +245,8 @@ def _is_toneless(text: str) -> bool:
     return text in neutral or text[-2:] in neutral
 
 
-def _set_tone(rimes: list[str], place: int, tone: int) -> None:
-    rimes[place] = f"{rimes[place][:-1]}{tone}"
+def _set_tone(rimes: list[str], position: int, tone: int) -> None:
+    rimes[position] = f"{rimes[position][:-1]}{tone}"
 
 
 @once

@@ -63,11 +63,11 @@ def _counts() -> dict[str, int]:
 
     What was read from the package is cached, where that can be written.
     """
-    place = paths.cache_dir() / f"jieba-{_jieba().__version__}.txt"
+    path = paths.cache_dir() / f"jieba-{_jieba().__version__}.txt"
     with suppress(OSError, ValueError):
-        return _cached(place, _kinds())
+        return _cached(path, _kinds())
     found = _read()
-    with suppress(OSError, SovitsError), atomic(place) as temporary:
+    with suppress(OSError, SovitsError), atomic(path) as temporary:
         temporary.write_bytes(_written(found, _kinds()))
     return found
 
@@ -78,14 +78,14 @@ def _read() -> dict[str, int]:
     return counts
 
 
-def _cached(place: Path, words: Collection[str]) -> dict[str, int]:
+def _cached(path: Path, words: Collection[str]) -> dict[str, int]:
     """Counts of `words`, and of the beginnings of words that the file names; the strings of both are not made twice.
 
     Raises OSError or ValueError: there is no such file, it is not whole, or not of these words.
     """
-    beginnings, counts, end = place.read_bytes().decode("utf-8").split(_FIELDS)
+    beginnings, counts, end = path.read_bytes().decode("utf-8").split(_FIELDS)
     if end:
-        raise ValueError(f"{place} has no end")
+        raise ValueError(f"{path} has no end")
     return dict(zip(chain(words, beginnings.split("\n")), map(int, counts.split("\n")), strict=True))
 
 

@@ -264,7 +264,7 @@ def row(**changes):
         **{
             "code": "xx",
             "name": "X",
-            "place": "a:B",
+            "frontend": "a:B",
             "tables": frozenset({V2}),
             "scripts": (LATIN,),
             "phones": frozenset({"M"}),
@@ -285,7 +285,7 @@ def row(**changes):
         (row(scripts=(UnicodeScript("roman", "a-zé"),)), "'a' of its script roman is a letter of latin already"),
         (row(phones=frozenset({"M", "QQ"})), "'QQ' is no symbol of the tables it names"),
         (row(tables=frozenset({SymbolTable.V1}), phones=frozenset({"ㄱ"})), "'ㄱ' is no symbol of the tables it names"),
-        (row(quoted_on="("), "PatternError: "),
+        (row(after_quotation="("), "PatternError: "),
         (row(scripts=(UnicodeScript("odd", "z-a"),)), "PatternError: "),
     ],
 )
