@@ -265,8 +265,8 @@ def _mixes_latin(lang: str) -> bool:
 def resolve_mode(code: str, document: str) -> str:
     """`auto`, or the like of `auto_ja` where the whole document tells in which language a script of it is.
 
-    Kana tells that Han characters are Japanese. Latin letters are those of the language whose `Language.own_letters` are
-    the most frequent, if there are enough.
+    Kana tells that Han characters are Japanese. Latin letters are of the language whose `Language.own_letters` are the
+    most frequent, if there are enough.
     """
     if code != AUTO:
         return code
