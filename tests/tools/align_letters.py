@@ -78,29 +78,43 @@ def _label(phones, position, taken):
 
 
 @numba.njit
+def _ahead(w, p, chance):
+    """Chance that the first i letters make the first j phones, for all i and j."""
+    found = np.zeros((len(w) + 1, len(p) + 1))
+    found[0, 0] = 1.0
+    for i in range(1, len(w) + 1):
+        for j in range(len(p) + 1):
+            for taken in range(min(j, 2) + 1):
+                found[i, j] += found[i - 1, j - taken] * chance[w[i - 1], _label(p, j, taken)]
+    return found
+
+
+@numba.njit
+def _behind(w, p, chance):
+    """Chance that the letters from i on make the phones from j on, for all i and j."""
+    found = np.zeros((len(w) + 1, len(p) + 1))
+    found[len(w), len(p)] = 1.0
+    for i in range(len(w) - 1, -1, -1):
+        for j in range(len(p) + 1):
+            for taken in range(min(len(p) - j, 2) + 1):
+                found[i, j] += found[i + 1, j + taken] * chance[w[i], _label(p, j + taken, taken)]
+    return found
+
+
+@numba.njit
 def _expect(letters, starts, phones, phone_starts, chance, counts):
+    """Add to `counts` how often each letter is expected to have each label."""
     for word in range(len(starts) - 1):
         w = letters[starts[word] : starts[word + 1]]
         p = phones[phone_starts[word] : phone_starts[word + 1]]
-        n, m = len(w), len(p)
-        ahead = np.zeros((n + 1, m + 1))
-        behind = np.zeros((n + 1, m + 1))
-        ahead[0, 0] = behind[n, m] = 1.0
-        for i in range(1, n + 1):
-            for j in range(m + 1):
-                for taken in range(min(j, 2) + 1):
-                    ahead[i, j] += ahead[i - 1, j - taken] * chance[w[i - 1], _label(p, j, taken)]
-        for i in range(n - 1, -1, -1):
-            for j in range(m + 1):
-                for taken in range(min(m - j, 2) + 1):
-                    behind[i, j] += behind[i + 1, j + taken] * chance[w[i], _label(p, j + taken, taken)]
-        if ahead[n, m] <= 0:
+        ahead, behind = _ahead(w, p, chance), _behind(w, p, chance)
+        if ahead[len(w), len(p)] <= 0:
             continue
-        for i in range(n):
-            for j in range(m + 1):
-                for taken in range(min(m - j, 2) + 1):
+        for i in range(len(w)):
+            for j in range(len(p) + 1):
+                for taken in range(min(len(p) - j, 2) + 1):
                     label = _label(p, j + taken, taken)
-                    share = ahead[i, j] * chance[w[i], label] * behind[i + 1, j + taken] / ahead[n, m]
+                    share = ahead[i, j] * chance[w[i], label] * behind[i + 1, j + taken] / ahead[len(w), len(p)]
                     counts[w[i], label] += share
 
 
