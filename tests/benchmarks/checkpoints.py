@@ -24,31 +24,31 @@ from sovits_cli.checkpoints import weight_loading
 from sovits_cli.checkpoints.networks import load_gpt, load_vits
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from tests.benchmarks.sovits_decoder import cpu_name
-from tests.checkpoints import synthetic, test_safe
+from tests.checkpoints import synthetic, test_torch_files
 
 GOAL_REFUSED_S = 5.0
 REFUSED_TENSORS = 200_000
 _READ = """
 import re, sys, time
 from pathlib import Path
-from sovits_cli.checkpoints.model_file import read
+from sovits_cli.checkpoints.model_file import read_model_file
 from sovits_cli.errors import ModelError
 def peak_kb():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 before, start = peak_kb(), time.perf_counter()
 try:
-    said = f"{len(read(Path(sys.argv[1])).weight)} tensors"
+    said = f"{len(read_model_file(Path(sys.argv[1])).weight)} tensors"
 except ModelError as error:
     said = error.message.removeprefix(sys.argv[1]).strip()
 print(time.perf_counter() - start, (peak_kb() - before) / 1024, said)
 """
 BOMBS = (
-    test_safe.one_text_encoded_again_and_again,
-    test_safe.pairs_copied_again_and_again,
-    test_safe.state_copied_again_and_again,
-    test_safe.paths_joined_again_and_again,
-    test_safe.tensors_without_end,
-    test_safe.many_objects,
+    test_torch_files.one_text_encoded_again_and_again,
+    test_torch_files.pairs_copied_again_and_again,
+    test_torch_files.state_copied_again_and_again,
+    test_torch_files.paths_joined_again_and_again,
+    test_torch_files.tensors_without_end,
+    test_torch_files.many_objects,
 )
 
 

@@ -28,11 +28,11 @@ _FIRST = """
 import sys, time
 start = time.process_time()
 from sovits_cli.text import reading
-from sovits_cli.text.frontend import frontend
+from sovits_cli.text.frontend import load_frontend
 from sovits_cli.versions import SymbolTable
-frontend(sys.argv[1])
+load_frontend(sys.argv[1])
 imported = time.process_time()
-reading.read(sys.argv[2], sys.argv[1], SymbolTable.V2)
+reading.read_text(sys.argv[2], sys.argv[1], SymbolTable.V2)
 print(imported - start, time.process_time() - imported)
 """
 
