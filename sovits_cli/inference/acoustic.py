@@ -24,7 +24,7 @@ from sovits_cli.inference.request import SynthesisOptions
 from sovits_cli.versions import DecoderKind
 
 MAX_PEAK_DIVISOR = 2.0
-"""A reference over full scale is scaled down, by no more than this (inference_webui.py, `get_spepc`)."""
+"""A reference over full scale is scaled down, by no more than this (TTS_infer_pack/TTS.py, `_get_ref_spec`)."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,8 @@ class FlowAcoustic:
                 [magnitude_spectrogram(wave[None], spec).to(self._device) for wave in waves]
             )
             tokens, phones = prompt.tokens.to(self._device)[None, None], prompt.phones.to(self._device)[None]
+            # two pictures of the same sound, frame by frame: what the network would be told of it (from its tokens and
+            # phones), and what it sounded like (from the recording). The flow goes on from the end of both.
             condition = self._model.condition(tokens, phones, vector)
             window = torch.from_numpy(recording.waves[recording.window])
             wave = sinc_resample(window, recording.rate, config.mel.sample_rate)
@@ -146,7 +148,7 @@ class FlowAcoustic:
             )
             following = (self._model.cfm, condition, prompt, sampling, _noise_from(drawn))
             if options.parallel_chunks:
-                return parallel_chunks(self._vocoder, *following, hop=self._model.flow_config.hop)
+                return parallel_chunks(self._vocoder, *following)
             return vocoded(self._vocoder, sequential(*following))
 
 

@@ -3,9 +3,6 @@
 A candidate is judged twice: by its tokens, which cost little, and, where those are good or nothing better was found,
 by its sound. To add a check: a class here, its row in `CHECKS`, and its name in the list of a version (`versions.py`).
 
-    tokens ──▶ of_tokens of each check ──passed──▶ sound is made ──▶ of_sound of each check ──▶ verdict
-                        └────────failed───────▶ another attempt; the sound is made only if this one is kept
-
 Knows no networks. Legend: T samples, S semantic tokens.
 """
 
@@ -31,8 +28,7 @@ MAX_ALIGNMENT_ERROR = 0.15
 NOT_ENDED_PENALTY = 10.0
 TOO_SHORT_PENALTY = 20.0
 MAX_ALIGNMENT_PENALTY = 9.0
-"""Of candidates that all fail, words that are missing or repeated are better than an endless one, and that is better
-than one of which hardly anything is heard."""
+"""They order candidates that all fail, see the drawing above `Check`."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +104,14 @@ class Candidate:
         return len(self.tokens) / SEMANTIC_RATE_HZ
 
 
+#     tokens ──▶ of_tokens of each check ──passed──▶ sound is made ──▶ of_sound of each check ──▶ verdict
+#                         └────────failed───────▶ another attempt; the sound is made only if this one is kept
+#
+# Penalties add up, and order candidates that all fail. By what weighs most in them:
+#
+#     0          0.15 … 9            10 …             20 …                  infinite
+#     passed     words missing,      did not end      hardly anything       no tokens, or an exception
+#                said twice                           is heard
 class Check(Protocol):
     """One thing that may be wrong."""
 

@@ -61,6 +61,11 @@ class SupportedText:
     left_out: tuple[Skipped, ...] = ()
 
 
+#     the model speaks          | text all in others, or one asked for | fragments in others
+#     --------------------------+--------------------------------------+---------------------------------
+#     everything there is       | -                                    | -
+#     its languages, for sure   | TextError                            | left out by name, exit code 7
+#     those, and perhaps more   | a note: it may be nonsense           | a note: it may be nonsense
 def supported_text(text: str, lang: str, support: LanguageSupport) -> SupportedText:
     """Find what of a text a model cannot say.
 

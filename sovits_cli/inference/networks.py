@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from sovits_cli.features.bert import BertFeatures
 
 PROMPT_TAIL_SAMPLES = 9600
-"""Silence after a prompt: 0.3 s counted at 32 kHz, heard at 16 kHz (inference_webui.py, `get_tts_wav`, `zero_wav`)."""
+"""Silence after a prompt: 0.3 s counted at 32 kHz, heard at 16 kHz (TTS_infer_pack/TTS.py,
+`_set_prompt_semantic`)."""
 
 UNKNOWN_WORDS = "."
 """The phone that stands for what is said in a reference without a transcript, where a model has to be told."""
@@ -111,6 +112,8 @@ class VoiceNetworks:
             ModelError: the bundle has no content encoder.
         """
         wave = soxr_resample(recording.waves[recording.window], recording.rate, SSL_RATE_HZ)
+        # 9600 zeros are what the official program adds: it counts 0.3 s at 32 kHz, where its encoder hears 16 kHz. The
+        # models were trained to go on from prompts that end in this silence.
         padded = torch.from_numpy(np.concatenate([wave, np.zeros(PROMPT_TAIL_SAMPLES, np.float32)]))
         features = content.load(self.bundle, self.device).encode(padded)
         return SemanticTokenizer(self.bundle, self.device).tokens(features).cpu()

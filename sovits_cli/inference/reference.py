@@ -1,11 +1,7 @@
 """The reference: a recording of any length becomes the window of a prompt and stretches that show how the voice sounds.
 
 The models learned prompts of 3 to 10 s and fail outside. A longer recording is searched for the best window: speech,
-not clipped, with pauses at its ends. The speaker's style is averaged over all of it:
-
-    recording  |~~~~~~~~ ~~~~~~~    ~~~~~~~~ ~~~  ~~~~~~~~~~  ~~~~ ~~~~~~|     any length
-    stretches  [-------]    [-------]    [-------]    [-------]    [-------]   up to 8 of 10 s, evenly spread
-    window                                [======]                             the best 4.5 to 9.5 s, a stretch too
+not clipped, with pauses at its ends. The speaker's style is averaged over all of it.
 
 Reads in blocks, a file once; knows no model. Legend: T samples, P phones, S semantic tokens.
 """
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
     from sovits_cli.inference.acoustic import SpeakerStyle
 
 MIN_S, MAX_S = 3.0, 10.0
-"""What the official program accepts, in seconds, both included (inference_webui.py, `get_tts_wav`)."""
+"""What the official program accepts, in seconds, both included (TTS_infer_pack/TTS.py, `_set_prompt_semantic`)."""
 
 MIN_HZ, MAX_HZ = 4_000, 768_000
 """Below there is no voice to hear; above no recorder goes."""
@@ -136,6 +132,8 @@ def read_recording(path: Path) -> Recording:
         for block in reader.blocks():
             meter.feed(as_mono(block))
     window, spans = _search(name, meter, claimed)
+    # One opening for nearly all references. Where the best stretches lie is known only at the end of the recording: a
+    # long one, whose samples were let go, is opened a second time and read from stretch to stretch.
     waves = meter.waves(spans) if meter.is_kept else read_spans(path, spans)
     return Recording(name, rate, meter.samples(claimed) / rate, window, spans, dict(zip(spans, waves, strict=True)))
 
@@ -213,6 +211,11 @@ class _Meter:
         return [whole[span.start : span.end] for span in spans]
 
 
+#     recording  |~~~~~~~~ ~~~~~~~    ~~~~~~~~ ~~~  ~~~~~~~~~~  ~~~~ ~~~~~~|      ~ speech
+#     stretches  [-------]    [-------]    [-------]    [-------]    [-------]    up to 8 of 10 s, evenly spread; one
+#                                                                                 that is mostly pause is left out
+#     window                                [======]                              4.5 to 9.5 s, the prompt; heard for
+#                                                                                 the style too
 def _search(name: str, meter: _Meter, claimed: int) -> tuple[Span, tuple[Span, ...]]:
     """The window of a recording and the stretches for its style, once it is sure that it can be used."""
     rate, frame, total = meter.rate, meter.frame, meter.samples(claimed)
@@ -246,15 +249,14 @@ def _is_speech(level: np.ndarray) -> np.ndarray:
 def _best_window(speech: np.ndarray, clipped: np.ndarray, frame: int, total: int) -> Span:
     """The window with the most speech, the least clipping, and pauses at both ends.
 
-    With sums from the start, the share of speech in frames a to b is (heard[b] - heard[a]) / (b - a): every place of
-    every length is looked at, in time proportional to the recording.
-
     Args:
         speech: (F,) which frames are speech.
         clipped: (F,) share of their samples that are clipped.
         frame: samples of one.
         total: samples of the recording.
     """
+    # With sums from the start, H[i] = speech[0] + ... + speech[i - 1], the share of speech in frames a to b is
+    # (H[b] - H[a]) / (b - a): every place of every length is looked at, in time proportional to the recording.
     heard = np.concatenate([[0.0], np.cumsum(speech)])
     broken = np.concatenate([[0.0], np.cumsum(clipped)])
     best, best_score = Span(0, 0), -np.inf
@@ -262,6 +264,7 @@ def _best_window(speech: np.ndarray, clipped: np.ndarray, frame: int, total: int
         length = round(length_s / FRAME_S)
         if length > len(speech):
             continue
+        # score of a window = min(share of speech, 0.85) + 0.15 for a pause at either end - 20 * share clipped
         starts = np.arange(0, len(speech) - length + 1)
         share = (heard[starts + length] - heard[starts]) / length
         clipping = (broken[starts + length] - broken[starts]) / length

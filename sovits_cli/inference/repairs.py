@@ -67,6 +67,7 @@ class Reseed:
 
     def __call__(self, failed: Sequence[Rendition], speaker: Speaker) -> Iterator[Rendition]:
         """See `Repair`."""
+        # each attempt speaks what still fails, all of it side by side; ties go to the earlier candidate
         best: dict[Position, Candidate] = {one.position: one.candidates[0] for one in failed}
         for attempt in range(1, MAX_ATTEMPTS):
             again = [candidate.utterance for _, candidate in sorted(best.items())]
@@ -80,12 +81,16 @@ class Reseed:
             yield Rendition(candidate.utterance, (candidate,))
 
 
+# Halves are utterances like any other: they are spoken, checked and repaired, and so may be cut again themselves, as
+# far as `Utterance.split` goes. `speaker.settled` calls this repair again for them:
+#
+#     (1,)      penalty 0.31   "One, two. Three, four, five."
+#     (1, 0)    0              "One, two."
+#     (1, 1)    0.28                      "Three, four, five."
+#     (1, 1, 0) 0                         "Three,"
+#     (1, 1, 1) 0                                 "four, five."       kept: (1, 0), (1, 1, 0), (1, 1, 1)
 class Split:
-    """Cut an utterance in two and speak the halves; they are kept where the worst of them is better than the whole.
-
-    whole (penalty 0.31)  "One, two. Three, four, five."
-    parts (0.00, 0.00)    "One, two."   "Three, four, five."     each is an utterance: spoken, checked, repaired
-    """
+    """Cut an utterance in two and speak the halves; they are kept where the worst of them is better than the whole."""
 
     def __call__(self, failed: Sequence[Rendition], speaker: Speaker) -> Iterator[Rendition]:
         """See `Repair`."""

@@ -1,7 +1,4 @@
-"""What is to be spoken and how, checked before any network is loaded. Knows no files and no recordings; no torch.
-
-text ─▶ language told by the characters ─▶ what the model does not speak is named ─▶ sentences ─▶ utterances
-"""
+"""What is to be spoken and how, checked before any network is loaded. Knows no files and no recordings; no torch."""
 
 from __future__ import annotations
 
@@ -83,6 +80,10 @@ class SynthesisRequest:
         return read_sentences(self.sentences, self.lang, self.reading, reporter)
 
 
+#     text ─▶ language told by its characters ─▶ what the model does not speak ─▶ sentences and the pauses after them
+#             (`segment.resolve_mode`)           is refused, or named and left out     │
+#                                                                                      ▼   later, as they are asked for
+#     all of this at once, before a network is loaded                             utterances: phones, words, spans
 def synthesis_request(
     text: str,
     bundle: Bundle,

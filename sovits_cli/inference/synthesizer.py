@@ -1,14 +1,5 @@
 """Utterances in, speech out, in order: decoded side by side, checked, repaired where a check fails.
 
-    utterances ──window of 4 batches──▶ candidates ──▶ checks ──passed──▶ sound, trimmed ──▶ in the order of the text
-                                            ▲             │ failed
-                                            └── repairs ◀─┘  reseed: the same again with other seeds, the best is kept
-                                                             split: its halves, each an utterance of its own
-
-    rows of the decoder      row 0  |-- utterance 0 --|------- 3 -------|-- 5 ...      a row that becomes free takes
-    (one batch, three rows)  row 1  |---- 1 ----|---- 4 ----|------ 6 ...              the next one of the window
-                             row 2  |--------- 2 ---------|--- 7 ...
-
 What an utterance sounds like depends on the seed and its position in the text, not on its neighbours or the batch
 size. Keeps one window of utterances in memory. Knows no files and no pauses.
 
@@ -91,6 +82,16 @@ class SpokenUtterance:
         return self.utterance.index
 
 
+#     utterances ──window of 4 batches──▶ candidates ──▶ checks ──passed──▶ sound, trimmed ──▶ in the order of the text
+#                                             ▲             │ failed
+#                                             └── repairs ◀─┘  reseed: the same again with other seeds, the best is kept
+#                                                              split: its halves, each an utterance of its own
+#
+# Candidates are decoded side by side, here in three rows; one that becomes free takes the next of the window:
+#
+#     row 0  |-- utterance 0 --|------- 3 -------|-- 5 ...
+#     row 1  |---- 1 ----|---- 4 ----|------ 6 ...             4 ends before 2 does, and waits: `_in_order`
+#     row 2  |--------- 2 --------------|--- 7 ...
 class Synthesizer:
     """The networks of a voice, a reference they heard, and how to speak."""
 
@@ -112,6 +113,8 @@ class Synthesizer:
 
     def settled(self, utterances: Sequence[Utterance]) -> Iterator[Rendition]:
         """Speak utterances until each passes the checks or nothing more can be done; they come as they are done."""
+        # `yield from` gives on what passed as it comes, and returns what did not, which the next repair takes up; what
+        # is left after the last one is given as it is, with its verdict
         first = (Rendition(one.utterance, (one,)) for one in self.candidates(utterances, 0))
         unsettled = yield from self._passed(first)
         for repair in self._repairs:
@@ -127,6 +130,8 @@ class Synthesizer:
         seeds = [derived_seed(self._options.seed, one.position, attempt) for one in utterances]
         left = dict(enumerate(utterances))
         broken: list[SovitsError] = []
+        # what one utterance is to blame for ends the batch, for all of its rows are one tensor: those that are left
+        # are spoken alone, and the one that fails again is the one to blame
         with contained(broken.append):
             requests = [self._request(utterance, seed) for utterance, seed in zip(utterances, seeds, strict=True)]
             for index, result in self._decoded(utterances, requests):
@@ -236,13 +241,15 @@ def _broken_candidate(utterance: Utterance, seed: int, error: SovitsError) -> Ca
     )
 
 
+# One seed of the user's gives one to every attempt, from which the decoder and the acoustic model draw all noise:
+#
+#     seed 7, utterance 12, second half of its first half, third attempt:  blake2b("7/12.0.1/2"), 8 bytes, halved
+#
+# It does not depend on how many utterances there are, on their order, or on how often others were repeated; so a
+# sentence sounds the same whatever the batch size, and when a text before it changes only in its words. It is halved
+# because torch takes seeds as signed 64-bit numbers.
 def derived_seed(seed: int, position: Position, attempt: int) -> int:
-    """The seed of one attempt at an utterance, or at a part of one, below 2^63.
-
-        seed 7, utterance 12, second half of its first half, third attempt:  blake2b("7/12.0.1/2"), 8 bytes
-
-    It does not depend on how many utterances there are, nor on how often others were repeated.
-    """
+    """The seed of one attempt at an utterance, or at a part of one, below 2^63."""
     digest = hashlib.blake2b(f"{seed}/{'.'.join(map(str, position))}/{attempt}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 

@@ -176,6 +176,7 @@ class Voice:
         Raises:
             TextError: an unknown language, one that the model does not speak, or nothing to read in the text.
         """
+        # validated anew, for ranges; what is not said here is as in the settings
         change = {name: value for name, value in (("lang", lang), ("seed", seed)) if value is not None}
         whole = InferenceSettings.model_validate({**(settings or InferenceSettings()).model_dump(), **change})
         return synthesis_request(text, self._networks.bundle, whole, words=lexicon)

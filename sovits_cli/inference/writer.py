@@ -1,8 +1,5 @@
 """Spoken utterances to one sound: joined with pauses, and written to a file as they come, subtitles beside it.
 
-    out.wav   |--fade-- utterance 0 --fade--|  pause  |--fade-- utterance 1 --fade--|  pause  | ...
-    out.srt   cue 1: where utterance 0 is             cue 2: where utterance 1 is
-
 What is written so far can be played at any time, as `out.partial.wav`, which becomes `out.wav` at the end; memory does
 not grow with the text. Knows no models.
 """
@@ -119,6 +116,10 @@ def write_speech(
     return WrittenSpeech(track.seconds, track.count, track.retries, tuple(track.doubtful))
 
 
+#     out.wav   |fade  utterance 0  fade|  pause  |fade  utterance 1  fade|  pause  | ...     ends in no pause
+#     out.srt   |        cue 1          |         |        cue 2          |
+#
+# After each utterance the header and the subtitles say what is there: whoever pulls the plug can play it.
 class _Track:
     """The file being written: utterances and pauses in order, subtitles, and what is counted."""
 
@@ -232,7 +233,7 @@ class SrtWriter:
                 )
             except OSError as error:
                 raise write_error(self._path, error) from error
-            self._stack = stack.pop_all()
+            self._stack = stack.pop_all()  # now it stays open until __exit__
         return self
 
     def __exit__(

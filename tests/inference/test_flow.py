@@ -63,8 +63,8 @@ def test_each_chunk_goes_on_from_the_one_before():
 @pytest.mark.parametrize("frames", [1, 9, 10, 11, 26, 40])
 def test_parallel_chunks_cover_every_frame(frames):
     flow = CountingFlow()
-    manner = FlowSampling(chunk_frames=14, steps=3)
-    got = parallel_chunks(HoldingVocoder(), flow, condition(frames), prompt(4), manner, noise, hop=HOP, overlap=2)
+    sampling = FlowSampling(chunk_frames=14, steps=3, overlap=2)
+    got = parallel_chunks(HoldingVocoder(), flow, condition(frames), prompt(4), sampling, noise)
     (asked,) = flow.asked
     assert asked[0].shape[-1] == 14
     assert abs(len(got) - frames * HOP) <= 320, "joining may move each piece a little"

@@ -33,7 +33,7 @@ class Case:
         vocoder = VOCODERS[traits.vocoder](recorded["vocoder_json"])
         self.vocoder = fill(vocoder, int(recorded["seed"])).eval().requires_grad_(False).for_inference()
         said = recorded["pipe/vocoder_config_json"]
-        self.overlap, self.hop = said["overlapped_len"], said["upsample_rate"]
+        self.hop = said["upsample_rate"]
         assert self.hop == self.model.flow_config.hop
         assert said["sr"] == traits.output_rate
         raw, codes, phones, refer = tensors(
@@ -43,7 +43,7 @@ class Case:
         condition = self.model.condition(codes[None, None], phones[None], self.ge)
         frames = scale_log_mel(log_mel(raw, self.model.flow_config.mel))
         self.prompt = cut_prompt(condition, frames, said["T_ref"])
-        self.manner = FlowSampling(said["T_chunk"], STEPS)
+        self.sampling = FlowSampling(said["T_chunk"], STEPS, overlap=said["overlapped_len"])
 
     def condition(self, suffix=""):
         codes, phones = tensors(self.recorded, f"pipe/semantic{suffix}", f"pipe/phones{suffix}")
@@ -66,7 +66,7 @@ def off_by(got, wanted):
 
 
 def test_chunk_after_chunk(case, measured):
-    frames = sequential(case.model.cfm, case.condition(), case.prompt, case.manner, case.noise("pipe/noise"))
+    frames = sequential(case.model.cfm, case.condition(), case.prompt, case.sampling, case.noise("pipe/noise"))
     measured(off_by(vocoded(case.vocoder, frames), case.recorded["pipe/audio"]), AUDIO_TOLERANCE, "pipe/audio")
 
 
@@ -80,10 +80,8 @@ def test_side_by_side(case, measured):
         case.model.cfm,
         torch.cat(conditions, dim=-1),
         case.prompt,
-        case.manner,
+        case.sampling,
         case.noise("pipe/batched_noise"),
-        hop=case.hop,
-        overlap=case.overlap,
     )
     border = conditions[0].shape[-1] * case.hop
     for got, name in ((whole[:border], "pipe/batched_audio0"), (whole[border:], "pipe/batched_audio1")):
