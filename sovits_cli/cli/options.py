@@ -94,7 +94,13 @@ def command(
             notes = [note for flag in every if flag.old_names for note in _renamed(flag, given)]
             values = {key: (flag.names[0], given[flag.parameter]) for flag in every for key in flag.keys}
             own = {name: value for name, value in given.items() if not name.startswith(_FLAG)}
-            load = partial(layers.load_settings, values, sets=common["sets"] or (), config_files=common["config"] or ())
+            load = partial(
+                layers.load_settings,
+                values,
+                sets=common["sets"] or (),
+                config_files=common["config"] or (),
+                names=layers.OriginNames(file="--config", text="--set"),
+            )
             _run(
                 lambda context: body(context, **own),  # type: ignore[call-arg]
                 lambda: load(surroundings=surroundings),

@@ -1,12 +1,12 @@
 """Where settings come from, which of them wins, and where each value was set.
 
-    stronger   flags               --max-sec 20                   each setting takes its value from the topmost layer
-       ^       set                 --set data.max_sec=20          that sets it; an explicit 0, false or "" counts
-       |       named files         --config mine.yaml             (the last named wins)
-       |       variables           SOVITS_DATA_MAX_SEC=20
-       |       project file        ./sovits.yaml
-       |       user file           config.yaml of the user
-    weaker     defaults            schema.py
+    stronger   flags           --max-sec 20               each setting takes its value from the topmost layer
+       ^       texts           --set data.max_sec=20      that sets it; an explicit 0, false or "" counts
+       |       named files     --config mine.yaml         the last named wins
+       |       variables       SOVITS_DATA_MAX_SEC=20
+       |       project file    ./sovits.yaml
+       |       user file       config.yaml of the user
+    weaker     defaults        schema.py
 
 A file named for one call is as explicit as a flag, so it goes before variables. Each layer maps keys to values with
 their origin. Before layers are merged, each one by itself has its old keys renamed (`aliases.py`), a range of lengths
@@ -16,8 +16,8 @@ taken apart, and epochs take the place of steps; then the whole is checked again
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -44,20 +44,38 @@ LENGTHS = (("train.epochs", "train.max_steps"), ("sovits.train.epochs", "sovits.
 
 @dataclass(frozen=True)
 class Value:
-    """A value and where it was set: "user file /home/x/config.yaml:3", "variable SOVITS_DEVICE"."""
+    """A value, where it was set ("user file /home/x/config.yaml:3"), and whether it was typed for this very call."""
 
     value: object
     origin: str
+    is_typed: bool = False
+
+
+@dataclass(frozen=True)
+class OriginNames:
+    """What the origin of a value from a named file, and of a `key=value` text, begins with."""
+
+    file: str = "file"
+    text: str = "set"
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """The settings, the origin of every key, lines the user should read, and the files that were read."""
+    """What all layers together say.
+
+    Args:
+        settings: merged and checked.
+        origin: of every key: `DEFAULT`, or where its value was set.
+        notes: lines the user should read.
+        files: that were read.
+        typed: keys whose value was typed for this very call.
+    """
 
     settings: Settings
     origin: Mapping[str, str]
-    notes: Sequence[Note] = field(default=())
-    files: Sequence[Path] = field(default=())
+    notes: Sequence[Note] = ()
+    files: Sequence[Path] = ()
+    typed: Set[str] = frozenset()
 
     def value(self, key: str) -> object:
         """Look up the value of one key."""
@@ -73,25 +91,27 @@ def load_settings(
     sets: Sequence[str] = (),
     config_files: Sequence[Path] = (),
     surroundings: bool = True,
+    names: OriginNames = OriginNames(),
 ) -> Resolved:
     """Resolve all layers.
 
     Args:
         flags: key -> (name of the flag, value as typed); the value None means not given.
-        sets: `key=value` texts of --set.
-        config_files: files of --config, later ones win; the name of a shipped recipe does too.
+        sets: texts `key=value`.
+        config_files: named files, later ones win; the name of a shipped recipe does too.
         surroundings: read the user file, the project file and the variables.
+        names: of the origins of `config_files` and `sets`.
 
     Raises:
         SettingsError: naming the key, where it was set, and what was expected.
     """
     around = [*_surrounding_files()] if surroundings else []
-    given = [("--config", find_recipe(path)) for path in config_files]
+    given = [(names.file, find_recipe(path)) for path in config_files]
     layers = [
         *(_file_layer(kind, path) for kind, path in around),
         *([_variables(os.environ)] if surroundings else ()),
         *(_file_layer(kind, path) for kind, path in given),
-        _sets(sets),
+        _texts(sets, names.text),
         _flags(flags or {}),
     ]
     return replace(build(layers), files=tuple(path for _, path in (*around, *given)))
@@ -141,7 +161,8 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
     settings = _validate(merged)
     origin = {key: merged[key].origin if key in merged else DEFAULT for key in fields.table()}
     check_relations(settings, origin)
-    return Resolved(settings=settings, origin=origin, notes=tuple(notes))
+    typed = {key for key, value in merged.items() if value.is_typed}
+    return Resolved(settings=settings, origin=origin, notes=tuple(notes), typed=typed)
 
 
 def _split_range(layer: Mapping[str, Value]) -> Mapping[str, Value]:
@@ -150,14 +171,14 @@ def _split_range(layer: Mapping[str, Value]) -> Mapping[str, Value]:
     if limit is None or CURRICULUM_START in layer:
         return layer
     if not isinstance(limit.value, str) or ":" not in limit.value:
-        return {**layer, CURRICULUM_START: Value(None, limit.origin)}
+        return {**layer, CURRICULUM_START: replace(limit, value=None)}
     first, last = (files.scalar(part) for part in limit.value.split(":", 1))
-    return {**layer, CURRICULUM_START: Value(first, limit.origin), LIMIT: Value(last, limit.origin)}
+    return {**layer, CURRICULUM_START: replace(limit, value=first), LIMIT: replace(limit, value=last)}
 
 
 def _by_epochs(layer: Mapping[str, Value]) -> Mapping[str, Value]:
     """Let epochs that a layer sets take the place of steps that an earlier one set."""
-    no_steps = {steps: Value(None, layer[epochs].origin) for epochs, steps in LENGTHS if epochs in layer}
+    no_steps = {steps: replace(layer[epochs], value=None) for epochs, steps in LENGTHS if epochs in layer}
     return {**no_steps, **layer}
 
 
@@ -231,21 +252,21 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Value]:
     return layer
 
 
-def _sets(sets: Sequence[str]) -> dict[str, Value]:
+def _texts(sets: Sequence[str], name: str) -> dict[str, Value]:
     layer = {}
     for text in sets:
         key, equals, value = text.partition("=")
         if not equals:
             raise SettingsError(f"{text}: expected key=value", code="settings.not_key_value", fields={"text": text})
-        where = f"--set {text}"
+        where = f"{name} {text}"
         fields.setting(aliases.current(key.strip()), where=where)
-        layer[key.strip()] = Value(parse(key.strip(), value.strip()), where)
+        layer[key.strip()] = Value(parse(key.strip(), value.strip()), where, is_typed=True)
     return layer
 
 
 def _flags(flags: Mapping[str, tuple[str, object | None]]) -> dict[str, Value]:
     return {
-        key: Value(parse(key, value) if isinstance(value, str) else value, f"flag {name}")
+        key: Value(parse(key, value) if isinstance(value, str) else value, f"flag {name}", is_typed=True)
         for key, (name, value) in flags.items()
         if value is not None
     }

@@ -75,7 +75,7 @@ UNUSED: dict[str, tuple[object, ...]] = {
 }
 """Keys that the stage has no use for -> the values that are true of it all the same."""
 
-IN_A_FILE = ("user file", "project file", "variable", "--config")
+IN_A_FILE = ("user file", "project file", "variable", "--config", "file")
 """How the origin of a value begins that was not typed for this very run."""
 
 
@@ -131,7 +131,7 @@ def refuse_unused(context: TrainContext) -> None:
             hint="leave it away; sovits config show lists content.*, what this stage has of its own",
         )
     for key in fields.table():
-        if key.startswith(OTHER_STAGES) and context.said_where(key).startswith("--set"):
+        if key.startswith(OTHER_STAGES) and context.said_where(key).startswith(("--set", "set ")):
             raise UsageError(
                 f"{key} ({context.said_where(key)}): it belongs to another stage than --stage content",
                 hint="sovits config show lists content.*, what this stage has of its own",

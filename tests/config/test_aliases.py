@@ -78,7 +78,7 @@ def test_a_file_that_says_both_names_is_refused() -> None:
     Path("both.yaml").write_text("data:\n  held_out: 0.1\n  validation_split: 0.2\n", encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
         layers.load_settings(config_files=[Path("both.yaml")])
-    assert "data.held_out (--config both.yaml:2) and data.validation_split (--config both.yaml:3)" in str(caught.value)
+    assert "data.held_out (file both.yaml:2) and data.validation_split (file both.yaml:3)" in str(caught.value)
 
 
 def test_a_later_layer_wins_whichever_name_it_uses() -> None:

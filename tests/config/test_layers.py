@@ -36,7 +36,7 @@ def test_each_layer_beats_the_one_below(monkeypatch: pytest.MonkeyPatch) -> None
         resolved = layers.load_settings()
         assert (resolved.settings.slice.max_sec, resolved.origin["slice.max_sec"]) == (value, origin)
     config = [write(Path("recipe.yaml"), "slice: {max_sec: 14}")]
-    assert layers.load_settings(config_files=config).origin["slice.max_sec"] == "--config recipe.yaml:1"
+    assert layers.load_settings(config_files=config).origin["slice.max_sec"] == "file recipe.yaml:1"
     assert layers.load_settings(config_files=config, sets=["slice.max_sec=15"]).settings.slice.max_sec == 15
     flag = {"slice.max_sec": ("--max-sec", "16")}
     resolved = layers.load_settings(flag, config_files=config, sets=["slice.max_sec=15"])

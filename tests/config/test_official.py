@@ -27,11 +27,11 @@ def test_every_key_of_an_official_file_counts_or_is_reported(path: Path) -> None
     assert len(entries) == len(files.read_settings(path)) > 20
     for entry in entries:
         if entry.key in official.NO_EFFECT:
-            assert f"{entry.key} (--config {path}:{entry.line}) has no effect" in notes
+            assert f"{entry.key} (file {path}:{entry.line}) has no effect" in notes
         else:
             value = resolved.value(entry.key)
             assert files.render(value) in (files.render(entry.value), entry.text, f"{entry.value}.0")
-            assert resolved.origin[entry.key] == f"--config {path}:{entry.line}"
+            assert resolved.origin[entry.key] == f"file {path}:{entry.line}"
 
 
 def test_the_official_gpt_file() -> None:

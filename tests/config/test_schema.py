@@ -37,7 +37,7 @@ def test_every_key_refuses_what_it_does_not_mean(key: str) -> None:
     with pytest.raises(SettingsError) as caught:
         layers.load_settings(sets=[f"{key}={text}"])
     assert caught.value.message.startswith(f"{key} is ")
-    assert f"(--set {key}={text})" in caught.value.message
+    assert f"(set {key}={text})" in caught.value.message
     assert caught.value.message.endswith(f"expected {row.expected}")
 
 
@@ -95,7 +95,7 @@ def test_relations_name_both_keys_and_where_they_were_said(sets: list[str], name
     with pytest.raises(SettingsError) as caught:
         layers.load_settings(sets=sets)
     assert all(name in caught.value.message for name in names)
-    assert f"--set {sets[0]}" in str(caught.value.hint)
+    assert f"set {sets[0]}" in str(caught.value.hint)
 
 
 def test_the_defaults_hold_every_relation() -> None:
