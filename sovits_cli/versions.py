@@ -320,5 +320,5 @@ def version(name: str) -> ModelVersion:
     except KeyError:
         raise ModelError(
             f"unknown model version {name!r}: expected one of {', '.join(VERSIONS)}",
-            hint="sovits models list",
+            code="model.unknown_version",
         ) from None

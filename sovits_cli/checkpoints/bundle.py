@@ -85,9 +85,7 @@ class BrokenModelError(ModelError):
     """A pulled model with a file that is not what it should be; `why` is what was said of the file."""
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(
-            f"the pulled model {name} is broken: {why}", hint=f"sovits models pull {name} fetches the file again"
-        )
+        super().__init__(f"the pulled model {name} is broken: {why}", code="model.pulled_broken", fields={"name": name})
         self.why = why
 
 

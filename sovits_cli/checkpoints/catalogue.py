@@ -86,14 +86,12 @@ def _named(name: str, runs: Path) -> Bundle:
         if folder.name == name:
             return _bundled(folder)
     if _exists(given) and given.is_file():
-        raise ModelError(
-            f"{name} is a file: expected the name or folder of a whole model", hint="--gpt FILE, --sovits FILE"
-        )
+        raise ModelError(f"{name} is a file: expected the name or folder of a whole model", code="model.name_is_file")
     known = [
         folder.name for folder in (*_newest(runs, VOICE_FILE), *_newest(models_dir(), MODEL_FILE), *_bundled_folders())
     ]
     raise ModelError(
-        f"no model is called {printable(name)}: there are {', '.join(known) or 'none'}", hint="sovits models list"
+        f"no model is called {printable(name)}: there are {', '.join(known) or 'none'}", code="model.unknown_name"
     )
 
 

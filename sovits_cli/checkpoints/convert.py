@@ -45,13 +45,15 @@ def convert_model(source: Path, target: Path) -> str:
     if target.suffix not in OFFICIAL_SUFFIXES.values():
         raise UsageError(
             f"{target} says no container: expected {SAFETENSORS_SUFFIX}, .ckpt (GPT) or .pth (SoVITS)",
-            hint=f"sovits models convert {source} {source.stem}{SAFETENSORS_SUFFIX}",
+            code="model.convert_suffix",
+            fields={"source": source, "target": f"{source.stem}{SAFETENSORS_SUFFIX}"},
         )
     suffix = OFFICIAL_SUFFIXES.get(contents.kind)
     if suffix != target.suffix:
         raise ModelError(
             f"{source} is {contents}, which the official program does not read from a {target.suffix} file",
-            hint=f"sovits models convert {source} {target.with_suffix(suffix or SAFETENSORS_SUFFIX)}",
+            code="model.convert_suffix",
+            fields={"source": source, "target": target.with_suffix(suffix or SAFETENSORS_SUFFIX)},
         )
     return _to_official(contents, target)
 

@@ -101,7 +101,8 @@ def verify_unchanged(path: Path) -> None:
                 raise ModelError(
                     f"{place} is not the file that was pulled: its SHA-256 begins with {found[:12]}, "
                     f"{said.sha256[:12]} when it came from {said.source}",
-                    hint=f"sovits models pull {next(iter(models_using(place)), 'NAME')} fetches it again",
+                    code="model.altered",
+                    fields={"name": next(iter(models_using(place)), "NAME")},
                 )
 
 
@@ -116,7 +117,7 @@ def remove_model(name: str) -> RemovalResult:
     if name != folder.name or not (folder / MODEL_FILE).is_file():
         known = sorted(place.parent.name for place in models_dir().glob(f"*/{MODEL_FILE}"))
         raise ModelError(
-            f"no installed model is called {name}: there are {', '.join(known) or 'none'}", hint="sovits models list"
+            f"no installed model is called {name}: there are {', '.join(known) or 'none'}", code="model.unknown_name"
         )
     with held(models_dir()):
         return _remove(name, folder)

@@ -140,7 +140,7 @@ def verify_model(path: Path) -> VerifiedFile:
     contents = read_model(path)
     maker = _NETWORKS.get(contents.kind)
     if maker is None:
-        raise ModelError(f"{path} is {contents}: there is no network to check it against", hint="sovits models list")
+        raise ModelError(f"{path} is {contents}: there is no network to check it against", code="model.not_verifiable")
     expect_kind(contents, contents.kind)
     with config_errors(path):
         network = maker(contents)

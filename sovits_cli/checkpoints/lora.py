@@ -39,7 +39,8 @@ def merge_lora(base: Mapping[str, Tensor], lora: Mapping[str, Tensor], source: P
         if weight is None or first is None or second is None or not _fits(weight, first, second):
             raise ModelError(
                 f"{source} does not fit its base model: {printable(layer)} is missing or of another shape or type",
-                hint=f"sovits models inspect {source}",
+                code="model.unfit",
+                fields={"path": source},
             )
         whole[f"{layer}.weight"] = weight.float() + second.float() @ first.float()
     return whole
@@ -62,7 +63,8 @@ def read_whole_sovits(source: Bundle | Path) -> SovitsFile:
         with naming_pulled_model(path):
             raise ModelError(
                 f"{path} is a {file.version.name} file, but {source.name} is said to be a {source.version.name} model",
-                hint=f"name the file itself, --sovits {path}, or mend the model's JSON file",
+                code="model.version_disagrees",
+                fields={"path": path},
             )
     if not file.is_lora:
         return file
@@ -88,5 +90,6 @@ def _base_file(lora: Path, row: ModelVersion, under: tuple[Path, ...]) -> Mappin
                 return file.weight
     raise ModelError(
         f"{lora} is a LoRA, which needs the {row.name} model it was tuned from: none is installed",
-        hint=f"sovits models pull {row.name}",
+        code="model.not_installed",
+        fields={"name": row.name},
     )

@@ -126,22 +126,16 @@ def expect_kind(contents: ModelFile, kind: ModelKind) -> ModelFile:
     if contents.kind is not kind:
         with naming_pulled_model(contents.path):
             raise ModelError(
-                f"{contents.path} is {contents}: expected {kind}", hint=_HINTS.get(contents.kind, "sovits models list")
+                f"{contents.path} is {contents}: expected {kind}",
+                code="model.wrong_kind",
+                fields={"found": contents.kind.name.lower()},
             )
     if contents.version is not None and contents.version not in VERSIONS:
         raise ModelError(
             f"{contents.path} is {contents}: this version is not known, only {', '.join(VERSIONS)}",
-            hint="sovits models list",
+            code="model.unknown_version",
         )
     return contents
-
-
-_HINTS = {
-    ModelKind.GPT: "pass it as --gpt",
-    ModelKind.SOVITS: "pass it as --sovits",
-    ModelKind.LORA: "pass it as --sovits",
-    ModelKind.DISCRIMINATOR: "a discriminator (s2D…, D_….pth) only serves training; the model is s2G… or G_….pth",
-}
 
 
 def _is_safetensors(path: Path) -> bool:

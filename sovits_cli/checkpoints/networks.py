@@ -89,7 +89,9 @@ def load_vocoder(bundle: Bundle) -> Vocoder:
     row, place, kind = bundle.version, bundle.vocoder, bundle.version.decoder.vocoder
     if place is None or kind is None:
         raise ModelError(
-            f"{bundle.name} has no vocoder: {row.name} speaks through one", hint=f"sovits models pull {row.name}"
+            f"{bundle.name} has no vocoder: {row.name} speaks through one",
+            code="model.not_installed",
+            fields={"name": row.name},
         )
     said = read_folder_config(place) if (place / "config.json").is_file() else {}
     contents = expect_kind(read_model_file(find_weight_file(place) if place.is_dir() else place), ModelKind.VOCODER)
@@ -125,7 +127,8 @@ def read_quantizer_weights(bundle: Bundle) -> dict[str, Tensor]:
     if missing:
         raise ModelError(
             f"{bundle.sovits} makes no semantic tokens: {missing[0]} is missing",
-            hint=f"sovits models inspect {bundle.sovits}",
+            code="model.unfit",
+            fields={"path": bundle.sovits},
         )
     found = {key: weight[key] for key in needed}
     projection, bias, codebook = found.values()
@@ -133,7 +136,8 @@ def read_quantizer_weights(bundle: Bundle) -> dict[str, Tensor]:
     if projection.ndim != 3 or projection.shape[::2] != (width, FRAMES_PER_TOKEN) or bias.shape != (width,):
         raise ModelError(
             f"{bundle.sovits} is broken: its projection and its codebook of semantic tokens do not fit each other",
-            hint=f"sovits models inspect {bundle.sovits}",
+            code="model.unfit",
+            fields={"path": bundle.sovits},
         )
     check_tensors(found, source=bundle.sovits)
     return {key: value.to(torch.float32, copy=True) for key, value in found.items()}

@@ -110,7 +110,7 @@ def read_sovits(path: Path, *, said: ModelVersion | None = None) -> SovitsFile:
     is_lora = contents.kind is ModelKind.LORA
     contents = expect_kind(contents, ModelKind.LORA if is_lora else ModelKind.SOVITS)
     if contents.version is None:
-        raise ModelError(f"{path} is a SoVITS model of an unknown version", hint=f"sovits models inspect {path}")
+        raise ModelError(f"{path} is a SoVITS model of an unknown version", code="model.unfit", fields={"path": path})
     row = said if said is not None and said.name in contents.versions else version(contents.version)
     if contents.training and row.official and not contents.config:  # they have official sizes, or do not fit
         contents = replace(contents, config={"model": dict(row.dimensions)})

@@ -67,14 +67,16 @@ def with_initial_weights(base: Bundle, files: Sequence[Path]) -> Bundle:
         if part is None:
             raise ModelError(
                 f"{file} is {contents}: training begins from a GPT, a SoVITS model or its discriminators",
-                hint=f"sovits models inspect {file}",
+                code="model.unfit",
+                fields={"path": file},
             )
         if part in taken:
             raise ModelError(f"{taken[part]} and {file}: each is {contents.kind}", hint="give one of them")
         if part == "sovits" and base.version.name not in contents.versions:
             raise ModelError(
                 f"{file} is {contents}, but {base.name} is a {base.version.name} model",
-                hint=f"sovits prep DATASET --model {contents.version}",
+                code="model.init_version",
+                fields={"version": contents.version},
             )
         taken[part] = file
     if not taken:
@@ -99,7 +101,8 @@ def _version_of(sovits: Path, named: Bundle | None) -> ModelVersion:
     if len(file.versions) > 1 and (named is None or named.version != file.version):
         raise ModelError(
             f"{sovits} is a {' or a '.join(file.versions)} file: nothing in it says which",
-            hint=f"name the model it was trained from: {' or '.join(f'--model {name}' for name in file.versions)}",
+            code="model.ambiguous_version",
+            fields={"versions": file.versions},
         )
     return file.version
 
@@ -112,7 +115,8 @@ def _completed_bundle(
     if gpt is None:
         raise ModelError(
             f"no installed model has a GPT that goes with {sovits}, a {row.name} file",
-            hint=f"give the GPT too: --gpt FILE; or sovits models pull {row.name}",
+            code="model.gpt_missing",
+            fields={"version": row.name},
         )
     content = next((other.content for other in others if other.content), None)
     names = ", ".join(dict.fromkeys(other.name for other in others[:1]))

@@ -131,7 +131,7 @@ def find_published(name: str) -> PublishedModel:
         return REGISTRY[name]
     except KeyError:
         raise ModelError(
-            f"no model to pull is called {name}: there are {', '.join(REGISTRY)}", hint="sovits models list"
+            f"no model to pull is called {name}: there are {', '.join(REGISTRY)}", code="model.unknown_name"
         ) from None
 
 

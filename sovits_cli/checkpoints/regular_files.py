@@ -40,7 +40,7 @@ def open_regular_file(path: Path, wanted: str = "a checkpoint") -> BinaryIO:
             raise _not_a_regular_file(path, mode, wanted)  # before opening it, which alone rewinds some devices
         descriptor = os.open(path, os.O_RDONLY | _NON_BLOCKING)
     except FileNotFoundError:
-        raise ModelError(f"{path} does not exist: expected {wanted}", hint="sovits models list") from None
+        raise ModelError(f"{path} does not exist: expected {wanted}", code="model.file_missing") from None
     except (OSError, ValueError) as error:
         raise unreadable_file(path, error) from error
     file = os.fdopen(descriptor, "rb")

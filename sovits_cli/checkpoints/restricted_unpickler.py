@@ -1,7 +1,7 @@
-"""A pickle machine that can only make plain data: it walks the opcodes itself and looks every name up in a list.
+"""An unpickler that can only make plain data: it walks the opcodes itself and looks every global up in a list.
 
-`pickle` is never run. A name outside the list is refused when it is read, before anything could be done with it.
-Knows nothing of torch or files; what the names on the list stand for is the caller's.
+`pickle` is never run. A global outside the list is refused when it is read, before anything could be done with it.
+Knows nothing of torch or files; what the globals on the list stand for is the caller's.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 MAX_STEPS = 1_000_000
-"""Operations, and values copied by them, of one pickle. A training state of 3000 tensors takes about 200 000."""
+"""Opcodes, and values copied by them, of one pickle. A training state of 3000 tensors takes about 200 000."""
 
 _STEPS_PER_BYTE, _FREE_STEPS = 4, 1000
-_MADE_PER_BYTE, _FREE_BYTES = 16, 1 << 20
-"""What a pickle may cost for each of its bytes, and beside that. Every operation takes a byte or more, so an honest
+_ALLOCATED_PER_BYTE, _FREE_BYTES = 16, 1 << 20
+"""What a pickle may cost for each of its bytes, and beside that. Every opcode takes a byte or more, so an honest
 pickle needs no more steps than bytes; what copies a value it has already read, again and again, needs more."""
 
 DICT_SLOT_BYTES = 100
@@ -30,7 +30,7 @@ Constructor = Callable[..., object]
 
 @dataclass(frozen=True)
 class GlobalName:
-    """A global on the list, such as torch.FloatStorage. It can be looked at, or called if it has a maker."""
+    """A global on the list, such as torch.FloatStorage: the name, never the object."""
 
     name: str
 
@@ -40,7 +40,7 @@ class AttributeDict(dict[str, object]):
 
 
 class _Mark:
-    """Where a collection starts on the stack."""
+    """Where a collection begins on the stack (the opcode MARK)."""
 
 
 _MARK = _Mark()
@@ -64,48 +64,48 @@ class PickleBudget:
     """
 
     steps: int
-    made_bytes: int
+    allocated_bytes: int
 
     @classmethod
     def of(cls, pickle_bytes: int) -> PickleBudget:
         """The budget of a pickle of this size."""
         steps = min(MAX_STEPS, _FREE_STEPS + _STEPS_PER_BYTE * pickle_bytes)
-        return cls(steps, _FREE_BYTES + _MADE_PER_BYTE * pickle_bytes)
+        return cls(steps, _FREE_BYTES + _ALLOCATED_PER_BYTE * pickle_bytes)
 
-    def spend(self, *, steps: int = 0, made_bytes: int = 0) -> None:
-        """Pay, or raise Refused."""
+    def spend(self, *, steps: int = 0, allocated_bytes: int = 0) -> None:
+        """Pay, or raise UnsafePickleError."""
         self.steps -= steps
-        self.made_bytes -= made_bytes
+        self.allocated_bytes -= allocated_bytes
         if self.steps < 0:
             raise UnsafePickleError(
                 "holds a pickle of too many operations, or one that copies its parts again and again"
             )
-        if self.made_bytes < 0:
+        if self.allocated_bytes < 0:
             raise UnsafePickleError("holds a pickle that asks for far more memory than its size")
 
 
 @dataclass
 class RestrictedUnpickler:
-    """Runs one pickle.
+    """Reads one pickle into plain data.
 
     Args:
-        makers: what each allowed name makes when called; None for names that are only looked at. They pay from the
-            same budget.
-        persistent: turns a persistent id into its object.
+        allowed_globals: our constructor for each allowed global; None for those that are only looked at. They pay
+            from the same budget.
+        load_persistent: turns a persistent id into its object.
         budget: what it may cost.
     """
 
-    makers: Mapping[str, Constructor | None]
-    persistent: Callable[[object], object]
+    allowed_globals: Mapping[str, Constructor | None]
+    load_persistent: Callable[[object], object]
     budget: PickleBudget
     _stack: list[object] = field(default_factory=list)
     _memo: dict[int, object] = field(default_factory=dict)
 
-    def run(self, pickle: io.BytesIO) -> object:
+    def load(self, pickle: io.BytesIO) -> object:
         """Read one pickle from the current position up to its STOP.
 
         Raises:
-            Refused: it asks for a name that is not on the list, or for an opcode that plain data never needs.
+            UnsafePickleError: it asks for a global that is not on the list, or for an opcode that data never needs.
         """
         self._stack, self._memo = [], {}
         try:
@@ -113,12 +113,12 @@ class RestrictedUnpickler:
                 self.budget.spend(steps=1)
                 if opcode.name == "STOP":
                     return self._pop()
-                self._step(opcode.name, argument)
+                self._execute(opcode.name, argument)
         except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-            raise UnsafePickleError(f"holds a damaged pickle ({_short(error)})") from error
+            raise UnsafePickleError(f"holds a damaged pickle ({_one_line(error)})") from error
         raise UnsafePickleError("holds a pickle without an end")
 
-    def _step(self, opcode: str, argument: object) -> None:
+    def _execute(self, opcode: str, argument: object) -> None:
         if opcode in _CONSTANTS:
             self._push(_CONSTANTS[opcode])
         elif opcode in _LITERALS:
@@ -128,7 +128,7 @@ class RestrictedUnpickler:
         elif opcode in _RECALLS:
             self._push(self._memo[_int(argument)])
         elif opcode == "GLOBAL":
-            self._named(*str(argument).split(" ", 1))
+            self._find_global(*str(argument).split(" ", 1))
         elif opcode == "INST":  # the oldest way to make an object; torch never wrote it
             raise UnsafePickleError(f"asks to make {printable(str(argument))}; a checkpoint is data")
         elif opcode in _ACTIONS:
@@ -149,6 +149,7 @@ class RestrictedUnpickler:
         return self._stack[-1]
 
     def _pop_to_mark(self) -> list[object]:
+        # from the top down to the innermost mark; -1 where there is none
         at = next(i for i in range(len(self._stack) - 1, -2, -1) if i < 0 or self._stack[i] is _MARK)
         if at < 0:
             raise ValueError("a mark is missing")
@@ -157,42 +158,42 @@ class RestrictedUnpickler:
         del self._stack[at:]
         return values
 
-    def _collect(self) -> None:
-        """Begin a collection."""
+    def _push_mark(self) -> None:
+        """Begin a collection (MARK)."""
         self._push(_MARK)
 
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
         if not isinstance(module, str) or not isinstance(name, str):
             raise TypeError("a global whose name is no text")
-        self._named(module, name)
+        self._find_global(module, name)
 
-    def _named(self, module: str, name: str) -> None:
+    def _find_global(self, module: str, name: str) -> None:
         full = f"{module}.{name}"
-        self.budget.spend(made_bytes=len(full))
-        if full not in self.makers:
+        self.budget.spend(allocated_bytes=len(full))
+        if full not in self.allowed_globals:
             raise UnsafePickleError(f"asks to run {printable(full)}; a checkpoint is data")
         self._push(GlobalName(full))
 
     def _call(self) -> None:
-        """Call a name with a tuple of arguments (REDUCE, NEWOBJ)."""
+        """Call the constructor of a global with a tuple of arguments (REDUCE, NEWOBJ)."""
         arguments, name = self._pop(), self._pop()
-        maker = self.makers.get(name.name) if isinstance(name, GlobalName) else None
-        if maker is None or not isinstance(arguments, tuple):
+        constructor = self.allowed_globals.get(name.name) if isinstance(name, GlobalName) else None
+        if constructor is None or not isinstance(arguments, tuple):
             shown = name.name if isinstance(name, GlobalName) else f"a {type(name).__name__}"
             raise UnsafePickleError(f"asks to call {shown}; a checkpoint is data")
         self.budget.spend(steps=len(arguments))
-        self._push(maker(*arguments))
+        self._push(constructor(*arguments))
 
     def _build(self) -> None:
         """Set the state of an object. Ours take it as data; ordered dictionaries and tensors need none."""
         state, target = self._pop(), self._top()
         if isinstance(target, AttributeDict) and isinstance(state, dict):
-            self.budget.spend(steps=len(state), made_bytes=DICT_SLOT_BYTES * len(state))
+            self.budget.spend(steps=len(state), allocated_bytes=DICT_SLOT_BYTES * len(state))
             target.update((key, value) for key, value in state.items() if isinstance(key, str))
 
     def _persistent_id(self) -> None:
-        self._push(self.persistent(self._pop()))
+        self._push(self.load_persistent(self._pop()))
 
     def _discard(self) -> None:
         """Drop one value or one mark."""
@@ -261,9 +262,22 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:_SHOWN_CHARACTERS])
 
 
-def _short(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return printable(str(error)) or type(error).__name__
 
+
+# A pickle is a program for a stack machine (names as in `pickletools`, PEP 307 and 3154). All that ours understands:
+#
+#   opcode                           stack before -> after            here
+#   NONE, BININT, BINUNICODE, ...    -> value                         as they are in the file
+#   MARK ... TUPLE, LIST, DICT, ...  mark v1 v2 ... -> (v1, v2, ...)  collections of them
+#   BINPUT n, BINGET n               v -> v; -> memo[n]               recalled as often as the budget allows
+#   GLOBAL "module name"             -> GlobalName                    only from the list; nothing is imported
+#   REDUCE, NEWOBJ                   global args -> object            OUR constructor for that global, never its own
+#   BUILD                            object state -> object           only attributes of an AttributeDict
+#   BINPERSID                        id -> storage                    the caller's `load_persistent`
+#
+# INST, OBJ, EXT1, BYTEARRAY8, NEXT_BUFFER ... are refused: no checkpoint needs them.
 
 _CONSTANTS: dict[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _IGNORED = frozenset({"PROTO", "FRAME"})
@@ -275,7 +289,7 @@ _LITERALS = frozenset(
 _STORES = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _RECALLS = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _ACTIONS: dict[str, Callable[[RestrictedUnpickler], None]] = {
-    "MARK": RestrictedUnpickler._collect,
+    "MARK": RestrictedUnpickler._push_mark,
     "STACK_GLOBAL": RestrictedUnpickler._stack_global,
     "REDUCE": RestrictedUnpickler._call,
     "NEWOBJ": RestrictedUnpickler._call,
@@ -284,14 +298,14 @@ _ACTIONS: dict[str, Callable[[RestrictedUnpickler], None]] = {
     "POP": RestrictedUnpickler._discard,
     "DUP": RestrictedUnpickler._duplicate,
     "TUPLE": RestrictedUnpickler._tuple,
-    "TUPLE1": lambda machine: machine._tuple_of(1),
-    "TUPLE2": lambda machine: machine._tuple_of(2),
-    "TUPLE3": lambda machine: machine._tuple_of(3),
-    "EMPTY_LIST": lambda machine: machine._push([]),
+    "TUPLE1": lambda reader: reader._tuple_of(1),
+    "TUPLE2": lambda reader: reader._tuple_of(2),
+    "TUPLE3": lambda reader: reader._tuple_of(3),
+    "EMPTY_LIST": lambda reader: reader._push([]),
     "LIST": RestrictedUnpickler._list,
     "APPEND": RestrictedUnpickler._append,
     "APPENDS": RestrictedUnpickler._appends,
-    "EMPTY_DICT": lambda machine: machine._push({}),
+    "EMPTY_DICT": lambda reader: reader._push({}),
     "DICT": RestrictedUnpickler._dict,
     "SETITEM": RestrictedUnpickler._set_item,
     "SETITEMS": RestrictedUnpickler._set_items,

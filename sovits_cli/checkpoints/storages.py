@@ -44,6 +44,19 @@ _MAX_REUSE = 4
 """Tied weights name a storage twice; tensors of more than this many times the file are a trick."""
 
 
+# What torch writes for a tensor, inside the pickle and outside of it:
+#
+#   pickle  REDUCE torch._utils._rebuild_tensor_v2 (storage, offset 1, shape (2, 3), stride (3, 1), ...)
+#                                                      |
+#           BINPERSID ("storage", torch.HalfStorage, "0", "cpu", 8)          "0" is its key, 8 its number of elements
+#                                                      |
+#   bytes   entry data/0 of the zip:   | e0 | e1 e2 e3 | e4 e5 e6 | e7 |     float16, little-endian
+#                                           '--- the tensor, (2, 3) ---'
+#
+# Both are claims of a stranger. The 8 elements have to lie in the file, and the last element of the tensor, offset +
+# sum((shape - 1) * stride), in the storage: as_strided itself would read beyond.
+
+
 @dataclass(frozen=True)
 class StorageId:
     """What a pickle says of a storage: its key in the container, its type, how many elements it claims."""
@@ -82,25 +95,25 @@ def view_storage(data: mmap.mmap, offset: int, storage: StorageId) -> Tensor:
 
 
 class TensorRebuilder:
-    """The makers a checkpoint may call. They pay from a budget; tensors may cover a few times the file and no more."""
+    """The constructors that a checkpoint may call: they pay from a budget, and cover a few times the file at most."""
 
     def __init__(self, file_bytes: int, budget: PickleBudget) -> None:
-        self._cover_bytes = file_bytes * _MAX_REUSE
+        self._covered_bytes_left = file_bytes * _MAX_REUSE
         self._budget = budget
 
-    def makers(self) -> dict[str, Constructor | None]:
-        """Every name that a checkpoint may use; None where it may be looked at but not called."""
+    def allowed_globals(self) -> dict[str, Constructor | None]:
+        """Every global that a checkpoint may use; None where it may be looked at but not called."""
         looked_at = dict.fromkeys([*DTYPES, *_DTYPE_NAMES])
         own: dict[str, Constructor] = {
-            "collections.OrderedDict": self._ordered,
-            "_codecs.encode": self._encoded,
-            **dict.fromkeys(_TENSOR_NAMES, self.tensor),
-            **dict.fromkeys(_HPARAMS_NAMES, self._attributes),
+            "collections.OrderedDict": self._ordered_dict,
+            "_codecs.encode": self._encode_latin1,
+            **dict.fromkeys(_TENSOR_NAMES, self.rebuild_tensor),
+            **dict.fromkeys(_HPARAMS_NAMES, self._hparams),
             **dict.fromkeys(_PATH_NAMES, self._path),
         }
-        return {**looked_at, **_PLAIN_MAKERS, **own}
+        return {**looked_at, **_PLAIN_CONSTRUCTORS, **own}
 
-    def tensor(
+    def rebuild_tensor(
         self,
         storage: object,
         offset: object,
@@ -116,32 +129,33 @@ class TensorRebuilder:
         count = 1
         for length in shape:
             count *= length
+        # Strides are never negative in torch, so the largest index is that of the last element; -1 where there is none.
         last = offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=True)) if count else -1
         if last >= storage.numel() or count > storage.numel():
             raise UnsafePickleError(f"holds a tensor of {count} elements over a storage of {storage.numel()}")
-        self._cover_bytes -= count * storage.element_size()
-        if self._cover_bytes < 0:
+        self._covered_bytes_left -= count * storage.element_size()
+        if self._covered_bytes_left < 0:
             raise UnsafePickleError(f"holds tensors of more than {_MAX_REUSE} times its size")
-        self._budget.spend(made_bytes=_TENSOR_BYTES)
+        self._budget.spend(allocated_bytes=_TENSOR_BYTES)
         return storage.as_strided(shape, stride, offset if count else 0)
 
-    def _attributes(self) -> AttributeDict:
+    def _hparams(self) -> AttributeDict:
         """Make an object of `utils.HParams`; what is in it comes as its state."""
-        self._budget.spend(made_bytes=DICT_SLOT_BYTES)
+        self._budget.spend(allocated_bytes=DICT_SLOT_BYTES)
         return AttributeDict()
 
-    def _encoded(self, text: object, encoding: object) -> bytes:
+    def _encode_latin1(self, text: object, encoding: object) -> bytes:
         """Undo how Python 3 writes bytes into the old pickle protocol that torch uses."""
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise UnsafePickleError("encodes bytes in an unknown way")
-        self._budget.spend(made_bytes=len(text))
+        self._budget.spend(allocated_bytes=len(text))
         return text.encode("latin-1")
 
-    def _ordered(self, pairs: object = ()) -> dict[str, object]:
+    def _ordered_dict(self, pairs: object = ()) -> dict[str, object]:
         """Make an ordered dictionary. Its items mostly follow one by one; Python 2 gave them as a list of pairs."""
         if not isinstance(pairs, tuple | list):
             raise UnsafePickleError("fills an ordered dictionary in an unknown way")
-        self._budget.spend(steps=len(pairs), made_bytes=DICT_SLOT_BYTES * len(pairs))
+        self._budget.spend(steps=len(pairs), allocated_bytes=DICT_SLOT_BYTES * len(pairs))
         filled: dict[str, object] = {}
         for pair in pairs:
             if not isinstance(pair, tuple | list) or len(pair) != 2 or not isinstance(pair[0], str):
@@ -155,7 +169,7 @@ class TensorRebuilder:
         length = sum(map(len, texts))
         if length > _MAX_PATH_CHARACTERS:
             raise UnsafePickleError(f"holds a path of {length} characters")
-        self._budget.spend(steps=length, made_bytes=DICT_SLOT_BYTES * len(texts) + length)
+        self._budget.spend(steps=length, allocated_bytes=DICT_SLOT_BYTES * len(texts) + length)
         return str(PurePosixPath(*texts))
 
 
@@ -190,7 +204,7 @@ _PATH_NAMES = tuple(
     for module in ("pathlib", "pathlib._local")
     for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
 )
-_PLAIN_MAKERS: dict[str, Constructor | None] = {
+_PLAIN_CONSTRUCTORS: dict[str, Constructor | None] = {
     "torch.Size": _size,
     **dict.fromkeys(_PARAMETER_NAMES, _parameter),
 }

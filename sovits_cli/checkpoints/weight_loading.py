@@ -132,7 +132,8 @@ def check_keys(
         where = "the weights" if source is None else str(source)
         raise ModelError(
             f"{where} does not fit {_article(type(module).__name__)}: {problems}",
-            hint="sovits models inspect FILE" if source is None else f"sovits models inspect {source}",
+            code="model.unfit",
+            fields={"path": source or "FILE"},
         )
     return report
 
@@ -308,12 +309,13 @@ def config_errors(source: Path) -> Iterator[None]:
     try:
         yield
     except DimensionError as error:
-        raise ModelError(f"{source} is broken: {error.message}", hint=f"sovits models inspect {source}") from error
+        raise ModelError(f"{source} is broken: {error.message}", code="model.unfit", fields={"path": source}) from error
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise ModelError(
             f"{source} is broken: its config gives no network ({reason})",
-            hint=f"sovits models inspect {source}",
+            code="model.unfit",
+            fields={"path": source},
         ) from error
 
 

@@ -56,6 +56,13 @@ def _language_not_spoken(lang: str, recommended: str, *, knows: bool) -> str:
     return f"train a voice that does: sovits prep RECORDINGS --lang {lang} --model {recommended}, sovits train"
 
 
+_KIND_HINTS = {
+    "gpt": "pass it as --gpt",
+    "sovits": "pass it as --sovits",
+    "lora": "pass it as --sovits",
+    "discriminator": "a discriminator (s2D…, D_….pth) only serves training; the model is s2G… or G_….pth",
+}
+
 HINTS: Final[Mapping[str, Template]] = {
     # any room
     "internal": "run again with --debug and report what it shows",
@@ -78,6 +85,24 @@ HINTS: Final[Mapping[str, Template]] = {
     "slice.silent": "lower the threshold: --threshold {lower_db:g}",
     #
     # checkpoints, versions
+    "model.altered": "sovits models pull {name} fetches it again",
+    "model.ambiguous_version": lambda versions: (
+        f"name the model it was trained from: {' or '.join(f'--model {name}' for name in versions)}"
+    ),
+    "model.convert_suffix": "sovits models convert {source} {target}",
+    "model.file_missing": "sovits models list",
+    "model.gpt_missing": "give the GPT too: --gpt FILE; or sovits models pull {version}",
+    "model.init_version": "sovits prep DATASET --model {version}",
+    "model.name_is_file": "--gpt FILE, --sovits FILE",
+    "model.not_installed": "sovits models pull {name}",
+    "model.not_verifiable": "sovits models list",
+    "model.pulled_broken": "sovits models pull {name} fetches the file again",
+    "model.unfit": "sovits models inspect {path}",
+    "model.unknown_name": "sovits models list",
+    "model.unknown_version": "sovits models list",
+    "model.unsafe": "use a file from a source you trust; sovits models inspect FILE shows what it is",
+    "model.version_disagrees": "name the file itself, --sovits {path}, or mend the model's JSON file",
+    "model.wrong_kind": lambda found: _KIND_HINTS.get(found, "sovits models list"),
     #
     # data, features, prep
     "dataset.feature_missing": "run sovits prep again",

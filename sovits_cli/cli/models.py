@@ -83,7 +83,11 @@ def rm_command(
     done = remove_model(name)
     voices = voices_using(name, context.settings.train.out)
     if voices:
-        context.reporter.emit(Warned(f"{', '.join(voices)} cannot speak without {name}", f"sovits models pull {name}"))
+        context.reporter.emit(
+            Warned(
+                f"{', '.join(voices)} cannot speak without {name}", code="model.not_installed", fields={"name": name}
+            )
+        )
     document = {field: getattr(done, field) for field in done.__dataclass_fields__}
     context.result(document, f"{name}: {len(done.files)} files removed, {_size(done.size_bytes)} freed")
 

@@ -14,6 +14,7 @@ from sovits_cli.checkpoints.catalogue import find_model, list_models
 from sovits_cli.checkpoints.hub_cache import voices_using
 from sovits_cli.checkpoints.networks import load_gpt, load_vits
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from tests.checkpoints import synthetic
 
@@ -71,12 +72,12 @@ def test_unknown_names(shipped, runs, tmp_path):
     synthetic.install("base")
     with pytest.raises(ModelError, match="no model is called nobody: there are base, mini") as caught:
         find_model("nobody", runs=runs)
-    assert caught.value.hint == "sovits models list"
+    assert hint_for(caught.value) == "sovits models list"
     file = tmp_path / "a.ckpt"
     file.write_bytes(b"x")
     with pytest.raises(ModelError, match="is a file: expected the name or folder") as caught:
         find_model(str(file), runs=runs)
-    assert "--gpt" in (caught.value.hint or "")
+    assert "--gpt" in hint_for(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -219,4 +220,4 @@ def told(load):
     with pytest.raises(ModelError) as caught:
         load()
     assert len(caught.value.message) < 600
-    assert caught.value.hint
+    assert hint_for(caught.value)

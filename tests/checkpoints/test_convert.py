@@ -9,6 +9,7 @@ from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.convert import convert_model
 from sovits_cli.checkpoints.model_file import read_model_file
 from sovits_cli.checkpoints.safetensors_io import load_safetensors, read_metadata
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError, UsageError
 from tests.checkpoints import synthetic
 
@@ -48,7 +49,7 @@ def test_any_kind_becomes_safetensors(tmp_path):
     same(read_model_file(source).weight, read_model_file(new).weight)
     with pytest.raises(ModelError, match=r"which the official program does not read from a \.pth file") as caught:
         convert_model(source, tmp_path / "h.pth")
-    assert caught.value.hint.endswith("h.safetensors")
+    assert hint_for(caught.value).endswith("h.safetensors")
 
 
 def test_names_that_say_no_container(tmp_path):
@@ -58,7 +59,7 @@ def test_names_that_say_no_container(tmp_path):
         convert_model(path, tmp_path / "a.bin")
     with pytest.raises(ModelError, match=r"does not read from a \.pth file") as caught:
         convert_model(path, tmp_path / "b.pth")
-    assert caught.value.hint.endswith("b.ckpt")
+    assert hint_for(caught.value).endswith("b.ckpt")
     with pytest.raises(UsageError, match="over itself"):
         convert_model(path, tmp_path / "." / "a.ckpt")
     assert not (tmp_path / "a.bin").exists()

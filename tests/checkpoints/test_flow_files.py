@@ -14,6 +14,7 @@ from sovits_cli.checkpoints.model_file import ModelKind, read_model_file
 from sovits_cli.checkpoints.networks import load_flow, load_vocoder
 from sovits_cli.checkpoints.official import write_sovits
 from sovits_cli.checkpoints.pairing import bundle_from_files, with_initial_weights
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from sovits_cli.versions import VERSIONS, VocoderKind
 from tests.checkpoints import synthetic_flow as files
@@ -73,7 +74,7 @@ def test_a_lora_without_its_base_says_which_to_pull(tmp_path):
     files.write_lora(tmp_path / "l.pth", "v3")
     with pytest.raises(ModelError, match="needs the v3 model") as caught:
         read_whole_sovits(tmp_path / "l.pth")
-    assert caught.value.hint == "sovits models pull v3"
+    assert hint_for(caught.value) == "sovits models pull v3"
 
 
 def test_a_lora_of_another_shape_is_refused(tmp_path):
@@ -118,7 +119,7 @@ def test_a_model_without_its_vocoder_says_what_to_pull():
     (folder / "model.json").write_text(json.dumps(said))
     with pytest.raises(ModelError, match="has no vocoder") as caught:
         load_vocoder(find_model("v3"))
-    assert caught.value.hint == "sovits models pull v3"
+    assert hint_for(caught.value) == "sovits models pull v3"
 
 
 def test_a_vocoder_of_another_version_is_refused():
@@ -187,7 +188,7 @@ def test_a_training_state_that_may_be_of_two_versions(state, tmp_path):
     assert str(read_model_file(state)) == "a SoVITS model (v3 or v4), a training state"
     with pytest.raises(ModelError, match="is a v3 or a v4 file: nothing in it says which") as caught:
         bundle_from_files(None, state)
-    assert caught.value.hint.endswith("--model v3 or --model v4")
+    assert hint_for(caught.value).endswith("--model v3 or --model v4")
     bundle = bundle_from_files(None, state, name="v4")
     assert (bundle.version.name, bundle.vocoder) == ("v4", find_model("v4").vocoder)
     assert load_flow(bundle).flow_config.traits == VERSIONS["v4"].decoder

@@ -15,6 +15,7 @@ from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.checkpoints.hub_cache import pull_model, remove_model, verify_unchanged, voices_using
 from sovits_cli.checkpoints.networks import load_gpt, load_vits
 from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY, PinnedFile, PublishedPart
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError, NetworkError, ResourceError
 from sovits_cli.events import Note, Progress
 from sovits_cli.features import content
@@ -300,7 +301,7 @@ class TestAfterABelievingVersion:
         for load in (load_gpt, lambda model: content.load(model)):
             with pytest.raises(ModelError, match="the pulled model v1 is broken: ") as caught:
                 load(found)
-            assert caught.value.hint == "sovits models pull v1 fetches the file again"
+            assert hint_for(caught.value) == "sovits models pull v1 fetches the file again"
 
     @pytest.mark.usefixtures("believed")
     def test_pulling_again_mends_it(self, hub, heard, models):
@@ -324,7 +325,7 @@ class TestAfterABelievingVersion:
         (folder / "gpt.ckpt").write_bytes(PORTAL)
         with pytest.raises(ModelError, match=r"gpt\.ckpt is a web page") as caught:
             load_gpt(find_model("mine"))
-        assert "pull" not in caught.value.hint
+        assert "pull" not in hint_for(caught.value)
 
 
 @pytest.mark.usefixtures("hub")

@@ -11,6 +11,7 @@ import torch
 
 from sovits_cli.checkpoints import official
 from sovits_cli.checkpoints.torch_files import read_magic
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError, UsageError
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
@@ -123,7 +124,7 @@ def test_the_wrong_model_is_explained(tmp_path):
     synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
     with pytest.raises(ModelError, match=r"a\.pth is a SoVITS model \(v2\): expected a GPT model") as caught:
         official.read_gpt(sovits)
-    assert caught.value.hint == "pass it as --sovits"
+    assert hint_for(caught.value) == "pass it as --sovits"
     with pytest.raises(ModelError, match=r"a\.ckpt is a GPT model: expected a SoVITS model"):
         official.read_sovits(gpt)
 

@@ -12,6 +12,7 @@ from sovits_cli import paths
 from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.checkpoints.networks import load_vits, read_discriminator_weights
 from sovits_cli.checkpoints.pairing import bundle_from_files, with_initial_weights
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from sovits_cli.features import content
 from sovits_cli.models.sovits.vits import VitsModel
@@ -66,7 +67,7 @@ def test_a_gpt_of_the_larger_phone_table_does_not_go_with_the_smaller(shipped, r
     synthetic.write_sovits(sovits, old, version="v1")
     with pytest.raises(ModelError, match="no installed model has a GPT that goes with") as caught:
         bundle_from_files(None, sovits, runs=runs)
-    assert caught.value.hint.endswith("sovits models pull v1")
+    assert hint_for(caught.value).endswith("sovits models pull v1")
     synthetic.write_gpt(gpt, synthetic.TINY_GPT)
     with pytest.raises(ModelError, match=r"made for 732 phones, the v1 model for 322$"):
         bundle_from_files(gpt, sovits, runs=runs)

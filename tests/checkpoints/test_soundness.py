@@ -20,6 +20,7 @@ from sovits_cli.checkpoints.networks import (
 )
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.checkpoints.weight_loading import MAX_WEIGHT, build_network, check_values, load_weights
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.vits import VitsModel
@@ -53,7 +54,7 @@ def test_a_gpt_of_other_numbers(tmp_path, change):
     for reader in (verify_model, load_gpt):
         with pytest.raises(ModelError, match=rf"a\.safetensors is broken: \S+ {said}") as caught:
             reader(path)
-        assert caught.value.hint
+        assert hint_for(caught.value)
     gpt_file(path, lambda value: value)
     assert verify_model(path).keys == len(load_gpt(path).state_dict())
 
@@ -160,7 +161,7 @@ def test_a_sampling_rate_that_is_none(tmp_path, rate):
             ModelError, match=r"a\.pth is broken: .*`sampling_rate` is .*, expected a whole number"
         ) as e:
             reader(path)
-        assert str(path) in e.value.hint
+        assert str(path) in hint_for(e.value)
 
 
 def test_names_in_messages_have_bounds(tmp_path):

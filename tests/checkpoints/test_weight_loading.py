@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sovits_cli.checkpoints.weight_loading import LoadReport, ShapeMismatch, check_keys, load_weights
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 
 
@@ -47,7 +48,7 @@ def test_everything_that_does_not_fit_is_named():
         "a.pth does not fit a Sequential: 1 missing (0.bias), 1 unexpected (2.scale), "
         "1 of another shape (1.weight [5, 2] where [4, 2] was expected)"
     )
-    assert caught.value.hint == "sovits models inspect a.pth"
+    assert hint_for(caught.value) == "sovits models inspect a.pth"
 
 
 def test_optional_keys_are_reported_but_no_error():
