@@ -54,6 +54,9 @@ class DecoderTraits:
     """
 
     kind: ClassVar[DecoderKind]
+    key_prefix: ClassVar[str] = ""
+    """Beginning of the official state-dict keys that tell it from other kinds."""
+
     continues_reference: ClassVar[bool] = False
     """Whether it goes on from the sound of the reference, in step with its tokens: then the words must be known."""
 
@@ -87,6 +90,7 @@ class FlowTraits(DecoderTraits):
     """
 
     kind = DecoderKind.FLOW
+    key_prefix = "cfm."
     continues_reference = True
 
     vocoder: VocoderKind = field()

@@ -38,7 +38,7 @@ class Bundle:
         speaker: speaker encoder, where the version takes speaker vectors.
         discriminator: discriminators to go on from when it is tuned, where they are published.
         licence: of its files, as SPDX names; empty where nobody said.
-        under: SoVITS files that `sovits` may be a LoRA of, the nearest last; empty: an installed one of its version.
+        lora_bases: files that `sovits` may be a LoRA of, the nearest last; empty: an installed one of its version.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Bundle:
     speaker: Path | None = None
     discriminator: Path | None = None
     licence: str = ""
-    under: tuple[Path, ...] = ()
+    lora_bases: tuple[Path, ...] = ()
 
     @property
     def speaks(self) -> bool:
@@ -69,7 +69,7 @@ class Bundle:
     @property
     def size_bytes(self) -> int:
         """All its files together."""
-        files = {file for place in self.parts for file in ([place] if place.is_file() else place.rglob("*"))}
+        files = {file for part in self.parts for file in ([part] if part.is_file() else part.rglob("*"))}
         return sum(file.stat().st_size for file in files if file.is_file())
 
 
@@ -116,17 +116,17 @@ def pulled_files_dir() -> Path:
 
 def models_using(path: Path) -> list[str]:
     """Name the installed models that are made of a file, or of a folder that it is in; unreadable ones may be."""
-    return sorted(place.parent.name for place in models_dir().glob(f"*/{MODEL_FILE}") if _uses(place, path))
+    return sorted(model.parent.name for model in models_dir().glob(f"*/{MODEL_FILE}") if _uses(model, path))
 
 
 def _uses(model: Path, path: Path) -> bool:
     try:
-        said = parse_json(read_text_file(model, "a JSON file", max_bytes=MAX_MODEL_JSON_BYTES))
-        places = [real_path(model.parent / value) for value in said.values() if isinstance(value, str)]
+        record = parse_json(read_text_file(model, "a JSON file", max_bytes=MAX_MODEL_JSON_BYTES))
+        paths = [real_path(model.parent / value) for value in record.values() if isinstance(value, str)]
     except (ModelError, OSError, ValueError, AttributeError, RecursionError):
         return True
     wanted = real_path(path)
-    return any(wanted == place or place in wanted.parents for place in places if place != real_path(model.parent))
+    return any(wanted == path or path in wanted.parents for path in paths if path != real_path(model.parent))
 
 
 VOICE_FILE = "voice.json"

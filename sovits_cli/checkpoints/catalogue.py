@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,12 @@ def list_models(runs: Path = Path("runs")) -> tuple[list[Bundle], list[ModelErro
     """List every model there is, the newest first, and what is wrong with those that cannot be used."""
     found: list[Bundle] = []
     broken: list[ModelError] = []
-    places: list[tuple[Callable[[Path], Bundle], list[Path]]] = [
+    sources: list[tuple[Callable[[Path], Bundle], list[Path]]] = [
         (lambda folder: _voice(folder, runs), _newest(runs, VOICE_FILE)),
         (_installed, _newest(models_dir(), MODEL_FILE)),
         (_bundled, _bundled_folders()),
     ]
-    for reader, folders in places:
+    for reader, folders in sources:
         for folder in folders:
             try:
                 found.append(reader(folder))
@@ -97,48 +97,45 @@ def _named(name: str, runs: Path) -> Bundle:
 
 def _voice(folder: Path, runs: Path, *, depth: int = 0) -> Bundle:
     """Read a voice trained here. Encoders, and a stage not trained yet, are those of its base."""
-    place = folder / VOICE_FILE
-    said = read_json_object(place, max_bytes=MAX_MODEL_JSON_BYTES)
+    # runs/b/voice.json  base: a    runs/a/voice.json  base: v3    models/v3/model.json
+    #     sovits: LoRA  ------------->  sovits: LoRA  ------------->  sovits: the whole model
+    #     `lora_bases` of b: (the whole model, LoRA of a): b's factors lie on a's, which lie on the model
+    record = _ModelRecord.read(folder / VOICE_FILE)
     if depth > _MAX_BASES:
-        raise ModelError(f"{place}: its base leads back to itself", hint="train again from an installed model")
-    base_name = _text(said, "base", place)
-    above = next((parent for parent in (Path(base_name), runs / base_name) if _exists(parent / VOICE_FILE)), None)
-    base = _voice(above, runs, depth=depth + 1) if above else _named(base_name, runs)
-    return Bundle(
-        name=_text(said, "name", place),
-        version=version(_text(said, "version", place)),
-        gpt=_file(folder, said, "gpt", place) if said.get("gpt") is not None else base.gpt,
-        sovits=_file(folder, said, "sovits", place) if said.get("sovits") is not None else base.sovits,
-        content=base.content,
-        bert=base.bert,
+        raise ModelError(f"{record.path}: its base leads back to itself", hint="train again from an installed model")
+    base_name = record.text("base")
+    parent = next((path for path in (Path(base_name), runs / base_name) if _exists(path / VOICE_FILE)), None)
+    base = _voice(parent, runs, depth=depth + 1) if parent else _named(base_name, runs)
+    own_sovits = record.file("sovits")
+    return replace(
+        base,
+        name=record.text("name"),
+        version=version(record.text("version")),
+        gpt=record.file("gpt") or base.gpt,
+        sovits=own_sovits or base.sovits,
         origin="trained",
         why="",
-        vocoder=base.vocoder,
-        speaker=base.speaker,
-        discriminator=base.discriminator,
-        licence=base.licence,
-        under=(*base.under, base.sovits) if said.get("sovits") is not None else base.under,
+        lora_bases=(*base.lora_bases, base.sovits) if own_sovits else base.lora_bases,
     )
 
 
 def _installed(folder: Path) -> Bundle:
     """Read an installed model. One that has only a content encoder can be trained from, not spoken with."""
-    place = folder / MODEL_FILE
-    said = read_json_object(place, max_bytes=MAX_MODEL_JSON_BYTES)
-    content = _file(folder, said, "content", place)
+    record = _ModelRecord.read(folder / MODEL_FILE)
+    content = record.required_file("content")
     return Bundle(
-        name=_text(said, "name", place),
-        version=version(_text(said, "version", place)),
-        gpt=_file(folder, said, "gpt", place) if said.get("gpt") is not None else content,
-        sovits=_file(folder, said, "sovits", place) if said.get("sovits") is not None else content,
+        name=record.text("name"),
+        version=version(record.text("version")),
+        gpt=record.file("gpt") or content,
+        sovits=record.file("sovits") or content,
         content=content,
-        bert=_file(folder, said, "bert", place) if said.get("bert") is not None else None,
+        bert=record.file("bert"),
         origin="installed",
         why="",
-        vocoder=_file(folder, said, "vocoder", place) if said.get("vocoder") is not None else None,
-        speaker=_file(folder, said, "speaker", place) if said.get("speaker") is not None else None,
-        discriminator=_file(folder, said, "discriminator", place) if said.get("discriminator") is not None else None,
-        licence=printable(str(said.get("licence", ""))),
+        vocoder=record.file("vocoder"),
+        speaker=record.file("speaker"),
+        discriminator=record.file("discriminator"),
+        licence=printable(str(record.fields.get("licence", ""))),
     )
 
 
@@ -169,28 +166,48 @@ def _bundled_folders() -> list[Path]:
     return sorted(folders)
 
 
-def _text(said: dict[str, Any], key: str, place: Path) -> str:
-    value = said.get(key)
-    if not isinstance(value, str) or not 1 <= len(value) <= _MAX_CHARACTERS:
-        raise ModelError(
-            f"{place}: {key} is {reprlib.repr(value)}, expected a text", hint=f"mend or remove {place.parent}"
-        )
-    return value
+@dataclass(frozen=True)
+class _ModelRecord:
+    """The JSON file of a model's folder: names, and files by the part they are."""
 
+    path: Path
+    fields: Mapping[str, Any]
 
-def _file(folder: Path, said: dict[str, Any], key: str, place: Path) -> Path:
-    around = Path(os.path.normpath(folder.absolute())).parent
-    shares = real_path(around) == real_path(models_dir())  # installed models share files (`hub_cache.py`)
-    try:
-        found = inside(folder, _text(said, key, place), within=around if shares else None)
-    except ValueError as error:
-        raise ModelError(
-            f"{place}: its {key} is {error}", hint=f"put the file into {folder}, or a link to it, and write its name"
-        ) from error
-    if not _exists(found):
-        with naming_pulled_model(found):
-            raise ModelError(f"{place}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
-    return found
+    @classmethod
+    def read(cls, path: Path) -> _ModelRecord:
+        """Read it. Raises ModelError."""
+        return cls(path, read_json_object(path, max_bytes=MAX_MODEL_JSON_BYTES))
+
+    def text(self, key: str) -> str:
+        """A short text. Raises ModelError: it is something else."""
+        value = self.fields.get(key)
+        if not isinstance(value, str) or not 1 <= len(value) <= _MAX_CHARACTERS:
+            raise ModelError(
+                f"{self.path}: {key} is {reprlib.repr(value)}, expected a text",
+                hint=f"mend or remove {self.path.parent}",
+            )
+        return value
+
+    def file(self, key: str) -> Path | None:
+        """A file of the model; None where it is not named. Raises ModelError: it is not there, or out of bounds."""
+        return None if self.fields.get(key) is None else self.required_file(key)
+
+    def required_file(self, key: str) -> Path:
+        """A file that the model cannot do without."""
+        folder = self.path.parent
+        around = Path(os.path.normpath(folder.absolute())).parent
+        shares = real_path(around) == real_path(models_dir())  # installed models share files (`hub_cache.py`)
+        try:
+            found = inside(folder, self.text(key), within=around if shares else None)
+        except ValueError as error:
+            raise ModelError(
+                f"{self.path}: its {key} is {error}",
+                hint=f"put the file into {folder}, or a link to it, and write its name",
+            ) from error
+        if not _exists(found):
+            with naming_pulled_model(found):
+                raise ModelError(f"{self.path}: its {key} {found} does not exist", hint=f"mend or remove {folder}")
+        return found
 
 
 def _exists(path: Path) -> bool:

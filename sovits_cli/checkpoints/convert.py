@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.lora import read_whole_sovits
 from sovits_cli.checkpoints.model_file import ModelFile, ModelKind, expect_kind, read_model_file
+from sovits_cli.checkpoints.networks import read_whole_sovits
 from sovits_cli.checkpoints.official import to_half
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.errors import ModelError, UsageError
@@ -60,10 +60,10 @@ def convert_model(source: Path, target: Path) -> str:
 
 def _to_safetensors(contents: ModelFile, target: Path) -> str:
     """Any kind can be written as safetensors; what the file says of itself goes along."""
-    weight, config, version, said = _whole_model(contents)
-    told: dict[str, object] = {"kind": contents.kind.name.lower(), "config": config, "info": contents.info}
-    save_safetensors(target, weight, told if version is None else {**told, "version": version})
-    return said
+    weight, config, version, description = _whole_model(contents)
+    metadata: dict[str, object] = {"kind": contents.kind.name.lower(), "config": config, "info": contents.info}
+    save_safetensors(target, weight, metadata if version is None else {**metadata, "version": version})
+    return description
 
 
 def _to_official(contents: ModelFile, target: Path) -> str:
@@ -83,5 +83,5 @@ def _whole_model(contents: ModelFile) -> tuple[Mapping[str, Tensor], Mapping[str
         weight = {key: to_half(value) for key, value in file.weight.items()}
         return weight, file.config, file.version.name, f"a SoVITS model ({file.version.name})"
     expect_kind(contents, contents.kind)
-    certain = contents.version if len(contents.versions) == 1 else None
-    return contents.weight, contents.config, certain, str(contents)
+    known_version = contents.version if len(contents.versions) == 1 else None
+    return contents.weight, contents.config, known_version, str(contents)

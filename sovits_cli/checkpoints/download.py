@@ -1,6 +1,6 @@
 """One file from the hub: fetched, resumed where it broke off, checked, and only then given its name.
 
-Knows nothing of models: who asks for a file says how it is recognised.
+Knows nothing of models: who asks for a file says how it is verified.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class DownloadResult:
     Args:
         sha256: of its content.
         revision: commit of the repository that it came from, where the hub says it.
-        what: what it was recognised as.
+        what: what it was verified as.
     """
 
     sha256: str
@@ -53,36 +53,38 @@ def download_file(
     target: Path,
     *,
     sha256: str | None = None,
-    recognise: Verify | None = None,
-    heard: OnProgress | None = None,
-    told: Callable[[str], None] | None = None,
+    verify: Verify | None = None,
+    on_progress: OnProgress | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> DownloadResult:
     """Fetch a file to `target`, going on with what an earlier try left.
 
     Args:
         sha256: what its digest has to be, where that is known; what the hub says of it is checked in any case.
-        recognise: says what it is, before it gets its name.
-        heard: of the progress.
-        told: of what the user should know.
+        verify: says what it is, before it gets its name.
+        on_progress: of the progress.
+        on_note: of what the user should know.
 
     Raises:
         NetworkError: it cannot be reached, broke off too often, or is not the file it should be.
         ResourceError: the disk is full or the folder cannot be written.
     """
     with HubClient() as hub:
-        said = hub.describe(remote)
-        if sha256 is not None and said.sha256 not in (None, sha256):
-            raise _checksum_error(remote, sha256, said.checksum)
-        partial = target.with_name(f".{target.name}.{hashlib.sha256(said.checksum.encode()).hexdigest()[:12]}{PARTIAL}")
+        info = hub.describe(remote)
+        if sha256 is not None and info.sha256 not in (None, sha256):
+            raise _checksum_error(remote, sha256, info.checksum)
+        partial = target.with_name(f".{target.name}.{hashlib.sha256(info.checksum.encode()).hexdigest()[:12]}{PARTIAL}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            found = _download_verified(_Source(hub, remote, said, told or _ignore), partial, sha256, heard or _ignore)
-            what = _recognised(remote, partial, recognise)
+            found = _download_verified(
+                _Source(hub, remote, info, on_note or _ignore), partial, sha256, on_progress or _ignore
+            )
+            what = _verified(remote, partial, verify)
             partial.replace(target)
             _remove_stale_partials(target)
         except OSError as error:
             raise write_error(target, error) from error
-    return DownloadResult(found, said.revision, what)
+    return DownloadResult(found, info.revision, what)
 
 
 def sha256_of(path: Path) -> str:
@@ -97,26 +99,26 @@ class _Source:
 
     hub: HubClient
     remote: RemoteFile
-    said: RemoteInfo
-    told: Callable[[str], None]
+    info: RemoteInfo
+    on_note: Callable[[str], None]
 
 
-def _download_verified(source: _Source, partial: Path, sha256: str | None, heard: OnProgress) -> str:
+def _download_verified(source: _Source, partial: Path, sha256: str | None, on_progress: OnProgress) -> str:
     """The SHA-256 of the file, which is here now; begun anew if what an earlier try left turns out to be another."""
     was_begun = partial.is_file()
-    _transfer(source, partial, heard)
+    _transfer(source, partial, on_progress)
     try:
-        return _verified_sha256(source.remote, source.said, partial, sha256)
+        return _verified_sha256(source.remote, source.info, partial, sha256)
     except NetworkError:
         if not was_begun:
             raise
-    _transfer(source, partial, heard)
-    return _verified_sha256(source.remote, source.said, partial, sha256)
+    _transfer(source, partial, on_progress)
+    return _verified_sha256(source.remote, source.info, partial, sha256)
 
 
-def _transfer(source: _Source, partial: Path, heard: OnProgress) -> None:
+def _transfer(source: _Source, partial: Path, on_progress: OnProgress) -> None:
     """Fetch what is missing of the file, with as many tries as are worth it."""
-    size = source.said.size
+    size = source.info.size
     here = partial.stat().st_size if partial.is_file() and size is not None else 0
     here = here if here <= (size or 0) else 0
     _check_room(partial, size, here)
@@ -126,7 +128,7 @@ def _transfer(source: _Source, partial: Path, heard: OnProgress) -> None:
         while file.tell() != size:
             before = file.tell()
             try:
-                _receive(source, file, heard)
+                _receive(source, file, on_progress)
                 if size is None:
                     return
             except InterruptedTransferError:
@@ -136,11 +138,11 @@ def _transfer(source: _Source, partial: Path, heard: OnProgress) -> None:
                 time.sleep(_PAUSE_S)
 
 
-def _receive(source: _Source, file: BufferedRandom, heard: OnProgress) -> None:
+def _receive(source: _Source, file: BufferedRandom, on_progress: OnProgress) -> None:
     """Take what comes in one answer, never more than was announced."""
-    size, last = source.said.size, file.tell()
+    size, last = source.info.size, file.tell()
     limit = source.remote.max_bytes if size is None else size
-    with source.hub.blocks(source.said, source.remote, start=last, told=source.told) as (start, blocks):
+    with source.hub.blocks(source.info, source.remote, start=last, on_note=source.on_note) as (start, blocks):
         file.seek(start)
         file.truncate()
         for block in blocks:
@@ -152,27 +154,27 @@ def _receive(source: _Source, file: BufferedRandom, heard: OnProgress) -> None:
             here = file.tell()
             if abs(here - last) >= _REPORT_EVERY_BYTES or here == size:
                 last = here
-                heard(here, size)
+                on_progress(here, size)
     if size is not None and file.tell() < size:
         raise InterruptedTransferError(
             f"{source.remote} cannot be fetched: {file.tell()} of {size} bytes came", hint=RETRY
         )
 
 
-def _verified_sha256(remote: RemoteFile, said: RemoteInfo, partial: Path, sha256: str | None) -> str:
+def _verified_sha256(remote: RemoteFile, info: RemoteInfo, partial: Path, sha256: str | None) -> str:
     """The SHA-256 of what came, if it is what was known beforehand and what the hub says."""
     found = sha256_of(partial)
-    wanted = sha256 or said.sha256 or found
-    if found != wanted or (said.sha256 is None and _git_blob(partial) != said.checksum):
+    wanted = sha256 or info.sha256 or found
+    if found != wanted or (info.sha256 is None and _git_blob(partial) != info.checksum):
         partial.unlink()
         raise _checksum_error(remote, wanted, found)
     return found
 
 
-def _recognised(remote: RemoteFile, partial: Path, recognise: Verify | None) -> str:
+def _verified(remote: RemoteFile, partial: Path, verify: Verify | None) -> str:
     """What came, in words; it is removed if it is something else than it should be."""
     try:
-        return recognise(partial) if recognise else ""
+        return verify(partial) if verify else ""
     except ModelError as error:
         partial.unlink()
         raise NetworkError(

@@ -78,8 +78,8 @@ def _pull_locked(row: PublishedModel, reporter: Reporter) -> PullResult:
     fetched: list[str] = []
     kept: list[str] = []
     titles = _titles(row)
-    for part, said in row.parts.items():
-        for file in said.files:
+    for part, published in row.parts.items():
+        for file in published.files:
             wanted = _RequiredFile(row, part, file, titles[file])
             (fetched if _ensure_file(wanted, reporter) else kept).append(file)
     folder = _write_model(row)
@@ -93,16 +93,16 @@ def verify_unchanged(path: Path) -> None:
     Raises:
         ModelError: it was altered.
     """
-    for file, said in _read_cache_entries().items():
-        place = pulled_files_dir() / file
-        if place.is_file() and (_same(place, path) or real_path(path) in real_path(place).parents):
-            found = sha256_of(place)
-            if found != said.sha256:
+    for file, entry in _read_cache_entries().items():
+        pulled = pulled_files_dir() / file
+        if pulled.is_file() and (_same(pulled, path) or real_path(path) in real_path(pulled).parents):
+            found = sha256_of(pulled)
+            if found != entry.sha256:
                 raise ModelError(
-                    f"{place} is not the file that was pulled: its SHA-256 begins with {found[:12]}, "
-                    f"{said.sha256[:12]} when it came from {said.source}",
+                    f"{pulled} is not the file that was pulled: its SHA-256 begins with {found[:12]}, "
+                    f"{entry.sha256[:12]} when it came from {entry.source}",
                     code="model.altered",
-                    fields={"name": next(iter(models_using(place)), "NAME")},
+                    fields={"name": next(iter(models_using(pulled)), "NAME")},
                 )
 
 
@@ -115,7 +115,7 @@ def remove_model(name: str) -> RemovalResult:
     """
     folder = models_dir() / name
     if name != folder.name or not (folder / MODEL_FILE).is_file():
-        known = sorted(place.parent.name for place in models_dir().glob(f"*/{MODEL_FILE}"))
+        known = sorted(model.parent.name for model in models_dir().glob(f"*/{MODEL_FILE}"))
         raise ModelError(
             f"no installed model is called {name}: there are {', '.join(known) or 'none'}", code="model.unknown_name"
         )
@@ -129,26 +129,26 @@ def _remove(name: str, folder: Path) -> RemovalResult:
     shutil.rmtree(folder)
     unused = [file for file in _read_cache_entries() if not models_using(pulled_files_dir() / file)]
     for file in unused:
-        place = pulled_files_dir() / file
-        if place.is_file():
-            size += place.stat().st_size
-            freed.append(place)
-            place.unlink()
-            _remove_empty(place.parent)
-    _write_cache_entries({file: said for file, said in _read_cache_entries().items() if file not in unused})
+        path = pulled_files_dir() / file
+        if path.is_file():
+            size += path.stat().st_size
+            freed.append(path)
+            path.unlink()
+            _remove_empty(path.parent)
+    _write_cache_entries({file: entry for file, entry in _read_cache_entries().items() if file not in unused})
     return RemovalResult(name, tuple(freed), size)
 
 
 def voices_using(name: str, runs: Path) -> list[str]:
     """Name the voices trained here that need this model."""
     found = []
-    for place in sorted(runs.glob(f"*/{VOICE_FILE}")):
+    for voice in sorted(runs.glob(f"*/{VOICE_FILE}")):
         try:
-            said = parse_json(read_text_file(place, "a JSON file", max_bytes=MAX_MODEL_JSON_BYTES))
+            record = parse_json(read_text_file(voice, "a JSON file", max_bytes=MAX_MODEL_JSON_BYTES))
         except (ModelError, ValueError):
             continue  # `list` says what is wrong with it
-        if isinstance(said, dict) and said.get("base") in (name, str(models_dir() / name)):
-            found.append(place.parent.name)
+        if isinstance(record, dict) and record.get("base") in (name, str(models_dir() / name)):
+            found.append(voice.parent.name)
     return found
 
 
@@ -176,54 +176,56 @@ class _RequiredFile:
         """Its row in the table."""
         return self.row.parts[self.part]
 
-    def recognise(self, path: Path) -> str:
+    def verify(self, path: Path) -> str:
         """Say what came. Raises ModelError: something else."""
         return verify_published_file(path, self.row, self.part, self.file)
 
 
 def _ensure_file(wanted: _RequiredFile, reporter: Reporter) -> bool:
     """Have one file; True if it had to be fetched."""
-    place, said = pulled_files_dir() / wanted.file, _read_cache_entries().get(wanted.file)
+    path, entry = pulled_files_dir() / wanted.file, _read_cache_entries().get(wanted.file)
     pin = wanted.published.pin(wanted.file)
-    sha256 = pin.sha256 or (said.sha256 if said is not None and said.what else None)
-    if place.is_file():
-        problem = _problem(place, wanted, sha256 or (said.sha256 if said else None))
-        if problem is None and said is not None:
-            if not said.what:  # an earlier version noted what it was told, and did not look
-                _add_cache_entry(wanted.file, replace(said, what=wanted.recognise(place)))
+    sha256 = pin.sha256 or (entry.sha256 if entry is not None and entry.what else None)
+    if path.is_file():
+        problem = _problem(path, wanted, sha256 or (entry.sha256 if entry else None))
+        if problem is None and entry is not None:
+            if not entry.what:  # an earlier version believed the hub, and did not look at the file
+                _add_cache_entry(wanted.file, replace(entry, what=wanted.verify(path)))
             return False
-        reporter.emit(Note(f"{place} {problem or 'is not known'}: fetching it again"))
+        reporter.emit(Note(f"{path} {problem or 'is not known'}: fetching it again"))
     remote = RemoteFile(wanted.published.repo, wanted.file, pin.size_bytes)
 
-    def heard(here: int, total: int | None) -> None:
+    def on_progress(here: int, total: int | None) -> None:
         unit, size = ("kB", 1e3) if total is not None and total < 1e6 else ("MB", 1e6)
         whole = None if total is None else round(total / size, 1)
         reporter.emit(Progress(wanted.title, round(here / size, 1), whole, unit))
 
-    def told(text: str) -> None:
+    def on_note(text: str) -> None:
         reporter.emit(Note(text))
 
-    found = download_file(remote, place, sha256=sha256, recognise=wanted.recognise, heard=heard, told=told)
+    found = download_file(remote, path, sha256=sha256, verify=wanted.verify, on_progress=on_progress, on_note=on_note)
     _add_cache_entry(wanted.file, _CacheEntry(str(remote), found.sha256, found.what, found.revision or ""))
     return True
 
 
-def _problem(place: Path, wanted: _RequiredFile, sha256: str | None) -> str | None:
+def _problem(path: Path, wanted: _RequiredFile, sha256: str | None) -> str | None:
     """What is wrong with a file that is here, in words that follow its name."""
-    if sha256 is not None and sha256_of(place) != sha256:
+    if sha256 is not None and sha256_of(path) != sha256:
         return "is not the file that was pulled first"
     try:
-        wanted.recognise(place)
+        wanted.verify(path)
     except ModelError as error:
         why = error.why if isinstance(error, BrokenModelError) else error.message
-        return why.removeprefix(f"{place} ")
+        return why.removeprefix(f"{path} ")
     return None
 
 
 def _write_model(row: PublishedModel) -> Path:
     """Say which files a model is made of."""
     folder = models_dir() / row.name
-    parts = {part: os.path.relpath(pulled_files_dir() / said.place, folder) for part, said in row.parts.items()}
+    parts = {
+        part: os.path.relpath(pulled_files_dir() / published.path, folder) for part, published in row.parts.items()
+    }
     whole = {"name": row.name, "version": row.version, "licence": row.licence, **parts}
     with atomic(folder / MODEL_FILE, follow_links=False) as temporary:
         temporary.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
@@ -247,39 +249,41 @@ class _CacheEntry:
     revision: str = ""
 
     @classmethod
-    def from_json(cls, said: dict[str, Any]) -> _CacheEntry:
+    def from_json(cls, record: dict[str, Any]) -> _CacheEntry:
         """As it is read; earlier versions of ours wrote less."""
-        return cls(str(said["from"]), str(said["sha256"]), str(said.get("is", "")), str(said.get("revision", "")))
+        return cls(
+            str(record["from"]), str(record["sha256"]), str(record.get("is", "")), str(record.get("revision", ""))
+        )
 
     def to_json(self) -> dict[str, str]:
         """As it is written."""
-        said = {"from": self.source, "sha256": self.sha256, "is": self.what, "revision": self.revision}
-        return {key: value for key, value in said.items() if value}
+        record = {"from": self.source, "sha256": self.sha256, "is": self.what, "revision": self.revision}
+        return {key: value for key, value in record.items() if value}
 
 
 def _read_cache_entries() -> dict[str, _CacheEntry]:
     """What was pulled, by path."""
-    place = pulled_files_dir() / CACHE_INDEX_FILE
-    if not place.is_file():
+    path = pulled_files_dir() / CACHE_INDEX_FILE
+    if not path.is_file():
         return {}
     try:
-        found: Any = parse_json(place.read_text(encoding="utf-8"))
+        found: Any = parse_json(path.read_text(encoding="utf-8"))
         for file in found:
             inside(pulled_files_dir(), file)
-        return {str(file): _CacheEntry.from_json(said) for file, said in found.items()}
+        return {str(file): _CacheEntry.from_json(record) for file, record in found.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{place} cannot be read: {error!r}", hint=f"remove {place} and pull again") from error
+        raise ModelError(f"{path} cannot be read: {error!r}", hint=f"remove {path} and pull again") from error
 
 
-def _add_cache_entry(file: str, said: _CacheEntry) -> None:
-    _write_cache_entries({**_read_cache_entries(), file: said})
+def _add_cache_entry(file: str, entry: _CacheEntry) -> None:
+    _write_cache_entries({**_read_cache_entries(), file: entry})
 
 
 def _write_cache_entries(record: dict[str, _CacheEntry]) -> None:
-    place = pulled_files_dir() / CACHE_INDEX_FILE
-    if record or place.is_file():
-        with atomic(place, follow_links=False) as temporary:
-            whole = {file: said.to_json() for file, said in record.items()}
+    path = pulled_files_dir() / CACHE_INDEX_FILE
+    if record or path.is_file():
+        with atomic(path, follow_links=False) as temporary:
+            whole = {file: entry.to_json() for file, entry in record.items()}
             temporary.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 

@@ -84,13 +84,13 @@ class HubClient:
 
     @contextmanager
     def blocks(
-        self, described: RemoteInfo, remote: RemoteFile, *, start: int, told: Callable[[str], None]
+        self, info: RemoteInfo, remote: RemoteFile, *, start: int, on_note: Callable[[str], None]
     ) -> Iterator[tuple[int, Iterator[bytes]]]:
         """Ask for the bytes of a file.
 
         Args:
             start: how many are here already.
-            told: of another host on an odd port, which the bytes come from.
+            on_note: of another host on an odd port, which the bytes come from.
 
         Yields:
             Where the first block belongs (0 if the server cannot go on in the middle), and the blocks.
@@ -99,21 +99,21 @@ class HubClient:
             BrokenOffError: the connection broke, or the server asks to come again.
             NetworkError: it is too slow, is refused, or leads from HTTPS to HTTP.
         """
-        url = described.url
+        url = info.url
         for _ in range(_MAX_REDIRECTS):
             with self._answer("GET", url, remote, start=start) as answer:
                 if not answer.is_redirect:
-                    yield body_offset(answer, described, start, remote), self._steadily(answer, remote)
+                    yield body_offset(answer, info, start, remote), self._steadily(answer, remote)
                     return
-                url = self._elsewhere(url, answer, remote, told)
+                url = self._elsewhere(url, answer, remote, on_note)
         raise NetworkError(f"{remote} cannot be fetched: it is redirected without end", hint=RETRY)
 
     @contextmanager
     def _answer(self, method: str, url: str, remote: RemoteFile, *, start: int = 0) -> Iterator[httpx2.Response]:
         """The head of an answer that is no failure."""
         headers = {"Range": f"bytes={start}-"} if start else {}
-        token, place = os.environ.get("HF_TOKEN", "").strip(), Address(url)
-        if token and place.origin == self._home.origin and place.is_confidential:
+        token, address = os.environ.get("HF_TOKEN", "").strip(), Address(url)
+        if token and address.origin == self._home.origin and address.is_confidential:
             headers["Authorization"] = f"Bearer {token}"
         with _translated(remote):
             request = self._client.build_request(method, url, headers=headers)
@@ -167,13 +167,13 @@ class HubClient:
             return new.url
         raise not_a_hub(remote, f"it leads to {new}")
 
-    def _elsewhere(self, url: str, answer: httpx2.Response, remote: RemoteFile, told: Callable[[str], None]) -> str:
+    def _elsewhere(self, url: str, answer: httpx2.Response, remote: RemoteFile, on_note: Callable[[str], None]) -> str:
         """Where the bytes are."""
         new = redirect_target(url, answer, remote)
         if Address(url).is_encrypted and not new.is_encrypted:
             raise NetworkError(f"{remote} cannot be fetched: it leads from HTTPS to {new}", hint="name another mirror")
         if new.host != self._home.host and new.has_odd_port:
-            told(f"{remote} comes from {new}, an unusual port")
+            on_note(f"{remote} comes from {new}, an unusual port")
         return new.url
 
 

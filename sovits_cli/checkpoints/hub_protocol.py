@@ -131,8 +131,8 @@ def parse_remote_info(url: str, answer: httpx2.Response, remote: RemoteFile) -> 
     raw = headers.get("X-Linked-ETag") or headers.get("ETag") or ""
     checksum = raw.removeprefix("W/").strip('"')
     if not (_SHA256.fullmatch(checksum) or _GIT_BLOB.fullmatch(checksum)):
-        said = f"its ETag is {raw[:80]!r}" if raw else "it has no ETag"
-        raise not_a_hub(remote, f"{said}, expected a checksum")
+        shown = f"its ETag is {raw[:80]!r}" if raw else "it has no ETag"
+        raise not_a_hub(remote, f"{shown}, expected a checksum")
     length = headers.get("X-Linked-Size") or (None if answer.is_redirect else headers.get("Content-Length"))
     size = int(length) if length and re.fullmatch(r"[0-9]{1,18}", length) else None
     if size is not None and (size > remote.max_bytes or remote.size_bytes not in (None, size)):
@@ -142,7 +142,7 @@ def parse_remote_info(url: str, answer: httpx2.Response, remote: RemoteFile) -> 
     return RemoteInfo(url, checksum, size, commit if _GIT_BLOB.fullmatch(commit) else None)
 
 
-def body_offset(answer: httpx2.Response, described: RemoteInfo, start: int, remote: RemoteFile) -> int:
+def body_offset(answer: httpx2.Response, info: RemoteInfo, start: int, remote: RemoteFile) -> int:
     """Where the body begins in the file; a body of another length is not that of the file."""
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise NetworkError(f"{remote} cannot be fetched: it comes packed, though that was not asked for", hint=RETRY)
@@ -150,8 +150,8 @@ def body_offset(answer: httpx2.Response, described: RemoteInfo, start: int, remo
     if begins != 0 and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         raise NetworkError(f"{remote} cannot be fetched: another part of it comes than was asked for", hint=RETRY)
     length = answer.headers.get("Content-Length")
-    if described.size is not None and length not in (None, str(described.size - begins)):
-        raise not_a_hub(remote, f"it sends {length} bytes, expected {described.size - begins}")
+    if info.size is not None and length not in (None, str(info.size - begins)):
+        raise not_a_hub(remote, f"it sends {length} bytes, expected {info.size - begins}")
     return begins
 
 
@@ -160,7 +160,9 @@ def check_status(answer: httpx2.Response, remote: RemoteFile) -> None:
     if answer.is_success or answer.is_redirect:
         return
     if answer.headers.get("X-Error-Code") == "EntryNotFound":
-        raise NetworkError(f"{remote} is not on the hub any more", hint="pip install --upgrade sovits")
+        raise NetworkError(
+            f"{remote} is not on the hub any more", hint="a newer version of this program knows where it is now"
+        )
     kind = InterruptedTransferError if answer.status_code in _RETRYABLE_STATUS else NetworkError
     answered = f"{Address(str(answer.url))} answers {answer.status_code} {answer.reason_phrase}".rstrip()
     raise kind(f"{remote} cannot be fetched: {answered}", hint=RETRY)

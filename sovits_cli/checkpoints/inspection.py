@@ -13,7 +13,6 @@ from pathlib import Path
 
 from torch import nn
 
-from sovits_cli.checkpoints.lora import read_whole_sovits
 from sovits_cli.checkpoints.model_file import (
     ModelFile,
     ModelKind,
@@ -22,7 +21,7 @@ from sovits_cli.checkpoints.model_file import (
     read_folder_config,
     read_model,
 )
-from sovits_cli.checkpoints.networks import FLOW_OPTIONAL_KEYS, VITS_OPTIONAL_KEYS, flow_layers, vits_layers
+from sovits_cli.checkpoints.networks import DECODER_PLANS, NetworkPlan, read_whole_sovits
 from sovits_cli.checkpoints.official import with_version_name
 from sovits_cli.checkpoints.weight_loading import (
     build_uninitialised,
@@ -35,18 +34,15 @@ from sovits_cli.checkpoints.weight_loading import (
 from sovits_cli.errors import ModelError
 from sovits_cli.models import hubert
 from sovits_cli.models.bert import Bert, BertConfig
-from sovits_cli.models.cfm.config import FlowConfig
-from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.eres2net import SpeakerEncoder
 from sovits_cli.models.hubert import Hubert, HubertConfig
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.models.vocoders import VOCODERS
-from sovits_cli.versions import VERSIONS, DecoderKind, VocoderKind, version
+from sovits_cli.versions import VERSIONS, VocoderKind, version
 
 
 @dataclass(frozen=True)
@@ -100,15 +96,6 @@ class VerifiedFile:
     notes: str
 
 
-@dataclass(frozen=True)
-class _Network:
-    """How to build the network of a file, how many layers it has, and the beginnings of keys it can do without."""
-
-    make: Callable[[], nn.Module]
-    layers: int
-    optional: tuple[str, ...] = ()
-
-
 def summarise_model(contents: ModelFile) -> ModelSummary:
     """Describe a file that was read."""
     formats = Counter(str(value.dtype).removeprefix("torch.") for value in contents.weight.values())
@@ -138,14 +125,14 @@ def verify_model(path: Path) -> VerifiedFile:
         ModelError: naming what does not fit; or that this kind of model cannot be checked.
     """
     contents = read_model(path)
-    maker = _NETWORKS.get(contents.kind)
-    if maker is None:
+    plan_of = _NETWORKS.get(contents.kind)
+    if plan_of is None:
         raise ModelError(f"{path} is {contents}: there is no network to check it against", code="model.not_verifiable")
     expect_kind(contents, contents.kind)
     with config_errors(path):
-        network = maker(contents)
-    held = read_whole_sovits(contents.path).weight if contents.kind is ModelKind.LORA else contents.weight
-    weight = {_spelled(contents.kind, key): value for key, value in held.items()}
+        network = plan_of(contents)
+    stored = read_whole_sovits(contents.path).weight if contents.kind is ModelKind.LORA else contents.weight
+    weight = {_spelled(contents.kind, key): value for key, value in stored.items()}
     module = build_uninitialised(network.make, weight, layers=network.layers, source=path)
     report = check_keys(module, weight, optional=network.optional, source=path)
     check_dtypes(module, weight, source=path)
@@ -177,7 +164,8 @@ def _gpt_dimensions(contents: ModelFile) -> dict[str, int | str]:
 
 def _sovits_dimensions(contents: ModelFile) -> dict[str, int | str]:
     row = version(contents.version or "")
-    read_config = SovitsConfig.from_official(with_version_name(contents.config, row))
+    config = with_version_name(contents.config, row)
+    read_config = SovitsConfig.from_official(config)
     return {
         "sample_rate_hz": row.decoder.output_rate or read_config.sampling_rate,
         "hop_samples": read_config.hop_length,
@@ -185,7 +173,7 @@ def _sovits_dimensions(contents: ModelFile) -> dict[str, int | str]:
         "tokens": read_config.codebook_size,
         "content_channels": read_config.content_channels,
         "style_width": read_config.gin_channels,
-        "decoder": read_config.decoder if row.decoder.kind is DecoderKind.VITS else row.decoder.kind.value,
+        "decoder": DECODER_PLANS[row.decoder.kind](config, row).decoder,
     }
 
 
@@ -196,58 +184,53 @@ _DIMENSIONS: dict[ModelKind, Callable[[ModelFile], dict[str, int | str]]] = {
 }
 
 
-def _gpt(contents: ModelFile) -> _Network:
+def _gpt(contents: ModelFile) -> NetworkPlan[nn.Module]:
     config = T2SConfig.from_official(contents.config)
-    return _Network(lambda: Text2Semantic(config), config.layers)
+    return NetworkPlan(lambda: Text2Semantic(config), config.layers)
 
 
-def _sovits(contents: ModelFile) -> _Network:
+def _sovits(contents: ModelFile) -> NetworkPlan[nn.Module]:
     row = version(contents.version or "")
-    said = with_version_name(contents.config, row)
-    if row.decoder.kind is DecoderKind.FLOW:
-        flow = FlowConfig.from_official(said, row)
-        return _Network(lambda: FlowModel(flow), flow_layers(flow), FLOW_OPTIONAL_KEYS)
-    config = SovitsConfig.from_official(said)
     posterior = any(key.startswith("enc_q.") for key in contents.weight)
-    return _Network(partial(VitsModel, config, posterior=posterior), vits_layers(config), VITS_OPTIONAL_KEYS)
+    return DECODER_PLANS[row.decoder.kind](with_version_name(contents.config, row), row, posterior=posterior)
 
 
-def _discriminator(contents: ModelFile) -> _Network:
-    judges = {key.split(".")[1] for key in contents.weight if key.startswith("discriminators.")}
+def _discriminator(contents: ModelFile) -> NetworkPlan[nn.Module]:
+    members = {key.split(".")[1] for key in contents.weight if key.startswith("discriminators.")}
     known = sorted((row.discriminator_periods for row in VERSIONS.values()), key=len)
-    periods = next((periods for periods in known if len(periods) + 1 >= len(judges)), known[-1])
-    return _Network(lambda: Discriminators(periods), layers=len(judges))
+    periods = next((periods for periods in known if len(periods) + 1 >= len(members)), known[-1])
+    return NetworkPlan(lambda: Discriminators(periods), layers=len(members))
 
 
-def _speaker(contents: ModelFile) -> _Network:
+def _speaker(contents: ModelFile) -> NetworkPlan[nn.Module]:
     del contents  # one size is published
-    return _Network(SpeakerEncoder, layers=0, optional=("seg_1.",))
+    return NetworkPlan(SpeakerEncoder, layers=0, optional=("seg_1.",))
 
 
-def _vocoder(contents: ModelFile) -> _Network:
+def _vocoder(contents: ModelFile) -> NetworkPlan[nn.Module]:
     folder = contents.path.parent
     said = read_folder_config(folder) if (folder / "config.json").is_file() else {}
     anti_aliased = any(key.startswith("activation_post.") for key in contents.weight)
     kind = VocoderKind.BIGVGAN if anti_aliased else VocoderKind.HIFIGAN
-    return _Network(partial(VOCODERS[kind], said), layers=0)
+    return NetworkPlan(partial(VOCODERS[kind], said), layers=0)
 
 
-def _phonetic(contents: ModelFile) -> _Network:
+def _phonetic(contents: ModelFile) -> NetworkPlan[nn.Module]:
     config = PhoneticConfig.from_dict(dict(contents.config))
-    return _Network(lambda: PhoneticEncoder(config), config.layers, ("ssl_proj.", "quantizer."))
+    return NetworkPlan(lambda: PhoneticEncoder(config), config.layers, ("ssl_proj.", "quantizer."))
 
 
-def _hubert(contents: ModelFile) -> _Network:
+def _hubert(contents: ModelFile) -> NetworkPlan[nn.Module]:
     config = HubertConfig.from_dict(read_folder_config(contents.path.parent))
-    return _Network(lambda: Hubert(config), config.num_hidden_layers, hubert.UNUSED_KEYS)
+    return NetworkPlan(lambda: Hubert(config), config.num_hidden_layers, hubert.UNUSED_KEYS)
 
 
-def _bert(contents: ModelFile) -> _Network:
+def _bert(contents: ModelFile) -> NetworkPlan[nn.Module]:
     config = BertConfig.from_dict(read_folder_config(contents.path.parent))
-    return _Network(lambda: Bert(config), config.num_hidden_layers, config.unused_keys)
+    return NetworkPlan(lambda: Bert(config), config.num_hidden_layers, config.unused_keys)
 
 
-_NETWORKS: dict[ModelKind, Callable[[ModelFile], _Network]] = {
+_NETWORKS: dict[ModelKind, Callable[[ModelFile], NetworkPlan[nn.Module]]] = {
     ModelKind.GPT: _gpt,
     ModelKind.SOVITS: _sovits,
     ModelKind.LORA: _sovits,

@@ -22,7 +22,7 @@ from sovits_cli.checkpoints.safetensors_io import load_safetensors
 from sovits_cli.checkpoints.torch_files import load_torch_file, read_magic
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
-from sovits_cli.versions import HEAD_BYTES, VERSIONS, DecoderKind, ModelVersion
+from sovits_cli.versions import HEAD_BYTES, VERSIONS, ModelVersion
 
 
 class ModelKind(StrEnum):
@@ -77,8 +77,8 @@ class ModelFile:
 
     def __str__(self) -> str:
         """Name what it is: `a SoVITS model (v2), a training state`."""
-        said = str(self.kind) + (f" ({' or '.join(self.versions)})" if self.versions else "")
-        return f"{said}, a training state" if self.training else said
+        text = str(self.kind) + (f" ({' or '.join(self.versions)})" if self.versions else "")
+        return f"{text}, a training state" if self.training else text
 
 
 _KEY_PATTERNS: tuple[tuple[ModelKind, str], ...] = (
@@ -168,11 +168,11 @@ def _read_safetensors(path: Path) -> ModelFile:
     config = plain_config(metadata.get("config", {}), path)
     named = metadata.get("version")
     kind = detect_kind(weight)
-    told = (printable(named),) if isinstance(named, str) else detect_versions(kind, weight, config)
+    versions = (printable(named),) if isinstance(named, str) else detect_versions(kind, weight, config)
     return ModelFile(
         path=path,
         kind=kind,
-        versions=told,
+        versions=versions,
         weight=weight,
         config=config,
         info=_info(metadata),
@@ -265,7 +265,7 @@ def _magics_of(row: ModelVersion) -> tuple[bytes, ...]:
 
 def _fits(row: ModelVersion, kind: ModelKind, weight: Mapping[str, Tensor]) -> bool:
     """Whether the shapes of a file without a version code are those of this version."""
-    if any(key.startswith("cfm.") for key in weight) != (row.decoder.kind is DecoderKind.FLOW):
+    if row.decoder.key_prefix != _decoder_prefix(weight):
         return False
     if kind is ModelKind.LORA:
         return True
@@ -273,6 +273,12 @@ def _fits(row: ModelVersion, kind: ModelKind, weight: Mapping[str, Tensor]) -> b
         return False
     rows = weight.get("enc_p.text_embedding.weight")
     return rows is None or rows.shape[0] == PHONES[row.symbols]
+
+
+def _decoder_prefix(weight: Mapping[str, Tensor]) -> str:
+    """What tells the kind of decoder: the longest of the prefixes that some key begins with."""
+    prefixes = {row.decoder.key_prefix for row in VERSIONS.values()}
+    return max((prefix for prefix in prefixes if any(key.startswith(prefix) for key in weight)), key=len, default="")
 
 
 def _is_official_size(row: ModelVersion, weight: Mapping[str, Tensor]) -> bool:

@@ -97,11 +97,11 @@ def read_gpt(path: Path) -> GptFile:
     return GptFile(contents.weight, contents.config, contents.info)
 
 
-def read_sovits(path: Path, *, said: ModelVersion | None = None) -> SovitsFile:
+def read_sovits(path: Path, *, known_version: ModelVersion | None = None) -> SovitsFile:
     """Read a SoVITS file: official `.pth`, with or without a version code, a LoRA, or ours.
 
     Args:
-        said: its version as known from elsewhere, which counts where the file itself may be of several.
+        known_version: its version as known from elsewhere, which counts where the file itself may be of several.
 
     Raises:
         ModelError: unreadable, another model, of a version not supported, or without its config.
@@ -111,7 +111,11 @@ def read_sovits(path: Path, *, said: ModelVersion | None = None) -> SovitsFile:
     contents = expect_kind(contents, ModelKind.LORA if is_lora else ModelKind.SOVITS)
     if contents.version is None:
         raise ModelError(f"{path} is a SoVITS model of an unknown version", code="model.unfit", fields={"path": path})
-    row = said if said is not None and said.name in contents.versions else version(contents.version)
+    row = (
+        known_version
+        if known_version is not None and known_version.name in contents.versions
+        else version(contents.version)
+    )
     if contents.training and row.official and not contents.config:  # they have official sizes, or do not fit
         contents = replace(contents, config={"model": dict(row.dimensions)})
     contents = _with_config(contents)

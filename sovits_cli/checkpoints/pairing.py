@@ -60,7 +60,7 @@ def with_initial_weights(base: Bundle, files: Sequence[Path]) -> Bundle:
     Raises:
         ModelError: a file is none of these, two are of one kind, or one does not go with the model.
     """
-    taken: dict[str, Path] = {}
+    replaced: dict[str, Path] = {}
     for file in files:
         contents = read_model_file(file)
         part = _REPLACED_PART.get(contents.kind)
@@ -70,26 +70,26 @@ def with_initial_weights(base: Bundle, files: Sequence[Path]) -> Bundle:
                 code="model.unfit",
                 fields={"path": file},
             )
-        if part in taken:
-            raise ModelError(f"{taken[part]} and {file}: each is {contents.kind}", hint="give one of them")
+        if part in replaced:
+            raise ModelError(f"{replaced[part]} and {file}: each is {contents.kind}", hint="give one of them")
         if part == "sovits" and base.version.name not in contents.versions:
             raise ModelError(
                 f"{file} is {contents}, but {base.name} is a {base.version.name} model",
                 code="model.init_version",
                 fields={"version": contents.version},
             )
-        taken[part] = file
-    if not taken:
+        replaced[part] = file
+    if not replaced:
         return base
-    named = ", ".join(file.name for file in taken.values())
+    named = ", ".join(file.name for file in replaced.values())
     chosen = replace(
         base,
         name=f"{base.name} from {named}",
-        gpt=taken.get("gpt", base.gpt),
-        sovits=taken.get("sovits", base.sovits),
-        discriminator=taken.get("discriminator", base.discriminator),
-        origin="files" if "sovits" in taken else base.origin,
-        under=(*base.under, base.sovits) if "sovits" in taken else base.under,
+        gpt=replaced.get("gpt", base.gpt),
+        sovits=replaced.get("sovits", base.sovits),
+        discriminator=replaced.get("discriminator", base.discriminator),
+        origin="files" if "sovits" in replaced else base.origin,
+        lora_bases=(*base.lora_bases, base.sovits) if "sovits" in replaced else base.lora_bases,
     )
     _check_together(chosen)
     return chosen
@@ -97,7 +97,7 @@ def with_initial_weights(base: Bundle, files: Sequence[Path]) -> Bundle:
 
 def _version_of(sovits: Path, named: Bundle | None) -> ModelVersion:
     """The version of a SoVITS file; that of the named model where the file may be of several."""
-    file = read_sovits(sovits, said=None if named is None else named.version)
+    file = read_sovits(sovits, known_version=None if named is None else named.version)
     if len(file.versions) > 1 and (named is None or named.version != file.version):
         raise ModelError(
             f"{sovits} is a {' or a '.join(file.versions)} file: nothing in it says which",
@@ -132,7 +132,7 @@ def _completed_bundle(
         vocoder=next((other.vocoder for other in others if other.vocoder and _same_vocoder(other.version, row)), None),
         speaker=next((other.speaker for other in others if other.speaker), None),
         licence=others[0].licence if others else "",
-        under=tuple(other.sovits for other in others if named and other.speaks),
+        lora_bases=tuple(other.sovits for other in others if named and other.speaks),
     )
 
 
@@ -156,7 +156,7 @@ def _check_together(bundle: Bundle) -> None:
     with config_errors(bundle.gpt):
         gpt = T2SConfig.from_official(read_gpt(bundle.gpt).config)
     with config_errors(bundle.sovits):
-        acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits, said=bundle.version).config)
+        acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits, known_version=bundle.version).config)
     other_table = acoustic.phones < max(PHONES.values()) <= gpt.phones
     why = []
     if gpt.phones < acoustic.phones or other_table:

@@ -57,7 +57,7 @@ class PublishedPart:
     pins: Mapping[str, PinnedFile] = field(default_factory=dict)
 
     @property
-    def place(self) -> str:
+    def path(self) -> str:
         """The file, or the folder of several files."""
         return self.files[0] if len(self.files) == 1 else self.files[0].rpartition("/")[0]
 

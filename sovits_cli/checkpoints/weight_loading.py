@@ -63,8 +63,8 @@ class LoadReport:
     def __str__(self) -> str:
         """One line: `2 missing (a, b), 1 unexpected (c)`."""
         groups = (("missing", self.missing), ("unexpected", self.unexpected), ("of another shape", self.mismatched))
-        said = [f"{len(keys)} {name} ({_listed(keys)})" for name, keys in groups if keys]
-        return ", ".join(said) or "all keys fit"
+        parts = [f"{len(keys)} {name} ({_listed(keys)})" for name, keys in groups if keys]
+        return ", ".join(parts) or "all keys fit"
 
 
 def compare_keys(module: nn.Module, weight: Mapping[str, Tensor]) -> LoadReport:

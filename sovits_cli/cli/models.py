@@ -106,8 +106,8 @@ def convert_command(
     """
     from sovits_cli.checkpoints.convert import convert_model
 
-    said = convert_model(file, new)
-    context.result({"written": new, "what": said}, f"{new}: {said}, {_size(new.stat().st_size)}")
+    description = convert_model(file, new)
+    context.result({"written": new, "what": description}, f"{new}: {description}, {_size(new.stat().st_size)}")
 
 
 @app.command("inspect")
@@ -126,7 +126,7 @@ def inspect_command(
 
     contents = read_model(file)
     summary = summarise_model(contents)
-    lines = _told(summary)
+    lines = _summary_lines(summary)
     document = {field: getattr(summary, field) for field in summary.__dataclass_fields__}
     document["code"] = document.pop("magic")  # as scripts know it
     if keys:
@@ -154,17 +154,17 @@ def verify_command(
 
     good: list[VerifiedFile] = []
     bad: dict[Path, ModelError] = {}
-    for place in _places(context, what or []):
+    for path in _paths_of(context, what or []):
         try:
-            verify_unchanged(place)
-            good.append(verify_model(place))
+            verify_unchanged(path)
+            good.append(verify_model(path))
         except ModelError as error:
-            bad[place] = error
+            bad[path] = error
     if bad and not good:
         raise next(iter(bad.values()))
-    for place, problem in bad.items():
-        reason = problem.message.removeprefix(f"{place} ")
-        context.reporter.emit(Skipped(str(place), f"{reason}; hint: {hint}" if (hint := hint_for(problem)) else reason))
+    for path, problem in bad.items():
+        reason = problem.message.removeprefix(f"{path} ")
+        context.reporter.emit(Skipped(str(path), f"{reason}; hint: {hint}" if (hint := hint_for(problem)) else reason))
     context.result({"verified": good}, "\n".join(_fits(item) for item in good))
 
 
@@ -172,7 +172,7 @@ def _fits(item: VerifiedFile) -> str:
     return f"{item.path}: {item.what}, {item.keys} keys fit" + (f"; {item.notes}" if item.notes else "")
 
 
-def _places(context: CommandContext, what: Sequence[str]) -> list[Path]:
+def _paths_of(context: CommandContext, what: Sequence[str]) -> list[Path]:
     """The files and folders meant; those of every model if nothing was said."""
     from sovits_cli.checkpoints.catalogue import find_model, list_models
 
@@ -180,9 +180,9 @@ def _places(context: CommandContext, what: Sequence[str]) -> list[Path]:
     if not what:
         return _parts(list_models(runs)[0])
     return [
-        place
+        path
         for name in what
-        for place in ([Path(name)] if _is_model_file(Path(name)) else _parts([find_model(name, runs=runs)]))
+        for path in ([Path(name)] if _is_model_file(Path(name)) else _parts([find_model(name, runs=runs)]))
     ]
 
 
@@ -195,13 +195,13 @@ def _is_model_file(path: Path) -> bool:
 
 def _parts(bundles: Iterable[Bundle]) -> list[Path]:
     """The files of some models, each once."""
-    return list(dict.fromkeys(place for one in bundles for place in one.parts))
+    return list(dict.fromkeys(path for one in bundles for path in one.parts))
 
 
 def _listed(bundle: Bundle, chosen: Bundle | None) -> tuple[str, ...]:
     mark = "*" if _is_same(bundle, chosen) else ""
-    size, place = _size(bundle.size_bytes), str(bundle.sovits.parent)
-    return (mark, bundle.name, bundle.version.name, bundle.origin, size, bundle.licence, place)
+    size, path = _size(bundle.size_bytes), str(bundle.sovits.parent)
+    return (mark, bundle.name, bundle.version.name, bundle.origin, size, bundle.licence, path)
 
 
 def _document(bundle: Bundle, chosen: Bundle | None) -> dict[str, object]:
@@ -225,7 +225,7 @@ def _is_same(bundle: Bundle, chosen: Bundle | None) -> bool:
     return chosen is not None and (bundle.name, bundle.origin) == (chosen.name, chosen.origin)
 
 
-def _told(summary: ModelSummary) -> list[str]:
+def _summary_lines(summary: ModelSummary) -> list[str]:
     """A file in lines of `name  value`."""
     rows = [("file", str(summary.path)), ("is", summary.what)]
     if summary.supported is False:

@@ -15,7 +15,7 @@ from sovits_cli.checkpoints.networks import load_gpt, load_vits
 from sovits_cli.checkpoints.weight_loading import build_network
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.vits import VitsModel
-from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.models.t2s.model import T2SInputs, Text2Semantic
 from sovits_cli.versions import version
 from tests.checkpoints import synthetic
 
@@ -117,9 +117,10 @@ def test_models_compute_what_their_weights_say(tmp_path):
     weight = synthetic.write_gpt(gpt, synthetic.TINY_GPT)
     model = load_gpt(gpt)
     assert all(torch.equal(value, weight[f"model.{key}"].float()) for key, value in model.state_dict().items())
-    codes = torch.tensor([[1, 2, 3]])
+    tokens = torch.tensor([[1, 2, 3]])
     with torch.inference_mode():
-        loss = model(torch.tensor([[5, 6]]), torch.ones(1, 2, dtype=torch.bool), None, codes, torch.tensor([3])).loss
+        clips = T2SInputs(torch.tensor([[5, 6]]), torch.ones(1, 2, dtype=torch.bool), None, tokens, torch.tensor([3]))
+        loss = model(clips).loss
     assert bool(torch.isfinite(loss))
     weight = synthetic.write_sovits(sovits, synthetic.TINY_SOVITS)
     acoustic = load_vits(sovits)

@@ -35,7 +35,7 @@ def hub(monkeypatch):
 def test_whole(hub, tmp_path):
     told = []
     target = tmp_path / "deep" / "a.pth"
-    assert download_file(REMOTE, target, heard=lambda here, total: told.append((here, total))).sha256 == SHA
+    assert download_file(REMOTE, target, on_progress=lambda here, total: told.append((here, total))).sha256 == SHA
     assert target.read_bytes() == BODY
     assert told[-1] == (len(BODY), len(BODY))
     assert [path.name for path in target.parent.iterdir()] == ["a.pth"]
@@ -175,9 +175,9 @@ class TestWhoAnswers:
             raise ModelError(f"{path} is a GPT model: expected a vocoder")
 
         with pytest.raises(NetworkError, match=r"a\.pth is not the file it should be: is a GPT model: expected a v"):
-            download_file(REMOTE, tmp_path / "a.pth", recognise=refuse)
+            download_file(REMOTE, tmp_path / "a.pth", verify=refuse)
         assert not list(tmp_path.iterdir()), "neither under its name nor to be gone on with"
-        assert download_file(REMOTE, tmp_path / "a.pth", recognise=lambda _: "a vocoder").what == "a vocoder"
+        assert download_file(REMOTE, tmp_path / "a.pth", verify=lambda _: "a vocoder").what == "a vocoder"
 
 
 class TestBytesElsewhere:
@@ -194,13 +194,13 @@ class TestBytesElsewhere:
         hub.leads[str(REMOTE)] = f"{address}/blob?signature=secret"
         made.files["blob?signature=secret"] = BODY
         told = []
-        assert download_file(REMOTE, tmp_path / "a.pth", told=told.append).sha256 == SHA
+        assert download_file(REMOTE, tmp_path / "a.pth", on_note=told.append).sha256 == SHA
         assert told == [f"{REMOTE} comes from {address}, an unusual port"]
 
     def test_a_path_on_the_same_host_is_not(self, hub, tmp_path):
         hub.leads[str(REMOTE)], hub.files["other"] = "/other", BODY
         told = []
-        assert download_file(REMOTE, tmp_path / "a.pth", told=told.append).sha256 == SHA
+        assert download_file(REMOTE, tmp_path / "a.pth", on_note=told.append).sha256 == SHA
         assert not told
 
     def test_other_bytes_than_the_hub_says(self, hub, store, tmp_path):

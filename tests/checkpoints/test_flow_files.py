@@ -9,9 +9,8 @@ import torch
 
 from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.checkpoints.convert import convert_model
-from sovits_cli.checkpoints.lora import read_whole_sovits
 from sovits_cli.checkpoints.model_file import ModelKind, read_model_file
-from sovits_cli.checkpoints.networks import load_flow, load_vocoder
+from sovits_cli.checkpoints.networks import load_flow, load_vocoder, read_whole_sovits
 from sovits_cli.checkpoints.official import write_sovits
 from sovits_cli.checkpoints.pairing import bundle_from_files, with_initial_weights
 from sovits_cli.cli.hints import hint_for
@@ -207,7 +206,7 @@ def test_what_the_model_json_says_counts_where_the_file_does_not_say(state):
 
 
 def test_a_training_state_of_a_lora_holds_its_base(tmp_path):
-    from sovits_cli.checkpoints.lora import merge_lora
+    from sovits_cli.checkpoints.networks import merge_lora
     from sovits_cli.checkpoints.official import our_lora_keys
 
     plain = files.write_flow(tmp_path / "s.pth", "v3")

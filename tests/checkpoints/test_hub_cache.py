@@ -60,7 +60,7 @@ def test_a_pulled_model_is_found_and_loads(hub, heard, models):
     tasks = {event.task for event in heard.of(Progress)}
     assert {"s2G2333k.pth", "content/config.json", "bert/config.json"} <= tasks
     (last,) = (event for event in heard.of(Progress) if event.task == "s2G2333k.pth" and event.done == event.total)
-    size = len(hub.files[f"{HUB_REPO}/{REGISTRY['v2'].parts['sovits'].place}"])
+    size = len(hub.files[f"{HUB_REPO}/{REGISTRY['v2'].parts['sovits'].path}"])
     assert (last.total, last.unit) == (round(size / 1e3, 1), "kB")
     assert not any("s2G488k" in asked for asked in hub.asked), "only the files that the version needs"
 
@@ -76,7 +76,7 @@ def test_files_are_fetched_once(hub, heard):
 
 
 def test_a_broken_pull_is_gone_on_with(hub, heard, models):
-    name = f"{HUB_REPO}/{REGISTRY['v2'].parts['sovits'].place}"
+    name = f"{HUB_REPO}/{REGISTRY['v2'].parts['sovits'].path}"
     hub.broken[name] = 403
     with pytest.raises(NetworkError):
         pull_model("v2", heard)
@@ -181,7 +181,7 @@ def test_every_row_has_what_its_version_needs(row):
     assert ("discriminator" in row.parts) == (version.decoder.kind is DecoderKind.VITS)
     for part in row.parts.values():
         assert len({file.rpartition("/")[0] for file in part.files}) == 1, "the files of a part lie in one folder"
-        assert ".." not in part.place
+        assert ".." not in part.path
 
 
 def test_every_official_version_can_be_pulled():
@@ -273,7 +273,7 @@ def pinned(monkeypatch, pin):
 
 def test_the_published_beginnings_are_known():
     """Of every SoVITS model: the table of the official program."""
-    pins = {name: row.parts["sovits"].pin(row.parts["sovits"].place).head_md5 for name, row in REGISTRY.items()}
+    pins = {name: row.parts["sovits"].pin(row.parts["sovits"].path).head_md5 for name, row in REGISTRY.items()}
     assert all(pin is not None and len(pin) == 32 for pin in pins.values()), pins
     assert len(set(pins.values())) == len(pins)
     assert PublishedPart(("a",)).pin("a") == PinnedFile()

@@ -13,9 +13,8 @@ from sovits_cli import paths
 from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.checkpoints.convert import convert_model
 from sovits_cli.checkpoints.inspection import summarise_model, verify_model
-from sovits_cli.checkpoints.lora import read_whole_sovits
 from sovits_cli.checkpoints.model_file import ModelKind, read_model, read_model_file
-from sovits_cli.checkpoints.networks import load_flow, load_vocoder
+from sovits_cli.checkpoints.networks import load_flow, load_vocoder, read_whole_sovits
 from sovits_cli.checkpoints.official import read_sovits, to_half
 from sovits_cli.checkpoints.pairing import bundle_from_files
 from sovits_cli.cli.app import app

@@ -647,7 +647,7 @@ for name in json.load(sys.stdin):
         refused += 1
 print(refused, peak_kb() - before)
 """
-    done = subprocess.load(
+    done = subprocess.run(
         [sys.executable, "-c", program], input=json.dumps(files), capture_output=True, text=True, check=True
     )
     refused, grown_kb = map(int, done.stdout.split())

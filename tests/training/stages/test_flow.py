@@ -11,9 +11,8 @@ import torch
 
 from sovits_cli.audio.mel import log_mel, scale_log_mel
 from sovits_cli.checkpoints.catalogue import find_model
-from sovits_cli.checkpoints.lora import read_whole_sovits
 from sovits_cli.checkpoints.model_file import ModelKind, read_model_file
-from sovits_cli.checkpoints.networks import load_flow
+from sovits_cli.checkpoints.networks import load_flow, read_whole_sovits
 from sovits_cli.config import layers
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.data.batching import SovitsBatch
