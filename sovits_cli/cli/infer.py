@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,10 +22,13 @@ from sovits_cli.report.tables import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from sovits_cli.checkpoints.bundle import Bundle
+    from sovits_cli.cli.infer_inputs import InferInputs
     from sovits_cli.inference.preview import PreviewedSentence
-    from sovits_cli.inference.reference import Recording
+    from sovits_cli.inference.reference import Recording, Reference
     from sovits_cli.inference.request import SynthesisRequest
+    from sovits_cli.inference.voice import Voice
     from sovits_cli.inference.writer import DoubtfulSentence
+    from sovits_cli.text.lexicon import Lexicon
 
 DEFAULT_OUT = Path("out.wav")
 
@@ -91,63 +94,31 @@ def infer_command(
 
         sovits infer --ref r.wav -t text.txt -o out.wav
     """
-    from sovits_cli.cli import infer_inputs
-    from sovits_cli.inference.language_support import language_support
-    from sovits_cli.inference.request import synthesis_request, transcript_lang
-    from sovits_cli.text import encoding, lexicon
+    from sovits_cli.cli.infer_inputs import InferInputs, check_outputs, check_prompt_lang, read_transcript
 
     began_s = time.perf_counter()
     _bound_heap()
-    settings = context.settings.inference
     context.warn_of_unusable_languages()
-    words = (
-        lexicon.EMPTY_LEXICON if context.settings.lexicon is None else lexicon.load_lexicon(context.settings.lexicon)
-    )
     bundle = _bundle(context, gpt, sovits)
-    inputs = infer_inputs.InferInputs(ref, text, say, prompt_text, out, srt)
-    support = language_support(bundle)
+    inputs = InferInputs(ref, text, say, prompt_text, out, srt)
     if dry_run:
-        support = replace(support, is_sure=False)
-    else:
-        infer_inputs.check_outputs(inputs, tuple(_read_files(context, bundle)))
-        infer_inputs.check_prompt_lang(settings.prompt_lang)
-    source = infer_inputs.read_text(inputs, settings.lang)
-    request = synthesis_request(source.text, bundle, settings, words=words, support=support)
-    notes = [encoding.encoding_note("the text", source.encoding)] if source.is_guess else []
-    if dry_run:
-        _preview(context, request, notes, bundle)
+        _preview(context, inputs, bundle)
         return
+    # whatever can be wrong with what was typed shows before a network is loaded
+    check_outputs(inputs, tuple(_read_files(context, bundle)))
+    check_prompt_lang(context.settings.inference.prompt_lang)
+    request = _request(context, inputs, bundle)
 
     from sovits_cli.inference.reference import read_recording
 
-    recording = read_recording(inputs.recording)
-    transcript = infer_inputs.read_transcript(inputs)
-    for event in (*map(Warned, (*notes, *request.notes)), *request.left_out):
-        context.reporter.emit(event)
-    context.reporter.emit(Chose("model", bundle.name, bundle.why))
-    device = context.device
-    drawn = "drawn; --seed gives the same again" if settings.seed is None else "given"
-    context.reporter.emit(Chose("seed", str(request.options.seed), drawn))
+    recording, transcript = read_recording(inputs.recording), read_transcript(inputs)
+    _announce(context, request, bundle)
 
-    from sovits_cli.inference.voice import Voice
+    from sovits_cli.inference.voice import Voice  # brings torch
     from sovits_cli.inference.writer import write_speech
 
-    prompt_lang = transcript_lang(settings.prompt_lang, transcript, request.lang)
-    lacks_encoder = _lacks_encoder(bundle, recording, transcript, is_typed=prompt_text is not None)
-    voice = Voice(bundle, device)
-    reference = voice.reference(
-        recording,
-        transcript=None if lacks_encoder else transcript,
-        lang=prompt_lang,
-        lexicon=words,
-        text_compat=settings.text_compat,
-    )
-    use = f"{recording.description}: {_NO_ENCODER}" if lacks_encoder else reference.description
-    context.reporter.emit(Chose("reference", str(inputs.recording), use))
-    if bundle.version.decoder.sampler_steps is None and (
-        settings.steps is not None or settings.guidance or settings.parallel
-    ):
-        context.reporter.emit(Warned(f"{bundle.name} has no flow: steps, guidance and parallel change nothing"))
+    voice = Voice(bundle, context.device)
+    reference = _reference(context, voice, inputs, request, (recording, transcript))
     parts = voice.stream(replace(request, notes=(), left_out=()), reference, reporter=context.reporter)
     total = len(request.sentences)
     written = write_speech(parts, out, rate=voice.rate, srt=srt, total=total, reporter=context.reporter)
@@ -165,7 +136,7 @@ def infer_command(
         doubtful=written.doubtful,
         seed=request.options.seed,
     )
-    memory = memory_use(device)
+    memory = memory_use(context.device)
     document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
     context.result(document, text=_told(report, memory))
 
@@ -201,16 +172,71 @@ class InferReport:
     seed: int
 
 
-_NO_ENCODER = "timbre; no prompt, for no content encoder is installed"
+def _request(
+    context: CommandContext, inputs: InferInputs, bundle: Bundle, *, any_language: bool = False
+) -> SynthesisRequest:
+    """The text to speak, read and checked; `any_language`: also what the model is known not to speak."""
+    from sovits_cli.cli.infer_inputs import read_text
+    from sovits_cli.inference.language_support import language_support
+    from sovits_cli.inference.request import synthesis_request
+    from sovits_cli.text.encoding import encoding_note
+
+    settings, support = context.settings.inference, language_support(bundle)
+    source = read_text(inputs, settings.lang)
+    support = replace(support, is_sure=support.is_sure and not any_language)
+    request = synthesis_request(source.text, bundle, settings, words=_lexicon(context), support=support)
+    notes = (encoding_note("the text", source.encoding),) if source.is_guess else ()
+    return replace(request, notes=(*notes, *request.notes))
 
 
-def _lacks_encoder(bundle: Bundle, recording: Recording, transcript: str, *, is_typed: bool) -> bool:
-    """Whether a transcript that only lay beside the recording is of no use, because nothing can hear a prompt.
+def _lexicon(context: CommandContext) -> Lexicon:
+    from sovits_cli.text.lexicon import EMPTY_LEXICON, load_lexicon
 
-    That is no reason to fail. A transcript that was typed is: there `Voice.reference` raises.
+    path = context.settings.lexicon
+    return EMPTY_LEXICON if path is None else load_lexicon(path)
+
+
+def _announce(context: CommandContext, request: SynthesisRequest, bundle: Bundle) -> None:
+    """Tell what to know of the text, and what was chosen."""
+    settings = context.settings.inference
+    for event in (*map(Warned, request.notes), *request.left_out):
+        context.reporter.emit(event)
+    context.reporter.emit(Chose("model", bundle.name, bundle.why))
+    _ = context.device  # tells itself
+    drawn = "drawn; --seed gives the same again" if settings.seed is None else "given"
+    context.reporter.emit(Chose("seed", str(request.options.seed), drawn))
+    of_flows = settings.steps is not None or settings.guidance > 0 or settings.parallel
+    if of_flows and bundle.version.decoder.sampler_steps is None:
+        context.reporter.emit(Warned(f"{bundle.name} has no flow: steps, guidance and parallel change nothing"))
+
+
+def _reference(
+    context: CommandContext,
+    voice: Voice,
+    inputs: InferInputs,
+    request: SynthesisRequest,
+    heard: tuple[Recording, str],
+) -> Reference:
+    """Let the voice hear the recording and its transcript, and tell what it makes of them.
+
+    A transcript that only lay beside the recording is no reason to fail where the model lacks the encoder that would
+    hear a prompt; one that was typed is: there `Voice.reference` raises.
     """
-    could_prompt = bundle.version.uses_prompt and bool(transcript) and recording.is_whole
-    return could_prompt and bundle.content is None and not is_typed
+    from sovits_cli.inference.request import transcript_lang
+
+    settings, (recording, transcript) = context.settings.inference, heard
+    could_prompt = voice.continues_prompts and bool(transcript) and recording.is_whole
+    is_deaf = could_prompt and not voice.hears_prompts and inputs.prompt_text is None
+    reference = voice.reference(
+        recording,
+        transcript=None if is_deaf else transcript,
+        lang=transcript_lang(settings.prompt_lang, transcript, request.lang),
+        lexicon=request.reading.lexicon,
+        text_compat=request.reading.compat,
+    )
+    use = f"{recording.description}: timbre; no prompt, for no content encoder is installed"
+    context.reporter.emit(Chose("reference", str(inputs.recording), use if is_deaf else reference.description))
+    return reference
 
 
 def _bound_heap() -> None:
@@ -232,13 +258,15 @@ def _read_files(context: CommandContext, bundle: Bundle) -> Iterator[tuple[str, 
     yield from ((f"the model {bundle.name}", path) for path in bundle.parts)
 
 
-def _preview(context: CommandContext, request: SynthesisRequest, notes: Sequence[str], bundle: Bundle) -> None:
+def _preview(context: CommandContext, inputs: InferInputs, bundle: Bundle) -> None:
     """Show how a text will be read."""
     from sovits_cli.inference.preview import preview
 
-    for note in (*notes, *request.notes):
+    request = _request(context, inputs, bundle, any_language=True)
+    for note in request.notes:
         context.reporter.emit(Warned(note))
-    context.reporter.emit(Chose("model", bundle.name, f"symbol table {bundle.version.symbols.value}; {bundle.why}"))
+    table = request.reading.table.value
+    context.reporter.emit(Chose("model", bundle.name, f"symbol table {table}; {bundle.why}"))
     found = preview(request, context.reporter)
     context.result(found, text="\n".join(_read_aloud(sentence) for sentence in found.sentences))
 

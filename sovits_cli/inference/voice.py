@@ -111,6 +111,16 @@ class Voice:
         """Codes of the languages that its version speaks."""
         return self._networks.bundle.version.languages
 
+    @property
+    def continues_prompts(self) -> bool:
+        """Whether its version goes on from the words of a reference, where they are known."""
+        return self._networks.bundle.version.uses_prompt
+
+    @property
+    def hears_prompts(self) -> bool:
+        """Whether it has the content encoder that this takes."""
+        return self._networks.bundle.content is not None
+
     def reference(
         self,
         recording: str | Path | tuple[np.ndarray, int] | Recording,
@@ -140,7 +150,7 @@ class Voice:
         version = self._networks.bundle.version
         words = (transcript or "").strip()
         prompt = None
-        if not version.uses_prompt:
+        if not self.continues_prompts:
             use = f"timbre, which is all that {self.name} takes"
         elif words and heard.is_whole:
             use = "timbre and prompt"

@@ -71,11 +71,12 @@ class SinePosition(nn.Module):
 
     def offsets(self, length: int, dtype: torch.dtype | None = None) -> Tensor:
         """Give what position p adds: alpha times row p of the table, (length, D)."""
-        if self.table.shape[0] < length:
-            rows = max(length, 2 * self.table.shape[0])
+        table = self.table  # another thread may put a longer or a shorter one in its place meanwhile
+        if table.shape[0] < length:
+            rows = max(length, 2 * table.shape[0])
             with torch.inference_mode(False):  # training may need it after decoding made it
-                self.table = sine_table(rows, self.width).to(self.alpha.device)
-        return self.alpha * self.table[:length].to(dtype or self.alpha.dtype)
+                self.table = table = sine_table(rows, self.width).to(self.alpha.device)
+        return self.alpha * table[:length].to(dtype or self.alpha.dtype)
 
 
 # padded batch (B, L)             packed sequence (N)
