@@ -15,7 +15,7 @@ from tests import source
 from tests.differences import differences
 from tests.source import FILES, PACKAGE, ROOT, Function, length, name, room, tree
 
-MAX_MODULES = 290
+MAX_MODULES = 226
 MAX_LINES, MIN_LINES = 500, 40
 
 SHORT = {
@@ -75,65 +75,29 @@ MIN_COMMENTS_PER_100: dict[str, float] = {"models": 4.0}
 """Room -> comment lines in a hundred lines, at least."""
 
 LEFT: dict[str, dict[str, int]] = {
-    "outside_500_and_40_lines": {
-        "audio": 1,
-        "inference": 2,
-        "prep": 1,
-        "report": 3,
-        "text": 9,
-        "training": 2,
-    },
-    "one_name_for_two_things": {"sovits_cli": 29},
-    "private_words": {
-        "audio": 3,
-        "checkpoints": 23,
-        "cli": 14,
-        "config": 5,
-        "data": 10,
-        "features": 1,
-        "files.py": 1,
-        "inference": 45,
-        "locks.py": 1,
-        "prep": 8,
-        "text": 33,
-        "training": 65,
-    },
-    "flags_below_the_command_line": {
-        "audio": 5,
-        "checkpoints": 32,
-        "config": 19,
-        "data": 10,
-        "errors.py": 1,
-        "features": 2,
-        "inference": 23,
-        "prep": 11,
-        "text": 12,
-        "training": 37,
-        "versions.py": 1,
-    },
+    "outside_500_and_40_lines": {"inference": 1, "training": 2},
+    "one_name_for_two_things": {"sovits_cli": 4},
+    "private_words": {"checkpoints": 1, "cli": 3, "data": 5, "features": 1, "inference": 8, "text": 11, "training": 21},
+    "flags_below_the_command_line": {"training": 37},
     "many_parameters_without_a_word": {
-        "audio": 4,
-        "checkpoints": 4,
+        "checkpoints": 5,
         "cli": 1,
-        "config": 1,
-        "inference": 10,
-        "prep": 4,
+        "inference": 6,
+        "prep": 1,
         "report": 1,
-        "text": 3,
+        "text": 4,
         "training": 10,
     },
     "without_a_test_of_its_own": {
-        "audio": 5,
-        "checkpoints": 10,
+        "audio": 4,
+        "checkpoints": 8,
         "cli": 1,
-        "config": 2,
+        "config": 1,
         "data": 1,
-        "inference": 1,
-        "prep": 9,
-        "report": 3,
-        "text": 34,
-        "training": 14,
-        "versions.py": 1,
+        "inference": 3,
+        "prep": 5,
+        "text": 17,
+        "training": 13,
     },
 }
 """Rule -> room -> how many it still has."""
