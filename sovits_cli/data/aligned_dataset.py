@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from sovits_cli.audio.reader import probe_audio, read_audio
-from sovits_cli.data.experiment import LeftOut, LeftOutCause
+from sovits_cli.data.experiment import ExcludedClipError, LeftOut, LeftOutCause
 from sovits_cli.errors import DatasetError, InputError
 from sovits_cli.terms import SSL_RATE_HZ
 
@@ -85,6 +85,12 @@ def collate_aligned(items: Sequence[AlignedItem]) -> AlignedBatch:
     )
 
 
+# The frames of every content encoder, 50 a second at 16 kHz:
+#
+#     samples   0        320       640       960
+#     frame 0   |---- 400 ----|                        N samples make floor((N - 400) / 320) + 1 frames
+#     frame 1            |---- 400 ----|
+#     frame 2                      |---- 400 ----|
 def content_frames(samples: int) -> int:
     """How many frames the content encoder makes of so many samples."""
     return max(0, (samples - WINDOW_SAMPLES) // STRIDE_SAMPLES + 1)
@@ -116,10 +122,8 @@ class AlignedDataset(Dataset[AlignedItem]):
                 phones.update(alignment.phones)
                 self.lengths_s.append(self._checked_length_s(path))
                 self._kept.append((path, alignment))
-            except _OutsideError as outside:
-                left_out.append(LeftOut(path.name, outside.message, outside.cause, outside.seconds))
             except InputError as error:
-                left_out.append(LeftOut(path.name, error.message))
+                left_out.append(LeftOut.from_error(path.name, error))
         self.left_out = tuple(left_out)
         self.phones = tuple(sorted(phones))
         self._classes = {phone: index for index, phone in enumerate(self.phones)}
@@ -143,21 +147,14 @@ class AlignedDataset(Dataset[AlignedItem]):
 
     def _checked_length_s(self, path: Path) -> float:
         seconds = probe_audio(path).duration_s
-        least, most = self._limits
-        if seconds > most:
-            raise _OutsideError(f"{seconds:.1f} s, over max_sec {most:g}", LeftOutCause.LONG, seconds)
-        if seconds < least:
-            raise _OutsideError(f"{seconds:.1f} s, under the {least:.3g} s of an example", LeftOutCause.SHORT, seconds)
+        min_sec, max_sec = self._limits
+        if seconds > max_sec:
+            raise ExcludedClipError(f"{seconds:.1f} s, over max_sec {max_sec:g}", LeftOutCause.LONG, seconds)
+        if seconds < min_sec:
+            raise ExcludedClipError(
+                f"{seconds:.1f} s, under the {min_sec:.3g} s of an example", LeftOutCause.SHORT, seconds
+            )
         return seconds
-
-
-class _OutsideError(DatasetError):
-    """A recording that a limit keeps out."""
-
-    def __init__(self, message: str, cause: LeftOutCause, seconds: float) -> None:
-        super().__init__(message)
-        self.cause = cause
-        self.seconds = seconds
 
 
 def read_alignment(path: Path) -> Alignment:
@@ -186,8 +183,11 @@ def read_alignment(path: Path) -> Alignment:
     return Alignment(np.array(ends[1:]), tuple(phones))
 
 
+#     alignment    |   sil   |  HH |    AH     |   L  | ...      ends_s: 0.41, 0.52, 0.71 ...
+#     frames       |----|----|----|----|----|----|----|          middle of frame n: (320 n + 200) / 16000 s
+#     labels        sil  sil  HH   AH   AH   L    L              the phone that holds the middle
 def frame_labels(alignment: Alignment, frames: int, classes: dict[str, int]) -> np.ndarray:
     """The phone class at the middle of each frame: (frames,) int64. After the last end, the last phone goes on."""
-    known = np.array([classes[phone] for phone in alignment.phones])
+    class_ids = np.array([classes[phone] for phone in alignment.phones])
     middles_s = (np.arange(frames) * STRIDE_SAMPLES + WINDOW_SAMPLES / 2) / SSL_RATE_HZ
-    return known[np.minimum(np.searchsorted(alignment.ends_s, middles_s), len(known) - 1)]
+    return class_ids[np.minimum(np.searchsorted(alignment.ends_s, middles_s), len(class_ids) - 1)]

@@ -1,6 +1,8 @@
-"""Items of one batch, padded into tensors. Knows nothing of where items come from.
+"""Batches: which items train together (buckets of similar length), and how they are padded into tensors (collate).
 
-Legend: B batch, T audio samples, F spectrogram frames, S semantic tokens, P phones, C channels, D BERT width.
+Knows nothing of where items come from.
+Legend: B batch, T audio samples, F spectrogram frames, S semantic tokens, P phones, C channels, D BERT width,
+V width of speaker embeddings, Z latent channels.
 """
 
 from __future__ import annotations
@@ -15,6 +17,62 @@ from torch import Tensor
 
 from sovits_cli.models.cfm.flow_matching import TrainingNoise
 from sovits_cli.terms import FRAMES_PER_TOKEN
+
+BAND = 1.1
+"""Lengths within this ratio count as equal, so that neighbours change from epoch to epoch."""
+
+
+# One epoch, with 4 clips a batch. The official samplers (AR/data/bucket_sampler.py, module/data_utils.py,
+# `DistributedBucketSampler`) shuffle within buckets of fixed edges and repeat clips to fill the last batch of each;
+# here bands follow the lengths, and nothing is dropped or repeated:
+#
+#     lengths, s   1.05 1.01 | 2.3 2.15 2.2 | 4.5 4.2 | 9.7       band: floor(log length / log 1.1), each shuffled
+#     batches     [1.05 1.01   2.3 2.15] [2.2   4.5 4.2   9.7]    cut from short to long
+#     epoch        the batches in random order
+class LengthBucketSampler:
+    """Batches of at most `batch_size` items and at most `batch_s` seconds with their padding; None is no limit.
+
+    An item longer than `batch_s` gets a batch of its own. The same lengths, seed and epoch give the same batches on
+    every machine.
+
+    Args:
+        lengths: of the items, in seconds.
+        batch_size: most items of a batch.
+        seed: of the order.
+        batch_s: most seconds of a batch, each item counted as long as its longest.
+    """
+
+    def __init__(
+        self, lengths: Sequence[float], batch_size: int | None, seed: int, *, batch_s: float | None = None
+    ) -> None:
+        self._lengths = np.asarray(lengths, dtype=np.float64)
+        self._bands = np.floor(np.log(np.maximum(self._lengths, 1e-3)) / np.log(BAND)).astype(np.int64)
+        self._batch_size = batch_size
+        self._batch_s = batch_s
+        self._seed = seed
+
+    def epoch(self, number: int) -> list[list[int]]:
+        """Give the batches of one epoch as item numbers, in training order."""
+        generator = np.random.Generator(np.random.PCG64([self._seed, number]))
+        order = np.lexsort((generator.random(len(self._lengths)), self._bands))
+        batches = self._cut(order)
+        return [batches[index] for index in generator.permutation(len(batches))]
+
+    def _cut(self, order: np.ndarray) -> list[list[int]]:
+        batches: list[list[int]] = []
+        longest = 0.0
+        for item in order.tolist():
+            longest = max(longest, float(self._lengths[item]))
+            if batches and self._fits(len(batches[-1]) + 1, longest):
+                batches[-1].append(item)
+            else:
+                batches.append([item])
+                longest = float(self._lengths[item])
+        return batches
+
+    def _fits(self, items: int, longest_s: float) -> bool:
+        fits = self._batch_size is None or items <= self._batch_size
+        return fits and (self._batch_s is None or items * longest_s <= self._batch_s)
 
 
 @dataclass(frozen=True)
@@ -31,7 +89,7 @@ class GptItem:
 class SovitsItem:
     """Content (C, F), spectrogram (bins, F), samples (F * hop,) in [-1, 1], phones (P,) int64.
 
-    `speaker` is the speaker vector (V,), None for a version without.
+    `speaker` is the speaker embedding (V,), None for a version without.
     """
 
     name: str
@@ -90,7 +148,7 @@ class SovitsBatch:
 
     F is even and at least one more than the longest item, as in the official trainer. `speaker` holds the speaker
     vectors (B, V), None for a version without. What the training draws is None until it is drawn: `noise` (B, Z, F) and
-    `slice_starts` (B,), the first frames of the slices that are decoded, or the `draws` of a flow.
+    `slice_starts` (B,), the first frames of the slices that are decoded, or the `flow_noise`.
     """
 
     content: Tensor
@@ -103,7 +161,7 @@ class SovitsBatch:
     noise: Tensor | None = None
     slice_starts: Tensor | None = None
     speaker: Tensor | None = None
-    draws: TrainingNoise | None = None
+    flow_noise: TrainingNoise | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> SovitsBatch:
         """Move the batch to another device."""
@@ -123,7 +181,7 @@ class SovitsBatch:
             noise=None if self.noise is None else self.noise[rows, :, :frames],
             slice_starts=None if self.slice_starts is None else self.slice_starts[rows],
             speaker=None if self.speaker is None else self.speaker[rows],
-            draws=None if self.draws is None else self.draws.part(rows),
+            flow_noise=None if self.flow_noise is None else self.flow_noise.part(rows),
         )
 
     @property
@@ -135,6 +193,12 @@ class SovitsBatch:
         return len(self.phones)
 
 
+# AR/data/dataset.py, `Text2SemanticDataset.collate`: everything is padded on the right.
+#
+#     phones       [12 40  7  0]     phone_mask  [T T T F]     bert  zeros under the padding
+#                  [12  9 31  5]                 [T T T T]
+#     tokens       [88 31 1024 1024]             the end token, which the loss counts or not (`count_padding`)
+#                  [15  2  604    7]
 def collate_gpt(items: Sequence[GptItem], *, pad_token: int = 1024, bert_dim: int = 1024) -> GptBatch:
     """Pad items of the GPT stage. `bert_dim` 0 is a model without BERT input."""
     phone_lens = _lengths([item.phones for item in items])
@@ -174,14 +238,16 @@ def collate_sovits(items: Sequence[SovitsItem]) -> SovitsBatch:
     )
 
 
+# module/data_utils.py, `TextAudioSpeakerCollate`: 2 * (max // 2 + 1) frames, so that the strided projection to tokens
+# (two frames each) has whole pairs, and at least one frame of padding.
 def _padded_frames(spec_lens: Tensor) -> int:
     return FRAMES_PER_TOKEN * (int(spec_lens.max()) // FRAMES_PER_TOKEN + 1)
 
 
 def _moved(batch: GptBatch | SovitsBatch, device: torch.device | str, *, non_blocking: bool) -> list[Any]:
     """All tensors of a batch on another device, in the order of its fields."""
-    found = (getattr(batch, field.name) for field in fields(batch))
-    return [None if one is None else one.to(device, non_blocking=non_blocking) for one in found]
+    values = (getattr(batch, field.name) for field in fields(batch))
+    return [None if value is None else value.to(device, non_blocking=non_blocking) for value in values]
 
 
 def _lengths(tensors: Sequence[Tensor]) -> Tensor:
@@ -194,46 +260,3 @@ def _stack(tensors: Sequence[Tensor], length: int, *, fill: int = 0) -> Tensor:
     for row, tensor in enumerate(tensors):
         stacked[row, ..., : tensor.shape[-1]] = tensor
     return stacked
-
-
-BAND = 1.1
-"""Lengths within this ratio count as equal, so that neighbours change from epoch to epoch."""
-
-
-class LengthBucketSampler:
-    """Batches of at most `batch_size` items and at most `batch_s` seconds with their padding; None is no limit.
-
-    An item longer than `batch_s` gets a batch of its own: nothing is dropped and nothing repeated.
-    """
-
-    def __init__(
-        self, lengths: Sequence[float], batch_size: int | None, seed: int, *, batch_s: float | None = None
-    ) -> None:
-        self._lengths = np.asarray(lengths, dtype=np.float64)
-        self._bands = np.floor(np.log(np.maximum(self._lengths, 1e-3)) / np.log(BAND)).astype(np.int64)
-        self._batch_size = batch_size
-        self._batch_s = batch_s
-        self._seed = seed
-
-    def epoch(self, number: int) -> list[list[int]]:
-        """Give the batches of one epoch as item numbers, in training order."""
-        draw = np.random.Generator(np.random.PCG64([self._seed, number]))
-        order = np.lexsort((draw.random(len(self._lengths)), self._bands))
-        batches = self._cut(order)
-        return [batches[place] for place in draw.permutation(len(batches))]
-
-    def _cut(self, order: np.ndarray) -> list[list[int]]:
-        batches: list[list[int]] = []
-        longest = 0.0
-        for item in order.tolist():
-            longest = max(longest, float(self._lengths[item]))
-            if batches and self._fits(len(batches[-1]) + 1, longest):
-                batches[-1].append(item)
-            else:
-                batches.append([item])
-                longest = float(self._lengths[item])
-        return batches
-
-    def _fits(self, items: int, longest_s: float) -> bool:
-        fits = self._batch_size is None or items <= self._batch_size
-        return fits and (self._batch_s is None or items * longest_s <= self._batch_s)

@@ -1,10 +1,13 @@
 """What each stage trains on, read from an experiment folder. Every clip is an item or a `LeftOut` with its reason.
 
+    at the start   tables whole; of each clip the headers of its files, to know its length and that they fit together
+    per item       each file once: GPT 3-bert; SoVITS 5-wav32k, 4-cnhubert, 7-sv_cn, which stay in memory if they fit
+
 Knows no settings, no devices and no batches. Rules and limits: the official trainers', see `GptLimits` and
 `SovitsLimits`; nothing is repeated to fill a small set.
 
 Legend: T audio samples, F spectrogram frames, S semantic tokens, P phones, C channels, D BERT width,
-V width of speaker vectors.
+V width of speaker embeddings.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +26,7 @@ from sovits_cli.audio.mel import magnitude_spectrogram
 from sovits_cli.audio.reader import probe_audio, read_audio
 from sovits_cli.data.batching import GptItem, SovitsItem
 from sovits_cli.data.experiment import (
+    ExcludedClipError,
     Experiment,
     LeftOut,
     LeftOutCause,
@@ -41,15 +46,6 @@ PHONES_PER_MAX_SEC = 10
 """The GPT takes clips of at most so many phones per second of `max_sec`, as the official trainer."""
 
 _INT16 = 32768
-
-
-class OutsideError(DatasetError):
-    """A clip that a limit or a missing file keeps out. `seconds` is its audio, None where that is not known."""
-
-    def __init__(self, message: str, cause: LeftOutCause, seconds: float | None = None) -> None:
-        super().__init__(message)
-        self.cause = cause
-        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -112,10 +108,10 @@ class GptDataset(Dataset[GptItem]):
                 self._kept.append(self._accept(name, text.rows.get(name), tokens, table, vocab))
             except InputError as error:
                 if name not in refused:
-                    left_out.append(_left_out(name, error, len(tokens) / SEMANTIC_RATE_HZ))
-        untokenised = [name for name in text.rows if name not in semantic.rows and name not in refused]
+                    left_out.append(LeftOut.from_error(name, error, seconds=len(tokens) / SEMANTIC_RATE_HZ))
+        without_tokens = [name for name in text.rows if name not in semantic.rows and name not in refused]
         left_out += [
-            LeftOut(name, f"no row in {experiment.semantic_file.name}", LeftOutCause.MISSING) for name in untokenised
+            LeftOut(name, f"no row in {experiment.semantic_file.name}", LeftOutCause.MISSING) for name in without_tokens
         ]
         self.left_out = tuple(left_out)
 
@@ -141,7 +137,7 @@ class GptDataset(Dataset[GptItem]):
 
     def _accept(self, name: str, row: TextRow | None, tokens: np.ndarray, table: SymbolTable, vocab: int) -> GptItem:
         if row is None:
-            raise OutsideError(f"no row in {self._experiment.text_file.name}", LeftOutCause.MISSING)
+            raise ExcludedClipError(f"no row in {self._experiment.text_file.name}", LeftOutCause.MISSING)
         phones = symbols.ids(row.phones, table)
         self._check_lengths(len(phones), len(tokens))
         if tokens.min() < 0 or tokens.max() >= vocab - 1:
@@ -152,21 +148,22 @@ class GptDataset(Dataset[GptItem]):
                 raise DatasetError(f"BERT features {found}, expected {(self._bert_dim, len(phones))}")
         return GptItem(name, torch.tensor(phones), torch.from_numpy(tokens), None)
 
+    # AR/data/dataset.py, `Text2SemanticDataset.init_batch`, which drops such clips without a word.
     def _check_lengths(self, phones: int, tokens: int) -> None:
         seconds, rules = tokens / SEMANTIC_RATE_HZ, self._rules
         if seconds > rules.max_sec:
-            raise OutsideError(f"{seconds:.1f} s, over max_sec {rules.max_sec:g}", LeftOutCause.LONG)
+            raise ExcludedClipError(f"{seconds:.1f} s, over max_sec {rules.max_sec:g}", LeftOutCause.LONG)
         if seconds < rules.min_sec:
-            raise OutsideError(f"{seconds:.1f} s, under min_sec {rules.min_sec:g}", LeftOutCause.SHORT)
-        most = int(rules.max_sec * PHONES_PER_MAX_SEC) if rules.max_phones is None else rules.max_phones
-        if phones > most:
-            raise OutsideError(
-                f"{phones} phones, at most {most} train with max_sec {rules.max_sec:g}", LeftOutCause.PHONES
+            raise ExcludedClipError(f"{seconds:.1f} s, under min_sec {rules.min_sec:g}", LeftOutCause.SHORT)
+        max_phones = int(rules.max_sec * PHONES_PER_MAX_SEC) if rules.max_phones is None else rules.max_phones
+        if phones > max_phones:
+            raise ExcludedClipError(
+                f"{phones} phones, at most {max_phones} train with max_sec {rules.max_sec:g}", LeftOutCause.PHONES
             )
         rate = phones / seconds
         if not rules.min_phones_per_s <= rate <= rules.max_phones_per_s:
             expected = f"{rules.min_phones_per_s:g}..{rules.max_phones_per_s:g}"
-            raise OutsideError(
+            raise ExcludedClipError(
                 f"{rate:.1f} phones per second, expected {expected}: does the text fit the audio?", LeftOutCause.RATE
             )
 
@@ -182,7 +179,7 @@ class SovitsDataset(Dataset[SovitsItem]):
         table: symbol table of the model.
         spec: spectrogram of the model.
         content_channels: width of the model's content features.
-        speaker_channels: width of its speaker vectors; 0 for a model that takes none.
+        speaker_channels: width of its speaker embeddings; 0 for a model that takes none.
         limits: which clips to take.
         cache_bytes: memory that decoded clips may fill.
 
@@ -217,7 +214,7 @@ class SovitsDataset(Dataset[SovitsItem]):
                 self.lengths_s.append(self._checked_length_s(row.name))
                 self._kept.append((row.name, phones))
             except (AudioError, DatasetError, TextError) as error:
-                left_out.append(_left_out(row.name, error, None))
+                left_out.append(LeftOut.from_error(row.name, error))
         self.left_out = tuple(left_out)
 
     @property
@@ -230,23 +227,27 @@ class SovitsDataset(Dataset[SovitsItem]):
 
     def __getitem__(self, index: int) -> SovitsItem:
         name, phones = self._kept[index]
-        samples, content = self._clip(name)
-        wave = samples.float() / _INT16
+        clip = self._clip(name)
+        wave = clip.samples.float() / _INT16
         spec = magnitude_spectrogram(wave[None], self._spec)[0]
         frames = spec.shape[-1]
-        content = _fit(content.float(), frames, name)
-        return SovitsItem(name, content, spec, wave[: frames * self._spec.hop], phones, self._speaker(name))
+        content = _fit(clip.content.float(), frames, name)
+        return SovitsItem(name, content, spec, wave[: frames * self._spec.hop], phones, clip.speaker)
 
     def _checked_length_s(self, name: str) -> float:
         wave, content = self._experiment.wave_path(name), self._experiment.content_path(name)
         for path in (wave, content):
             if not path.is_file():
-                raise OutsideError(f"no {path.parent.name}/{path.name}", LeftOutCause.MISSING)
+                raise ExcludedClipError(f"no {path.parent.name}/{path.name}", LeftOutCause.MISSING)
         seconds = probe_audio(wave).duration_s
         if seconds > self._rules.max_sec:
-            raise OutsideError(f"{seconds:.1f} s, over max_sec {self._rules.max_sec:g}", LeftOutCause.LONG, seconds)
+            raise ExcludedClipError(
+                f"{seconds:.1f} s, over max_sec {self._rules.max_sec:g}", LeftOutCause.LONG, seconds
+            )
         if seconds < self._rules.min_sec:
-            raise OutsideError(f"{seconds:.2f} s, under min_sec {self._rules.min_sec:g}", LeftOutCause.SHORT, seconds)
+            raise ExcludedClipError(
+                f"{seconds:.2f} s, under min_sec {self._rules.min_sec:g}", LeftOutCause.SHORT, seconds
+            )
         self._check_content(feature_shape(content), seconds)
         if self._speaker_channels:
             self._check_speaker(self._experiment.speaker_path(name))
@@ -264,27 +265,29 @@ class SovitsDataset(Dataset[SovitsItem]):
             raise DatasetError(f"no {path.parent.name}/{path.name}: it was not prepared for this version")
         found = feature_shape(path)
         if found != (1, self._speaker_channels):
-            raise DatasetError(f"speaker vector {found}, expected (1, {self._speaker_channels}): other model")
+            raise DatasetError(f"speaker embedding {found}, expected (1, {self._speaker_channels}): other model")
 
-    def _speaker(self, name: str) -> Tensor | None:
-        if not self._speaker_channels:
-            return None
-        return load_feature(self._experiment.speaker_path(name))[0].float()
+    def _clip(self, name: str) -> _DecodedClip:
+        clip = self._cache.get(name)
+        if clip is None:
+            clip = self._read_clip(name)
+            self._cache.put(name, clip)
+        return clip
 
-    def _clip(self, name: str) -> tuple[Tensor, Tensor]:
-        found = self._cache.get(name)
-        if found is None:
-            wave, _ = read_audio(self._experiment.wave_path(name), rate=self._spec.sample_rate, mono=True)
-            samples = np.clip(np.round(wave * _INT16), -_INT16, _INT16 - 1).astype(np.int16)
-            found = torch.from_numpy(samples), load_feature(self._experiment.content_path(name))[0]
-            self._cache.put(name, found)
-        return found
+    def _read_clip(self, name: str) -> _DecodedClip:
+        wave, _ = read_audio(self._experiment.wave_path(name), rate=self._spec.sample_rate, mono=True)
+        samples = np.clip(np.round(wave * _INT16), -_INT16, _INT16 - 1).astype(np.int16)
+        content = load_feature(self._experiment.content_path(name))[0]
+        speaker = load_feature(self._experiment.speaker_path(name))[0].float() if self._speaker_channels else None
+        return _DecodedClip(torch.from_numpy(samples), content, speaker)
 
 
-def _left_out(name: str, error: InputError, seconds: float | None) -> LeftOut:
-    if isinstance(error, OutsideError):
-        return LeftOut(name, error.message, error.cause, error.seconds if seconds is None else seconds)
-    return LeftOut(name, error.message, seconds=seconds)
+class _DecodedClip(NamedTuple):
+    """What the files of a clip hold: samples (T,) int16, content (C, F) as stored, speaker embedding (V,) or None."""
+
+    samples: Tensor
+    content: Tensor
+    speaker: Tensor | None
 
 
 class _Cache:
@@ -292,22 +295,28 @@ class _Cache:
 
     def __init__(self, budget_bytes: int) -> None:
         self._left_bytes = budget_bytes
-        self._clips: dict[str, tuple[Tensor, Tensor]] = {}
+        self._clips: dict[str, _DecodedClip] = {}
         self._writing = Lock()
 
-    def get(self, name: str) -> tuple[Tensor, Tensor] | None:
+    def get(self, name: str) -> _DecodedClip | None:
         return self._clips.get(name)
 
-    def put(self, name: str, clip: tuple[Tensor, Tensor]) -> None:
-        size = sum(tensor.nbytes for tensor in clip)
+    def put(self, name: str, clip: _DecodedClip) -> None:
+        size = sum(tensor.nbytes for tensor in clip if tensor is not None)
         with self._writing:
             if name not in self._clips and size <= self._left_bytes:
                 self._left_bytes -= size
                 self._clips[name] = clip
 
 
+# The two lengths of one clip, at 50 frames a second each:
+#
+#     spectrogram   T // hop                      |----|----|----|----|----|
+#     content       (T - 400) // 320 + 1          |----|----|----|----|        the last window does not fit any more
+#
+# module/data_utils.py, `TextAudioSpeakerLoader.get_audio`, appends one frame where one is missing.
 def _fit(content: Tensor, frames: int, name: str) -> Tensor:
-    """Content (C, F') to (C, frames): cut, or the last frame repeated (the official trainer appends one)."""
+    """Content (C, F') to (C, frames): cut, or the last frame repeated."""
     missing = frames - content.shape[-1]
     if abs(missing) > FRAME_SLACK + 1:
         raise DatasetError(f"{name}: {content.shape[-1]} frames of content features for {frames} frames of audio")

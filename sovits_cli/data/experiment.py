@@ -1,6 +1,15 @@
-"""The official experiment folder: its names, its two tables and our `dataset.json`, read and written.
+"""The official experiment folder: its files and their names, its tables, its feature tensors, our `dataset.json`.
 
-Knows no audio and no settings.
+    2-name2text.txt       name, phones, phones per character, normalised text      prepare_datasets/1-get-text.py
+    3-bert/NAME.pt        (D, P) float                                             1-get-text.py
+    4-cnhubert/NAME.pt    (1, C, F) float                                          2-get-hubert-wav32k.py
+    5-wav32k/NAME         mono int16 at 32 kHz                                     2-get-hubert-wav32k.py
+    6-name2semantic.tsv   name, semantic tokens                                    3-get-semantic.py
+    7-sv_cn/NAME.pt       (1, V) float                                             2-get-sv.py
+    8-phones/NAME.txt     "end_seconds phone" a line                               ours
+    dataset.json          the model of the features, and the sources               ours
+
+NAME is the basename of a recording, suffix included. Knows no audio and no settings.
 """
 
 from __future__ import annotations
@@ -43,11 +52,25 @@ class LeftOutCause(StrEnum):
     BROKEN = "unreadable or unfit"
 
 
+class ExcludedClipError(DatasetError):
+    """A clip that a limit or a missing file keeps out. `seconds` is its audio, None where that is not known."""
+
+    def __init__(self, message: str, cause: LeftOutCause, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.seconds = seconds
+
+
 @dataclass(frozen=True)
 class LeftOut:
-    """An item that is not used, and why. `name` is a basename, or a place ("line 12") where there is none.
+    """An item that is not used, and why.
 
-    `seconds` is its audio, None where that is not known. `bug` is what nobody expected, where the item is not to blame.
+    Args:
+        name: its basename, or where it is written ("line 12") if there is none.
+        reason: one line.
+        cause: in a word or two.
+        seconds: its audio, None where that is not known.
+        bug: what no code expected, where the item is not to blame.
     """
 
     name: str
@@ -57,9 +80,12 @@ class LeftOut:
     bug: UnforeseenError | None = field(default=None, compare=False, metadata={"json": False})
 
     @classmethod
-    def from_error(cls, name: str, error: SovitsError) -> LeftOut:
-        """An item that failed."""
-        return cls(name, error.message, bug=error if isinstance(error, UnforeseenError) else None)
+    def from_error(cls, name: str, error: SovitsError, *, seconds: float | None = None) -> LeftOut:
+        """An item that failed; `seconds` of its audio, if they are known better than by the error."""
+        bug = error if isinstance(error, UnforeseenError) else None
+        if not isinstance(error, ExcludedClipError):
+            return cls(name, error.message, seconds=seconds, bug=bug)
+        return cls(name, error.message, error.cause, error.seconds if seconds is None else seconds)
 
 
 @dataclass(frozen=True)
@@ -122,23 +148,23 @@ class Experiment:
         return self.text_file.is_file()
 
     def bert_path(self, name: str) -> Path:
-        """Give the place of BERT features (D, P); only where the language has them."""
+        """The file of BERT features (D, P); only where the language has them."""
         return self.bert_dir / f"{name}.pt"
 
     def content_path(self, name: str) -> Path:
-        """Give the place of content features (1, C, F)."""
+        """The file of content features (1, C, F)."""
         return self.content_dir / f"{name}.pt"
 
     def wave_path(self, name: str) -> Path:
-        """Give the place of 32 kHz mono int16 audio in WAV form; the name keeps the suffix of its source."""
+        """The file of 32 kHz mono int16 audio in WAV form; the name keeps the suffix of its source."""
         return self.wave_dir / name
 
     def speaker_path(self, name: str) -> Path:
-        """Give the place of the speaker vector (1, V); only for versions that take one."""
+        """The file of the speaker embedding (1, V); only for versions that take one."""
         return self.speaker_dir / f"{name}.pt"
 
     def phones_path(self, name: str) -> Path:
-        """Give the place of the timed phones, a copy of the sidecar `<stem>.phones`; only where there is one."""
+        """The file of the timed phones, a copy of the sidecar `<stem>.phones`; only where there is one."""
         return self.phones_dir / f"{name}.txt"
 
     def read_text(self) -> Table[TextRow]:
@@ -182,11 +208,15 @@ class Experiment:
 
     def write_info(self, info: DatasetInfo) -> None:
         """Write `dataset.json` whole."""
-        with atomic(self.info_file, follow_links=False) as place:
+        with atomic(self.info_file, follow_links=False) as temporary:
             text = json.dumps(asdict(info), ensure_ascii=False, indent=1) + "\n"
-            place.write_bytes(text.encode("utf-8", errors="backslashreplace"))  # paths that are no text, as JSON has it
+            temporary.write_bytes(
+                text.encode("utf-8", errors="backslashreplace")
+            )  # paths that are no text, as JSON has it
 
 
+# A line that is no row is left out with its number, and the rest is used; a name in two rows stops, since nothing says
+# which of the two the features of that name belong to.
 def _read_table(path: Path, width: int, parse: Callable[[list[str]], Row], *, header: str | None) -> Table[Row]:
     good: dict[str, Row] = {}
     bad: list[LeftOut] = []
@@ -229,8 +259,8 @@ def _read(path: Path) -> str:
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:
-    with atomic(path, follow_links=False) as place:
-        place.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+    with atomic(path, follow_links=False) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
 
 
 def _text_row(cells: list[str]) -> TextRow:

@@ -18,18 +18,18 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sovits_cli.data.experiment import Experiment, LeftOut, TextRow
 from sovits_cli.errors import DatasetError, TextError
-from sovits_cli.files import atomic, real_path
+from sovits_cli.files import real_path
 from sovits_cli.text import encoding, languages, segment
 
 LIST_FIELDS = 4
 MAX_EXTRA_FIELDS = 2
-"""Fields after the text that are no text: emotion and remark."""
+"""Fields after the text that are not text: emotion and remark."""
 
 _BAR = re.compile(r"\|(?![^\[\]]*\])")
 """A bar that is not in brackets."""
@@ -37,14 +37,14 @@ _BAR = re.compile(r"\|(?![^\[\]]*\])")
 _COLUMN = re.compile(r"(?<!\s)\|(?!\s)(?![^\[\]]*\])")
 """One that has no space beside it either."""
 
-_LONGEST_NAME_BYTES = 251
-"""Of a name that files are named after: file systems take 255, of which `.txt` may come to it."""
+_MAX_NAME_BYTES = 251
+"""Of a name that files are named after: file systems take 255, and `.txt` may be added to it."""
 
 _UNSPECIFIED = ("", "auto")
 """What a list says where nobody chose a language: the one of the command is used."""
 
 _AROUND_PATHS = " '\"\r\n\u202a"
-"""What the official program strips from both ends of a path."""
+"""What the official program strips from both ends of a path (tools/my_utils.py, `clean_path`)."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,16 @@ class Manifest:
     notes: tuple[str, ...] = ()
 
     def checked(self) -> Manifest:
-        """Leave unusable names out, and tell equal ones apart. Raises DatasetError: one of them twice, or none."""
+        """Leave unusable names out, and tell equal ones apart. Raises DatasetError: no row, or one of them twice."""
+        # Names are cells of tab-separated tables.
         bad = [item for item in self.rows if any(sign in item.name for sign in "\t\n\r")]
         left_out = [LeftOut(item.name, "tab or line break in the file name") for item in bad]
         kept = tuple(_with_usable_name(item) for item in self.rows if item not in bad)
         rows, notes = _with_languages(_with_unique_names(kept))
-        found = replace(self, rows=rows, left_out=(*self.left_out, *left_out), notes=(*self.notes, *notes))
+        checked = replace(self, rows=rows, left_out=(*self.left_out, *left_out), notes=(*self.notes, *notes))
         if not kept:
-            raise _nothing_usable(found)
-        return found
+            raise _nothing_usable(checked)
+        return checked
 
 
 def read_list(path: Path, language: str) -> Manifest:
@@ -141,23 +142,21 @@ def parse_list(text: str, path: Path, language: str) -> Manifest:
     return Manifest(path, "a .list file", tuple(rows), tuple(left_out), notes=notes)
 
 
-def _extra_field_notes(path: Path, columns: Sequence[str]) -> Iterator[str]:
-    if columns:
+def _extra_field_notes(path: Path, extra_fields: Sequence[str]) -> Iterator[str]:
+    if extra_fields:
         yield (
-            f"{path}: {len(columns)} lines have fields after the text that are not read, the first: "
-            f"{columns[0][:60]!r}; a bar that belongs to a text has a space beside it"
+            f"{path}: {len(extra_fields)} lines have fields after the text that are not read, the first: "
+            f"{extra_fields[0][:60]!r}; a bar that belongs to a text has a space beside it"
         )
 
 
-def write_list(path: Path, rows: Iterable[ManifestRow]) -> None:
-    """Write a `.list` file that the official program reads."""
-    lines = [f"{item.path}|{item.speaker}|{item.language.upper()}|{list_text(item.text)}\n" for item in rows]
-    with atomic(path) as place:
-        place.write_text("".join(lines), encoding="utf-8", newline="\n")
+def list_line(row: ManifestRow) -> str:
+    """Write a row as a line of a list, which the official program reads too."""
+    return f"{row.path}|{row.speaker}|{row.language.upper()}|{list_text(row.text)}\n"
 
 
 def list_text(text: str) -> str:
-    """A text as the last field of a list: on one line, and with bars that read as part of it."""
+    """Write a text as the last field of a list: on one line, and with bars that read as part of it."""
     return " ".join(_BAR.sub(" | ", text).split())
 
 
@@ -177,13 +176,13 @@ class TextFileReader:
     """
 
     def __init__(self, language: str) -> None:
-        self._language = language
+        self.language = language
         self._guessed: dict[str, list[Path]] = {}
 
     def read(self, path: Path) -> str:
         """Read a file, in lines that end in a line feed. Raises DatasetError: missing, unreadable, or no text."""
         try:
-            found = encoding.decode_text(path.read_bytes(), str(path), self._language)
+            found = encoding.decode_text(path.read_bytes(), str(path), self.language)
         except TextError as error:
             raise DatasetError(error.message, **error.advice) from error
         except OSError as error:
@@ -206,43 +205,44 @@ def _named(paths: Sequence[Path]) -> str:
 
 
 def _list_row(line: str, source: Path, number: int, language: str) -> tuple[ManifestRow, str]:
-    """A line, and what is not read of it."""
+    """Read a line, and what of it is not used. Raises DatasetError, TextError: it is no row."""
     cells = line.split("|", LIST_FIELDS - 1)
     if len(cells) != LIST_FIELDS:
         raise DatasetError(f"{len(cells)} fields, expected path|speaker|language|text")
-    place, speaker, code, rest = cells
-    text, more = text_field(rest)
+    path, speaker, code, rest = cells
+    text, extra = text_field(rest)
     if not text.strip():
         raise DatasetError("no text")
-    said = ManifestRow(
-        path=_resolved(place, source.parent),
+    row = ManifestRow(
+        path=_resolved(path, source.parent),
         speaker=speaker,
         language=language_code(code, language),
         text=text.strip(),
         where=f"{source}:{number}",
     )
-    return said, more
+    return row, extra
 
 
 def text_field(rest: str) -> tuple[str, str]:
     """Split what follows the third bar of a line into the text and the fields after it, as the header has it."""
     if len(_BAR.findall(rest)) > MAX_EXTRA_FIELDS:
         return rest, ""
-    text, *columns = _COLUMN.split(rest)
-    return text, "|".join(columns)
+    text, *extra_fields = _COLUMN.split(rest)
+    return text, "|".join(extra_fields)
 
 
 def _resolved(written: str, folder: Path) -> Path:
-    place = written.strip(_AROUND_PATHS).rstrip("/\\")
-    if not place:
+    """Find the file that a path in a list means: below the list's folder, or else the working folder."""
+    path = written.strip(_AROUND_PATHS).rstrip("/\\")
+    if not path:
         raise DatasetError("no path")
-    candidates = [folder / place, Path(place)]
-    if "\\" in place:
-        candidates += [folder / place.replace("\\", "/"), Path(place.replace("\\", "/"))]
+    candidates = [folder / path, Path(path)]
+    if "\\" in path:  # a list from Windows
+        candidates += [folder / path.replace("\\", "/"), Path(path.replace("\\", "/"))]
     try:
-        return next(path for path in candidates if is_file(path))
+        return next(candidate for candidate in candidates if is_file(candidate))
     except StopIteration:
-        raise DatasetError(f"no file {place}") from None
+        raise DatasetError(f"no file {path}") from None
 
 
 def is_file(path: Path) -> bool:
@@ -253,60 +253,62 @@ def is_file(path: Path) -> bool:
         raise DatasetError(f"cannot look for {str(path)[:80]}…: {error.strerror}") from error
 
 
-def _with_usable_name(item: ManifestRow) -> ManifestRow:
-    """Give another name where files and tables cannot bear that of the recording: not in UTF-8, or very long."""
-    written = os.fsencode(item.name)
+def _with_usable_name(row: ManifestRow) -> ManifestRow:
+    """Give another name where files and tables cannot have that of the recording: not in UTF-8, or very long."""
+    written = os.fsencode(row.name)
     name = written.decode("utf-8", errors="replace").replace("\ufffd", "_")
-    if name == item.name and len(written) <= _LONGEST_NAME_BYTES:
-        return item
-    short = name.encode()[: _LONGEST_NAME_BYTES // 2].decode(errors="ignore")
-    mark = hashlib.sha256(written).hexdigest()[:8]
-    return replace(item, alias=f"{Path(short).stem}-{mark}{Path(name).suffix[:8]}")
+    if name == row.name and len(written) <= _MAX_NAME_BYTES:
+        return row
+    short = name.encode()[: _MAX_NAME_BYTES // 2].decode(errors="ignore")
+    digest = hashlib.sha256(written).hexdigest()[:8]
+    return replace(row, alias=f"{Path(short).stem}-{digest}{Path(name).suffix[:8]}")
 
 
 def _with_unique_names(rows: Sequence[ManifestRow]) -> tuple[ManifestRow, ...]:
-    """Recordings of one name in several folders each get a mark of their own, made of their place.
+    """Give recordings of one name in several folders names of their own, made of their paths.
 
     Raises:
         DatasetError: the same recording twice.
     """
-    owners: dict[str, dict[Path, ManifestRow]] = {}
-    for item in rows:
-        key, place = unicodedata.normalize("NFC", item.name).casefold(), real_path(item.path)
-        earlier = owners.setdefault(key, {}).setdefault(place, item)
-        if earlier is not item:
+    # Equal as the least capable file system sees it, which neither minds case nor tells composed letters from others.
+    by_name: dict[str, dict[Path, ManifestRow]] = {}
+    for row in rows:
+        key, path = unicodedata.normalize("NFC", row.name).casefold(), real_path(row.path)
+        earlier = by_name.setdefault(key, {}).setdefault(path, row)
+        if earlier is not row:
             raise DatasetError(
-                f"{item.path} is there twice ({earlier.where} and {item.where})", hint="remove one of the two"
+                f"{row.path} is there twice ({earlier.where} and {row.where})", hint="remove one of the two"
             )
-    twins = {id(item): place for group in owners.values() if len(group) > 1 for place, item in group.items()}
-    root = Path(os.path.commonpath([place.parent for place in twins.values()])) if twins else Path()
+    twins = {id(row): path for group in by_name.values() if len(group) > 1 for path, row in group.items()}
+    # Of the path below what all of them share: the names stay the same when the whole source is moved.
+    root = Path(os.path.commonpath([path.parent for path in twins.values()])) if twins else Path()
     return tuple(
-        replace(item, alias=_marked(item.name, twins[id(item)].relative_to(root))) if id(item) in twins else item
-        for item in rows
+        replace(row, alias=_with_digest(row.name, twins[id(row)].relative_to(root))) if id(row) in twins else row
+        for row in rows
     )
 
 
-def _marked(name: str, place: Path) -> str:
-    """A name with a mark that tells its place: "a.wav" in one/ is "a-3f2c9d10.wav"."""
-    mark = hashlib.sha256(place.as_posix().encode()).hexdigest()[:8]
-    return f"{Path(name).stem}-{mark}{Path(name).suffix}"
+def _with_digest(name: str, path: Path) -> str:
+    """A name with a digest of its path: "a.wav" in one/ is "a-3f2c9d10.wav"."""
+    digest = hashlib.sha256(path.as_posix().encode()).hexdigest()[:8]
+    return f"{Path(name).stem}-{digest}{Path(name).suffix}"
 
 
 def _with_languages(rows: tuple[ManifestRow, ...]) -> tuple[tuple[ManifestRow, ...], list[str]]:
-    """Scripts that several languages have, in `auto`, as the texts of all of them tell; and a line where they do not.
+    """Decide for rows in `auto` what a script that several languages share stands for, by the texts of all of them.
 
-    One text by itself may hold nothing else.
+    One text by itself may hold nothing that tells. Gives the rows, and a note for the user where all of them do not.
     """
-    document = "\n".join(item.text for item in rows if item.language == segment.AUTO)
-    how = segment.resolve_mode(segment.AUTO, document)
-    told = tuple(replace(item, language=how) if item.language == segment.AUTO else item for item in rows)
-    return told, list(filter(None, [segment.latin_doubt(how, document)]))
+    document = "\n".join(row.text for row in rows if row.language == segment.AUTO)
+    mode = segment.resolve_mode(segment.AUTO, document)
+    resolved = tuple(replace(row, language=mode) if row.language == segment.AUTO else row for row in rows)
+    return resolved, list(filter(None, [segment.latin_doubt(mode, document)]))
 
 
 def _nothing_usable(manifest: Manifest) -> DatasetError:
-    reason = manifest.left_out[0] if manifest.left_out else None
-    told = f"{len(manifest.left_out)} left out, the first: {reason.name}: {reason.reason}" if reason else "it is empty"
+    first = manifest.left_out[0] if manifest.left_out else None
+    why = f"{len(manifest.left_out)} left out, the first: {first.name}: {first.reason}" if first else "it is empty"
     return DatasetError(
-        f"{manifest.source} ({manifest.kind}) has no utterance that can be used: {told}",
+        f"{manifest.source} ({manifest.kind}) has no utterance that can be used: {why}",
         hint="give a folder of recordings with their transcripts beside them, or a .list of path|speaker|language|text",
     )

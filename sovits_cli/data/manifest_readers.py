@@ -6,7 +6,7 @@ Knows nothing of audio beyond file names. Each reader gives a `Manifest`; `read_
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sovits_cli.data.experiment import Experiment, LeftOut
@@ -52,6 +52,13 @@ def _from_file(source: Path, language: str) -> Manifest:
     )
 
 
+# The first that is there decides:
+#
+#     2-name2text.txt   an experiment folder, of ours or of the official program
+#     metadata.csv      an LJSpeech table           id|text|normalised text, audio in wavs/
+#     *.list            the official list           path|speaker|language|text
+#     slices.jsonl      slices                      {"file": ..., "text": ..., "language": ...}, or sidecars
+#     none of them      recordings with sidecars    talk.wav, talk.txt, in sub-folders too
 def _from_folder(source: Path, language: str) -> Manifest:
     if Experiment(source).exists():
         return read_experiment(Experiment(source), language)
@@ -73,36 +80,29 @@ def _from_folder(source: Path, language: str) -> Manifest:
 
 def read_folder(folder: Path, language: str) -> Manifest:
     """Read recordings with a transcript beside each: `talk.wav` and `talk.txt` or `talk.lab`, in sub-folders too."""
-    return _with_sidecars(
-        folder, "recordings with transcripts", _sound_files(folder), TextFileReader(language), language
-    )
+    return _with_sidecars(folder, "recordings with transcripts", _sound_files(folder), TextFileReader(language))
 
 
-def find_recordings(folder: Path, language: str, texts: TextFileReader) -> tuple[list[ManifestRow], list[Path]]:
-    """Recordings of a folder or of slices whose transcript lies beside them, and those without one.
-
-    Args:
-        folder: where they lie.
-        language: code of the transcripts.
-        texts: reads the transcripts.
+def find_recordings(folder: Path, texts: TextFileReader) -> tuple[list[ManifestRow], list[Path]]:
+    """Find the recordings of a folder or of slices whose transcript lies beside them, and those without one.
 
     Raises:
         DatasetError: no such folder, or no recording in it.
     """
     if not folder.is_dir():
         raise DatasetError(f"{folder} is no folder of recordings", code="dataset.not_a_folder")
-    told: list[ManifestRow] = []
-    untold: list[Path] = []
+    rows: list[ManifestRow] = []
+    without_text: list[Path] = []
     for path in _sound_files(folder):
         try:
             text = _transcript(path, texts)
         except DatasetError:
             text = None
         if text is None:
-            untold.append(path)
+            without_text.append(path)
         else:
-            told.append(ManifestRow(path, folder.name, language, text, str(path.parent)))
-    return told, untold
+            rows.append(ManifestRow(path, folder.name, texts.language, text, str(path.parent)))
+    return rows, without_text
 
 
 def _sound_files(folder: Path) -> list[Path]:
@@ -119,7 +119,7 @@ def _sound_files(folder: Path) -> list[Path]:
 
 def read_slices(path: Path, language: str) -> Manifest:
     """Read the manifest of `sovits slice`; a row may hold its `text` and `language`, else a transcript lies beside."""
-    said: dict[Path, tuple[str, str]] = {}
+    texts_of_rows: dict[Path, tuple[str, str]] = {}
     recordings: list[Path] = []
     left_out: list[LeftOut] = []
     texts = TextFileReader(language)
@@ -140,8 +140,8 @@ def read_slices(path: Path, language: str) -> Manifest:
             continue
         recordings.append(recording)
         if text:
-            said[recording] = text, code
-    return _with_sidecars(path.parent, "slices", recordings, texts, language, said=said, left_out=left_out)
+            texts_of_rows[recording] = text, code
+    return _with_sidecars(path.parent, "slices", recordings, texts, given=texts_of_rows, left_out=left_out)
 
 
 def read_ljspeech(path: Path, language: str) -> Manifest:
@@ -187,31 +187,33 @@ def _with_sidecars(
     kind: str,
     recordings: Iterable[Path],
     texts: TextFileReader,
-    language: str,
     *,
-    said: dict[Path, tuple[str, str]] | None = None,
+    given: Mapping[Path, tuple[str, str]] | None = None,
     left_out: Iterable[LeftOut] = (),
 ) -> Manifest:
+    """Recordings with their transcripts: those that are given, with their language, else what lies beside them."""
     rows: list[ManifestRow] = []
-    missing = list(left_out)
-    untold: list[LeftOut] = []
+    unreadable = list(left_out)
+    without_text: list[LeftOut] = []
     for path in recordings:
         try:
-            text, code = (said or {}).get(path) or (_transcript(path, texts), language)
+            text, code = (given or {}).get(path) or (_transcript(path, texts), texts.language)
         except DatasetError as error:
-            missing.append(LeftOut(path.name, error.message))
+            unreadable.append(LeftOut(path.name, error.message))
             continue
         if text is None:
-            untold.append(LeftOut(path.name, f"no transcript: expected {path.stem}.txt or {path.stem}.lab beside it"))
+            reason = f"no transcript: expected {path.stem}.txt or {path.stem}.lab beside it"
+            without_text.append(LeftOut(path.name, reason))
         else:
             rows.append(ManifestRow(path, folder.name, code, text, str(path.parent)))
-    if untold and not rows:
+    if without_text and not rows:
+        first = without_text[0].name
         raise DatasetError(
-            f"none of the {len(untold)} recordings in {folder} has a transcript beside it, such as {untold[0].name} "
-            f"and {Path(untold[0].name).stem}.txt",
+            f"none of the {len(without_text)} recordings in {folder} has a transcript beside it, such as {first} "
+            f"and {Path(first).stem}.txt",
             hint="write what is said into a .txt beside each recording, or give a .list of path|speaker|language|text",
         )
-    return Manifest(folder, kind, tuple(rows), (*missing, *untold), notes=texts.notes)
+    return Manifest(folder, kind, tuple(rows), (*unreadable, *without_text), notes=texts.notes)
 
 
 def _transcript(recording: Path, texts: TextFileReader) -> str | None:
@@ -219,23 +221,23 @@ def _transcript(recording: Path, texts: TextFileReader) -> str | None:
     if not is_file(recording):
         raise DatasetError("no such file")
     beside = (recording.with_suffix(suffix) for suffix in TRANSCRIPT_SUFFIXES)
-    place = next((path for path in beside if is_file(path)), None)
-    if place is None:
+    sidecar = next((path for path in beside if is_file(path)), None)
+    if sidecar is None:
         return None
-    lines = [line for line in texts.read(place).splitlines() if line.strip()]
+    lines = [line for line in texts.read(sidecar).splitlines() if line.strip()]
     if not lines:
-        raise DatasetError(f"{place.name} is empty")
+        raise DatasetError(f"{sidecar.name} is empty")
     if all(_ALIGNMENT.fullmatch(line) for line in lines):
-        raise DatasetError(f"{place.name} holds timed labels, expected the text that is said")
+        raise DatasetError(f"{sidecar.name} holds timed labels, expected the text that is said")
     return " ".join(" ".join(lines).split())
 
 
 def _ljspeech_audio(folder: Path, name: str) -> Path | None:
     if not name or "/" in name or "\\" in name:
         return None
-    for place in (folder / LJSPEECH_AUDIO, folder):
+    for parent in (folder / LJSPEECH_AUDIO, folder):
         for suffix in ("", *AUDIO_SUFFIXES):
-            path = place / f"{name}{suffix}"
+            path = parent / f"{name}{suffix}"
             if path.suffix.lower() in AUDIO_SUFFIXES and is_file(path):
                 return path
     return None

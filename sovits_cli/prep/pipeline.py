@@ -114,7 +114,7 @@ def plan_dataset(
 ) -> PrepPlan:
     """Say what `prepare_dataset` would do, and write nothing.
 
-    Args and errors: those of `prepare_dataset`.
+    Args: those of `prepare_dataset`, which raises the same.
     """
     job = _open(Path(source), settings, find_device(device).name, reporter, plan_only=True)
     return plan_steps(job.manifest, settings.prep.out, job.models, job.options, reporter)

@@ -16,7 +16,7 @@ import numpy as np
 
 from sovits_cli.audio.reader import read_audio
 from sovits_cli.data.experiment import LeftOut
-from sovits_cli.data.manifest import LIST_FIELDS, Manifest, ManifestRow, TextFileReader, list_text, parse_list
+from sovits_cli.data.manifest import LIST_FIELDS, Manifest, ManifestRow, TextFileReader, list_line, parse_list
 from sovits_cli.data.manifest_readers import find_recordings
 from sovits_cli.errors import DatasetError, InputError, SovitsError, TextError, contained, nothing_done
 from sovits_cli.events import Note, Progress, Reporter
@@ -155,7 +155,7 @@ def plan_transcription(source: Path, lang: str, list_path: Path, reporter: Repor
 
 def _find(source: Path, lang: str) -> _Recordings:
     texts = TextFileReader(lang)
-    with_text, without_text = find_recordings(source, lang, texts)
+    with_text, without_text = find_recordings(source, texts)
     unlistable = [path for path in without_text if not _is_utf8(path)]
     return _Recordings(
         with_text=[row for row in with_text if _is_utf8(row.path)],
@@ -282,7 +282,7 @@ def _is_utf8(path: Path) -> bool:
 
 def _append(list_path: Path, row: ManifestRow) -> None:
     """Add a row; it is on disk when this returns."""
-    line = f"{real_path(row.path)}|{row.speaker}|{row.language.upper()}|{list_text(row.text)}\n"
+    line = list_line(replace(row, path=real_path(row.path)))
     try:
         list_path.parent.mkdir(parents=True, exist_ok=True)
         with list_path.open("ab", buffering=0) as handle:

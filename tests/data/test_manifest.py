@@ -2,7 +2,7 @@
 
 import pytest
 
-from sovits_cli.data.manifest import Manifest, ManifestRow, language_code, read_list, write_list
+from sovits_cli.data.manifest import Manifest, ManifestRow, language_code, list_line, read_list
 from sovits_cli.errors import DatasetError, TextError
 from tests.data.recordings import record
 
@@ -79,7 +79,7 @@ def test_round_trip(folder):
         ManifestRow(folder / "a.wav", "amy", "en", "one | two", ""),
         ManifestRow(folder / "b.wav", "", "en", "line\nbreak", ""),
     ]
-    write_list(folder / "out.list", rows)
+    (folder / "out.list").write_text("".join(map(list_line, rows)), encoding="utf-8")
     assert (folder / "out.list").read_text() == f"{folder}/a.wav|amy|EN|one | two\n{folder}/b.wav||EN|line break\n"
     assert [item.text for item in read_list(folder / "out.list", "en").rows] == ["one | two", "line break"]
 
@@ -182,7 +182,7 @@ def test_fields_after_the_text_are_told_once(folder):
     "text", ["One | two.", "One|two.", "one|two|three", "a|b|c|d|e", "[Nguyen|win] it is", "plain"]
 )
 def test_a_text_with_bars_survives_a_list(folder, text):
-    write_list(folder / "out.list", [ManifestRow(folder / "a.wav", "amy", "en", text, "")])
+    (folder / "out.list").write_text(list_line(ManifestRow(folder / "a.wav", "amy", "en", text, "")), encoding="utf-8")
     found = read_list(folder / "out.list", "en")
     assert not found.notes
     assert found.rows[0].text.replace(" ", "") == text.replace(" ", "")

@@ -73,7 +73,7 @@ class FlowStage:
 
     def sample_noise(self, batch: SovitsBatch) -> SovitsBatch:
         """Draw moments, noise and prompts."""
-        return replace(batch, draws=sample_training_noise(*self.frames(batch)))
+        return replace(batch, flow_noise=sample_training_noise(*self.frames(batch)))
 
     def train(self) -> None:
         """Dropout on, but for what stays as it is."""
@@ -84,7 +84,7 @@ class FlowStage:
     def losses(self, batch: SovitsBatch, shares: Shares = ALONE) -> Losses:
         """The official loss, with the draws of the batch if it has any."""
         frames, lens = self.frames(batch)
-        loss = self._loss(batch, frames, lens, batch.draws or sample_training_noise(frames, lens))
+        loss = self._loss(batch, frames, lens, batch.flow_noise or sample_training_noise(frames, lens))
         return Losses({"generator": loss * shares.get("clips", 1.0)}, {"loss": loss})
 
     def evaluate(self, batch: SovitsBatch) -> Mapping[str, Tensor]:

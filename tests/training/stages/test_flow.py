@@ -190,7 +190,7 @@ def test_parts_of_a_batch_train_as_the_whole_does(name, pairs):
     model = FlowModel(files.flow_config(name)).eval()
     model.quantizer.fill(torch.randn(64, 48))
     tried, data = stage(model), batch()
-    whole = replace(data, draws=sample_training_noise(*tried.frames(data), shortcut=pairs))
+    whole = replace(data, flow_noise=sample_training_noise(*tried.frames(data), shortcut=pairs))
     tried.losses(whole).totals["generator"].backward()
     parameters = [one for one in tried.optimized_modules[0].parameters if one.grad is not None]
     once = [one.grad.clone() for one in parameters]
