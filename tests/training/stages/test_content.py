@@ -257,7 +257,7 @@ OTHER_VALUES = {
 @pytest.mark.parametrize("key", UNUSED)
 def test_what_has_no_part_in_the_stage_is_refused_where_it_is_typed(recordings: Path, tmp_path: Path, key: str) -> None:
     said = f"{key}={OTHER_VALUES[key]}"
-    with pytest.raises(UsageError, match=rf"^{key} is .* \(--set {key}.*it has no part in --stage content") as caught:
+    with pytest.raises(UsageError, match=rf"^{key} is .* \(set {key}.*it has no part in --stage content") as caught:
         run(recordings, tmp_path, *QUICK, said)
     assert caught.value.hint
     assert not (tmp_path / "family").exists()
