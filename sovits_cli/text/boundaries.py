@@ -45,7 +45,7 @@ def _length_ranges(of: tuple[UnicodeScript, ...]) -> tuple[tuple[str, str, int],
     return tuple(sorted(found for script in of for found in script.weights))
 
 
-# Cut points.
+# Cut points, the strongest first: sentence, call, clause, comma, conjunction, space, word.
 
 Cuts = Callable[[str], Iterable[int]]
 """Where a stretch can be cut: positions in it."""
@@ -59,12 +59,12 @@ _QUOTE_ENDS = "[\"'”’]"
 
 
 def cut_points(mode: LanguageMode) -> CutPoints:
-    """The joints of texts in a mode."""
+    """Where texts in a mode can be cut."""
     return _cut_points(tuple(LANGUAGES[lang] for lang in mode.languages), languages.all_scripts())
 
 
 class CutPoints:
-    """The joints of texts in some languages.
+    """Where texts in some languages can be cut; each attribute finds one kind of cut point in a window of a text.
 
     Args:
         own: the languages.

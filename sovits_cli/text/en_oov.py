@@ -1,7 +1,21 @@
 """A guess at how an unknown English word is said, by a small network over its letters, in numpy.
 
-The network is our own, trained by `tests/tools/train_letters.py` on the CMU dictionary: a GRU reads the letters in both
-directions, a second one gives each letter the phones it makes. Loaded on first use.
+The network is our own, trained by `tests/tools/train_letters.py` on the CMU dictionary. Each letter makes a label: no
+phone, one, or two or three. Letters x_1 … x_L are read in both directions, then labelled from left to right, each with
+a look at the label before it:
+
+    r_i = [GRU_f(E_x x_1 … x_i) ; GRU_b(E_x x_L … x_i)]                 letters read, (L, 2 D)
+    s_i = GRU_w([r_i ; E_y y_(i-1)], s_(i-1))                           state of the writer, (D,)
+    p(y_i | y_<i, x) = softmax(W s_i + b + m(x_i))                      m bars labels that the letter never has
+
+        k n i g h t   ->   -  N  AY1  -  -  T        ("-" is the label of no phone)
+
+`_paths` looks for the likeliest labels by a beam of 4; the first of them with exactly one main stress is taken. The
+GRU: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014, https://arxiv.org/abs/1406.1078;
+labels in place of a decoder: Jiampojamarn et al., "Applying Many-to-Many Alignments ... to Letter-to-Phoneme
+Conversion", 2007, https://aclanthology.org/N07-1047. Loaded on first use.
+
+Legend: L letters, D width of a state, K paths of the beam.
 """
 
 from __future__ import annotations
@@ -17,7 +31,7 @@ from sovits_cli.text.resources import TABLES, once
 
 Array = NDArray[np.float32]
 
-LONGEST = 24
+MAX_LETTERS = 24
 """Letters the network takes at once, as in training; longer words are guessed in parts."""
 
 _BEAM = 4
@@ -37,7 +51,10 @@ class _Gru:
         return values @ self.of_input.T + self.input_bias
 
     def step(self, inputs: Array, state: Array) -> Array:
-        """One step: gate inputs (..., 3 D) and state (..., D) -> new state."""
+        """One step: gate inputs (..., 3 D) and state (..., D) -> new state h' (..., D).
+
+        r, z = sigmoid(W x + U h),  n = tanh(W x + r * (U h)),  h' = (1 - z) * n + z * h
+        """
         width = state.shape[-1]
         recurrent = state @ self.of_state.T + self.state_bias
         reset = _sigmoid(inputs[..., :width] + recurrent[..., :width])
@@ -68,8 +85,8 @@ class _Path(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def guess_word(word: str) -> list[str]:
-    """Phones of a word of the letters a to z, with one main stress in each part of at most `LONGEST` letters."""
-    parts = [word[start : start + LONGEST] for start in range(0, len(word), LONGEST)]
+    """Phones of a word of the letters a to z, with one main stress in each part of at most `MAX_LETTERS` letters."""
+    parts = [word[start : start + MAX_LETTERS] for start in range(0, len(word), MAX_LETTERS)]
     return [phone for part in parts for phone in _guess(part)]
 
 
@@ -83,7 +100,7 @@ def _guess(word: str) -> list[str]:
 
 
 def _paths(network: _Network, letters: list[int]) -> list[_Path]:
-    """The best labellings, best first, by a search of `_BEAM` paths."""
+    """The best labellings, best first: of all labels of all K paths, the `_BEAM` of the highest totals go on."""
     read = _read(network, letters)
     paths = [_Path(0.0, np.zeros(len(network.writer.state_bias) // 3, np.float32), ())]
     for position, letter in enumerate(letters):

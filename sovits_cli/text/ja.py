@@ -72,6 +72,20 @@ def _openjtalk_words(package: Any, words: str) -> Any:
 
 
 def _with_pitch(labels: Sequence[str]) -> list[str]:
+    """Phones of full-context labels, and marks where the pitch turns (`text/japanese.py`, `pyopenjtalk_g2p_prosody`).
+
+    A label names one phone, `-o+`, and in `/A:a1+a2+a3/` the mora of it in its accent phrase: a1 moras behind the
+    accent (0: it is the accented one), a2 from the beginning, a3 from the end; `/F:f1_` has the moras of the phrase.
+
+                            accent phrase 東京は, flat          雨, accent on the first
+        pitch                  ┌──────────────────┐            ┐
+                         ──────┘                  ╎            └──────
+        label      t o       ky o     o       w a            a       m e
+        a1:a2:a3   -4:1:5    -2:3:3   -1:4:2  0:5:1          0:1:2   1:2:1
+        phones     t o  [  o ky o     o       w a  #         a   ]   m e
+
+    `[` where the second mora is reached and the first was not accented, `]` behind the accent, `#` between phrases.
+    """
     found: list[str] = []
     for label, following in zip(labels, [*labels[1:], ""], strict=True):
         phone = _phone(label)
@@ -82,7 +96,7 @@ def _with_pitch(labels: Sequence[str]) -> list[str]:
 
 
 def _pitch_mark(phone: str, label: str, following: str) -> list[str]:
-    """The mark after a phone, if any: border, fall or rise."""
+    """The mark after a phone, if any: border, fall or rise; `following` is the label of the next phone."""
     to_accent, mora, moras_left = _accent(label)
     next_mora = _accent(following)[1]
     moras = _MORAS.search(label)
@@ -99,7 +113,7 @@ def _phone(label: str) -> str:
 
 
 def _accent(label: str) -> tuple[int, int, int]:
-    """Moras from the accent, mora of the mora in its phrase, and places left, each from 1."""
+    """a1, a2, a3 of a label: moras behind the accent, number of the mora in its phrase, and from its end."""
     found = _ACCENT.search(label)
     return (int(found[1]), int(found[2]), int(found[3])) if found else (_NONE, _NONE, _NONE)
 

@@ -31,7 +31,22 @@ _lock = threading.Lock()
 
 
 def surface_form(text: str) -> str:
-    """Syllables as they sound; digits in words. Takes no Latin letters."""
+    """Syllables as they sound; digits in words. Takes no Latin letters.
+
+    Where two syllables meet, the last consonant of the first and the first of the second change each other; a few of
+    the rules, which g2pk2 has in its table:
+
+        rule                     written    sounds   letters
+        linking                  값이        갑씨      ㅂㅅ + ㅇ  ->  ㅂ + ㅆ    a silent ㅇ takes what stands before it
+        neutral finals           옷          옫        ㅅ         ->  ㄷ         seven sounds can end a syllable
+        nasals                   국물        궁물      ㄱ + ㅁ    ->  ㅇ + ㅁ
+        ㄹ beside ㄴ              신라        실라      ㄴ + ㄹ    ->  ㄹ + ㄹ
+        both                     독립        동닙      ㄱ + ㄹ    ->  ㅇ + ㄴ
+        tense                    학교        학꾜      ㄱ + ㄱ    ->  ㄱ + ㄲ
+        aspirated                좋다        조타      ㅎ + ㄷ    ->  ㅌ
+        palatal                  같이        가치      ㅌ + ㅇ이  ->  ㅊ이
+        ㄴ between words          꽃잎        꼰닙      ㅊ + ㅇ이  ->  ㄴ + ㄴ이
+    """
     converter = _converter()
     with _lock:
         return converter(text)
@@ -126,7 +141,12 @@ def official_korean(text: str) -> str:
 
 
 def korean_phones(norm: str) -> list[str]:
-    """Phones of a text: simple letters of Hangul, punctuation, `空` for a space and `停` for all else."""
+    """Phones of a text: simple letters of Hangul, punctuation, `空` for a space and `停` for all else.
+
+        "꽃잎 B"  ->  꽃잎 비  ->  꼰닙 비 (`surface_form`)  ->  ㄲ ㅗ ㄴ ㄴ ㅣ ㅂ 空 ㅂ ㅣ .
+
+    Official: `text/korean.py`, `latin_to_hangul`, `divide_hangul`, `fix_g2pk2_error`, `post_replace_ph`.
+    """
     spelled = re.sub("[A-Za-z]", lambda letter: LETTERS[letter[0].lower()], norm)
     spelled = _TOO_LONG.sub(lambda number: ko_normal.spelled_digits(number[0].replace(",", "")), spelled)
     letters = _LIAISON.sub("ㄴ", _letters(surface_form(spelled)))

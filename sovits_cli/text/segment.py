@@ -7,7 +7,19 @@ A mode says which languages a text may be in:
     auto_CODE   as auto, but a script that the language shares with others is read in it: Han, Latin
     all_CODE    as CODE, and numbers are of that language even between English words
 
-Knows nothing of how a language is read.
+Knows nothing of how a language is read. A text becomes runs in steps, each of which decides what the one before left
+open (`language_runs`); here in the mode `auto`:
+
+    text          iPhone 15卖8999元，東京タワー😀。
+    script_runs   iPhone |15 |卖  |8999  |元，|東京 |タワー |😀。      by Unicode: Latin, digits, Han, kana, unknown
+    languages     en     |<d>|<h> |<d>   |<h> |<h>  |ja     |<u>      a script with one language tells it
+    _with_han     en     |<d>|zh  |<d>   |zh  |ja   |ja     |<u>      卖 is no Japanese; 東京 stands beside kana
+    _with_numbers en     |zh |zh  |zh    |zh  |ja   |ja     |<u>      15 is written together with 卖
+    _with_unknown en     |zh |zh  |zh    |zh  |ja   |ja     |ja       as what stands before
+    _merged       iPhone |15卖8999元，         |東京タワー😀。
+
+Official: `text/LangSegmenter/langsegmenter.py`, `LangSegmenter.getTexts`; it asks a model of languages where ours goes
+by the script.
 """
 
 from __future__ import annotations
@@ -384,7 +396,7 @@ def _with_han(parts: Sequence[LanguageRun], mode: LanguageMode, *, by_text: bool
 
 
 def _is_beside(lang: str, parts: Sequence[LanguageRun], position: int) -> bool:
-    """Whether there is text of a language in the same clause."""
+    """Whether there is text of a language in the same clause, with only Han characters and digits in between."""
     for step in (-1, 1):
         here = position
         while True:
@@ -430,7 +442,10 @@ def _with_numbers(parts: Sequence[LanguageRun], mode: LanguageMode, *, is_offici
 
 
 def _touching(before: LanguageRun, part: LanguageRun, after: LanguageRun, latin: str) -> LanguageRun | None:
-    """The neighbour that a number is written together with; None where that does not tell."""
+    """The neighbour that a number is written together with; None where that does not tell.
+
+    3D打印 -> 3 with D      15卖 -> 15 with 卖      T60刚刚 -> both: with T, but 5G个 with 个 (`_COUNTERS`)
+    """
     joins_before = before.text[-1].isalnum() and part.text[0].isdigit()
     joins_after = part.text[-1].isalnum() and after.text[0].isalnum()
     if joins_before and joins_after:

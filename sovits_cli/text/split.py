@@ -2,7 +2,14 @@
 
 What is too long for a sentence is cut at clauses, then at words, and in the last resort anywhere. Joined, the pieces
 give the text back. Takes time in proportion to the text. Each language tells which of its dots end a sentence; the
-marks of Chinese, Japanese and Korean need no space after them. The official ways of cutting are in `cuts`.
+marks of Chinese, Japanese and Korean need no space after them.
+
+    text              Hi. Dr. Smith came in; he saw ... the ship, and left.¶* * *¶The end
+    _cut              |Hi. |Dr. Smith came in; he saw ... and left.¶|* * *¶|The end|     ends of sentences, lines
+    _fitting               |Dr. Smith came in; |he saw ... and left.¶|                    `max_chars`, at clauses
+    _with_neighbours  |Hi. Dr. Smith came in; |he saw ... and left.¶* * *¶|The end|      short or silent ones
+
+¶ is a blank line. The official ways of cutting are in `official_cuts`.
 """
 
 from __future__ import annotations
@@ -26,7 +33,7 @@ MIN_CHARS = 15
 
 
 class Boundary(IntEnum):
-    """What follows a piece, from the closest joint to the widest."""
+    """What follows a piece, from the closest cut to the widest."""
 
     WORD = 0
     CLAUSE = 1
@@ -140,8 +147,8 @@ def split_sentences(text: str, lang: str, *, max_chars: int = MAX_CHARS, min_cha
 def split_in_two(text: str, lang: str) -> list[Sentence]:
     """Cut a sentence in two, for a model that does not say it whole.
 
-    Of its strongest joints (the end of a sentence within, a question or a call, a semicolon, a comma; where it has no
-    mark, a conjunction or just a word) the one nearest to the middle is taken. Joined, the halves are `text`.
+    Of its strongest cut points (the end of a sentence within, a question or a call, a semicolon, a comma; where it has
+    no mark, a conjunction or just a word) the one nearest to the middle is taken. Joined, the halves are `text`.
 
     Returns:
         Two pieces, each with something to read; or the whole, where it is one word.
@@ -245,7 +252,12 @@ def _reach(ends: list[int], start: int, max_chars: int) -> int:
 
 
 def _best_cut(stretch: str, start: int, limit: int, points: CutPoints) -> tuple[int, Boundary]:
-    """Where to cut before `limit`: the last joint of the strongest kind in the second two thirds, else any."""
+    """Where to cut before `limit`: the last cut point of the strongest kind in the second two thirds, else any.
+
+    start            earliest                                limit
+    |----- 1/3 ------|------------- 2/3 ---------------------|
+    no cut here      a comma here wins over a word that is nearer to the limit; nothing at all: look in front too
+    """
     window = stretch[start : limit + 1]
     for earliest in ((limit - start) // 3, 1):
         for ends, after in _kinds(points):
@@ -256,7 +268,7 @@ def _best_cut(stretch: str, start: int, limit: int, points: CutPoints) -> tuple[
 
 
 def _kinds(points: CutPoints) -> tuple[tuple[Cuts, Boundary], ...]:
-    """All joints within a sentence, the strongest first, and what follows a piece that ends there."""
+    """All cut points within a sentence, the strongest first, and what follows a piece that ends there."""
     return (
         (points.sentence, Boundary.SENTENCE),
         (points.clause, Boundary.CLAUSE),

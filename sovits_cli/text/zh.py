@@ -1,7 +1,13 @@
 """Chinese: the two steps of its front end, ours or the official program's.
 
+    "我有3个。" --zh_normal, zh_official--> "我有三个." --pieces between marks--> words (jieba) --merge_for_sandhi-->
+    我 | 有 | 三个    readings by G2PW, a table of words, or pypinyin    onsets "" "" s g, rimes uo3 iou3 an1 e4
+                     apply_sandhi, apply_erhua                          rimes uo3 iou3 an1 e5
+                     zh_pinyin                                          w o3 y ou3 s an1 g e5, and "." for the mark
+
 Readings of characters come from G2PW where its weights are installed and the symbol table is the later one, from
-pypinyin otherwise; what is heard in the end is decided by `zh_tones`.
+pypinyin otherwise. Official: `text/chinese2.py` (`g2p`, `_g2p`, `text_normalize`), `text/chinese.py` for the first
+symbol table.
 """
 
 from __future__ import annotations
@@ -63,13 +69,16 @@ class Chinese:
 
 
 def punctuated(sentences: list[str]) -> str:
-    """Sentences joined, with the six marks that have a symbol; everything else that is not read is dropped."""
+    """Sentences joined, with the six marks that have a symbol; everything else that is not read is dropped.
+
+    Official: `text/chinese2.py`, `replace_punctuation` and `replace_consecutive_punctuation`.
+    """
     text = "".join(sentences).translate(_REWRITTEN).replace("...", "…").translate(_MARKS)
     return _REPEATED.sub(r"\1", _UNREAD.sub("", text))
 
 
 def _piece(text: str, table: SymbolTable, *, compat: bool) -> list[tuple[str, ...]]:
-    """Phones of each character of a piece between two marks."""
+    """Phones of each character of a piece between two marks; a mark at its end is one of its characters."""
     model = zh_g2pw.installed_g2pw() if table is not SymbolTable.V1 else None
     readings = model.readings(text) if model else None
     sounds: list[tuple[str, ...]] = []
@@ -77,15 +86,21 @@ def _piece(text: str, table: SymbolTable, *, compat: bool) -> list[tuple[str, ..
         start = len(sounds)
         own = readings[start : start + len(word.text)] if readings else None
         onsets, rimes = _split(word.text, own, compat=compat)
-        spoken = apply_sandhi(word, rimes, compat=compat)
+        rimes = apply_sandhi(word, rimes, compat=compat)
         if table is not SymbolTable.V1:
-            spoken = apply_erhua(word, spoken)
-        sounds += [_sounds(*syllable, compat=compat) for syllable in zip(word.text, onsets, spoken, strict=True)]
+            rimes = apply_erhua(word, rimes)
+        sounds += [_sounds(*syllable, compat=compat) for syllable in zip(word.text, onsets, rimes, strict=True)]
     return sounds
 
 
 def _split(text: str, readings: list[str] | None, *, compat: bool) -> tuple[list[str], list[str]]:
-    """Onset and rime of each character of a word."""
+    """Onset and rime of each character of a word, as pypinyin splits them: you3 -> "", iou3.
+
+    Args:
+        text: the word.
+        readings: of G2PW, where it was asked.
+        compat: without G2PW the official program knows no table of words.
+    """
     known = zh_pinyin.polyphone_reading(text) if readings is not None or not compat else None
     if known is None and readings is None:
         return _pypinyin(text)

@@ -1,7 +1,20 @@
 """G2PW: which of its readings a Chinese character has in its sentence, by a small BERT run through onnxruntime.
 
 The weights are a download of others (`G2PWModel_1.1.zip`): a folder `G2PWModel` among the installed models. Without
-that folder nothing here is loaded. Facts of the format: GPT-SoVITS `text/g2pw/`.
+that folder nothing here is loaded. Facts of the format: GPT-SoVITS `text/g2pw/` (`onnx_api.py`, `G2PWOnnxConverter`;
+`dataset.py`, `prepare_onnx_input`). Paper: Chen et al., "g2pW: A Conditional Weighted Softmax BERT for Polyphone
+Disambiguation in Mandarin", Interspeech 2022, https://arxiv.org/abs/2203.10430.
+
+One question a polyphonic character; the model is asked about all of a text at once:
+
+    text        他 在 银 行 门 口 等 着 行 人 …
+    polyphonic           ^              ^              the characters of POLYPHONIC_CHARS.txt
+    seen     |<--- 16 ---|---- between --|--- 16 --->|  cut there: what is further away does not count
+    row 1    [CLS] … 银 行 门 … [SEP]     position_ids = 1 + place of the first 行, char_ids = its number
+    row 2    [CLS] … 银 行 门 … [SEP]     position_ids = 1 + place of the second 行
+    answer   the likeliest of the labels that phoneme_mask leaves to the character
+
+Legend: N questions, W word pieces of the longest row, L labels.
 """
 
 from __future__ import annotations
@@ -27,7 +40,7 @@ VOCABULARY_FOLDER = "chinese-roberta-wwm-ext-large"
 _CONTEXT = 16
 """Characters before the first and after the last polyphone that the model sees (official)."""
 
-_MOST_TOKENS = 512
+_MAX_TOKENS = 512
 _BATCH = 32
 _THREADS = 2
 _NOT_POLYPHONIC = frozenset("一不和咋嗲剖差攢倒難奔勁拗肖瘙誒泊听噢")
@@ -134,8 +147,13 @@ class G2pw:
         return labels
 
     def _row(self, text: str, position: int) -> dict[str, Any]:
-        """Inputs of one question; a long text is cut to the window that the model can see."""
-        room = _MOST_TOKENS - 2
+        """Inputs of one question; a long text is cut to the window that the model can see.
+
+        text    |--------------------------------|          longer than `_MAX_TOKENS` less [CLS] and [SEP]
+        window         |------ ^ ------|                     as much before the character as behind it,
+        window  |-^------------|                             moved to the side at the ends of the text
+        """
+        room = _MAX_TOKENS - 2
         start = max(0, min(position - room // 2, len(text) - room))
         vocabulary = self._tables.vocabulary
         unknown = vocabulary["[UNK]"]
@@ -151,7 +169,12 @@ class G2pw:
 
 
 def _batch(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Questions about one text as arrays; a text over the window gives them different lengths."""
+    """Questions about one text as arrays; a text over the window gives them different lengths.
+
+    Returns:
+        input_ids, token_type_ids and attention_mask (N, W) int64, phoneme_mask (N, L) float32, 1 for labels that the
+        character may have, char_ids and position_ids (N,) int64.
+    """
     import numpy as np
 
     longest = max(len(row["input_ids"]) for row in rows)

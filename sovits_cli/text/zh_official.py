@@ -1,7 +1,13 @@
 """Chinese text exactly as the official program normalises it, defects included; Cantonese goes the same way.
 
-The rules are facts of GPT-SoVITS `text/zh_normalization/` and `text/chinese2.py`: each sentence goes through the steps
-of `_STEPS` in their order.
+The rules are facts of GPT-SoVITS `text/zh_normalization/text_normlization.py` (`TextNormalizer.normalize`) and
+`text/chinese2.py`: each sentence goes through the steps of `_STEPS` in their order, as `normalize_sentence` has them.
+The defects are kept on purpose; `zh_normal` writes out before what comes out wrong here:
+
+    5mm          五米米          "m" is replaced before "mm" ever is            (`quantifier.py`, `replace_measure`)
+    100-200      幺零零减二零零   arithmetic wins over the range                 (`num.py`, `replace_asmd`)
+    1,000        一, 零零零       a comma breaks the sentence                    (`TextNormalizer._split`)
+    8:30~12:45   …至十二点半      the second time asks the first for the half    (`chronology.py`, `replace_time`)
 """
 
 from __future__ import annotations
@@ -47,7 +53,10 @@ def number_words(text: str) -> str:
 
 
 def _grouped(digits: str) -> list[str]:
-    """Words of a group of digits: split at its largest unit, each side in the same way."""
+    """Words of a group of digits: split at its largest unit, each side in the same way (`num.py`, `_get_value`).
+
+    10 0203  ->  [10] 万 [0203]  ->  [1] 十 [0] 万 零 [2] 百 [03]  ->  一十万零二百零三     (then 十万…, see `cardinal`)
+    """
     heard = digits.lstrip("0")
     if len(heard) <= 1:
         return [DIGITS["0"]] * (len(digits) > 1 and heard != "") + [DIGITS[digit] for digit in heard]
@@ -107,7 +116,10 @@ _SIGNS = str.maketrans({"/": "每", **_CIRCLED, **_GREEK, "+": "加", "-": "减"
 
 
 def official_sentences(text: str) -> list[str]:
-    """Step A and B: the sentences of a text with its numbers and signs written out, not yet its punctuation."""
+    """The sentences of a text with its numbers and signs written out, not yet its punctuation.
+
+    A break after each of `：、，；。？！,;?!` makes sentences; a full stop of Latin script makes none.
+    """
     broken = _BREAK.sub(r"\1\n", text.translate(_DROPPED_FIRST))
     return [_sentence(part.strip()) for part in broken.strip().split("\n")]
 

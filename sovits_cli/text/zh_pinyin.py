@@ -87,7 +87,10 @@ def nearest_syllable(pinyin: str) -> tuple[str, str] | None:
 
 
 def _spelt(onset: str, final: str) -> str:
-    """Pinyin of a strictly split syllable: "", "uei" is wei; "g", "uei" is gui."""
+    """Pinyin of a strictly split syllable, as `_g2p` of `text/chinese2.py` spells it for the table.
+
+    "g" "uei" -> gui     "j" "iou" -> jiu     "" "uei" -> wei     "" "iou" -> you     "" "van" -> yuan     "" "i" -> yi
+    """
     if onset:
         return onset + _AFTER_ONSET.get(final, final)
     if final in _ALONE:

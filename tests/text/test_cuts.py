@@ -9,7 +9,7 @@ from tests.differences import every_case
 
 def test_a_long_piece_is_cut_again_at_its_marks():
     found = official_cuts.official_pieces("好的，" * 400, "cut0", is_english=False)
-    assert all(len(piece) <= official_cuts.LONGEST for piece in found)
+    assert all(len(piece) <= official_cuts.MAX_CHARS for piece in found)
     assert "".join(found) == "。" + "好的，" * 400
 
 
