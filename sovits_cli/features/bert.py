@@ -80,6 +80,13 @@ class BertFeatures:
         """Width of the features."""
         return self._model.config.hidden_size
 
+    # GPT-SoVITS, prepare_datasets/1-get-text.py, `get_bert_feature`: the third layer from the end, one vector for each
+    # character, without those of [CLS] and [SEP]; each is repeated for the phones of its character:
+    #
+    #     characters   你        好            word2ph  [2, 2]
+    #     vectors      a         b
+    #     phones       n   i3    h    ao3
+    #     features     a   a     b    b       (D, P)
     def features(self, norm_text: str, word2ph: Sequence[int]) -> Tensor:
         """Features (D, P) on the CPU: the vector of each character, repeated `word2ph` times.
 
@@ -89,7 +96,7 @@ class BertFeatures:
         if len(word2ph) != len(norm_text) or not norm_text:
             raise TextError(f"{len(word2ph)} phone counts for {len(norm_text)} characters: expected one for each")
         with torch.inference_mode():
-            pieces = [self._window(norm_text, window) for window in windows(len(norm_text), self._limit)]
+            pieces = [self._window(norm_text, window) for window in character_windows(len(norm_text), self._limit)]
         rows = torch.cat(pieces)
         return rows.repeat_interleave(torch.tensor(word2ph), dim=0).T.contiguous()
 
@@ -132,20 +139,29 @@ def join_piece_features(pieces: Sequence[Piece], encode: Callable[[str, Sequence
 
     At least one piece must have some.
     """
-    found = {
-        place: encode(piece.norm, piece.word2ph)
-        for place, piece in enumerate(pieces)
+    encoded = {
+        index: encode(piece.norm, piece.word2ph)
+        for index, piece in enumerate(pieces)
         if piece.has_bert and piece.word2ph
     }
-    like = next(iter(found.values()))
+    like = next(iter(encoded.values()))
     parts = [
-        found[place] if place in found else like.new_zeros(like.shape[0], len(piece.phones))
-        for place, piece in enumerate(pieces)
+        encoded[index] if index in encoded else like.new_zeros(like.shape[0], len(piece.phones))
+        for index, piece in enumerate(pieces)
     ]
     return torch.cat(parts, dim=1)
 
 
-def windows(characters: int, limit: int) -> Iterator[Window]:
+# A text over the position limit (512, of which [CLS] and [SEP] take two), in windows that see 64 characters more on
+# either side than they give:
+#
+#     text       |---------------------------------------------------------|
+#     window 1   |===============-----|                       = kept    - context only
+#     window 2             |-----===============-----|
+#     window 3                             |-----===============|
+#
+# The official program has no windows; up to the limit the features are the same.
+def character_windows(characters: int, limit: int) -> Iterator[Window]:
     """Split a text into windows of at most `limit` characters whose kept parts follow each other."""
     context = min(CONTEXT_CHARACTERS, (limit - 1) // 2)
     share = limit - 2 * context if characters > limit else characters

@@ -46,12 +46,14 @@ class HubertContent:
         self._model, self._device = model.eval().requires_grad_(False).to(device), device
         self.channels = model.config.hidden_size
 
+    # GPT-SoVITS, feature_extractor/cnhubert.py, `CNHubert.forward`: `feats` of the whole recording, not normalised,
+    # whatever the preprocessor config of the published folder says.
     def encode(self, wave: Tensor) -> Tensor:
         """Samples (T,) to features (1, C, F)."""
         _check(wave, self._model.config.window_samples)
         with torch.inference_mode():
-            hidden: Tensor = self._model(wave[None].to(self._device, torch.float32))
-        return hidden.transpose(1, 2)
+            features: Tensor = self._model(wave[None].to(self._device, torch.float32))
+        return features.transpose(1, 2)
 
 
 class PhoneticContent:
@@ -76,18 +78,18 @@ class PhoneticContent:
             return self._model.features(wave[None].to(self._device, torch.float32))
 
 
-def load(bundle: Bundle, device: torch.device | str = "cpu") -> ContentEncoder:
+def load_content_encoder(bundle: Bundle, device: torch.device | str = "cpu") -> ContentEncoder:
     """Load the content encoder of a model.
 
     Raises:
         ModelError: it has none, or its files are missing, broken, or of another kind.
     """
     if bundle.content is None:
-        raise no_encoder(bundle)
+        raise no_content_encoder(bundle)
     return LOADERS[bundle.version.content](bundle.content, torch.device(device))
 
 
-def no_encoder(bundle: Bundle) -> ModelError:
+def no_content_encoder(bundle: Bundle) -> ModelError:
     """What to raise for a model without the content encoder of its version."""
     return ModelError(
         f"{bundle.name} has no {bundle.version.content} content encoder: recordings cannot be read with it",
@@ -117,12 +119,12 @@ LOADERS: dict[ContentKind, Callable[[Path, torch.device], ContentEncoder]] = {
 }
 
 
-def _check(wave: Tensor, least_samples: int) -> None:
+def _check(wave: Tensor, min_samples: int) -> None:
     if wave.ndim != 1:
         raise ValueError(f"expected samples (T,), got {tuple(wave.shape)}")
-    if len(wave) < least_samples:
+    if len(wave) < min_samples:
         raise AudioError(
             f"{len(wave) / SSL_RATE_HZ * 1000:.0f} ms of audio are too short: expected at least "
-            f"{least_samples / SSL_RATE_HZ * 1000:.0f} ms",
+            f"{min_samples / SSL_RATE_HZ * 1000:.0f} ms",
             hint="use a longer recording",
         )

@@ -32,20 +32,25 @@ class SemanticTokenizer:
         self._quantizer.fill(parts[CODEBOOK].to(device))
         self.key = _digest(parts["ssl_proj.weight"], parts["ssl_proj.bias"], parts[CODEBOOK])
 
-    def tokens(self, ssl: Tensor) -> Tensor:
+    # GPT-SoVITS, module/models.py, `SynthesizerTrn.extract_latent`: a strided convolution makes one vector of two
+    # frames, and the nearest row of the codebook is its token:
+    #
+    #     content   50 frames a second   | | | | | | | |
+    #     ssl_proj  25 vectors a second  |   |   |   |        s = argmin_k |v - codebook[k]|^2
+    def tokens(self, content: Tensor) -> Tensor:
         """Content features (1, C, F) to int64 tokens (S,) on the CPU, S = F // 2.
 
         Raises:
             ModelError: the features are those of another family's encoder.
         """
-        if ssl.shape[1] != self._channels:
-            sovits, content = self._names
+        if content.shape[1] != self._channels:
+            sovits, encoder = self._names
             raise ModelError(
-                f"{sovits} takes content features of {self._channels} channels, {content} gives {ssl.shape[1]}",
+                f"{sovits} takes content features of {self._channels} channels, {encoder} gives {content.shape[1]}",
                 hint="use the content encoder that the SoVITS model was trained with",
             )
         with torch.inference_mode():
-            projected = F.conv1d(ssl.to(self._weight), self._weight, self._bias, stride=FRAMES_PER_TOKEN)
+            projected = F.conv1d(content.to(self._weight), self._weight, self._bias, stride=FRAMES_PER_TOKEN)
             return self._quantizer.encode(projected)[0].cpu()
 
 

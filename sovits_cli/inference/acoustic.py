@@ -66,7 +66,7 @@ class VitsAcoustic:
         self._model = load_vits(bundle).to(device)
         self._model.prepare_for_inference()
         self._noise_scale = bundle.version.noise_scale
-        self._speakers = speaker.load(bundle, device) if bundle.version.speaker_embedding else None
+        self._speakers = speaker.load_speaker_encoder(bundle, device) if bundle.version.speaker_embedding else None
         self.network: nn.Module = self._model
         self.rate = self._model.config.sampling_rate
 
@@ -78,7 +78,7 @@ class VitsAcoustic:
         for wave in _stretches(recording, spec.sample_rate):
             spectrograms.append(magnitude_spectrogram(wave[None], spec).to(self._device))
             if self._speakers is not None:
-                speakers.append(self._speakers.vector(wave, spec.sample_rate).to(self._device))
+                speakers.append(self._speakers.embed(wave, spec.sample_rate).to(self._device))
         return SpeakerStyle(self._model.encode_style(spectrograms, speakers).cpu())
 
     def wave(

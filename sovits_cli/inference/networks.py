@@ -115,7 +115,7 @@ class VoiceNetworks:
         # 9600 zeros are what the official program adds: it counts 0.3 s at 32 kHz, where its encoder hears 16 kHz. The
         # models were trained to go on from prompts that end in this silence.
         padded = torch.from_numpy(np.concatenate([wave, np.zeros(PROMPT_TAIL_SAMPLES, np.float32)]))
-        features = content.load(self.bundle, self.device).encode(padded)
+        features = content.load_content_encoder(self.bundle, self.device).encode(padded)
         return SemanticTokenizer(self.bundle, self.device).tokens(features).cpu()
 
     def encoded(self, utterance: Utterance) -> EncodedText:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.errors import ModelError
-from sovits_cli.features import content, speaker
 from sovits_cli.features.bert import BertFeatures
+from sovits_cli.features.content import ContentEncoder, load_content_encoder, no_content_encoder
 from sovits_cli.features.semantic_tokens import SemanticTokenizer
-from sovits_cli.features.speaker import SpeakerEmbedder
+from sovits_cli.features.speaker import SpeakerEmbedder, load_speaker_encoder, no_speaker_encoder
 from sovits_cli.prep.resume_log import digest_of_path
 from sovits_cli.terms import DATASET_RATE_HZ
 from sovits_cli.versions import ContentKind, ModelVersion
@@ -82,7 +82,7 @@ class BundleFeatureModels:
     def content_key(self) -> str:
         """Digest of the content encoder's files."""
         if self._bundle.content is None:
-            raise content.no_encoder(self._bundle)
+            raise no_content_encoder(self._bundle)
         return digest_of_path(self._bundle.content)
 
     @cached_property
@@ -101,7 +101,7 @@ class BundleFeatureModels:
         if not self.version.speaker_embedding:
             return None
         if self._bundle.speaker is None:
-            raise speaker.missing(self._bundle)
+            raise no_speaker_encoder(self._bundle)
         return digest_of_path(self._bundle.speaker)
 
     def encode(self, wave: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class BundleFeatureModels:
 
     def speaker(self, wave: Tensor) -> Tensor:
         """Samples (T,) at the rate of the dataset to a speaker vector (1, V)."""
-        return self._stored(self._speaker.vector(wave, DATASET_RATE_HZ))
+        return self._stored(self._speaker.embed(wave, DATASET_RATE_HZ))
 
     def _stored(self, features: Tensor) -> Tensor:
         """Half precision where a GPU made them, as the official program stores them."""
@@ -128,8 +128,8 @@ class BundleFeatureModels:
         return features.to("cpu", torch.float16 if half else torch.float32)
 
     @cached_property
-    def _content(self) -> content.ContentEncoder:
-        return content.load(self._bundle, self._device)
+    def _content(self) -> ContentEncoder:
+        return load_content_encoder(self._bundle, self._device)
 
     @cached_property
     def _tokenizer(self) -> SemanticTokenizer:
@@ -147,4 +147,4 @@ class BundleFeatureModels:
 
     @cached_property
     def _speaker(self) -> SpeakerEmbedder:
-        return speaker.load(self._bundle, self._device)
+        return load_speaker_encoder(self._bundle, self._device)

@@ -298,7 +298,7 @@ class TestAfterABelievingVersion:
     @pytest.mark.usefixtures("believed")
     def test_speaking_names_the_model_and_what_to_type(self):
         found = find_model(None)
-        for load in (load_gpt, lambda model: content.load(model)):
+        for load in (load_gpt, lambda model: content.load_content_encoder(model)):
             with pytest.raises(ModelError, match="the pulled model v1 is broken: ") as caught:
                 load(found)
             assert hint_for(caught.value) == "sovits models pull v1 fetches the file again"

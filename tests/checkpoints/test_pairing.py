@@ -57,7 +57,7 @@ def test_two_files_do_without_an_encoder(shipped, runs, tmp_path):
     found = bundle_from_files(gpt, sovits, runs=runs)
     assert (found.content, found.bert, found.why) == (None, None, "without a content encoder: none is installed")
     with pytest.raises(ModelError, match="alice has no hubert content encoder"):
-        content.load(found)
+        content.load_content_encoder(found)
 
 
 def test_a_gpt_of_the_larger_phone_table_does_not_go_with_the_smaller(shipped, runs, tmp_path):

@@ -218,6 +218,6 @@ def test_sovits_speaker_vectors(tmp_path):
     assert clips[0].speaker.tolist() == [1.0] * 5
     assert reasons(clips) == {
         "none.wav": "no 7-sv_cn/none.wav.pt: it was not prepared for this version",
-        "other.wav": "speaker vector (1, 4), expected (1, 5): other model",
+        "other.wav": "speaker embedding (1, 4), expected (1, 5): other model",
     }
     assert SovitsDataset(made, V2, WIDE, content_channels=6)[0].speaker is None

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sovits_cli.errors import ModelError, TextError
-from sovits_cli.features.bert import BertFeatures, CharacterIds, join_piece_features, windows
+from sovits_cli.features.bert import BertFeatures, CharacterIds, character_windows, join_piece_features
 from sovits_cli.models.bert import Bert
 from sovits_cli.text.reading import Piece
 from tests.checkpoints import synthetic
@@ -59,7 +59,7 @@ def test_long_texts_in_windows(bert):
     assert got.shape == (bert.dim, 120)
     assert bool(torch.isfinite(got).all())
     # the first window sees the same characters as a text that ends where it ends
-    first = next(iter(windows(len(text), LIMIT)))
+    first = next(iter(character_windows(len(text), LIMIT)))
     alone = bert.features(text[: first.end], [1] * first.end)
     assert torch.allclose(got[:, : first.keep_end], alone[:, : first.keep_end], atol=1e-6)
 
@@ -67,7 +67,7 @@ def test_long_texts_in_windows(bert):
 @pytest.mark.parametrize("characters", [1, 9, 10, 11, 100, 1237])
 @pytest.mark.parametrize("limit", [1, 2, 3, 10, 510])
 def test_windows_cover_each_character_once(characters, limit):
-    found = list(windows(characters, limit))
+    found = list(character_windows(characters, limit))
     assert [c for w in found for c in range(w.keep_start, w.keep_end)] == list(range(characters))
     for window in found:
         assert 0 <= window.start <= window.keep_start < window.keep_end <= window.end <= characters

@@ -113,12 +113,12 @@ def set_key(folder: Path, key: str, value: object) -> None:
 def test_the_kind_follows_the_version(tmp_path):
     synthetic.install("base")
     bundle = find_model("base")
-    assert isinstance(content.load(bundle), content.HubertContent)
+    assert isinstance(content.load_content_encoder(bundle), content.HubertContent)
     config = PhoneticConfig(mels=16, width=8, layers=2, phones=tuple("abcd"))
     path = tmp_path / "content.safetensors"
     tensors = {**PhoneticEncoder(config).state_dict(), "ssl_proj.bias": torch.ones(4)}
     save_safetensors(path, tensors, {"config": config.to_dict()})
-    encoder = content.load(replace(bundle, version=version("mini"), content=path))
+    encoder = content.load_content_encoder(replace(bundle, version=version("mini"), content=path))
     assert isinstance(encoder, content.PhoneticContent)
     assert encoder.encode(noise(16_000)).shape == (1, encoder.channels, frames(16_000))
     with pytest.raises(AudioError, match="too short"):

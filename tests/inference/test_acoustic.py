@@ -1,4 +1,4 @@
-"""What a voice hears in a reference, for versions whose style also comes from a speaker vector."""
+"""What a voice hears in a reference, for versions whose style also comes from a speaker embedding."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sovits_cli.checkpoints.bundle import Bundle
+from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from sovits_cli.features import speaker
 from sovits_cli.inference.acoustic import VitsAcoustic
@@ -27,7 +28,7 @@ class Vectors:
         self.value = value
         self.heard: list[tuple[int, int]] = []
 
-    def vector(self, wave: torch.Tensor, rate: int) -> torch.Tensor:
+    def embed(self, wave: torch.Tensor, rate: int) -> torch.Tensor:
         self.heard.append((len(wave), rate))
         return torch.full((1, SPEAKER_CHANNELS), self.value)
 
@@ -44,7 +45,7 @@ def test_each_stretch_is_heard_by_the_speaker_encoder(bundle, tmp_path, monkeypa
     styles = []
     for value in (0.0, 0.01):
         vectors = Vectors(value)
-        monkeypatch.setattr(speaker, "load", lambda *_, vectors=vectors: vectors)
+        monkeypatch.setattr(speaker, "load_speaker_encoder", lambda *_, vectors=vectors: vectors)
         acoustic = VitsAcoustic(bundle, torch.device("cpu"))
         styles.append(acoustic.style(found, None).vector)
         assert len(vectors.heard) == len(found.style_spans) > 1
@@ -56,4 +57,4 @@ def test_each_stretch_is_heard_by_the_speaker_encoder(bundle, tmp_path, monkeypa
 def test_without_its_speaker_encoder_it_does_not_speak(bundle):
     with pytest.raises(ModelError, match="pro has no speaker encoder") as caught:
         VitsAcoustic(bundle, torch.device("cpu"))
-    assert caught.value.hint == "sovits models pull v2Pro"
+    assert hint_for(caught.value) == "sovits models pull v2Pro"

@@ -113,7 +113,7 @@ def test_learns_phones_and_makes_a_family(recordings: Path, tmp_path: Path) -> N
     assert json.loads((folder / "model.json").read_text())["version"] == found.version.name == "mini"
     _, about = load_safetensors(folder / "content.safetensors")
     assert (about["step"], about["frame_accuracy"] > 0.6) == (50, True)
-    encoder = features.load(found)
+    encoder = features.load_content_encoder(found)
     assert encoder.channels == len(TONES)
     made = encoder.encode(torch.randn(RATE))
     tokens = SemanticTokenizer(found).tokens(made)
