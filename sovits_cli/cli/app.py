@@ -114,7 +114,16 @@ class Root(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run with the error boundary around it; always ends in SystemExit, like any command."""
+        """Run with the error boundary around it; always ends in SystemExit, like any command.
+
+        Args:
+            args: what was typed; None for what the process was started with.
+            prog_name: is ignored.
+            complete_var: as typer wants it.
+            standalone_mode: is ignored: typer's own boundary stays off, so that errors arrive here.
+            windows_expand_args: as typer wants it.
+            extra: whatever else typer hands on.
+        """
         given = list(sys.argv[1:] if args is None else args)
         code = EXIT_BUG
         try:

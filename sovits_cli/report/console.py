@@ -1,6 +1,11 @@
 """What the user sees while work runs. One object owns colour, verbosity and stderr; results alone go to stdout.
 
-Bars with time left and memory on a terminal, plain lines elsewhere, no more than one every few seconds.
+                  terminal             log file or pipe                 quiet         json
+Progress          a bar a task         a line every LINE_EVERY_S        nothing       as it is
+Chose, Note       a line               a line                           nothing       as it is
+Warned, Skipped   a coloured line      a line                           a line        as it is; Skipped in the result
+error             a coloured line      a line                           a line        and an object on stdout
+result            stdout               stdout                           stdout        one JSON document on stdout
 """
 
 from __future__ import annotations
@@ -112,7 +117,7 @@ class Console:
     def say(self, text: str) -> None:
         """Write one line to stderr, unless quiet."""
         if not self.quiet:
-            self._write(shown(text))
+            self._write(escape_controls(text))
 
     def error(self, error: SovitsError) -> None:
         """Tell a failure: one line and the hint on stderr, and a JSON object on stdout for machines."""
@@ -124,7 +129,7 @@ class Console:
 
     def trace(self, error: BaseException) -> None:
         """Write the traceback of an error to stderr, for `--debug`."""
-        self._write(shown("".join(traceback.format_exception(error)).rstrip()))
+        self._write(escape_controls("".join(traceback.format_exception(error)).rstrip()))
 
     def result(self, value: object, text: str) -> None:
         """Write the result of a command to stdout: `text` for people, `value` as JSON for machines."""
@@ -136,7 +141,7 @@ class Console:
 
     def out(self, text: str) -> None:
         """Write one line, or several, to stdout."""
-        sys.stdout.write(shown(text) + "\n")
+        sys.stdout.write(escape_controls(text) + "\n")
         sys.stdout.flush()
 
     def close(self) -> None:
@@ -153,7 +158,7 @@ class Console:
     def _progress(self, event: Progress, *, keep_total: bool = False) -> None:
         if self.quiet:
             return
-        event = replace(event, task=shown(event.task), detail=shown(event.detail))
+        event = replace(event, task=escape_controls(event.task), detail=escape_controls(event.detail))
         if _is_terminal(sys.stderr):
             if self._bars is None:
                 from sovits_cli.report.bars import Bars
@@ -167,7 +172,7 @@ class Console:
         now_s = self.clock()
         task = self._tasks.setdefault(event.task, _Task(began_s=now_s, began_done=event.done))
         finished = event.total is not None and event.done >= event.total
-        if task.finished and finished:
+        if task.finished and finished:  # a task may report its end several times
             return
         due = now_s - (task.began_s if task.line_s is None else task.line_s) >= LINE_EVERY_S
         if due or finished:
@@ -184,6 +189,7 @@ class Console:
             self._write(f"{_paint('hint:', 'hint')} {_one_line(hint)}")
 
     def _write(self, text: str) -> None:
+        # while bars are drawn rich owns the last lines of the screen, and has to put ours above them
         if self._bars is not None:
             self._bars.print(text)
         else:
@@ -192,7 +198,14 @@ class Console:
 
 
 def progress_text(event: Progress, elapsed_s: float, memory: str, *, began_done: float = 0.0) -> str:
-    """One plain line: "slice: 120/300 s (40 %), 2:10 left, RSS 512 MB"; `began_done` was there before."""
+    """One plain line: "slice: 120/300 s (40%), 2:10 left, RSS 512 MB".
+
+    Args:
+        event: how far the task is.
+        elapsed_s: since it began.
+        memory: in use, as text.
+        began_done: how much was done when it began: a resumed task takes its time for the rest alone.
+    """
     unit = f" {event.unit}" if event.unit else ""
     if event.total:
         share = min(event.done / event.total, 1.0)
@@ -206,19 +219,19 @@ def progress_text(event: Progress, elapsed_s: float, memory: str, *, began_done:
 
 
 def _is_terminal(stream: TextIO) -> bool:
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and os.environ.get("TERM") != "dumb"  # Emacs and the like: a terminal without a cursor
 
 
 def _paint(text: str, kind: str) -> str:
-    if _is_terminal(sys.stderr) and "NO_COLOR" not in os.environ:
+    if _is_terminal(sys.stderr) and "NO_COLOR" not in os.environ:  # https://no-color.org
         return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m"
     return text
 
 
 def _one_line(text: str) -> str:
-    return shown(" ".join(text.split("\n")).strip())
+    return escape_controls(" ".join(text.split("\n")).strip())
 
 
-def shown(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Write the control characters of a text out, as JSON does: file and tensor names may hold any."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -21,7 +22,7 @@ def plain(value: object) -> object:
     if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, float):
-        return value if abs(value) != float("inf") and value == value else None
+        return value if math.isfinite(value) else None  # JSON has neither NaN nor infinity
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, Path):
@@ -32,10 +33,10 @@ def plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
-        return sorted((plain(item) for item in value), key=str)
+        return sorted((plain(item) for item in value), key=str)  # the same in every run
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if callable(to_list := getattr(value, "tolist", None)):
+    if callable(to_list := getattr(value, "tolist", None)):  # numpy and torch, neither of which is imported for it
         return plain(to_list())
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
