@@ -60,7 +60,7 @@ class Warned(Event):
 class Skipped(Event):
     """An item that was left out, and why. The exit code of the command becomes 7.
 
-    `cause` is the exception behind a failure that nobody expected; `--debug` shows its traceback.
+    `cause` is the exception behind a failure that nobody expected: its traceback is for whoever mends it.
     """
 
     item: str
@@ -93,7 +93,7 @@ class Metrics(Event):
 
 
 @dataclass(frozen=True)
-class Group:
+class ClipGroup:
     """Clips of one fate: kept, or left out for one reason; hint or code and fields say what would keep them."""
 
     what: str
@@ -119,8 +119,8 @@ class Surveyed(Event):
 
     stage: str
     folder: Path
-    kept: Group
-    left_out: Sequence[Group]
+    kept: ClipGroup
+    left_out: Sequence[ClipGroup]
     lengths_s: Sequence[float]
     limit_s: float
 
@@ -136,14 +136,14 @@ class Saved(Event):
 
 
 class Reporter(Protocol):
-    """Whoever wants to know. The console, a JSON writer, a list in a test."""
+    """Whoever takes events: the console, a progress window, a list in a test."""
 
     def emit(self, event: Event) -> None:
         """Take one event."""
 
 
 class Silent:
-    """A reporter that hears nothing: the default of library calls."""
+    """A reporter that ignores every event: the default of library calls."""
 
     def emit(self, event: Event) -> None:
         """Ignore the event."""

@@ -36,7 +36,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SpecSpec:
+class SpectrogramSpec:
     """A magnitude spectrogram: reflect padding of (n_fft - hop) / 2, Hann window of n_fft, not centred."""
 
     sample_rate: int
@@ -50,7 +50,7 @@ class SpecSpec:
 
 
 @dataclass(frozen=True)
-class MelSpec(SpecSpec):
+class MelSpec(SpectrogramSpec):
     """A log-mel spectrogram on top of the magnitudes (Slaney scale and area, fmin 0, fmax rate / 2)."""
 
     mels: int

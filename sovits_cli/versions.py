@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from sovits_cli.errors import ModelError
-from sovits_cli.terms import MelSpec, SpecSpec
+from sovits_cli.terms import MelSpec, SpectrogramSpec
 
 
 class SymbolTable(StrEnum):
@@ -176,7 +176,7 @@ class ModelVersion:
 
     name: str
     symbols: SymbolTable
-    spec: SpecSpec
+    spec: SpectrogramSpec
     mel: MelSpec
     style_bins: int
     content: ContentKind
@@ -213,7 +213,7 @@ class ModelVersion:
 _V2 = ModelVersion(
     name="v2",
     symbols=SymbolTable.V2,
-    spec=SpecSpec(sample_rate=32_000, n_fft=2048, hop=640),
+    spec=SpectrogramSpec(sample_rate=32_000, n_fft=2048, hop=640),
     mel=MelSpec(sample_rate=32_000, n_fft=2048, hop=640, mels=128),
     style_bins=704,
     content=ContentKind.HUBERT,
@@ -295,7 +295,7 @@ _MINI = ModelVersion(
     name="mini",
     symbols=SymbolTable.V2,
     languages=("en",),
-    spec=SpecSpec(sample_rate=16_000, n_fft=1024, hop=320),
+    spec=SpectrogramSpec(sample_rate=16_000, n_fft=1024, hop=320),
     mel=MelSpec(sample_rate=16_000, n_fft=1024, hop=320, mels=80),
     style_bins=513,
     content=ContentKind.PHONETIC,

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sovits_cli.errors import AudioError
-from sovits_cli.terms import MelSpec, SpecSpec
+from sovits_cli.terms import MelSpec, SpectrogramSpec
 
 POWER_FLOOR = 1e-8
 """Added to the power inside the root, so that silence has a gradient."""
@@ -46,7 +46,7 @@ FBANK_FLOOR = torch.finfo(torch.float32).eps
 #             [---- n_fft, frame 1 -----]
 #
 #     magnitude[k, f] = sqrt(|sum_t w[t] x[f hop + t] exp(-2 pi i k t / n_fft)|^2 + 1e-8),      w = periodic Hann
-def magnitude_spectrogram(wave: Tensor, spec: SpecSpec) -> Tensor:
+def magnitude_spectrogram(wave: Tensor, spec: SpectrogramSpec) -> Tensor:
     """Magnitude spectrogram: (B, T) at `spec.sample_rate` -> (B, N, F).
 
     Raises:

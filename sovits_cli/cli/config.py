@@ -169,7 +169,7 @@ def _current(context: CommandContext, key: str) -> str:
 
 
 def _without_old_names(text: str, key: str, path: Path) -> str:
-    """The text of a settings file without what it says of a key by its old names."""
+    """The text of a settings file without what it sets of a key by its old names."""
     for old in aliases.old_names(key):
         if any(entry.key == old for entry in files.entries(text, str(path))):
             text = edit.unset_value(text, old, str(path))
@@ -203,7 +203,7 @@ def _shown(value: object | None) -> str:
 
 
 def _overriding(key: str, path: Path) -> layers.Value | None:
-    """What beats the file just written, if anything; where other settings are broken, that is told another time."""
+    """What goes before the file just written, if anything; broken settings elsewhere are reported by other commands."""
     try:
         now = layers.load_settings()
     except SettingsError:

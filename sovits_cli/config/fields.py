@@ -28,7 +28,7 @@ class Setting:
     Args:
         key: dotted name, "slice.max_sec".
         help: what it does, without range and default.
-        default: value when nobody says otherwise.
+        default: value when no layer sets another.
         kind: its plain type: bool, int, float, str, Path or tuple.
         choices: the only values allowed, or () for any.
         optional: null is a value.

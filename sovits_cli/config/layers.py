@@ -39,7 +39,7 @@ LIMIT, CURRICULUM_START = "data.max_sec", "data.curriculum_start_sec"
 
 
 LENGTHS = (("train.epochs", "train.max_steps"), ("sovits.train.epochs", "sovits.train.max_steps"))
-"""Two ways to say how long a stage trains: steps count where one layer says both, else whichever was set last."""
+"""Two ways to say how long a stage trains: steps count where one layer sets both, else whichever was set last."""
 
 
 @dataclass(frozen=True)

@@ -180,15 +180,15 @@ def _problems(settings: Settings) -> Iterator[str]:
 
 
 def _slicing(settings: Settings) -> Iterator[str]:
-    cut = settings.slice
-    if cut.min_length < cut.min_interval:
-        yield f"slice.min_length ({cut.min_length}) must not be under slice.min_interval ({cut.min_interval})"
-    if cut.min_interval < cut.hop_size:
-        yield f"slice.min_interval ({cut.min_interval}) must not be under slice.hop_size ({cut.hop_size})"
-    if cut.target_sec is not None and cut.target_sec > cut.max_sec:
-        yield f"slice.target_sec ({cut.target_sec}) must not be over slice.max_sec ({cut.max_sec})"
-    if cut.max_sil_kept < cut.hop_size:
-        yield f"slice.max_sil_kept ({cut.max_sil_kept}) must not be under slice.hop_size ({cut.hop_size})"
+    options = settings.slice
+    if options.min_length < options.min_interval:
+        yield f"slice.min_length ({options.min_length}) must not be under slice.min_interval ({options.min_interval})"
+    if options.min_interval < options.hop_size:
+        yield f"slice.min_interval ({options.min_interval}) must not be under slice.hop_size ({options.hop_size})"
+    if options.target_sec is not None and options.target_sec > options.max_sec:
+        yield f"slice.target_sec ({options.target_sec}) must not be over slice.max_sec ({options.max_sec})"
+    if options.max_sil_kept < options.hop_size:
+        yield f"slice.max_sil_kept ({options.max_sil_kept}) must not be under slice.hop_size ({options.hop_size})"
 
 
 def _training(settings: Settings) -> Iterator[str]:

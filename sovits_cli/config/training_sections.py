@@ -56,7 +56,7 @@ class DataSettings(Section):
 
 
 class TrainSettings(Section):
-    """Training (`sovits train`): both stages, unless `sovits.train` says otherwise."""
+    """Training (`sovits train`): both stages, unless `sovits.train` sets another value."""
 
     stage: Literal["all", "gpt", "sovits", "content"] = Field(default="all", description="which training runs")
     out: FilePath = Field(default=Path("runs"), description="folder that holds one folder per run")
@@ -283,7 +283,7 @@ class SovitsSettings(Section):
 
 
 class ContentSettings(Section):
-    """The content stage: encoder of a small family, from recordings with timed phones; wins over what `train` says."""
+    """The content stage: encoder of a small family, from recordings with timed phones; goes before `train`."""
 
     family: str = Field(default="mini", min_length=1, description="model version that the encoder is for")
     seed: int | None = Field(default=None, ge=0, lt=2**32, description="seed; null: as train.seed")

@@ -35,7 +35,7 @@ from sovits_cli.data.experiment import (
     load_feature,
 )
 from sovits_cli.errors import AudioError, DatasetError, InputError, TextError
-from sovits_cli.terms import SEMANTIC_RATE_HZ, SpecSpec
+from sovits_cli.terms import SEMANTIC_RATE_HZ, SpectrogramSpec
 from sovits_cli.text import symbols
 from sovits_cli.versions import SymbolTable
 
@@ -191,7 +191,7 @@ class SovitsDataset(Dataset[SovitsItem]):
         self,
         experiment: Experiment,
         table: SymbolTable,
-        spec: SpecSpec,
+        spec: SpectrogramSpec,
         *,
         content_channels: int,
         speaker_channels: int = 0,

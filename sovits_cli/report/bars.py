@@ -27,7 +27,7 @@ class Bars:
 
     def __init__(self, memory_text: Callable[[], str]) -> None:
         self._console = Console(stderr=True, highlight=False)
-        # on a narrow terminal the bar gives way, then a long name: what is told in numbers stays readable
+        # on a narrow terminal the bar gives way, then a long name: the numbers stay readable
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=24)),
             BarColumn(bar_width=None, table_column=Column(max_width=24)),

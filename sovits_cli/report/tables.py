@@ -47,7 +47,7 @@ def length_histogram(lengths_s: Sequence[float], *, limit_s: float | None = None
     """Draw how many clips there are of each length (in seconds) and how much audio they hold.
 
     Returns:
-        One line per bucket, and a line of totals that tells the limit in force; "no clips" if there are none.
+        One line per bucket, and a line of totals that names the limit in force; "no clips" if there are none.
     """
     if not lengths_s:
         return "no clips"

@@ -21,7 +21,7 @@ from sovits_cli.data.experiment import LeftOut, LeftOutCause
 from sovits_cli.data.length_bins import long_clip_shortage
 from sovits_cli.data.prefetch import Prefetcher
 from sovits_cli.errors import DatasetError, InputError
-from sovits_cli.events import Group, Reporter, Skipped, Surveyed, Warned
+from sovits_cli.events import ClipGroup, Reporter, Skipped, Surveyed, Warned
 from sovits_cli.files import atomic
 from sovits_cli.terms import Stage
 from sovits_cli.training.curriculum import CurriculumPhase, LengthCurriculum, Plan
@@ -114,7 +114,7 @@ def tell(
     Raises:
         DatasetError: nothing is left to train on, or `strict` and something is left out.
     """
-    kept = Group("kept", len(clips), sum(clips.lengths_s))
+    kept = ClipGroup("kept", len(clips), sum(clips.lengths_s))
     reporter.emit(Surveyed(stage.value, folder, kept, _groups(clips.left_out), tuple(clips.lengths_s), limit_s))
     for item in clips.left_out:
         if item.cause not in REMEDIES:
@@ -143,11 +143,11 @@ def tell(
         reporter.emit(Warned(f"{stage.value}: {advice.text}", **advice.advice))
 
 
-def _groups(left_out: Sequence[LeftOut]) -> list[Group]:
+def _groups(left_out: Sequence[LeftOut]) -> list[ClipGroup]:
     """What is left out, by reason, in the order of `LeftOutCause`."""
     causes = [cause for cause in LeftOutCause if any(item.cause is cause for item in left_out)]
     return [
-        Group(
+        ClipGroup(
             cause.value,
             clips=sum(item.cause is cause for item in left_out),
             seconds=sum(item.seconds or 0.0 for item in left_out if item.cause is cause),

@@ -13,9 +13,9 @@ from sovits_cli.audio.mel import (
     scale_log_mel,
 )
 from sovits_cli.errors import AudioError
-from sovits_cli.terms import MelSpec, SpecSpec
+from sovits_cli.terms import MelSpec, SpectrogramSpec
 
-SPEC = SpecSpec(sample_rate=16_000, n_fft=1024, hop=320)
+SPEC = SpectrogramSpec(sample_rate=16_000, n_fft=1024, hop=320)
 MEL = MelSpec(sample_rate=16_000, n_fft=1024, hop=320, mels=80)
 
 
@@ -44,7 +44,7 @@ def test_a_tone_peaks_at_its_bin():
 
 def test_reference_value():
     wave = 0.5 * tone(440, 32_000, 32_000)
-    spectrogram = magnitude_spectrogram(wave, SpecSpec(sample_rate=32_000, n_fft=2048, hop=640))
+    spectrogram = magnitude_spectrogram(wave, SpectrogramSpec(sample_rate=32_000, n_fft=2048, hop=640))
     assert spectrogram.shape == (1, 1025, 50)
     assert float(spectrogram[0, 28, 10]) == pytest.approx(251.8013, abs=1e-3)
     assert float(spectrogram.sum()) == pytest.approx(28265.63, rel=1e-5)

@@ -9,14 +9,14 @@ from sovits_cli.data import datasets
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset, SovitsLimits
 from sovits_cli.data.experiment import Experiment, TextRow, load_feature, save_feature
 from sovits_cli.errors import DatasetError
-from sovits_cli.terms import SpecSpec
+from sovits_cli.terms import SpectrogramSpec
 from sovits_cli.text import symbols
 from sovits_cli.versions import SymbolTable
 from tests.data.recordings import experiment, record
 
 V2 = SymbolTable.V2
-WIDE = SpecSpec(sample_rate=32_000, n_fft=2048, hop=640)
-SMALL = SpecSpec(sample_rate=16_000, n_fft=1024, hop=320)
+WIDE = SpectrogramSpec(sample_rate=32_000, n_fft=2048, hop=640)
+SMALL = SpectrogramSpec(sample_rate=16_000, n_fft=1024, hop=320)
 PHONES = ("HH", "AH0", "L", "OW1", ".")
 
 

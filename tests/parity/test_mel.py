@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude, magnitude_spectrogram, mel_basis, scale_log_mel
-from sovits_cli.terms import MelSpec, SpecSpec
+from sovits_cli.terms import MelSpec, SpectrogramSpec
 from tests.parity import golden
 
 TOLERANCE = 1e-4
-SPEC_32K = SpecSpec(sample_rate=32_000, n_fft=2048, hop=640)
+SPEC_32K = SpectrogramSpec(sample_rate=32_000, n_fft=2048, hop=640)
 MEL_32K = MelSpec(sample_rate=32_000, n_fft=2048, hop=640, mels=128)
 MELS = {
     "mel128_from_wave_32k": ("wave_32000", MEL_32K),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sovits_cli.events import Group, Note, Saved, Surveyed, Warned
+from sovits_cli.events import ClipGroup, Note, Saved, Surveyed, Warned
 from sovits_cli.report.run_report import RunReport, draw_curves
 from sovits_cli.training.metrics import metrics_file
 from tests.conftest import Heard
@@ -32,7 +32,7 @@ def test_every_event_is_passed_on(heard: Heard) -> None:
 
 
 def test_the_table_of_clips_is_written_with_its_hints(heard: Heard, tmp_path: Path) -> None:
-    event = Surveyed("gpt", tmp_path, Group("kept", 1, 4.0), [Group("long", 1, 60.0, code="x.y")], [4.0], 10.0)
+    event = Surveyed("gpt", tmp_path, ClipGroup("kept", 1, 4.0), [ClipGroup("long", 1, 60.0, code="x.y")], [4.0], 10.0)
     RunReport(heard, lambda group: "cut it" if group.code else None).emit(event)
     assert "long  1 clips  60 s  cut it" in (tmp_path / "clips-gpt.txt").read_text(encoding="utf-8")
 

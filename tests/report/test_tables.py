@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sovits_cli.data.length_bins import LengthBin
-from sovits_cli.events import Group, Surveyed
+from sovits_cli.events import ClipGroup, Surveyed
 from sovits_cli.report import tables
 from tests.differences import every_case
 
@@ -68,8 +68,8 @@ def test_durations(seconds: float, text: str) -> None:
 
 
 def test_the_table_of_a_training_says_what_would_keep_a_clip() -> None:
-    kept = Group("kept", 2, 9.0)
-    too_long = Group("over max_sec", 1, 60.0, code="data.clip_too_long")
+    kept = ClipGroup("kept", 2, 9.0)
+    too_long = ClipGroup("over max_sec", 1, 60.0, code="data.clip_too_long")
     event = Surveyed("gpt", Path("runs/v"), kept, [too_long], [4.0, 5.0], 10.0)
     lines = tables.training_data_table(event, lambda group: "cut it" if group.code else None).splitlines()
     assert lines[:3] == ["gpt:", "  kept          2 clips  9 s", "  over max_sec  1 clips  60 s  cut it"]

@@ -24,7 +24,7 @@ from sovits_cli.models.dimensions import (
     read_fields,
     upsampling_relations,
 )
-from sovits_cli.terms import SPEAKER_CHANNELS, MelSpec, SpecSpec
+from sovits_cli.terms import SPEAKER_CHANNELS, MelSpec, SpectrogramSpec
 from sovits_cli.versions import VERSIONS, SymbolTable
 
 PHONES: dict[SymbolTable, int] = {SymbolTable.V1: 322, SymbolTable.V2: 732}
@@ -110,9 +110,9 @@ class SovitsConfig:
         check_relations(_NAME, _relations(self))
 
     @property
-    def spec(self) -> SpecSpec:
+    def spec(self) -> SpectrogramSpec:
         """Magnitude spectrogram of references and of the posterior encoder."""
-        return SpecSpec(sample_rate=self.sampling_rate, n_fft=self.filter_length, hop=self.hop_length)
+        return SpectrogramSpec(sample_rate=self.sampling_rate, n_fft=self.filter_length, hop=self.hop_length)
 
     @property
     def mel(self) -> MelSpec:

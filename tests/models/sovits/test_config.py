@@ -4,7 +4,7 @@ import pytest
 
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
-from sovits_cli.terms import SpecSpec
+from sovits_cli.terms import SpectrogramSpec
 from sovits_cli.versions import VERSIONS, SymbolTable
 from tests.differences import every_case
 from tests.models.sovits.small import SMALL
@@ -18,7 +18,7 @@ def test_defaults_are_official():
     config = SovitsConfig.from_official({"model": {}})
     assert config == SovitsConfig()
     assert (config.spec_channels, config.segment_frames) == (1025, 32)
-    assert config.spec == SpecSpec(sample_rate=32_000, n_fft=2048, hop=640)
+    assert config.spec == SpectrogramSpec(sample_rate=32_000, n_fft=2048, hop=640)
 
 
 @every_case("sections", [{"model": {}}, SMALL])
