@@ -138,7 +138,7 @@ def infer_command(
     )
     memory = memory_use(context.device)
     document = {**_plain(report), "memory": memory.kind, "peak_memory_bytes": memory.peak_bytes}
-    context.result(document, text=_told(report, memory))
+    context.result(document, text=_summary(report, memory))
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _reference(
     voice: Voice,
     inputs: InferInputs,
     request: SynthesisRequest,
-    heard: tuple[Recording, str],
+    material: tuple[Recording, str],
 ) -> Reference:
     """Let the voice hear the recording and its transcript, and tell what it makes of them.
 
@@ -224,7 +224,7 @@ def _reference(
     """
     from sovits_cli.inference.request import transcript_lang
 
-    settings, (recording, transcript) = context.settings.inference, heard
+    settings, (recording, transcript) = context.settings.inference, material
     could_prompt = voice.continues_prompts and bool(transcript) and recording.is_whole
     is_deaf = could_prompt and not voice.hears_prompts and inputs.prompt_text is None
     reference = voice.reference(
@@ -275,11 +275,11 @@ def _read_aloud(sentence: PreviewedSentence) -> str:
     """A sentence as people check it: its text, then each stretch with language, reading, phones and guesses."""
     from sovits_cli.text.characters import visible_form
 
-    told = [visible_form(sentence.text) + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
+    lines = [visible_form(sentence.text) + (f"  (pause {sentence.pause_s:g} s)" if sentence.pause_s else "")]
     for part in sentence.segments:
-        told += [f"  {part.lang:<3} {part.norm}", f"      {' '.join(part.phones)}"]
-        told += [f"      guessed: {', '.join(part.guessed)}"] if part.guessed else []
-    return "\n".join(told)
+        lines += [f"  {part.lang:<3} {part.norm}", f"      {' '.join(part.phones)}"]
+        lines += [f"      guessed: {', '.join(part.guessed)}"] if part.guessed else []
+    return "\n".join(lines)
 
 
 def _bundle(context: CommandContext, gpt: Path | None, sovits: Path | None) -> Bundle:
@@ -298,7 +298,7 @@ def _plain(report: InferReport) -> dict[str, object]:
     return document
 
 
-def _told(report: InferReport, memory: MemoryUse) -> str:
+def _summary(report: InferReport, memory: MemoryUse) -> str:
     """What the user reads at the end."""
     notes = [
         f"real-time factor {report.real_time_factor:.2f}",

@@ -53,7 +53,15 @@ class Acoustic(Protocol):
     def wave(
         self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, options: SynthesisOptions, *, seed: int
     ) -> np.ndarray:
-        """Tokens (S,) of an utterance with its phones (P,) to samples (T,) float32."""
+        """The sound of tokens, (T,) float32.
+
+        Args:
+            tokens: (S,) of an utterance.
+            phones: (P,) ids of what they say.
+            style: how the speaker sounds.
+            options: speed, and how a flow is followed.
+            seed: decides all noise.
+        """
 
 
 class VitsAcoustic:
@@ -84,7 +92,7 @@ class VitsAcoustic:
     def wave(
         self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, options: SynthesisOptions, *, seed: int
     ) -> np.ndarray:
-        """Decode."""
+        """Decode. Args: see `Acoustic.wave`."""
         with torch.inference_mode():
             made = self._model.decode(
                 tokens.to(self._device)[None, None],
@@ -135,7 +143,7 @@ class FlowAcoustic:
     def wave(
         self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, options: SynthesisOptions, *, seed: int
     ) -> np.ndarray:
-        """Follow the flow."""
+        """Follow the flow. Args: see `Acoustic.wave`."""
         assert style.prompt is not None
         drawn = torch.Generator().manual_seed(seed)
         steps = self._traits.sampler_steps if options.flow_steps is None else options.flow_steps

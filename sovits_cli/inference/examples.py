@@ -19,7 +19,15 @@ def names(suffix: str) -> list[str]:
 
 
 def resolve(given: str, suffix: str) -> Path:
-    """The path of `builtin:NAME`, or `given` itself. Raises UsageError, naming the examples there are."""
+    """Find an example, or take a path as it is.
+
+    Args:
+        given: `builtin:NAME`, or a path.
+        suffix: `VOICE_SUFFIX` or `TEXT_SUFFIX`, the kind that is asked for.
+
+    Raises:
+        UsageError: no example of this kind has the name; the message lists those there are.
+    """
     if not given.startswith(PREFIX):
         return Path(given)
     name = given.removeprefix(PREFIX)

@@ -131,6 +131,12 @@ class VoiceNetworks:
     ) -> Iterator[tuple[int, T2SResult]]:
         """The tokens of requests, each with its index, as they end. See `decode_each`.
 
+        Args:
+            requests: decoded side by side, as many as the options say.
+            options: how tokens are drawn.
+            max_tokens: where a request ends that does not end by itself.
+            monotonic: keep each at its place in the text; for networks that track it, and requests without a prompt.
+
         Raises:
             ModelError: the network gives logits that are NaN or infinite.
         """
@@ -153,13 +159,20 @@ class VoiceNetworks:
         if not self.tracks_alignment:
             return 0.0
         bert = None if request.bert is None else request.bert.to(self.device)
-        heard = torch.cat([request.prompt.to(tokens), tokens])
-        return self._gpt.text_deviation(request.phones.to(self.device), bert, heard.to(self.device))
+        whole = torch.cat([request.prompt.to(tokens), tokens])
+        return self._gpt.text_deviation(request.phones.to(self.device), bert, whole.to(self.device))
 
     def wave(
         self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, options: SynthesisOptions, *, seed: int
     ) -> np.ndarray:
-        """Tokens (S,) of an utterance with its phones (P,) to samples (T,) float32.
+        """The sound of tokens, (T,) float32.
+
+        Args:
+            tokens: (S,) of an utterance.
+            phones: (P,) ids of what they say.
+            style: how the speaker sounds.
+            options: speed, and how a flow is followed.
+            seed: decides all noise.
 
         Raises:
             ModelError: the network gives samples that are NaN or infinite.

@@ -202,8 +202,8 @@ class _Meter:
 
     def samples(self, claimed: int) -> int:
         """Samples there really are: headers of some formats only claim a length."""
-        heard = sum(map(len, self._levels)) * self.frame
-        return claimed if heard <= claimed < heard + self.frame else heard
+        there = sum(map(len, self._levels)) * self.frame
+        return claimed if there <= claimed < there + self.frame else there
 
     def waves(self, spans: Iterable[Span]) -> list[np.ndarray]:
         """The samples (T,) of some spans."""
@@ -257,7 +257,7 @@ def _best_window(speech: np.ndarray, clipped: np.ndarray, frame: int, total: int
     """
     # With sums from the start, H[i] = speech[0] + ... + speech[i - 1], the share of speech in frames a to b is
     # (H[b] - H[a]) / (b - a): every place of every length is looked at, in time proportional to the recording.
-    heard = np.concatenate([[0.0], np.cumsum(speech)])
+    voiced = np.concatenate([[0.0], np.cumsum(speech)])
     broken = np.concatenate([[0.0], np.cumsum(clipped)])
     best, best_score = Span(0, 0), -np.inf
     for length_s in WINDOW_LENGTHS_S:
@@ -266,7 +266,7 @@ def _best_window(speech: np.ndarray, clipped: np.ndarray, frame: int, total: int
             continue
         # score of a window = min(share of speech, 0.85) + 0.15 for a pause at either end - 20 * share clipped
         starts = np.arange(0, len(speech) - length + 1)
-        share = (heard[starts + length] - heard[starts]) / length
+        share = (voiced[starts + length] - voiced[starts]) / length
         clipping = (broken[starts + length] - broken[starts]) / length
         edges = 0.5 * (~speech[starts]) + 0.5 * (~speech[starts + length - 1])
         # a little silence is natural: more speech than 85 % counts no more

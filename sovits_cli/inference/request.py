@@ -109,7 +109,7 @@ def synthesis_request(
     resolved = segment.resolve_mode(settings.lang, text)
     plain = strip_pauses(lexicon.strip_inline(text))
     found = supported_text(plain, resolved, support)
-    doubt = segment.latin_doubt(found.lang, plain)
+    unsure = segment.latin_doubt(found.lang, plain)
     lost = characters.unread_note(characters.unread_characters(text, resolved))
     joins = bundle.version.joins_sentences
     return SynthesisRequest(
@@ -117,7 +117,7 @@ def synthesis_request(
         lang=found.lang,
         reading=ReadingOptions(bundle.version.symbols, settings.text_compat, words),
         options=synthesis_options(settings, bundle.version),
-        notes=(*filter(None, [lost]), *found.notes, *filter(None, [doubt])),
+        notes=(*filter(None, [lost]), *found.notes, *filter(None, [unsure])),
         left_out=found.left_out,
     )
 

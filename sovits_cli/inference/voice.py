@@ -26,6 +26,7 @@ from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.devices import find_device
 from sovits_cli.errors import ModelError, UsageError
 from sovits_cli.events import Reporter, Silent, Warned
+from sovits_cli.inference import examples
 from sovits_cli.inference.networks import VoiceNetworks
 from sovits_cli.inference.reference import MAX_S, Prompt, Recording, Reference, read_recording, recording_of
 from sovits_cli.inference.request import SynthesisRequest, synthesis_request
@@ -133,8 +134,9 @@ class Voice:
         """Hear a recording of the speaker, once for all texts that follow.
 
         Args:
-            recording: 3 s or longer: a file, samples (T,) or (T, channels) with their rate, or what `read_recording`
-                gave. Of a long one the best 3 to 10 s are continued, and the style is averaged over all of it.
+            recording: 3 s or longer: a file, `builtin:NAME`, samples (T,) or (T, channels) with their rate, or what
+                `read_recording` gave. Of a long one the best 3 to 10 s are continued, and the style is averaged over
+                all of it.
             transcript: what is said in it. Where the model continues prompts and all of the recording fits one, the
                 speech goes on in its manner; else it is of no use, and `Reference.description` says so.
             lang: the transcript's language, or a mode of several; auto: told by its characters.
@@ -146,24 +148,24 @@ class Voice:
             TextError: the transcript cannot be read.
             ModelError: the model continues prompts, but has no content encoder to hear one with.
         """
-        heard = _recording(recording)
+        found = _recording(recording)
         version = self._networks.bundle.version
         words = (transcript or "").strip()
         prompt = None
         if not self.continues_prompts:
             use = f"timbre, which is all that {self.name} takes"
-        elif words and heard.is_whole:
+        elif words and found.is_whole:
             use = "timbre and prompt"
             options = ReadingOptions(version.symbols, text_compat, lexicon)
             closed = words if words[-1] in CLOSING_MARKS else f"{words}."
             text = self._networks.encoded(read_whole(closed, lang, options))
-            prompt = Prompt(text.phones, text.bert, self._networks.semantic_tokens(heard))
+            prompt = Prompt(text.phones, text.bert, self._networks.semantic_tokens(found))
         else:
             sound = "timbre and sound" if version.needs_transcript else "timbre"
-            length = f"its transcript is of all {heard.seconds:.0f} s, a prompt holds {MAX_S:.0f} s"
+            length = f"its transcript is of all {found.seconds:.0f} s, a prompt holds {MAX_S:.0f} s"
             use = f"{sound}; {length if words else 'a transcript would make it a prompt too'}"
-        style = self._networks.style(heard, prompt)
-        return Reference(self.name, f"{heard.description}: {use}", style, prompt)
+        style = self._networks.style(found, prompt)
+        return Reference(self.name, f"{found.description}: {use}", style, prompt)
 
     def request(
         self,
@@ -235,7 +237,10 @@ class Voice:
         settings: InferenceSettings | None = None,
         reporter: Reporter = Silent(),  # noqa: B008 - has no state
     ) -> Audio:
-        """Speak a text and join its utterances with pauses. See `stream`; a long text is better streamed."""
+        """Speak a text and join its utterances with pauses; a long text is better streamed.
+
+        Args and errors: those of `stream`, and UnforeseenError where nothing is heard for a failure of ours.
+        """
         parts = self.stream(text, reference, lang=lang, seed=seed, settings=settings, reporter=reporter)
         return joined(list(parts), self.rate)
 
@@ -258,4 +263,4 @@ def _recording(given: str | Path | tuple[np.ndarray, int] | Recording) -> Record
         return given
     if isinstance(given, tuple):
         return recording_of(*given)
-    return read_recording(Path(given))
+    return read_recording(examples.resolve(str(given), examples.VOICE_SUFFIX))

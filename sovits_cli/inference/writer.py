@@ -80,7 +80,7 @@ def joined(parts: Sequence[SpokenUtterance], rate: int) -> Audio:
     Raises:
         UnforeseenError: nothing is heard, because of an exception that nobody expected.
     """
-    _check_heard(parts)
+    _check_audible(parts)
     joiner = ClipJoiner(rate)
     blocks = [block for part in parts for block in (*joiner.clip(part.samples), *_pause_after(part, joiner))]
     return Audio(np.concatenate([np.zeros(0, np.float32), *blocks]), rate, tuple(parts))
@@ -109,7 +109,7 @@ def write_speech(
     with held_output(out), _kept(track, out, srt, reporter), subtitles or nullcontext(), writer:
         for part in parts:
             track.add(part)
-        track.check_heard()
+        track.check_audible()
     if subtitles is not None and subtitles.failure is not None:
         failure = subtitles.failure
         raise ResourceError(f"{failure.message}; the speech is whole: {out}", **failure.advice)
@@ -134,7 +134,7 @@ class _Track:
         self._silent: list[SpokenUtterance] = []
         self.count = self.retries = 0
         self.doubtful: list[DoubtfulSentence] = []
-        self.is_heard = False
+        self.is_audible = False
 
     @property
     def seconds(self) -> float:
@@ -148,11 +148,11 @@ class _Track:
         if not part.verdict.passed:
             self._warn(part, start_s)
         if len(part.samples):
-            self.is_heard = True
+            self.is_audible = True
             if self._subtitles is not None:
                 self._subtitles.cue(start_s, self.seconds, part.text)
             self._write(_pause_after(part, self._joiner))
-        elif not self.is_heard:
+        elif not self.is_audible:
             self._silent.append(part)
         self._writer.update_header()
         self.count = part.index + 1
@@ -160,10 +160,10 @@ class _Track:
         detail = f"{self.seconds:.0f} s of audio"
         self._reporter.emit(Progress("speaking", self.count, max(self._total, self.count), "sentences", detail=detail))
 
-    def check_heard(self) -> None:
+    def check_audible(self) -> None:
         """Raise what is to blame where nothing is heard."""
-        if not self.is_heard:
-            _check_heard(self._silent)
+        if not self.is_audible:
+            _check_audible(self._silent)
 
     def _write(self, blocks: Iterable[np.ndarray]) -> None:
         for block in blocks:
@@ -183,7 +183,7 @@ def _pause_after(part: SpokenUtterance, joiner: ClipJoiner) -> Iterator[np.ndarr
     return joiner.pause(part.pause_s if len(part.samples) else 0.0)
 
 
-def _check_heard(parts: Iterable[SpokenUtterance]) -> None:
+def _check_audible(parts: Iterable[SpokenUtterance]) -> None:
     """Raise the first exception that nobody expected, unless something is heard."""
     causes = []
     for part in parts:
@@ -200,7 +200,7 @@ def _kept(track: _Track, out: Path, srt: Path | None, reporter: Reporter) -> Ite
     try:
         yield
     except BaseException:
-        if track.is_heard:
+        if track.is_audible:
             kept = f"{track.seconds:.0f} s of speech are kept in {partial(out)}"
             kept += "" if srt is None else f", their subtitles in {partial(srt)}"
             reporter.emit(

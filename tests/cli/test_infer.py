@@ -21,6 +21,7 @@ from sovits_cli.models.t2s.inference_transformer import InferenceTransformer
 from sovits_cli.report.console import Console
 from tests import kills
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 from tests.inference import toys
 from tests.inference.toys import voice_recording
 
@@ -176,7 +177,7 @@ def test_official_files_with_an_installed_model(empty_folder, monkeypatch):
     assert soundfile.info("a.wav").samplerate == 32_000
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("args", "code", "text"),
     [
         (["-t", "text.txt"], 2, "no voice: --ref was not given"),
@@ -398,7 +399,7 @@ def test_the_lexicon_of_the_project_is_spoken_and_pauses_are_kept(place):
     assert long["seconds"] - short["seconds"] == pytest.approx(2.0, abs=0.01)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("data", "norms", "told"),
     [
         (b"One line here now.\r\n\r\nTwo lines here now.\rThree lines.", ["One line here now.", "Two lines"], ""),
@@ -423,7 +424,7 @@ def test_odd_files_are_read_and_told(place, data, norms, told):
     assert not {character for character in infer("--dry-run", "-t", "odd.txt").stdout if character in "\x07\x1b\ufeff"}
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("data", "text"),
     [
         (b"", "odd.txt is empty"),
@@ -451,7 +452,7 @@ def test_a_language_that_the_model_does_not_speak(place):
     assert "warning" not in infer("--dry-run", "--model", "mini", "--say", "Hello 42.").stderr
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("args", "code", "text"),
     [
         (["--dry-run"], 2, "neither -t nor --say was given"),

@@ -18,6 +18,7 @@ from sovits_cli.cli.infer_inputs import (
 )
 from sovits_cli.errors import ResourceError, TextError, UsageError
 from sovits_cli.text.encoding import DecodedText
+from tests.differences import every_case
 from tests.inference.toys import voice_recording
 
 TYPED = InferInputs(ref="r.wav", text="text.txt", say=None, prompt_text=None, out=Path("out.wav"), srt=None)
@@ -76,7 +77,7 @@ def test_outputs_that_cannot_be_written_are_refused_first(typed, empty_folder):
             check_outputs(replace(typed, ref="gone.wav", out=Path(out)), ())
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("change", "kind", "said"),
     [
         ({"ref": None}, UsageError, "no voice: --ref was not given"),

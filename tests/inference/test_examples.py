@@ -6,6 +6,7 @@ import soundfile
 from sovits_cli.errors import UsageError
 from sovits_cli.inference import examples
 from sovits_cli.inference.examples import TEXT_SUFFIX, VOICE_SUFFIX, names, resolve
+from tests.differences import every_case
 
 
 def test_what_there_is():
@@ -13,7 +14,7 @@ def test_what_there_is():
     assert names(TEXT_SUFFIX) == ["story"]
 
 
-@pytest.mark.parametrize("name", names(VOICE_SUFFIX))
+@every_case("name", names(VOICE_SUFFIX))
 def test_every_voice_is_a_reference_with_its_words(name):
     path = resolve(f"builtin:{name}", VOICE_SUFFIX)
     assert 3 <= soundfile.info(path).duration <= 10
@@ -28,7 +29,7 @@ def test_other_names_are_paths():
     assert resolve("builtin/slt.wav", VOICE_SUFFIX) == Path("builtin/slt.wav")
 
 
-@pytest.mark.parametrize(("given", "suffix"), [("builtin:sltt", VOICE_SUFFIX), ("builtin:slt", TEXT_SUFFIX)])
+@every_case(("given", "suffix"), [("builtin:sltt", VOICE_SUFFIX), ("builtin:slt", TEXT_SUFFIX)])
 def test_an_unknown_name_lists_the_known_ones(given, suffix):
     with pytest.raises(UsageError, match=f"no example is called {given}: there are builtin:") as error:
         resolve(given, suffix)

@@ -9,6 +9,7 @@ from sovits_cli.inference.flow import FlowPrompt, FlowSampling, cut_prompt, para
 from sovits_cli.inference.voice import Voice
 from sovits_cli.versions import VERSIONS
 from tests.checkpoints import synthetic_flow
+from tests.differences import every_case
 from tests.inference import toys
 
 BANDS, WIDTH, HOP = 3, 5, 4
@@ -60,7 +61,7 @@ def test_each_chunk_goes_on_from_the_one_before():
     assert flow.asked[0][2] == {"steps": 3, "temperature": 1.0, "guidance": 0.5}
 
 
-@pytest.mark.parametrize("frames", [1, 9, 10, 11, 26, 40])
+@every_case("frames", [1, 9, 10, 11, 26, 40])
 def test_parallel_chunks_cover_every_frame(frames):
     flow = CountingFlow()
     sampling = FlowSampling(chunk_frames=14, steps=3, overlap=2)

@@ -16,12 +16,13 @@ from sovits_cli.inference.language_support import (
 )
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import RECOMMENDED, VERSIONS
+from tests.differences import every_case
 
 ENGLISH = LanguageSupport("mini", ("en",))
 V1 = LanguageSupport("v1", ("zh", "en", "ja"))
 
 
-@pytest.mark.parametrize("version", VERSIONS.values(), ids=VERSIONS)
+@every_case("version", VERSIONS.values(), ids=lambda version: version.name)
 def test_versions_speak_what_their_table_can_write(version):
     assert version.languages
     assert all(version.symbols in LANGUAGES[lang].tables for lang in version.languages)
@@ -31,7 +32,7 @@ def test_the_recommended_one_speaks_all():
     assert set(VERSIONS[RECOMMENDED].languages) == LANGUAGES.keys()
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "lang", "speaks", "said"),
     [
         ("你好世界。", "auto", ENGLISH, "mini does not speak Chinese: it knows English"),
@@ -51,7 +52,7 @@ def test_a_whole_text_is_refused(text, lang, speaks, said):
     )
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "speaks", "lang", "left_out"),
     [
         ("Hello 你好, 5 and 再见.", ENGLISH, "en", Skipped("'你好' and 1 more", "mini does not speak Chinese")),
@@ -62,7 +63,7 @@ def test_a_fragment_is_left_out_by_name(text, speaks, lang, left_out):
     assert supported_text(text, "auto", speaks) == SupportedText(lang, left_out=(left_out,))
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "speaks", "lang"),
     [
         ("Hello, it is 5 o'clock.", ENGLISH, "en"),

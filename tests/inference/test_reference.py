@@ -9,6 +9,7 @@ from sovits_cli.errors import AudioError
 from sovits_cli.inference import reference
 from sovits_cli.inference.reference import read_recording, recording_of
 from sovits_cli.terms import Span
+from tests.differences import every_case
 from tests.inference.toys import voice_recording
 
 RATE = 16_000
@@ -27,7 +28,7 @@ def silence(seconds):
     return np.zeros(round(seconds * RATE))
 
 
-@pytest.mark.parametrize("seconds", [3.0, 10.0])
+@every_case("seconds", [3.0, 10.0])
 def test_what_fits_is_taken_whole(tmp_path, seconds):
     found = read_recording(voice_recording(tmp_path / "r.wav", seconds))
     whole = Span(0, round(seconds * RATE))
@@ -36,7 +37,7 @@ def test_what_fits_is_taken_whole(tmp_path, seconds):
     assert found.description == f"{seconds:.1f} s"
 
 
-@pytest.mark.parametrize("seconds", [10.1, 31.0, 120.0])
+@every_case("seconds", [10.1, 31.0, 120.0])
 def test_of_a_longer_one_a_window_is_chosen_and_all_of_it_heard(tmp_path, seconds):
     found = read_recording(voice_recording(tmp_path / "r.wav", seconds))
     assert 3.0 <= found.window.samples / RATE <= 10.0
@@ -74,7 +75,7 @@ def test_other_formats_and_rates(tmp_path):
         assert found.seconds == pytest.approx(4.0, abs=0.15)
 
 
-@pytest.mark.parametrize(("seconds", "openings"), [(4.0, 1), (31.0, 1), (reference.KEPT_S + 1, 2)])
+@every_case(("seconds", "openings"), [(4.0, 1), (31.0, 1), (reference.KEPT_S + 1, 2)])
 def test_a_file_is_opened_once_and_a_long_one_twice(tmp_path, monkeypatch, seconds, openings):
     path = voice_recording(tmp_path / "r.wav", seconds)
     opened = []
@@ -108,7 +109,7 @@ def voice_wave(seconds, rate):
     return 0.2 * np.random.default_rng(0).standard_normal(round(seconds * rate))
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("wave", "said"),
     [
         (voice(2.9), "r.wav is 2.9 s long: a reference needs 3 to 10 s of one voice"),
@@ -119,7 +120,6 @@ def voice_wave(seconds, rate):
         (np.where(np.arange(80_000) == 77, np.nan, voice(5)), r"NaN or infinite"),
         (silence(0), "holds no samples"),
     ],
-    ids=["short", "silent", "faint", "square", "long square", "nan", "empty"],
 )
 def test_what_cannot_be_used(tmp_path, wave, said):
     with pytest.raises(AudioError, match=said):

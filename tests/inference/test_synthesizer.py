@@ -19,6 +19,7 @@ from sovits_cli.inference.synthesizer import (
 from sovits_cli.models.t2s.decode import T2SResult
 from sovits_cli.text.reading import Piece
 from sovits_cli.text.utterances import Utterance
+from tests.differences import every_case
 from tests.inference import toys
 
 RATE = 16_000
@@ -132,7 +133,7 @@ def test_only_one_window_is_read_ahead():
     assert len(taken) == 2 * synthesizer.WINDOW_BATCHES
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("bad", "reason"),
     [
         (T2SResult(torch.ones(40, dtype=torch.long), ended=False), "it did not end within 2 s"),
@@ -142,7 +143,6 @@ def test_only_one_window_is_read_ahead():
         (T2SResult(torch.zeros(0, dtype=torch.long), ended=True), "nothing was said"),
         (good(OFF_TEXT), "words may be missing or said twice"),
     ],
-    ids=["cut off", "over its own limit", "too short", "silent", "empty", "off text"],
 )
 def test_a_bad_candidate_is_spoken_again_with_another_seed(bad, reason):
     networks = FakeNetworks({seed(1): bad})

@@ -202,10 +202,3 @@ def test_errors_are_typed_and_come_at_the_call(toy, reference, home):
     ):
         with pytest.raises(kind, match=said):
             call()
-
-
-def test_sound_that_is_nan_is_an_error_of_the_model(toy, reference, monkeypatch):
-    acoustic = toy._networks._acoustic
-    monkeypatch.setattr(acoustic, "wave", lambda *args, **rest: np.full(100, np.nan, np.float32))
-    with pytest.raises(ModelError, match=r"sovits.safetensors gives samples that are NaN or infinite"):
-        list(toy.stream("Hello.", reference))
