@@ -83,12 +83,12 @@ def every_case(
 
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @wraps(test)
-        def run(**fixtures: Any) -> None:
+        def run(*instance: Any, **fixtures: Any) -> None:
             with differences() as compare:
                 for case in table:
                     values = [case] if len(filled) == 1 else case
                     with compare(ids(case) if ids else repr(case)):
-                        test(**fixtures, **dict(zip(filled, values, strict=True)))
+                        test(*instance, **fixtures, **dict(zip(filled, values, strict=True)))
 
         asked = inspect.signature(test)
         left = [parameter for name, parameter in asked.parameters.items() if name not in filled]

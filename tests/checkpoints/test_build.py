@@ -18,6 +18,7 @@ from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import T2SInputs, Text2Semantic
 from sovits_cli.versions import version
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 
 SOURCE = Path("a.pth")
 
@@ -47,7 +48,7 @@ def test_a_missing_optional_key_gets_a_fresh_value():
         build_network(network, {"0.weight": torch.ones(2, 3)}, layers=1, source=SOURCE)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("make", "said"),
     [
         (lambda: nn.Linear(10**6, 10**6), "far larger than its weights"),
@@ -55,7 +56,6 @@ def test_a_missing_optional_key_gets_a_fresh_value():
         (lambda: nn.Linear(-1, 3), "gives no network"),
         (lambda: 1 // 0, "division"),
     ],
-    ids=["one", "many", "negative", "zero"],
 )
 def test_impossible_networks(make, said):
     with pytest.raises(ModelError, match=rf"a\.pth is broken: its config gives no network.*{said}|{said}"):
@@ -83,7 +83,7 @@ HOSTILE_SOVITS = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value"), HOSTILE_GPT)
+@every_case(("key", "value"), HOSTILE_GPT)
 def test_hostile_gpt_configs(tmp_path, key, value):
     path = tmp_path / "a.ckpt"
     config = synthetic.TINY_GPT.to_official()
@@ -94,7 +94,7 @@ def test_hostile_gpt_configs(tmp_path, key, value):
     refused(lambda: load_gpt(path))
 
 
-@pytest.mark.parametrize(("key", "value"), HOSTILE_SOVITS)
+@every_case(("key", "value"), HOSTILE_SOVITS)
 def test_hostile_sovits_configs(tmp_path, key, value):
     path = tmp_path / "a.pth"
     config = synthetic.TINY_SOVITS.to_official()

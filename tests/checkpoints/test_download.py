@@ -12,6 +12,7 @@ from sovits_cli.checkpoints.download import download_file
 from sovits_cli.checkpoints.hub_protocol import RemoteFile
 from sovits_cli.errors import ModelError, NetworkError, ResourceError, UsageError
 from tests.checkpoints.hub import PORTAL, Hub, serving
+from tests.differences import every_case
 
 REMOTE = RemoteFile("someone/voices", "folder/a.pth")
 BODY = random.Random(1).randbytes(300_000)
@@ -93,7 +94,7 @@ def test_small_files_are_tagged_as_git_does(hub, tmp_path):
         download_file(REMOTE, tmp_path / "b.json")
 
 
-@pytest.mark.parametrize("claimed", [len(BODY) - 1, 200])
+@every_case("claimed", [len(BODY) - 1, 200])
 def test_a_hub_that_lies_about_the_size(hub, tmp_path, claimed):
     hub.sizes[str(REMOTE)] = claimed
     with pytest.raises(NetworkError):
@@ -101,7 +102,7 @@ def test_a_hub_that_lies_about_the_size(hub, tmp_path, claimed):
     assert not (tmp_path / "a.pth").exists()
 
 
-@pytest.mark.parametrize(("status", "said"), [(404, "is not on the hub any more"), (403, "cannot be fetched")])
+@every_case(("status", "said"), [(404, "is not on the hub any more"), (403, "cannot be fetched")])
 def test_a_hub_that_refuses(hub, tmp_path, status, said):
     hub.broken[str(REMOTE)] = status
     with pytest.raises(NetworkError, match=said):
@@ -132,7 +133,7 @@ def test_no_folder(tmp_path):
 class TestWhoAnswers:
     """What is believed of an answer, and what is refused before a byte is kept."""
 
-    @pytest.mark.parametrize("tag", ["", '"5d8c72a5edda8"', 'W/"abc"', '"' + "g" * 64 + '"'])
+    @every_case("tag", ["", '"5d8c72a5edda8"', 'W/"abc"', '"' + "g" * 64 + '"'])
     def test_a_login_page(self, hub, tmp_path, tag):
         hub.portal, hub.portal_tag = PORTAL, tag
         with pytest.raises(NetworkError, match=r"what answers is no hub \((it has no|its) ETag") as caught:
@@ -140,7 +141,7 @@ class TestWhoAnswers:
         assert "login page" in caught.value.hint
         assert not list(tmp_path.iterdir())
 
-    @pytest.mark.parametrize("tag", ["", "no-hash-at-all", SHA[:63]])
+    @every_case("tag", ["", "no-hash-at-all", SHA[:63]])
     def test_a_tag_that_is_no_checksum(self, hub, tmp_path, tag):
         hub.tags[str(REMOTE)] = tag
         for known in (None, SHA):
@@ -209,7 +210,7 @@ class TestBytesElsewhere:
         with pytest.raises(NetworkError, match="is not the file it should be"):
             download_file(REMOTE, tmp_path / "a.pth")
 
-    @pytest.mark.parametrize("place", ["ftp://127.0.0.1/a", "http://127.0.0.1:99999/", "file:///etc/passwd"])
+    @every_case("place", ["ftp://127.0.0.1/a", "http://127.0.0.1:99999/", "file:///etc/passwd"])
     def test_no_address(self, hub, tmp_path, place):
         hub.leads[str(REMOTE)] = place
         with pytest.raises(NetworkError, match="it leads to no address"):
@@ -253,7 +254,7 @@ class TestNothingIsSent:
             download_file(REMOTE, tmp_path / "a.pth")
         assert not hub.asked
 
-    @pytest.mark.parametrize("address", ["mirror", "ftp://a", "http://", "http://a:b"])
+    @every_case("address", ["mirror", "ftp://a", "http://", "http://a:b"])
     def test_a_mirror_that_is_no_address(self, tmp_path, monkeypatch, address):
         monkeypatch.setenv("HF_ENDPOINT", address)
         with pytest.raises(UsageError, match="HF_ENDPOINT is"):

@@ -17,6 +17,7 @@ from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from sovits_cli.versions import VERSIONS, VocoderKind
 from tests.checkpoints import synthetic_flow as files
+from tests.differences import every_case
 
 LAYER = "estimator.transformer_blocks.1.attn.to_out.0"
 EACH = pytest.mark.parametrize("name", files.FLOWS)
@@ -130,7 +131,7 @@ def test_a_vocoder_of_another_version_is_refused():
         load_vocoder(find_model("v3"))
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("config", "message"),
     [
         ({"activation": "snake"}, "`activation` is 'snake'"),
@@ -148,7 +149,7 @@ def test_a_vocoder_configuration_is_not_trusted(config, message):
         load_vocoder(find_model("v3"))
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("dit", "message"),
     [
         ({"depth": 10**6}, "`depth` is 1000000, expected a whole number from 1 to 256"),

@@ -23,6 +23,7 @@ from sovits_cli.locks import held
 from sovits_cli.versions import VERSIONS, DecoderKind
 from tests.checkpoints import hub_models, synthetic
 from tests.checkpoints.hub import PORTAL, Hub, record, serving
+from tests.differences import every_case
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,7 @@ def test_removal_keeps_what_another_model_needs(heard, models):
     assert record(models) == {}
 
 
-@pytest.mark.parametrize("name", ["v9", "../x", ".", "files", "mini"])
+@every_case("name", ["v9", "../x", ".", "files", "mini"])
 def test_removal_of_what_is_not_installed(name):
     synthetic.install("mine")
     with pytest.raises(ModelError, match=r"no installed model is called .*: there are mine"):
@@ -172,7 +173,7 @@ def test_unknown_and_unreadable(heard, models):
             pull_model("v2", heard)
 
 
-@pytest.mark.parametrize("row", REGISTRY.values(), ids=REGISTRY)
+@every_case("row", REGISTRY.values())
 def test_every_row_has_what_its_version_needs(row):
     version = VERSIONS[row.version]
     assert {"gpt", "sovits", "content", "bert"} <= row.parts.keys()
@@ -188,7 +189,7 @@ def test_every_official_version_can_be_pulled():
     assert {row.version for row in REGISTRY.values()} == {row.name for row in VERSIONS.values() if row.official}
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@every_case("name", REGISTRY)
 @pytest.mark.usefixtures("hub")
 def test_every_row_is_pulled(name, heard, models):
     done = pull_model(name, heard)
@@ -205,7 +206,7 @@ SOVITS, GPT = "s2G488k.pth", "s1bert25hz-2kh-longer-epoch=68e-step=50232.ckpt"
 class TestWhatIsBelieved:
     """A file is recognised before it gets its name, whatever the hub says of it."""
 
-    @pytest.mark.parametrize("page", [PORTAL, b"{}", b"PK", b""])
+    @every_case("page", [PORTAL, b"{}", b"PK", b""])
     def test_a_page_in_place_of_every_file(self, hub, heard, models, page):
         """With the right checksum of the wrong content."""
         hub.files = dict.fromkeys(hub.files, page)

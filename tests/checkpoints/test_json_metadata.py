@@ -9,6 +9,7 @@ import pytest
 from sovits_cli.checkpoints.json_metadata import MAX_CONFIG_DEPTH, MAX_CONFIG_VALUES, plain_config
 from sovits_cli.checkpoints.restricted_unpickler import GlobalName
 from sovits_cli.errors import ModelError
+from tests.differences import every_case
 
 SOURCE = Path("a.pth")
 
@@ -25,7 +26,7 @@ def nested(depth):
     return value
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("config", "said"),
     [
         ([1], "is a list"),
@@ -35,7 +36,6 @@ def nested(depth):
         ({"a": [0] * MAX_CONFIG_VALUES}, "larger than any model needs"),
         ({"a": ["x" * 1000] * 2000}, "larger than any model needs"),
     ],
-    ids=["list", "object", "number", "deep", "wide", "one text many times"],
 )
 def test_everything_else_is_refused(config, said):
     with pytest.raises(ModelError, match=said):

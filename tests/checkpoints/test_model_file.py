@@ -17,6 +17,7 @@ from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.versions import HEAD_BYTES, VERSIONS
 from tests.checkpoints import synthetic, synthetic_flow
+from tests.differences import every_case
 from tests.parity.golden import FOLDER
 
 KINDS = {
@@ -35,7 +36,7 @@ def kind_expected(name):
     return ModelKind.LORA if "lora" in name else KINDS[name.split("_")[0]]
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=[path.stem for path in MANIFESTS])
+@every_case("path", MANIFESTS)
 def test_official_files_by_their_keys(path):
     keys = json.loads(path.read_text(encoding="utf-8"))["keys"]
     weight = {key.removeprefix("model."): torch.empty(shape, device="meta") for key, (shape, _) in keys.items()}
@@ -109,7 +110,7 @@ def test_our_own_files(tmp_path):
     assert (found.kind, found.version, found.container, found.info) == (ModelKind.PHONETIC, "mini", "safetensors", "i")
 
 
-@pytest.mark.parametrize("whole", [[1, 2], {"weight": {}}, {"weight": {"a": 1}}, "text", {}], ids=str)
+@every_case("whole", [[1, 2], {"weight": {}}, {"weight": {"a": 1}}, "text", {}])
 def test_files_without_tensors(tmp_path, whole):
     path = tmp_path / "a.pth"
     torch.save(whole, path)
@@ -145,7 +146,7 @@ def test_a_config_that_never_ends_is_refused(tmp_path):
         read_model_file(path)
 
 
-@pytest.mark.parametrize("number", [10**5000, True, "3", None, 2.5], ids=["endless", "yes", "text", "none", "half"])
+@every_case("number", [10**5000, True, "3", None, 2.5], ids=lambda value: type(value).__name__)
 def test_an_epoch_or_a_rank_that_is_no_number_is_not_told(tmp_path, number):
     path = tmp_path / "a.pth"
     torch.save({"weight": {"a": torch.ones(1)}, "epoch": number, "lora_rank": number}, path)

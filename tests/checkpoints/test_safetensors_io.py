@@ -10,6 +10,7 @@ import torch
 from sovits_cli.checkpoints import safetensors_io
 from sovits_cli.checkpoints.safetensors_io import load_safetensors, read_metadata, save_safetensors
 from sovits_cli.errors import ModelError
+from tests.differences import every_case
 
 
 def test_round_trip(tmp_path):
@@ -31,7 +32,7 @@ def test_files_of_other_programs_have_no_metadata(tmp_path):
     assert load_safetensors(path)[1] == {}
 
 
-@pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000], ids=["list", "cut", "deep"])
+@every_case("text", ["[1]", "{", "[" * 100_000])
 def test_metadata_that_is_no_object(tmp_path, text):
     from safetensors.torch import save_file
 
@@ -67,11 +68,10 @@ def absent(path):
     pass
 
 
-@pytest.mark.parametrize(
-    "maker", [truncated, huge_header, header_of_any_size, huge_tensor, empty, absent], ids=lambda maker: maker.__name__
-)
+@every_case("maker", [truncated, huge_header, header_of_any_size, huge_tensor, empty, absent])
 def test_broken_files(tmp_path, maker):
-    path = tmp_path / "a.safetensors"
+    path = tmp_path / maker.__name__ / "a.safetensors"
+    path.parent.mkdir()
     maker(path)
     with pytest.raises(ModelError, match=r"a\.safetensors (is no readable safetensors file|does not exist)") as caught:
         load_safetensors(path)

@@ -27,6 +27,7 @@ from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.versions import VERSIONS, version
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 
 CHANGES = {
     "int": (lambda value: torch.ones(value.shape, dtype=torch.int64), "holds int64 values, expected floating-point"),
@@ -46,7 +47,7 @@ def gpt_file(path, change):
     save_safetensors(path, weight, {"config": synthetic.TINY_GPT.to_official()})
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@every_case("change", CHANGES)
 def test_a_gpt_of_other_numbers(tmp_path, change):
     path = tmp_path / "a.safetensors"
     changed, said = CHANGES[change]
@@ -59,8 +60,10 @@ def test_a_gpt_of_other_numbers(tmp_path, change):
     assert verify_model(path).keys == len(load_gpt(path).state_dict())
 
 
-@pytest.mark.parametrize("change", [name for name in CHANGES if name != "complex"])
-@pytest.mark.parametrize("key", ["dec.conv_pre.weight", CODEBOOK])
+@every_case(
+    "key, change",
+    [(key, change) for key in ("dec.conv_pre.weight", CODEBOOK) for change in CHANGES if change != "complex"],
+)
 def test_one_tensor_of_other_numbers(tmp_path, key, change):
     path = tmp_path / "a.pth"
     weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
@@ -103,8 +106,9 @@ def test_statistics_that_speaking_does_not_need_may_be_anything(tmp_path):
     assert load_vits(path)
 
 
-@pytest.mark.parametrize("missing", [False, True], ids=["whole", "with a fresh part"])
-@pytest.mark.parametrize("value", [MAX_WEIGHT, -MAX_WEIGHT, 1e-30])
+@every_case(
+    "missing, value", [(missing, value) for missing in (False, True) for value in (MAX_WEIGHT, -MAX_WEIGHT, 1e-30)]
+)
 def test_values_at_the_limits_pass(missing, value):
     weight = {"0.weight": torch.full((2, 3), value), "0.bias": torch.ones(2)}
     if missing:
@@ -149,7 +153,7 @@ def test_what_makes_the_tokens_and_the_discriminators_are_looked_at_too(tmp_path
         read_discriminator_weights(bundle)
 
 
-@pytest.mark.parametrize("rate", [0, -32_000, 1e308, float("nan"), True, "fast"])
+@every_case("rate", [0, -32_000, 1e308, float("nan"), True, "fast"])
 def test_a_sampling_rate_that_is_none(tmp_path, rate):
     path = tmp_path / "a.pth"
     config = synthetic.TINY_SOVITS.to_official()
