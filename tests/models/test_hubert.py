@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from sovits_cli.models import hubert
 from sovits_cli.models.dimensions import DimensionError
@@ -61,6 +62,10 @@ def test_the_first_layer_is_normalised_over_the_recording():
     mean, deviation = stack._statistics(wave)
     torch.testing.assert_close(mean, values.mean(-1, keepdim=True), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(deviation, values.std(-1, keepdim=True, correction=0), atol=1e-4, rtol=1e-4)
+    hidden = F.gelu(stack._first.layer_norm(values))  # torch's own norm, over all of it
+    for layer in stack.conv_layers[1:]:
+        hidden = layer(hidden)
+    torch.testing.assert_close(stack(wave), hidden, atol=1e-5, rtol=1e-4)
 
 
 def test_other_forms_are_refused():

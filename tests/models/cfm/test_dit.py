@@ -40,7 +40,7 @@ def test_timestep_and_step_size_are_told_apart(network):
 
 def test_only_the_first_head_is_rotated_and_by_relative_positions():
     rotary = Rotary(8)
-    heads = torch.randn(1, 1, 1, 8).expand(1, 3, 6, 8)
+    heads = torch.randn(1, 3, 1, 8).expand(1, 3, 6, 8)
     rotated = _rotate_first_head(heads, rotary(6))
     assert torch.equal(rotated[:, 1:], heads[:, 1:])
     assert torch.equal(rotated[:, :1, 0], heads[:, :1, 0]), "position 0 stays"

@@ -18,6 +18,11 @@ def test_the_condition_lasts_as_long_as_the_tokens(name):
     assert frames == int(50 * config.traits.stretch)
     assert frames / (config.mel.sample_rate / config.mel.hop) == pytest.approx(1.0, abs=0.01)
     assert model.condition(tokens, phones, style, speed=2.0).shape[-1] < 0.6 * frames
+    slow = model.condition(tokens[..., :15], phones, style, speed=1.3)
+    if name == "v4":  # the official mask is 47 frames long there, and the last of 48 is zero
+        assert slow.shape[-1] == 48
+        assert not slow[..., 47:].any()
+    assert slow[..., :47].any(1).all()
     with pytest.raises(ModelError, match="speed is 0"):
         model.condition(tokens, phones, style, speed=0)
     with pytest.raises(ModelError, match="the SoVITS model knows"):

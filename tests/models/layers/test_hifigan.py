@@ -41,6 +41,15 @@ def test_a_block_by_its_definition():
     torch.testing.assert_close(block(x), expected)
 
 
+def test_a_stage_is_the_mean_of_its_blocks(stack):
+    x = torch.randn(1, 8, 5)
+    wave = x
+    for stage in range(2):
+        wave = stack.ups[stage](F.leaky_relu(wave, SLOPE))
+        wave = (stack.resblocks[2 * stage](wave) + stack.resblocks[2 * stage + 1](wave)) / 2
+    torch.testing.assert_close(stack.synthesize(x), stack.conv_post(F.leaky_relu(wave, 0.01)).tanh())
+
+
 def test_in_channels_last_it_is_the_same(stack):
     fold_weight_norm(stack)
 

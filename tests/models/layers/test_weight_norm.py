@@ -9,6 +9,7 @@ from sovits_cli.models.layers.weight_norm import (
     WeightNormConv2d,
     WeightNormConvTranspose1d,
     fold_weight_norm,
+    joined_weight,
 )
 
 NORMED = {
@@ -31,6 +32,18 @@ def test_the_length_is_apart_from_the_direction(name):
         conv.weight_g *= 2
         conv.bias *= 2
     torch.testing.assert_close(conv(x), 2 * before)
+
+
+@pytest.mark.parametrize("name", NORMED)
+def test_each_slice_of_the_first_axis_has_its_length(name):
+    make, _, _ = NORMED[name]
+    conv = make()
+    with torch.no_grad():
+        conv.weight_g.copy_(torch.arange(1.0, 1 + len(conv.weight_g)).view_as(conv.weight_g))
+    weight = joined_weight(conv.weight_g, conv.weight_v)
+    torch.testing.assert_close(weight.flatten(1).norm(dim=1), torch.arange(1.0, 1 + len(weight)))
+    turned = (weight * conv.weight_v).flatten(1).sum(1) / conv.weight_v.flatten(1).norm(dim=1)
+    torch.testing.assert_close(turned, torch.arange(1.0, 1 + len(weight)))
 
 
 @pytest.mark.parametrize("name", ["conv1d", "transposed"])

@@ -105,6 +105,15 @@ def test_training_reaches_every_parameter_but_those_of_the_tokens():
     torch.testing.assert_close(*found)
 
 
+def test_the_style_encoder_learns_nothing_from_the_posterior():
+    model = small_model()
+    latents = model(batch(40, [40, 31])).latents
+    style = list(model.ref_enc.parameters())
+    for latent, reached in ((latents.m_q, False), (latents.m_p, True)):
+        found = torch.autograd.grad(latent.sum(), style, allow_unused=True, retain_graph=True)
+        assert any(gradient is not None for gradient in found) is reached
+
+
 def test_batches_that_do_not_fit(model):
     for frames in (41, 8):  # odd, shorter than a slice
         with pytest.raises(ModelError, match="frames"):
