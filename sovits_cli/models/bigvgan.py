@@ -176,6 +176,8 @@ class _Downsample(nn.Module):
 
 
 class _Lowpass(nn.Module):
+    """The filter, at every other sample only: (B, C, T) -> (B, C, T / 2)."""
+
     filter: Tensor
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The one place where the numbers of a configuration are checked: each has a type and a range, in every network.
 
-A configuration comes out of a file, and so from a stranger: what it says becomes sizes, loops and divisions. A field of
-a dataclass of dimensions says its range where it is defined (`bounds`); without one, a whole number is a `SIZE`.
+A configuration comes out of a file, and so from a stranger: its values become sizes, loops and divisions. A field of a
+dataclass of dimensions has its range where it is defined (`bounds`); without one, a whole number is a `SIZE`.
 Knows no network.
 """
 
@@ -89,7 +89,7 @@ def check_relations(name: str, relations: Mapping[str, bool]) -> None:
 
     Args:
         name: what the dimensions are called in messages.
-        relations: whether each holds, by the sentence that says what is wrong if not.
+        relations: whether each holds, by the sentence for the message if not.
     """
     broken = next((sentence for sentence, holds in relations.items() if not holds), None)
     if broken is not None:

@@ -157,4 +157,5 @@ def _stage(config: SpeakerConfig, index: int, in_channels: int, *, stride: int, 
 
 
 def _clipped(x: Tensor) -> Tensor:
+    """ReLU with a ceiling, of any shape."""
     return x.clamp(0.0, CEILING)

@@ -1,4 +1,4 @@
-"""The content encoder of small models: log-mel frames to phone probabilities, 50 a second, in the place of HuBERT.
+"""The content encoder of small models: log-mel frames to phone probabilities, 50 a second, instead of HuBERT.
 
 Trained to name the phone of each frame. What it gives is how sure it is of each (a phonetic posteriorgram, Hazen et
 al. 2009), which carries words and little of the voice. Knows torch and nothing of files, languages or training.
@@ -98,6 +98,7 @@ class PhoneticEncoder(nn.Module):
             return self._levelled(wave)
 
     def _levelled(self, wave: Tensor) -> Tensor:
+        """As `_log_mel`, in float32: (B, T) -> (B, M, frames of 10 ms)."""
         frames = wave.unfold(-1, WINDOW_SAMPLES, HOP_SAMPLES) * torch.hann_window(WINDOW_SAMPLES, device=wave.device)
         power = torch.fft.rfft(frames, FFT_SAMPLES).abs().square()
         levels = torch.log(power @ _mel_filters(self.config.mels).to(wave) + 1e-7).transpose(1, 2)

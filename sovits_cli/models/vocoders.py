@@ -39,7 +39,7 @@ class Vocoder(nn.Module):
     hop: int
 
     def __call__(self, mel: Tensor) -> Tensor:
-        """Make samples (B, 1, T) of `mel` (B, M, F), as `forward` of the kind says."""
+        """Make samples (B, 1, T) of `mel` (B, M, F), see `forward` of the kind."""
         wave: Tensor = super().__call__(mel)
         return wave
 

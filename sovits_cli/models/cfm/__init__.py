@@ -1,1 +1,1 @@
-"""The flow-matching acoustic models (v3, v4): codes, phones and a style to a mel spectrogram."""
+"""The flow-matching acoustic models (v3, v4): semantic tokens, phones and a style to a mel spectrogram."""

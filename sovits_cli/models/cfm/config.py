@@ -51,7 +51,7 @@ class FlowConfig:
     """Dimensions of `FlowModel`.
 
     Args:
-        prior: of the encoders; what it says of latents and decoders is not used.
+        prior: of the encoders; its fields for latents and decoders are not used.
         dit: of the transformer; its `text_dim` is the width of the condition.
         mel: the spectrogram that the flow makes.
         traits: of the version.

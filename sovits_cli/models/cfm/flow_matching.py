@@ -71,7 +71,7 @@ class TrainingNoise:
 #
 #     x0 ●─ ─ ─►●─ ─ ─►●─ ─ ─►● x1                   sampling: x <- x + d net(x, t),  d = 1 / steps, 4 to 32 of them
 #
-# A network that is told the step size, net(x, t, d), may learn to jump: net(x, t, 2d) shall be the mean of the
+# A network that also reads the step size, net(x, t, d), may learn to jump: net(x, t, 2d) shall be the mean of the
 # velocities of two steps of d, its own, without gradient:
 #
 #     v1 = net(x, t, d)      v2 = net(x + d v1, t + d, d)      loss = E |net(x, t, 2d) - (v1 + v2) / 2|^2

@@ -147,6 +147,8 @@ class _Rule:
 class _DropoutAttention(torch.autograd.Function):
     """Attention with dropout, in float32, that remembers its inputs and a seed, and neither scores nor weights.
 
+    Shapes are those of `attention`: (B, H, Q, D) over (B, H, K, D).
+
     All chunks are computed in the same few buffers: they stay in the processor's cache, and the heap stays whole.
     """
 

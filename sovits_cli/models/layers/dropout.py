@@ -83,7 +83,7 @@ def _drop_(x: Tensor, dropout: float, seed: int) -> Tensor:
 
 
 class _ReluDropout(torch.autograd.Function):
-    """y = M relu(x) / r. Remembers only y: where it is zero, by ReLU or by mask, nothing flows back, else dy / r."""
+    """y = M relu(x) / r for x (N, D). Remembers only y: where it is zero, nothing flows back, else dy / r."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, dropout: float) -> Tensor:
@@ -105,7 +105,7 @@ class _ReluDropout(torch.autograd.Function):
 
 
 class _AddDropped(torch.autograd.Function):
-    """y = x + M more / r. Remembers a seed, from which the backward pass makes M again."""
+    """y = x + M more / r for x and more (N, D). Remembers a seed, from which the backward pass makes M again."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, more: Tensor, dropout: float, seed: int) -> Tensor:

@@ -1,6 +1,6 @@
-"""The gated residual convolution stack of WaveNet (van den Oord et al. 2016), told the style; official key names.
+"""The gated residual convolution stack of WaveNet (van den Oord et al. 2016), conditioned on a style.
 
-GPT-SoVITS, module/modules.py, `WN`.
+GPT-SoVITS, module/modules.py, `WN`, and its key names.
 
 Legend: B batch, C channels, F frames, G width of the style vector.
 """

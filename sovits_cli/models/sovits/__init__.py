@@ -1,1 +1,1 @@
-"""The acoustic model of the VITS family: codes, phones and a style to a waveform."""
+"""The acoustic model of the VITS family: semantic tokens, phones and a style to a waveform."""

@@ -73,7 +73,7 @@ class AcousticModel(nn.Module):
 
     @torch.no_grad()
     def extract_tokens(self, features: Tensor) -> Tensor:
-        """Semantic tokens of content features, the same whatever autocast says (official `extract_latent`).
+        """Semantic tokens of content features, the same with and without autocast (official `extract_latent`).
 
         (B, C, F) -> (B, 1, S) int64, S = F // 2: a token is two frames of the codebook's 50 a second.
         """

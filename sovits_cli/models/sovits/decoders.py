@@ -1,6 +1,6 @@
 """Decoders of the acoustic model: latent frames and a style in, a waveform out. One for each `decoder` of the config.
 
-    hifigan   official: transposed convolutions up to the sample rate (`layers/hifigan.py`), told the style at its entry
+    hifigan   official: transposed convolutions up to the sample rate (`layers/hifigan.py`), the style added at first
     istft     ours, for small models, cheap enough to train on a CPU: after Vocos (Siuzdak 2023), with each norm scaled
               and shifted by the style. Nothing runs at the sample rate but an inverse Fourier transform.
 
@@ -26,7 +26,7 @@ class Decoder(nn.Module):
     """(B, Z, F) and style (B, G, 1) -> waveform (B, 1, T), T = F * hop."""
 
     def __call__(self, z: Tensor, style: Tensor) -> Tensor:
-        """Decode `z` (B, Z, F) in `style` (B, G, 1) to (B, 1, T), as `forward` of the kind says."""
+        """Decode `z` (B, Z, F) in `style` (B, G, 1) to (B, 1, T), see `forward` of the kind."""
         wave: Tensor = super().__call__(z, style)
         return wave
 
@@ -36,7 +36,7 @@ class Decoder(nn.Module):
 
 
 class HifiganGenerator(Hifigan, Decoder):
-    """The HiFi-GAN stack, told the style at its entry (module/models.py, `Generator`)."""
+    """The HiFi-GAN stack, the style added at its entry (module/models.py, `Generator`)."""
 
     def __init__(self, config: SovitsConfig) -> None:
         super().__init__(

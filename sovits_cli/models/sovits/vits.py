@@ -1,6 +1,6 @@
 """The acoustic model of the VITS family: semantic tokens, phones and a style to a waveform; and its training pass.
 
-VITS (Kim et al. 2021) with tokens in the place of an aligner; GPT-SoVITS, module/models.py, `SynthesizerTrn`.
+VITS (Kim et al. 2021) with semantic tokens instead of an aligner; GPT-SoVITS, module/models.py, `SynthesizerTrn`.
 
 Knows its dimensions and nothing of files, versions or losses. Key names are those of the official checkpoints.
 

@@ -45,7 +45,7 @@ ACCELERATOR_CHECK_STEPS = 16
 """How often the host asks an accelerator which rows have ended; asking makes it wait. A CPU is asked every step."""
 
 _NOT_FINITE = -1
-"""In place of where a row ends: its logits are NaN or infinite."""
+"""Stands for the end of a row whose logits are NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def decode_each(
 #
 # row 0   │ 0 0 0 0 0 0 0 │ 3 3 3 3 3 3 3 3 3 3 3 │           each digit: one token of that request
 # row 1   │ 1 1 1 1 1 1 1 1 1 1 │ 4 4 4 4 4 4 4 4 4 4 4 4 │    │: prefill of the next request in that row
-# row 2   │ 2 2 2 2 2 2 2 2 2 2 2 2 2 │ ◄── nobody waits: the row goes, the last living row takes its place
+# row 2   │ 2 2 2 2 2 2 2 2 2 2 2 2 2 │ ◄── nobody waits: the row goes, the last living row moves in
 #         └────────────────────────────────────────────► steps
 class _Scheduler:
     """Which request each row decodes, its tokens so far and where it ended; and the requests still waiting."""

@@ -1,7 +1,7 @@
 """Building blocks of Text2Semantic for whole sequences: positions, embeddings, attention, post-norm block.
 
-Clips of a batch lie one after the other in one long sequence, `PackedRow` says where. So a short clip costs what it is
-long, and no mask over the whole batch is needed. Step by step decoding with a cache is elsewhere
+Clips of a batch lie one after the other in one long sequence (`PackedRow`). So a short clip costs what it is long,
+and no mask over the whole batch is needed. Step by step decoding with a cache is elsewhere
 (`inference_transformer.py`).
 
 Legend: B batch, L positions of one clip, N positions of all clips together, P phones, S semantic tokens, D width,

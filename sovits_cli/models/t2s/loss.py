@@ -23,7 +23,7 @@ class T2SLoss:
         loss: summed cross-entropy, a scalar.
         row_logps: (B,) log-probability of each row of tokens, EOS included.
         top3_accuracy: share of targets other than EOS among the three most likely, a scalar without gradient.
-        alignment: the alignment loss per token, a scalar, where it was asked for.
+        alignment: the alignment loss per token, a scalar, None unless `align`.
     """
 
     loss: Tensor

@@ -108,7 +108,7 @@ class Text2Semantic(nn.Module):
     def text_deviation(self, phones: Tensor, bert: Tensor | None, tokens: Tensor) -> float:
         """How far tokens deviate from their text, 0 or more: the alignment loss per token.
 
-        Words repeated or left out cost 0.2 and more. It says something of networks trained with that loss only.
+        Words repeated or left out cost 0.2 and more. It means something for networks trained with that loss only.
 
         Args:
             phones: (P,) ids.
@@ -126,7 +126,7 @@ class Text2Semantic(nn.Module):
             return float(self._alignment(states, rows))
 
     def _hidden_states(self, rows: Sequence[PackedRow], clips: T2SInputs) -> tuple[list[Tensor], Tensor]:
-        """Run the blocks on a batch whose clips lie in the packed sequence as `rows` says.
+        """Run the blocks on a batch, its clips laid out in the packed sequence by `rows`.
 
         Returns:
             What went into each block and came out of the last, each (N, D); and of the last the vectors that predict,
