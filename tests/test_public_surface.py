@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
+import textwrap
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sovits_cli
+from sovits_cli.inference import examples
 from tests.public_surface import FROZEN, surface
 
 
@@ -29,6 +34,16 @@ def test_every_name_is_there_and_typed() -> None:
     assert set(dir(sovits_cli)) == set(sovits_cli.__all__)
     with pytest.raises(AttributeError, match="module 'sovits_cli' has no attribute 'Voyce'"):
         sovits_cli.Voyce  # noqa: B018
+
+
+def test_the_example_of_the_package_works(empty_folder: Path) -> None:
+    """As it stands there, on the bundled model."""
+    shutil.copy(examples.resolve("builtin:slt", examples.VOICE_SUFFIX), empty_folder / "r.wav")
+    example = textwrap.dedent(str(sovits_cli.__doc__).split("\n\n", 1)[1].rpartition("\n\nEverything")[0])
+    found: dict[str, Any] = {}
+    exec(example, found)
+    assert found["part"].verdict.passed
+    assert (found["part"].text, found["part"].span) == ("A text of any length.", (0, 21))
 
 
 def test_importing_costs_nothing() -> None:

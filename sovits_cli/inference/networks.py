@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,27 +40,6 @@ PROMPT_TAIL_SAMPLES = 9600
 
 UNKNOWN_WORDS = "."
 """The phone that stands for what is said in a reference without a transcript, where a model has to be told."""
-
-
-@dataclass(frozen=True)
-class EncodedText:
-    """A text as the networks want it.
-
-    Args:
-        phones: (P,) ids.
-        bert: (bert_dim, P) text feature, or None for zeros.
-    """
-
-    phones: Tensor
-    bert: Tensor | None
-
-    def bert_after(self, prompt: Prompt) -> Tensor | None:
-        """The features of a prompt and of this text, (bert_dim, P + P'); zeros where only one has any."""
-        given = [(prompt.bert, len(prompt.phones)), (self.bert, len(self.phones))]
-        width = next((len(bert) for bert, _ in given if bert is not None), None)
-        if width is None:
-            return None
-        return torch.cat([torch.zeros(width, length) if bert is None else bert for bert, length in given], dim=1)
 
 
 class VoiceNetworks:
@@ -118,13 +96,21 @@ class VoiceNetworks:
         features = content.load_content_encoder(self.bundle, self.device).encode(padded)
         return SemanticTokenizer(self.bundle, self.device).tokens(features).cpu()
 
-    def encoded(self, utterance: Utterance) -> EncodedText:
-        """What the networks are told of a text."""
-        bert = None
-        if self.bundle.bert is not None and self._gpt.config.bert_dim and any(one.has_bert for one in utterance.pieces):
-            bert = self._bert_features().of_pieces(utterance.pieces).cpu()
-        ids = symbols.ids(utterance.phones, self.bundle.version.symbols)
-        return EncodedText(torch.tensor(ids), bert)
+    def prompt(self, recording: Recording, words: Utterance) -> Prompt:
+        """What the GPT continues: the words of a recording's window and its tokens. Errors: see `semantic_tokens`."""
+        return Prompt(self.phone_ids(words), self._bert_features(words), self.semantic_tokens(recording))
+
+    def request(self, utterance: Utterance, prompt: Prompt | None, seed: int) -> T2SRequest:
+        """What the GPT is asked: the words of the prompt and those of the utterance, and the prompt's tokens."""
+        phones, bert = self.phone_ids(utterance), self._bert_features(utterance)
+        if prompt is None:
+            return T2SRequest(phones, bert, torch.zeros(0, dtype=torch.long), seed)
+        both = joined_features((prompt.bert, bert), (len(prompt.phones), len(phones)))
+        return T2SRequest(torch.cat([prompt.phones, phones]), both, prompt.tokens, seed)
+
+    def phone_ids(self, utterance: Utterance) -> Tensor:
+        """The phones of an utterance, (P,) ids."""
+        return torch.tensor(symbols.ids(utterance.phones, self.bundle.version.symbols))
 
     def decoded(
         self, requests: Sequence[T2SRequest], options: SynthesisOptions, *, max_tokens: int, monotonic: bool
@@ -163,13 +149,13 @@ class VoiceNetworks:
         return self._gpt.text_deviation(request.phones.to(self.device), bert, whole.to(self.device))
 
     def wave(
-        self, tokens: Tensor, phones: Tensor, style: SpeakerStyle, options: SynthesisOptions, *, seed: int
+        self, tokens: Tensor, utterance: Utterance, style: SpeakerStyle, options: SynthesisOptions, *, seed: int
     ) -> np.ndarray:
         """The sound of tokens, (T,) float32.
 
         Args:
             tokens: (S,) of an utterance.
-            phones: (P,) ids of what they say.
+            utterance: what they say.
             style: how the speaker sounds.
             options: speed, and how a flow is followed.
             seed: decides all noise.
@@ -177,19 +163,37 @@ class VoiceNetworks:
         Raises:
             ModelError: the network gives samples that are NaN or infinite.
         """
-        wave = self._acoustic.wave(tokens, phones, style, options, seed=seed)
+        wave = self._acoustic.wave(tokens, self.phone_ids(utterance), style, options, seed=seed)
         if not np.isfinite(wave).all():
             raise _not_finite(self.bundle.sovits, "samples")
         return wave
 
-    def _bert_features(self) -> BertFeatures:
+    def _bert_features(self, utterance: Utterance) -> Tensor | None:
+        """The text feature of an utterance, (bert_dim, P); None where it has none, or the GPT takes none."""
+        if self.bundle.bert is None or not self._gpt.config.bert_dim:
+            return None
+        if not any(piece.has_bert for piece in utterance.pieces):
+            return None
         with self._bert_lock:
             if self._bert is None:
                 from sovits_cli.features.bert import BertFeatures  # brings the tokenizers library
 
-                assert self.bundle.bert is not None
                 self._bert = BertFeatures.load(self.bundle.bert, self.device, width=self._gpt.config.bert_dim)
-            return self._bert
+        return self._bert.of_pieces(utterance.pieces).cpu()
+
+
+def joined_features(given: Sequence[Tensor | None], lengths: Sequence[int]) -> Tensor | None:
+    """Text features (bert_dim, P) one after the other; zeros for those that have none, None if none has any.
+
+    Args:
+        given: of each text.
+        lengths: phones of each text.
+    """
+    width = next((len(bert) for bert in given if bert is not None), None)
+    if width is None:
+        return None
+    parts = [torch.zeros(width, length) if bert is None else bert for bert, length in zip(given, lengths, strict=True)]
+    return torch.cat(parts, dim=1)
 
 
 def _not_finite(file: Path, what: str) -> ModelError:

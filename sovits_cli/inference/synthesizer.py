@@ -20,7 +20,7 @@ import torch
 
 from sovits_cli.errors import SovitsError, contained
 from sovits_cli.inference.checks import Candidate, Verdict, check_sound, check_tokens, failed
-from sovits_cli.inference.networks import EncodedText, VoiceNetworks
+from sovits_cli.inference.networks import VoiceNetworks
 from sovits_cli.inference.reference import Reference
 from sovits_cli.inference.repairs import REPAIRS, Position, Rendition
 from sovits_cli.inference.request import SynthesisOptions
@@ -101,7 +101,7 @@ class Synthesizer:
         self._options = options
         self._checks = networks.bundle.version.checks
         self._repairs = [REPAIRS[name] for name in networks.bundle.version.repairs]
-        self._encoded: dict[Position, EncodedText] = {}
+        self._asked: dict[Position, T2SRequest] = {}  # of this window
 
     def speak(self, utterances: Iterable[Utterance]) -> Iterator[SpokenUtterance]:
         """Speak utterances, in order; one that had to be split comes as its parts."""
@@ -109,7 +109,7 @@ class Synthesizer:
         while window := list(islice(waiting, WINDOW_BATCHES * self._options.batch_size)):
             for rendition in self._in_order(window):
                 yield from map(self._spoken, rendition.candidates)
-            self._encoded.clear()
+            self._asked.clear()
 
     def settled(self, utterances: Sequence[Utterance]) -> Iterator[Rendition]:
         """Speak utterances until each passes the checks or nothing more can be done; they come as they are done."""
@@ -175,17 +175,10 @@ class Synthesizer:
         )
 
     def _request(self, utterance: Utterance, seed: int) -> T2SRequest:
-        """What the GPT is asked: the words of the prompt and those of the utterance, and the prompt's tokens."""
-        text, prompt = self._text(utterance), self._reference.prompt
-        if prompt is None:
-            return T2SRequest(text.phones, text.bert, torch.zeros(0, dtype=torch.long), seed)
-        return T2SRequest(torch.cat([prompt.phones, text.phones]), text.bert_after(prompt), prompt.tokens, seed)
-
-    def _text(self, utterance: Utterance) -> EncodedText:
-        """An utterance as the networks want it, made once however often it is spoken."""
-        if utterance.position not in self._encoded:
-            self._encoded[utterance.position] = self._networks.encoded(utterance)
-        return self._encoded[utterance.position]
+        """What the GPT is asked; text features are made once, however often an utterance is spoken."""
+        if utterance.position not in self._asked:
+            self._asked[utterance.position] = self._networks.request(utterance, self._reference.prompt, seed)
+        return replace(self._asked[utterance.position], seed=seed)
 
     def _checked(self, utterance: Utterance, result: T2SResult, request: T2SRequest) -> Candidate:
         """Judge tokens, and their sound if they are good. Tokens past the utterance's own limit: it did not end."""
@@ -209,9 +202,10 @@ class Synthesizer:
         """Make the sound of a candidate, and check it."""
         if candidate.wave is not None:
             return candidate
-        phones, options = self._text(candidate.utterance).phones, self._options
-        wave = self._networks.wave(candidate.tokens, phones, self._reference.style, options, seed=candidate.seed)
-        audible_s = speech_seconds(wave, self._networks.rate) * options.speed
+        wave = self._networks.wave(
+            candidate.tokens, candidate.utterance, self._reference.style, self._options, seed=candidate.seed
+        )
+        audible_s = speech_seconds(wave, self._networks.rate) * self._options.speed
         return check_sound(replace(candidate, wave=wave, audible_s=audible_s), self._checks)
 
     def _spoken(self, candidate: Candidate) -> SpokenUtterance:

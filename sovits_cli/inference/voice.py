@@ -28,7 +28,7 @@ from sovits_cli.errors import ModelError, UsageError
 from sovits_cli.events import Reporter, Silent, Warned
 from sovits_cli.inference import examples
 from sovits_cli.inference.networks import VoiceNetworks
-from sovits_cli.inference.reference import MAX_S, Prompt, Recording, Reference, read_recording, recording_of
+from sovits_cli.inference.reference import MAX_S, Recording, Reference, read_recording, recording_of
 from sovits_cli.inference.request import SynthesisRequest, synthesis_request
 from sovits_cli.inference.synthesizer import SpokenUtterance, Synthesizer
 from sovits_cli.inference.writer import Audio, joined
@@ -158,8 +158,7 @@ class Voice:
             use = "timbre and prompt"
             options = ReadingOptions(version.symbols, text_compat, lexicon)
             closed = words if words[-1] in CLOSING_MARKS else f"{words}."
-            text = self._networks.encoded(read_whole(closed, lang, options))
-            prompt = Prompt(text.phones, text.bert, self._networks.semantic_tokens(found))
+            prompt = self._networks.prompt(found, read_whole(closed, lang, options))
         else:
             sound = "timbre and sound" if version.needs_transcript else "timbre"
             length = f"its transcript is of all {found.seconds:.0f} s, a prompt holds {MAX_S:.0f} s"
@@ -239,7 +238,11 @@ class Voice:
     ) -> Audio:
         """Speak a text and join its utterances with pauses; a long text is better streamed.
 
-        Args and errors: those of `stream`, and UnforeseenError where nothing is heard for a failure of ours.
+        Args:
+            text, reference, lang, seed, settings, reporter: as in `stream`.
+
+        Raises:
+            UnforeseenError: nothing is heard, for a failure of ours; and what `stream` raises.
         """
         parts = self.stream(text, reference, lang=lang, seed=seed, settings=settings, reporter=reporter)
         return joined(list(parts), self.rate)

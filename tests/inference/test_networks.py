@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sovits_cli.errors import ModelError
-from sovits_cli.inference.networks import EncodedText, VoiceNetworks
+from sovits_cli.inference.networks import VoiceNetworks, joined_features
 from sovits_cli.inference.reference import Prompt, recording_of
 from sovits_cli.inference.request import SynthesisOptions
 from sovits_cli.models.t2s.decode import T2SRequest
@@ -23,20 +23,23 @@ def networks(tmp_path_factory):
         return VoiceNetworks(toys.install(tokens=45), "cpu")
 
 
-def test_text_features_of_a_prompt_and_a_text():
-    text, plain = EncodedText(torch.arange(2), torch.ones(3, 2)), EncodedText(torch.arange(2), None)
-    prompt = Prompt(torch.arange(4), torch.full((3, 4), 2.0), NO_TOKENS)
-    silent = Prompt(torch.arange(4), None, NO_TOKENS)
-    assert text.bert_after(prompt).sum(0).tolist() == [6.0] * 4 + [3.0] * 2
-    assert text.bert_after(silent).sum(0).tolist() == [0.0] * 4 + [3.0] * 2
-    assert plain.bert_after(prompt).sum(0).tolist() == [6.0] * 4 + [0.0] * 2
-    assert plain.bert_after(silent) is None
+def test_text_features_one_after_the_other():
+    one, two = torch.full((3, 4), 2.0), torch.ones(3, 2)
+    assert joined_features((one, two), (4, 2)).sum(0).tolist() == [6.0] * 4 + [3.0] * 2
+    assert joined_features((None, two), (4, 2)).sum(0).tolist() == [0.0] * 4 + [3.0] * 2
+    assert joined_features((one, None), (4, 2)).sum(0).tolist() == [6.0] * 4 + [0.0] * 2
+    assert joined_features((None, None), (4, 2)) is None
 
 
-def test_a_text_becomes_ids(networks):
+def test_the_prompt_goes_before_the_utterance(networks):
     utterance = read_whole("Hello there.", "en", ReadingOptions(toys.ROW.symbols))
-    encoded = networks.encoded(utterance)
-    assert (len(encoded.phones), encoded.bert) == (len(utterance.phones), None)
+    ids = networks.phone_ids(utterance).tolist()
+    alone = networks.request(utterance, None, 7)
+    assert (alone.phones.tolist(), alone.bert, len(alone.prompt), alone.seed) == (ids, None, 0, 7)
+    prompt = Prompt(torch.tensor([700, 701]), torch.ones(3, 2), torch.tensor([5, 6, 7]))
+    request = networks.request(utterance, prompt, 7)
+    assert (request.phones.tolist(), request.prompt.tolist()) == ([700, 701, *ids], [5, 6, 7])
+    assert request.bert.sum(0).tolist() == [3.0, 3.0] + [0.0] * len(ids)
 
 
 def test_a_window_becomes_tokens_25_a_second(networks):
@@ -47,9 +50,10 @@ def test_a_window_becomes_tokens_25_a_second(networks):
 
 
 def test_what_is_nan_is_an_error_of_the_model(networks, monkeypatch):
+    utterance = read_whole("Hello.", "en", ReadingOptions(toys.ROW.symbols))
     monkeypatch.setattr(networks._acoustic, "wave", lambda *args, **rest: np.full(100, np.nan, np.float32))
     with pytest.raises(ModelError, match=r"sovits.safetensors gives samples that are NaN or infinite") as error:
-        networks.wave(NO_TOKENS, NO_TOKENS, None, SynthesisOptions(1), seed=1)
+        networks.wave(NO_TOKENS, utterance, None, SynthesisOptions(1), seed=1)
     assert (error.value.code, error.value.fields["file"]) == ("inference.not_finite", networks.bundle.sovits)
 
     def decode_each(*args, **rest):

@@ -6,7 +6,6 @@ import torch
 
 from sovits_cli.inference import checks, repairs, synthesizer
 from sovits_cli.inference.acoustic import SpeakerStyle
-from sovits_cli.inference.networks import EncodedText
 from sovits_cli.inference.reference import Prompt, Reference
 from sovits_cli.inference.request import SynthesisOptions
 from sovits_cli.inference.synthesizer import (
@@ -16,7 +15,7 @@ from sovits_cli.inference.synthesizer import (
     speech_seconds,
     trim_silence,
 )
-from sovits_cli.models.t2s.decode import T2SResult
+from sovits_cli.models.t2s.decode import T2SRequest, T2SResult
 from sovits_cli.text.reading import Piece
 from sovits_cli.text.utterances import Utterance
 from tests.differences import every_case
@@ -42,14 +41,14 @@ class FakeNetworks:
 
     def __init__(self, answers=(), order=lambda indices: indices):
         self.answers, self.order = dict(answers), order
-        self.rendered, self.calls, self.monotonic, self.requests = [], [], [], []
+        self.rendered, self.calls, self.monotonic, self.read = [], [], [], []
 
-    def encoded(self, utterance):
-        return EncodedText(torch.arange(len(utterance.phones)), None)
+    def request(self, utterance, prompt, seed):
+        self.read.append(utterance.position)
+        return T2SRequest(torch.arange(len(utterance.phones)), None, torch.zeros(0), seed)
 
     def decoded(self, requests, options, *, max_tokens, monotonic):
         self.calls.append([request.seed for request in requests])
-        self.requests += requests
         self.monotonic.append(monotonic)
         for index in self.order(list(range(len(requests)))):
             answer = self.answers.get(requests[index].seed, good())
@@ -60,7 +59,7 @@ class FakeNetworks:
     def alignment_error(self, request, tokens):
         return 0.3 if len(tokens) == OFF_TEXT else 0.0
 
-    def wave(self, tokens, phones, style, options, *, seed):
+    def wave(self, tokens, utterance, style, options, *, seed):
         self.rendered.append((len(tokens), seed, options.speed))
         loudness = tokens.repeat_interleave(round(SAMPLES_PER_TOKEN / options.speed)).numpy()
         return (0.3 * loudness * np.sin(np.arange(len(loudness)))).astype(np.float32)
@@ -149,6 +148,7 @@ def test_a_bad_candidate_is_spoken_again_with_another_seed(bad, reason):
     found = spoken(map(line, range(3)), networks)
     assert [(one.index, one.tries, one.verdict.reason) for one in found] == [(0, 1, ""), (1, 2, ""), (2, 1, "")]
     assert networks.calls == [[seed(0), seed(1), seed(2)], [seed(1, 1)]]
+    assert networks.read == [(0,), (1,), (2,)], "once, however often it is spoken"
     failing = spoken(map(line, range(3)), FakeNetworks(dict.fromkeys(seeds(1), bad)))[1]
     assert (failing.tries, failing.verdict.reason) == (3, reason)
 
@@ -243,15 +243,6 @@ def test_tokens_over_the_limit_are_dropped():
     spoken([line(0)], networks)
     assert {tokens for tokens, _, _ in networks.rendered} == {max_tokens(line(0))}
     assert len(networks.calls) == 3
-
-
-def test_the_prompt_goes_before_each_utterance():
-    networks = FakeNetworks()
-    spoken([line(0)], networks, prompt=Prompt(torch.tensor([700, 701]), torch.ones(3, 2), torch.tensor([5, 6, 7])))
-    (request,) = networks.requests
-    assert request.phones.tolist() == [700, 701, *range(25)]
-    assert request.prompt.tolist() == [5, 6, 7]
-    assert request.bert.sum(0).tolist() == [3.0, 3.0] + [0.0] * 25
 
 
 def test_pauses_are_scaled_unless_the_text_asks_for_them():
