@@ -262,6 +262,9 @@ _V3 = replace(
     weights_suffix="_v3",
     magics=(b"02",),
     head_md5="43797be674a37c1c83ee81081941ed0f",
+    # stretch = mel frames a second / content frames a second: 24 000 / 256 / 50 = 1.875, and 32 000 / 320 / 50 = 2 of
+    # v4. Lengths and steps are those of inference_webui.py (`get_tts_wav`, T_ref, T_chunk, sample_steps); 3.875 is what
+    # module/models.py (`SynthesizerTrnV3.decode_encp`) multiplies by, though its frames are 3.75 a token.
     decoder=FlowTraits(
         vocoder=VocoderKind.BIGVGAN,
         output_rate=24_000,

@@ -1,8 +1,8 @@
-"""What a model is made of: files that belong together, and where they were found.
+"""What a model is made of: files that belong together, where they were found, and who else is made of them.
 
 A bundle is a GPT, a SoVITS model, their content encoder and (where the GPT takes one) a BERT. They come from the
 package, from the user's model directory, or from a voice trained here, which keeps the encoders of its base.
-Reads no file; `catalogue.py` finds bundles, `pairing.py` makes them of single files, `networks.py` builds them.
+`catalogue.py` finds bundles, `pairing.py` makes them of single files, `networks.py` builds them.
 """
 
 from __future__ import annotations
@@ -115,7 +115,10 @@ def pulled_files_dir() -> Path:
 
 
 def models_using(path: Path) -> list[str]:
-    """Name the installed models that are made of a file, or of a folder that it is in; unreadable ones may be."""
+    """Name the installed models that are made of a file, or of a folder that it is in.
+
+    One whose JSON file cannot be read may be: its files are not removed as those of nobody.
+    """
     return sorted(model.parent.name for model in models_dir().glob(f"*/{MODEL_FILE}") if _uses(model, path))
 
 

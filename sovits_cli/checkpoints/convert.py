@@ -83,5 +83,6 @@ def _whole_model(contents: ModelFile) -> tuple[Mapping[str, Tensor], Mapping[str
         weight = {key: to_half(value) for key, value in file.weight.items()}
         return weight, file.config, file.version.name, f"a SoVITS model ({file.version.name})"
     expect_kind(contents, contents.kind)
+    # Of two versions with the same tensors none is written down: the reader is to ask again.
     known_version = contents.version if len(contents.versions) == 1 else None
     return contents.weight, contents.config, known_version, str(contents)

@@ -19,10 +19,21 @@ from sovits_cli.errors import ModelError, NetworkError, ResourceError
 from sovits_cli.files import write_error
 
 OnProgress = Callable[[int, int | None], None]
-"""Told of the bytes that are here, and of all, where that is known."""
+"""Called with the bytes that are here, and all, where that is known."""
 
 Verify = Callable[[Path], str]
 """Says what a file is. Raises ModelError: it is not what it should be."""
+
+# A file on its way:
+#
+#   HEAD      size and checksum (ETag): SHA-256 of a large file, the git blob name (SHA-1) of a small one
+#   GET       .NAME.<12 digits of the checksum>.partial  grows; the name ties it to one content
+#     broke   GET with "Range: bytes=<size of .partial>-"; 206 goes on there, 200 begins anew
+#   verify    SHA-256 of the whole against what is known beforehand, what the hub says, and what was first pulled
+#             then the caller's `verify`: kind and version of a model by its content
+#   rename    .partial -> NAME, which is atomic: NAME is whole or not there; stale .partial of other contents go
+#
+# A .partial that fails its checksum is removed, and fetched once more if it had been begun by an earlier run.
 
 PARTIAL = ".partial"
 _BLOCK = 1 << 20
@@ -61,9 +72,9 @@ def download_file(
 
     Args:
         sha256: what its digest has to be, where that is known; what the hub says of it is checked in any case.
-        verify: says what it is, before it gets its name.
-        on_progress: of the progress.
-        on_note: of what the user should know.
+        verify: looks at what came before it gets its name, and returns its kind in words.
+        on_progress: is given the bytes that are here, and of all.
+        on_note: is given what the user should know.
 
     Raises:
         NetworkError: it cannot be reached, broke off too often, or is not the file it should be.
@@ -120,7 +131,7 @@ def _transfer(source: _Source, partial: Path, on_progress: OnProgress) -> None:
     """Fetch what is missing of the file, with as many tries as are worth it."""
     size = source.info.size
     here = partial.stat().st_size if partial.is_file() and size is not None else 0
-    here = here if here <= (size or 0) else 0
+    here = here if here <= (size or 0) else 0  # longer than announced: it is of something else
     _check_room(partial, size, here)
     tries = 0
     with partial.open("r+b" if here else "w+b") as file:
@@ -132,6 +143,7 @@ def _transfer(source: _Source, partial: Path, on_progress: OnProgress) -> None:
                 if size is None:
                     return
             except InterruptedTransferError:
+                # A slow line that keeps bringing something is never given up; one that brings nothing is, soon.
                 tries = 1 if file.tell() - before >= _WORTH_BYTES else tries + 1
                 if tries >= _TRIES:
                     raise

@@ -185,6 +185,8 @@ def _ensure_file(wanted: _RequiredFile, reporter: Reporter) -> bool:
     """Have one file; True if it had to be fetched."""
     path, entry = pulled_files_dir() / wanted.file, _read_cache_entries().get(wanted.file)
     pin = wanted.published.pin(wanted.file)
+    # What a file has to be: known beforehand (no published one is, yet), or what it was at its first pull, if somebody
+    # looked at it then. A file that is here and is that is kept; any other is fetched again.
     sha256 = pin.sha256 or (entry.sha256 if entry is not None and entry.what else None)
     if path.is_file():
         problem = _problem(path, wanted, sha256 or (entry.sha256 if entry else None))

@@ -76,6 +76,7 @@ class HubClient:
         url = f"{self._home.url.rstrip('/')}/{remote.repo}/resolve/{REVISION}/{quote(remote.path)}"
         for _ in range(_MAX_REDIRECTS):
             with self._answer("HEAD", url, remote) as answer:
+                # A renamed repository is a redirect on the hub; one to the bytes carries their checksum.
                 if answer.is_redirect and "X-Linked-ETag" not in answer.headers:
                     url = self._same_hub(url, answer, remote)
                     continue
@@ -90,13 +91,13 @@ class HubClient:
 
         Args:
             start: how many are here already.
-            on_note: of another host on an odd port, which the bytes come from.
+            on_note: is given another host on an odd port, if the bytes come from one.
 
         Yields:
             Where the first block belongs (0 if the server cannot go on in the middle), and the blocks.
 
         Raises:
-            BrokenOffError: the connection broke, or the server asks to come again.
+            InterruptedTransferError: the connection broke, or the server asks to come again.
             NetworkError: it is too slow, is refused, or leads from HTTPS to HTTP.
         """
         url = info.url
@@ -112,6 +113,7 @@ class HubClient:
     def _answer(self, method: str, url: str, remote: RemoteFile, *, start: int = 0) -> Iterator[httpx2.Response]:
         """The head of an answer that is no failure."""
         headers = {"Range": f"bytes={start}-"} if start else {}
+        # The token is for the hub that the user named: never for the host it sends us to, never in the clear.
         token, address = os.environ.get("HF_TOKEN", "").strip(), Address(url)
         if token and address.origin == self._home.origin and address.is_confidential:
             headers["Authorization"] = f"Bearer {token}"
@@ -128,6 +130,7 @@ class HubClient:
     @contextmanager
     def _in_time(self, remote: RemoteFile) -> Iterator[None]:
         """Close the client when the head of an answer comes letter by letter: each of them resets the other limit."""
+        # httpx limits the silence between two packets; a server that sends a letter each 29 s would hold us for ever.
         timer = threading.Timer(RESPONSE_TIMEOUT_S, self._client.close)
         timer.daemon = True
         timer.start()

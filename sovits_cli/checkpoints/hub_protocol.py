@@ -1,4 +1,7 @@
-"""Addresses of the web as far as a download goes by them: who is asked, whether anybody reads along."""
+"""What the hub and we say to each other: addresses, files, and what the headers of an answer mean.
+
+Sends nothing; `hub_client.py` does. Every answer is doubted: a portal, a mirror or a proxy may have given it.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +146,17 @@ def parse_remote_info(url: str, answer: httpx2.Response, remote: RemoteFile) -> 
 
 
 def body_offset(answer: httpx2.Response, info: RemoteInfo, start: int, remote: RemoteFile) -> int:
-    """Where the body begins in the file; a body of another length is not that of the file."""
+    """Where the body of an answer begins in the file; a body of another length is not that of the file.
+
+    Args:
+        answer: to the request for the bytes.
+        info: what the hub says of the file.
+        start: from where the bytes were asked for.
+        remote: the file, for messages.
+
+    Raises:
+        NetworkError: the body is another part, another length, or packed.
+    """
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise NetworkError(f"{remote} cannot be fetched: it comes packed, though that was not asked for", hint=RETRY)
     begins = start if answer.status_code == httpx2.codes.PARTIAL_CONTENT else 0

@@ -1,4 +1,4 @@
-"""What a model file says of itself, for `sovits models inspect`; and whether its weights fit the network, for `verify`.
+"""What a model file says of itself (`summarise_model`), and whether its weights fit the network (`verify_model`).
 
 Builds networks without filling them, so that checking costs little more than one pass over the file.
 """
@@ -197,6 +197,7 @@ def _sovits(contents: ModelFile) -> NetworkPlan[nn.Module]:
 
 def _discriminator(contents: ModelFile) -> NetworkPlan[nn.Module]:
     members = {key.split(".")[1] for key in contents.weight if key.startswith("discriminators.")}
+    # The scale discriminator and one for each period: 6 of most versions, 8 of v2Pro.
     known = sorted((row.discriminator_periods for row in VERSIONS.values()), key=len)
     periods = next((periods for periods in known if len(periods) + 1 >= len(members)), known[-1])
     return NetworkPlan(lambda: Discriminators(periods), layers=len(members))
@@ -209,10 +210,10 @@ def _speaker(contents: ModelFile) -> NetworkPlan[nn.Module]:
 
 def _vocoder(contents: ModelFile) -> NetworkPlan[nn.Module]:
     folder = contents.path.parent
-    said = read_folder_config(folder) if (folder / "config.json").is_file() else {}
+    vocoder_config = read_folder_config(folder) if (folder / "config.json").is_file() else {}
     anti_aliased = any(key.startswith("activation_post.") for key in contents.weight)
     kind = VocoderKind.BIGVGAN if anti_aliased else VocoderKind.HIFIGAN
-    return NetworkPlan(partial(VOCODERS[kind], said), layers=0)
+    return NetworkPlan(partial(VOCODERS[kind], vocoder_config), layers=0)
 
 
 def _phonetic(contents: ModelFile) -> NetworkPlan[nn.Module]:

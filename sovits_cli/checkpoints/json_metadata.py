@@ -1,4 +1,4 @@
-"""Configurations out of checkpoints, made plain: dictionaries, lists, text, numbers; of bounded size and depth.
+"""Configurations out of model files, made plain: dictionaries, lists, text, numbers; of bounded size and depth.
 
 A pickle may hold a list that contains itself, or one shared so often that walking it never ends.
 """
@@ -31,6 +31,11 @@ def plain_config(config: object, path: Path) -> dict[str, object]:
     return copied
 
 
+# A pickle can say in 9 bytes what takes for ever to walk, by naming a list twice in a list, that one twice, and so on:
+#
+#   l0 = []   l1 = [l0, l0]   l2 = [l1, l1]   ...   l60: 2^60 empty lists
+#
+# so every visit counts, also of what was visited before.
 class _Copier:
     """Copies one configuration within a budget."""
 

@@ -81,6 +81,7 @@ class ModelFile:
         return f"{text}, a training state" if self.training else text
 
 
+# A model is known by its keys. The order matters: a LoRA has keys of a SoVITS model, BigVGAN the blocks of HiFi-GAN.
 _KEY_PATTERNS: tuple[tuple[ModelKind, str], ...] = (
     (ModelKind.LORA, ".lora_A."),
     (ModelKind.SOVITS, "enc_p.text_embedding.weight"),
@@ -190,6 +191,7 @@ def _tensors(path: Path, whole: object) -> dict[str, Tensor]:
         if not all(key.isprintable() for key in held):
             raise ModelError(f"{path} is broken: its tensors have unprintable names")
         if held:
+            # Lightning keeps the network as an attribute `model`, and so begins every key with it.
             wrapped = all(key.startswith("model.") for key in held)
             return {key.removeprefix("model."): value for key, value in held.items()} if wrapped else held
     raise ModelError(
@@ -241,6 +243,9 @@ def detect_versions(
         return (known.name,)
     if kind not in (ModelKind.SOVITS, ModelKind.LORA):
         return ()
+    # The header decides, then the shapes, then the MD5 of the beginning, then what the config says. The official rule
+    # (process_ckpt.py, `get_sovits_version_from_path_fast`) goes by the size of the file where there is no header, and
+    # takes a v4 model for v3.
     if magic.isdigit():
         return (next((row.name for row in VERSIONS.values() if magic in _magics_of(row)), f"code {magic.decode()}"),)
     fitting = [row for row in VERSIONS.values() if row.official and _fits(row, kind, weight)]
@@ -259,18 +264,19 @@ def _head_md5(path: Path) -> str:
 
 
 def _magics_of(row: ModelVersion) -> tuple[bytes, ...]:
-    """Every two-byte code that says this version."""
+    """Every header that says this version."""
     return row.magics if row.decoder.lora_magic is None else (*row.magics, row.decoder.lora_magic)
 
 
 def _fits(row: ModelVersion, kind: ModelKind, weight: Mapping[str, Tensor]) -> bool:
-    """Whether the shapes of a file without a version code are those of this version."""
+    """Whether the shapes of a file without a header are those of this version."""
     if row.decoder.key_prefix != _decoder_prefix(weight):
         return False
     if kind is ModelKind.LORA:
         return True
     if ("sv_emb.weight" in weight) != row.speaker_embedding:
         return False
+    # 322 rows are the phones of v1, 732 those of later versions.
     rows = weight.get("enc_p.text_embedding.weight")
     return rows is None or rows.shape[0] == PHONES[row.symbols]
 
@@ -288,6 +294,7 @@ def _is_official_size(row: ModelVersion, weight: Mapping[str, Tensor]) -> bool:
     return first is None or first.shape[0] == channels
 
 
+# A folder as Hugging Face and the vocoders' authors publish it: config.json, one of these, a vocabulary at times.
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "bigvgan_generator.pt", "vocoder.pth")
 """The first that exists is read."""
 

@@ -183,6 +183,8 @@ def read_quantizer_weights(bundle: Bundle) -> dict[str, Tensor]:
     """
     contents = read_model_file(bundle.sovits)
     weight = read_whole_sovits(bundle).weight if contents.kind is ModelKind.LORA else contents.weight
+    # content features (B, C, 2 S) -- ssl_proj, a convolution of stride 2 --> (B, C, S) -- nearest row of the codebook
+    # --> tokens (B, S). Both are frozen in training: tokens of one family mean the same in all of its voices.
     needed = ("ssl_proj.weight", "ssl_proj.bias", CODEBOOK)
     missing = [key for key in needed if key not in weight]
     if missing:
@@ -274,6 +276,7 @@ def read_whole_sovits(source: Bundle | Path) -> SovitsFile:
 
 def _base_file(lora: Path, row: ModelVersion, lora_bases: tuple[Path, ...]) -> Mapping[str, Tensor]:
     """The weights of the model that a LoRA was tuned from: the one it lies on, or the newest installed one."""
+    # A voice may be tuned from a voice: each LoRA lies on the model before it, the bottom one on a whole model.
     if lora_bases:
         *lower, nearest = lora_bases
         file = read_sovits(nearest, known_version=row)

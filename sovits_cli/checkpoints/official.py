@@ -34,6 +34,19 @@ GPT_PREFIX = "model."
 POSTERIOR_KEY = "enc_q"
 """Exported SoVITS files leave out every key that contains this: only training needs the posterior encoder."""
 
+# Key names of a LoRA file are those that peft gives the wrapped modules:
+#
+#   ours      cfm.                estimator.transformer_blocks.0.attn.to_q.lora_A
+#   official  cfm.base_model.model.estimator.transformer_blocks.0.attn.to_q.lora_A.default.weight
+#
+#   training state (G_*.pth) only:          ... attn.to_q.base_layer.weight        is our ... attn.to_q.weight
+#
+# An exported file holds the factors and the modules trained beside them; a training state the base as well.
+LORA_WRAPPER = "cfm.base_model.model."
+LORA_FACTORS = (".lora_A", ".lora_B")
+LORA_FACTOR_SUFFIX = ".default.weight"
+LORA_BASE_LAYER = ".base_layer"
+
 _GPT_DEFAULTS: dict[str, dict[str, object]] = {
     "data": {"max_eval_sample": 8, "max_sec": 54, "num_workers": 4, "pad_val": 1024},
     "inference": {"top_k": 15},
@@ -52,6 +65,17 @@ _SOVITS_DEFAULTS: dict[str, dict[str, object]] = {
 """What official readers look up and our dimensions do not hold."""
 
 
+# An official export (process_ckpt.py; torch_files.py shows the file around it):
+#
+#   {"weight": {key: half},           GPT: keys begin with "model."; SoVITS: without those that contain "enc_q"
+#    "config": HParams or dict,       sections model, data, train; `model.version` is old, wrong or missing at times
+#    "info": "GPT-e15" or "8epoch_392iteration",
+#    "lora_rank": 32}                 of a LoRA
+#
+# and its training states: {"model", "iteration" (the epoch), "optimizer", "learning_rate"} of SoVITS, a Lightning
+# checkpoint with "state_dict" and "hyper_parameters" of the GPT.
+
+
 @dataclass(frozen=True)
 class GptFile:
     """A GPT file. `weight` has the keys of `Text2Semantic` (no leading `model.`), tensors as stored."""
@@ -65,7 +89,7 @@ class GptFile:
 class SovitsFile:
     """A SoVITS file. `weight` has the keys of the acoustic model, tensors as stored; `version` is its row.
 
-    A LoRA (`is_lora`) holds no whole model: `networks.sovits_file` puts it into the one it was tuned from.
+    A LoRA (`is_lora`) holds no whole model: `networks.read_whole_sovits` puts it into the one it was tuned from.
     `versions` are the names of those it may be of, where nothing in the file says which.
     """
 
@@ -151,7 +175,7 @@ def write_sovits(
         config: official sections `model`, `data` and `train`; the version is written into it.
         info: see `sovits_info`.
         version: gives the version name and the two-byte code.
-        lora_rank: of a LoRA, whose `weight` has the official keys (see `lora.py`).
+        lora_rank: of a LoRA, whose `weight` has the official keys (`official_lora_key`).
     """
     stored = {key: to_half(tensor) for key, tensor in weight.items() if POSTERIOR_KEY not in key}
     complete = _completed(config, _SOVITS_DEFAULTS)
@@ -195,18 +219,6 @@ def _completed(config: Mapping[str, Any], defaults: Mapping[str, Mapping[str, ob
     for name, values in defaults.items():
         sections[name] = {**values, **(sections.get(name) or {})}
     return sections
-
-
-LORA_WRAPPER = "cfm.base_model.model."
-
-
-LORA_FACTORS = (".lora_A", ".lora_B")
-
-
-LORA_FACTOR_SUFFIX = ".default.weight"
-
-
-LORA_BASE_LAYER = ".base_layer"
 
 
 def our_lora_keys(weight: Mapping[str, Tensor]) -> dict[str, Tensor]:

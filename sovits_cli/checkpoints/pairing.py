@@ -36,6 +36,12 @@ def bundle_from_files(
     The encoders, the vocoder, and the file that is not given, come from the named model, or else from the newest that
     has them; a GPT only from one of the same version. Two files that no model goes with speak without encoders.
 
+    Args:
+        gpt, sovits: the files; None for the one that comes from a model.
+        name: of the model that the rest comes from.
+        runs: where trained voices are.
+        trained: whether the rest may come from a voice trained here when no name is given.
+
     Raises:
         ModelError: a file is no such model, they do not belong together, or nothing that goes with them is found.
     """
@@ -157,6 +163,7 @@ def _check_together(bundle: Bundle) -> None:
         gpt = T2SConfig.from_official(read_gpt(bundle.gpt).config)
     with config_errors(bundle.sovits):
         acoustic = SovitsConfig.from_official(read_sovits(bundle.sovits, known_version=bundle.version).config)
+    # v1 counts 322 phones in a table of 512 rows at most; a GPT with all 732 was made for the other table.
     other_table = acoustic.phones < max(PHONES.values()) <= gpt.phones
     why = []
     if gpt.phones < acoustic.phones or other_table:

@@ -1,4 +1,6 @@
-"""THE table of models that can be pulled: which published files each is made of. Plain data; downloads nothing.
+"""THE table of models that can be pulled: which published files each is made of; and whether a file is one of them.
+
+Downloads nothing.
 
 Names of repositories and files are those of the authors, the layout of the files that of the official program's
 `pretrained_models/`. What is known of a file beforehand is pinned: of the SoVITS models the beginning, by which the
@@ -112,6 +114,12 @@ def _row(
     return PublishedModel(version, version, parts)
 
 
+# Parts that versions share are named once, so that the second version one pulls is small:
+#
+#             gpt       sovits   content  bert     speaker   vocoder   discriminator
+#   v1, v2    own       own      HuBERT   RoBERTa                      own
+#   v2Pro*    s1v3      own      HuBERT   RoBERTa  ERes2Net            own
+#   v3, v4    s1v3      own      HuBERT   RoBERTa            own
 REGISTRY: dict[str, PublishedModel] = {
     row.name: row
     for row in (

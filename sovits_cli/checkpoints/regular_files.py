@@ -36,15 +36,17 @@ def open_regular_file(path: Path, wanted: str = "a checkpoint") -> BinaryIO:
         ModelError: it is missing, a folder, a pipe or a device, or may not be read.
     """
     try:
+        # Opening a pipe waits for a writer, opening a tape rewinds it: look first, open without waiting, look again at
+        # what was opened, which somebody may have put in the file's place meanwhile.
         if not stat.S_ISREG(mode := path.stat().st_mode):
-            raise _not_a_regular_file(path, mode, wanted)  # before opening it, which alone rewinds some devices
+            raise _not_a_regular_file(path, mode, wanted)
         descriptor = os.open(path, os.O_RDONLY | _NON_BLOCKING)
     except FileNotFoundError:
         raise ModelError(f"{path} does not exist: expected {wanted}", code="model.file_missing") from None
     except (OSError, ValueError) as error:
         raise unreadable_file(path, error) from error
     file = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):  # it was put in the file's place meanwhile
+    if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
         file.close()
         raise _not_a_regular_file(path, mode, wanted)
     return file

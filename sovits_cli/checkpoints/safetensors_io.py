@@ -21,6 +21,9 @@ from sovits_cli.checkpoints.zip_archive import MAX_ENTRIES
 from sovits_cli.errors import ModelError
 from sovits_cli.files import atomic, parse_json
 
+#   8 bytes N | N bytes of JSON: {key: {dtype, shape, data_offsets}, ..., "__metadata__": {text: text}} | tensors
+#
+# Nothing in it can run. The header is bounded before the library reads it, our metadata before it is parsed.
 METADATA_KEY = "sovits"
 """Safetensors metadata maps text to text; ours is JSON under this key."""
 
@@ -70,6 +73,7 @@ def _untied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     taken: set[int] = set()
     own: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
+        # Two names of one memory (tied weights) are an error to the library: the second gets a copy.
         memory = tensor.untyped_storage().data_ptr()
         own[key] = tensor.clone() if memory in taken else tensor
         taken.add(memory)

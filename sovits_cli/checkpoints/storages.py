@@ -121,7 +121,17 @@ class TensorRebuilder:
         stride: object,
         *_flags: object,
     ) -> Tensor:
-        """Rebuild a tensor as torch does: a view with every index inside its storage. Gradient flags are ignored."""
+        """Rebuild a tensor as torch does: a view with every index inside its storage.
+
+        Args:
+            storage: what the persistent id became, a flat tensor.
+            offset: of the first element.
+            shape, stride: of the tensor, in elements.
+            _flags: gradient flags and hooks, which are ignored.
+
+        Raises:
+            UnsafePickleError: any of these is of another type, or an index lies outside.
+        """
         if not isinstance(storage, Tensor) or not _is_index(offset):
             raise UnsafePickleError("rebuilds a tensor from something that is no storage")
         if not _is_indices(shape) or not _is_indices(stride) or len(shape) != len(stride):

@@ -1,6 +1,10 @@
-"""Putting weights into a network, with a report of every key that did not fit. Nothing is ever left out in silence.
+"""Weights into a network: built within bounds, every key accounted for, every value sound.
 
-Knows nothing of files or of particular models.
+    file -> config + weight --build_uninitialised--> keys, shapes --check_keys--> values --check_values--> load_weights
+
+Nothing is ever left out in silence, and nothing large is made unless configuration and weights agree. A file that was
+cut, filled up with zeros or read as another type still has the right names and shapes, and gives noise or NaN instead
+of speech. Knows no particular network.
 """
 
 from __future__ import annotations
@@ -125,7 +129,14 @@ def check_keys(
     optional: Sequence[str] = (),
     source: Path | None = None,
 ) -> LoadReport:
-    """Compare keys and shapes, and raise what `load_into` would raise, without loading."""
+    """Compare keys and shapes, and raise what `load_weights` would raise of them, without loading.
+
+    Args:
+        module: the network.
+        weight: tensors by its keys.
+        optional: beginnings of keys that may be missing or left over.
+        source: the file, for messages.
+    """
     report = compare_keys(module, weight)
     problems = report.without(optional)
     if not problems.complete:
@@ -212,7 +223,7 @@ def _is_blank(key: str, value: Tensor, source: Path | None, *, most: float) -> b
     """Whether a tensor is a matrix (or more) of zeros. Raises ModelError for NaN and for values over `most`."""
     largest = _largest(value)
     if not math.isfinite(largest):
-        raise _unsound(source, key, "holds values that are no numbers")
+        raise _unsound(source, key, "holds NaN or infinite values")
     if largest > most:
         raise _unsound(source, key, f"holds values up to {largest:.0e}, expected at most {most:.0e}")
     return largest == 0 and value.ndim > 1 and value.numel() > 0
@@ -223,6 +234,8 @@ def _largest(value: Tensor) -> float:
 
     The root of the sum of squares is no less than any of them, and takes a third of the time.
     """
+    # max |x| <= sqrt(sum x^2): where the root, one pass of a dot product, is small enough, no value can be too large.
+    # NaN and infinity survive the sum; a sum that overflows, or is zero by underflow, is looked at exactly.
     flat = value.detach().reshape(-1).float()
     bound = math.sqrt(float(torch.dot(flat, flat)))
     return bound if 0 < bound <= MAX_WEIGHT or not flat.numel() else float(flat.abs().max())
@@ -231,6 +244,7 @@ def _largest(value: Tensor) -> float:
 def _refuse_blank(blank: Sequence[tuple[str, bool]], source: Path | None, fresh: Callable[[], nn.Module]) -> None:
     """Matrices of zeros are only those that begin so, such as the last layer of a coupling."""
     with torch.random.fork_rng(devices=[]):
+        # Some layers begin as zeros (the last of a coupling, so that it starts as the identity): those may stay so.
         begun = fresh().state_dict()
     for key, is_weight in blank:
         if not is_weight or bool(begun[key].any()):
@@ -292,12 +306,20 @@ def build_uninitialised(make: Callable[[], N], weight: Mapping[str, Tensor], *, 
     """Make a network whose weights are not filled, to compare keys and shapes with, or to give it tensors.
 
     It may not be larger than the weights account for.
+
+    Args:
+        make: builds the network from its dimensions.
+        weight: tensors of its keys.
+        layers: how many layers the dimensions ask for.
+        source: the file, for messages.
     """
     if layers > len(weight):
         raise ModelError(
             f"{source} is broken: its config asks for {layers} layers, but it holds {len(weight)} tensors",
             hint="use a file from a source you trust",
         )
+    # A config of a few bytes may ask for a billion layers. Layers are counted against the tensors in the file, and
+    # values against the values there: whoever wants a large network has to bring its weights.
     budget = _SPARE_VALUES + _SPARE_TIMES * sum(value.numel() for value in weight.values())
     with config_errors(source), _AllocationLimit(budget):
         return make()
@@ -333,6 +355,7 @@ class _AllocationLimit(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        # Filling 300 million values at random takes longer than reading them, and they are replaced anyway.
         if func in _RANDOM:
             return args[0] if args else (kwargs or {})["tensor"]
         if func in _MAKERS:

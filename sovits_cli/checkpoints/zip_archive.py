@@ -16,6 +16,16 @@ from pathlib import Path
 from sovits_cli.checkpoints.regular_files import open_regular_file, unreadable_file
 from sovits_cli.errors import ModelError
 
+#   local header | name | extra | bytes of the entry     <- _LOCAL, once an entry; its sizes are ignored
+#   ...
+#   central directory: an entry's name, size, place of its local header, ...   <- _CENTRAL, once an entry
+#   zip64 record, zip64 locator                          <- _END64, _END64_LOCATOR: only where a value fills its field
+#   end record: number of entries, size and place of the directory, comment    <- _END
+#
+# Read from the end: the end record leads to the directory, the directory to the local headers. Every entry has to lie
+# before the directory, and no two over the same bytes: together they are no larger than the file. Python's zipfile
+# trusts more than this, and unpacks.
+
 MAX_ENTRIES = 1 << 16
 _MAX_COMMENT_BYTES = 0xFFFF
 _END = struct.Struct("<4s4H2LH")
@@ -172,6 +182,7 @@ def _name(path: Path, raw: bytes) -> str:
 def _refuse_overlap(path: Path, found: dict[str, ZipEntry]) -> None:
     """Refuse two entries over the same bytes, a trick to make a small file claim much."""
     end = 0
+    # By offset, each has to begin where the one before it has ended.
     for entry in sorted(found.values(), key=lambda entry: entry.offset):
         if entry.offset < end:
             raise _broken_zip(path, f"entry {entry.name!r} overlaps another")
