@@ -50,7 +50,7 @@ def test_other_kinds_are_refused(key, value):
         refuse_unbuilt({key: value})
 
 
-@pytest.mark.parametrize("tanh", [False, True])
+@every_case("tanh", [False, True])
 def test_samples_stay_within_one(tanh):
     torch.manual_seed(0)
     config = BigvganConfig(

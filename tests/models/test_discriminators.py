@@ -20,9 +20,6 @@ def test_any_length_is_scored(discriminators):
         for output in outputs:
             assert output.score.shape[0] == 2
             assert torch.equal(output.features[-1].flatten(1), output.score)
-
-
-def test_periods_and_width_are_free():
     discriminators = Discriminators((2, 3), width=1 / 4)
     assert len(discriminators(torch.randn(1, 1, 1000))) == 3
     assert discriminators.discriminators[0].convs[-1].out_channels == 256

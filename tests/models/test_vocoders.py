@@ -7,9 +7,10 @@ from sovits_cli.errors import ModelError
 from sovits_cli.models.vocoders import VOCODERS
 from sovits_cli.versions import VocoderKind
 from tests.checkpoints.synthetic_flow import TINY_VOCODERS
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize("kind", VocoderKind)
+@every_case("kind", list(VocoderKind))
 def test_a_frame_is_a_hop_and_the_form_for_inference_sounds_the_same(kind):
     torch.manual_seed(0)
     vocoder = VOCODERS[kind](TINY_VOCODERS[kind]).eval().requires_grad_(False)

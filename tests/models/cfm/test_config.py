@@ -9,7 +9,7 @@ from tests.checkpoints import synthetic_flow
 from tests.differences import every_case
 
 
-@pytest.mark.parametrize("name", synthetic_flow.FLOWS)
+@every_case("name", list(synthetic_flow.FLOWS))
 def test_official_form_and_back(name):
     for full in (False, True):
         config = synthetic_flow.flow_config(name, full=full)
@@ -19,7 +19,7 @@ def test_official_form_and_back(name):
         assert FlowConfig.from_official(written, VERSIONS[name]) == config
 
 
-@pytest.mark.parametrize(("name", "hop"), [("v3", 256), ("v4", 480)])
+@every_case(("name", "hop"), [("v3", 256), ("v4", 480)])
 def test_samples_of_a_mel_frame(name, hop):
     assert synthetic_flow.flow_config(name).hop == hop
 

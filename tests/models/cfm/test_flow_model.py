@@ -6,9 +6,10 @@ import torch
 from sovits_cli.errors import ModelError
 from sovits_cli.models.cfm.flow_model import FlowModel
 from tests.checkpoints import synthetic_flow
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize("name", synthetic_flow.FLOWS)
+@every_case("name", list(synthetic_flow.FLOWS))
 def test_the_condition_lasts_as_long_as_the_tokens(name):
     model = FlowModel(synthetic_flow.flow_config(name)).eval()
     config = model.flow_config

@@ -5,6 +5,7 @@ import torch
 
 from sovits_cli.models.layers import chunked as chunked_module
 from sovits_cli.models.layers.chunked import CHUNK, attention, chunked
+from tests.differences import every_case
 
 QUERIES, KEYS = 2 * CHUNK + 5, 3 * CHUNK + 1
 
@@ -36,12 +37,12 @@ def whole(inputs, *, key_mask=None, causal=False, lost=None, dropout=0.0):
 
 
 KEEP = torch.arange(KEYS) < torch.tensor([KEYS, 200])[:, None]
+RULES = ({}, {"causal": True}, {"key_mask": KEEP})
 
 
-@pytest.mark.parametrize("rule", [{}, {"causal": True}, {"key_mask": KEEP}], ids=["all", "causal", "keep"])
-@pytest.mark.parametrize("drop", [False, True])
-def test_equals_attention_in_one_piece(monkeypatch, rule, drop):
-    """With dropout, the drawn bytes of all blocks together are the mask of the whole."""
+@every_case(("rule", "drop"), [(rule, drop) for rule in RULES for drop in (False, True)])
+def test_equals_attention_in_one_piece(rule, drop):
+    """With dropout, the drawn bytes of all chunks together are the mask of the whole."""
     drawn = torch.zeros(2, 3, QUERIES, KEYS, dtype=torch.bool)
     real = chunked_module._AttentionWeights.__call__
 
@@ -50,17 +51,18 @@ def test_equals_attention_in_one_piece(monkeypatch, rule, drop):
         drawn[chunk.row, chunk.heads, chunk.queries, : chunk.seen] = kept == 0
         return weights, kept
 
-    monkeypatch.setattr(chunked_module._AttentionWeights, "__call__", remembered)
-    monkeypatch.setattr(chunked_module, "HEADS", 2)
     ours, plain = inputs(), inputs()
-    found = attention(*ours, dropout=0.25 if drop else 0.0, **rule)
-    lost = drawn.clone()
-    assert bool(lost.any()) is drop
-    expected = whole(plain, **rule, lost=lost, dropout=0.25 if drop else 0.0)
-    assert_same(found, expected, ours, plain)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunked_module._AttentionWeights, "__call__", remembered)
+        patch.setattr(chunked_module, "HEADS", 2)
+        found = attention(*ours, dropout=0.25 if drop else 0.0, **rule)
+        lost = drawn.clone()
+        assert bool(lost.any()) is drop
+        expected = whole(plain, **rule, lost=lost, dropout=0.25 if drop else 0.0)
+        assert_same(found, expected, ours, plain)
 
 
-@pytest.mark.parametrize("drop", [False, True])
+@every_case("drop", [False, True])
 def test_a_prefix_sees_itself_and_what_follows_sees_all_before(monkeypatch, drop):
     """Everything by itself equals the two parts one after the other, with the same numbers dropped."""
     monkeypatch.setattr(
@@ -128,8 +130,8 @@ def test_half_precision_stays_near():
     assert float((found - expected).abs().mean()) < 0.02
 
 
-@pytest.mark.parametrize("length", [7, 16, 50])
-def test_by_blocks_joins_what_each_block_gives(length):
+@every_case("length", [7, 16, 50])
+def test_chunks_are_joined(length):
     x = torch.randn(2, length, requires_grad=True)
     found = chunked(length, lambda start, stop: x[:, start:stop] ** 2, dim=1, size=16)
     torch.testing.assert_close(found, x**2)

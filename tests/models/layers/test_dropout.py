@@ -1,9 +1,9 @@
 """Dropout in place: which numbers stay, what flows back, and the same for a seed."""
 
-import pytest
 import torch
 
 from sovits_cli.models.layers.dropout import ROWS, RandomBytes, add_dropped, fill_keep_mask, keep_share, relu_dropout
+from tests.differences import every_case
 
 SHAPE = (3 * ROWS + 5, 24)
 DROPOUT = 0.25
@@ -64,7 +64,7 @@ def test_add_dropped_of_two_number_formats():
     torch.testing.assert_close(narrow, wide, atol=0.05, rtol=0)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.001])
+@every_case("dropout", [0.0, 0.001])
 def test_no_dropout_is_exact(dropout):
     x, more = numbers(), numbers()
     assert torch.equal(relu_dropout(x * 1, 0.0), x.relu())

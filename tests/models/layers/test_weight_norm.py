@@ -1,6 +1,5 @@
 """Weight norm: length apart from direction, and folded into plain convolutions."""
 
-import pytest
 import torch
 from torch import nn
 
@@ -11,6 +10,7 @@ from sovits_cli.models.layers.weight_norm import (
     fold_weight_norm,
     joined_weight,
 )
+from tests.differences import every_case
 
 NORMED = {
     "conv1d": (lambda: WeightNormConv1d(4, 6, 5, stride=2, padding=2, groups=2), (2, 4, 11), (6, 1, 1)),
@@ -19,7 +19,7 @@ NORMED = {
 }
 
 
-@pytest.mark.parametrize("name", NORMED)
+@every_case("name", list(NORMED))
 def test_the_length_is_apart_from_the_direction(name):
     make, shape, lengths = NORMED[name]
     conv, x = make(), torch.randn(shape)
@@ -34,7 +34,7 @@ def test_the_length_is_apart_from_the_direction(name):
     torch.testing.assert_close(conv(x), 2 * before)
 
 
-@pytest.mark.parametrize("name", NORMED)
+@every_case("name", list(NORMED))
 def test_each_slice_of_the_first_axis_has_its_length(name):
     make, _, _ = NORMED[name]
     conv = make()
@@ -46,7 +46,7 @@ def test_each_slice_of_the_first_axis_has_its_length(name):
     torch.testing.assert_close(turned, torch.arange(1.0, 1 + len(weight)))
 
 
-@pytest.mark.parametrize("name", ["conv1d", "transposed"])
+@every_case("name", ["conv1d", "transposed"])
 def test_folded_it_is_the_same(name):
     make, shape, _ = NORMED[name]
     net, x = nn.Sequential(nn.Sequential(make()), nn.Tanh()), torch.randn(shape)

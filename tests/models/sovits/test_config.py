@@ -27,9 +27,6 @@ def test_official_form_and_back(sections):
     written = config.to_official()
     assert SovitsConfig.from_official(json.loads(json.dumps(written))) == config
     assert written["model"]["semantic_frame_rate"] == "25hz"
-
-
-def test_official_form_has_no_key_of_ours_for_an_official_model():
     assert {"decoder", "style_bins", "content_channels"}.isdisjoint(SovitsConfig().to_official()["model"])
 
 
@@ -41,11 +38,8 @@ def test_version_sets_what_official_files_leave_out(row):
     assert (config.style_bins, config.phones) == (row.style_bins, PHONES[row.symbols])
 
 
-def test_every_symbol_table_has_a_size():
+def test_unknown_keys_are_ignored_and_every_symbol_table_has_a_size():
     assert set(PHONES) == set(SymbolTable)
-
-
-def test_unknown_keys_are_ignored():
     assert SovitsConfig.from_official(changed(n_speakers=300, brand_new=1)) == SovitsConfig.from_official(SMALL)
 
 

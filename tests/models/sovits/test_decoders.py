@@ -1,11 +1,11 @@
 """Decoders: lengths, styles, and a head that inverts a spectrum."""
 
-import pytest
 import torch
 from torch import nn
 
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.decoders import DECODERS, SpectrumHead
+from tests.differences import every_case
 
 CONFIG = {
     "hidden_channels": 16,
@@ -18,7 +18,7 @@ CONFIG = {
 }
 
 
-@pytest.mark.parametrize("kind", DECODERS)
+@every_case("kind", list(DECODERS))
 def test_a_frame_becomes_a_hop_and_the_style_matters(kind):
     torch.manual_seed(0)
     config = SovitsConfig(decoder=kind, **CONFIG)

@@ -8,8 +8,8 @@ from torch import nn
 
 from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import SovitsConfig
-from sovits_cli.models.sovits.decoders import DECODERS
 from sovits_cli.models.sovits.vits import VitsModel, cut_slices, sample_slice_starts
+from tests.differences import every_case
 from tests.models.sovits.small import HOP, batch, phones, small_model, tokens
 
 
@@ -38,7 +38,7 @@ def test_speed_sets_the_length(model, style):
             model.decode(tokens(3), phones(3), style, speed=speed)
 
 
-def test_seed_decides_the_noise(model, style):
+def test_seed_decides_the_noise_and_no_noise_draws_nothing(model, style):
     def speak(seed):
         return model.decode(tokens(5), phones(3), style, noise=torch.Generator().manual_seed(seed))
 
@@ -46,9 +46,6 @@ def test_seed_decides_the_noise(model, style):
     assert not torch.equal(speak(7), speak(8))
     drawn = torch.randn(1, 24, 10, generator=torch.Generator().manual_seed(7))
     assert torch.equal(speak(7), model.decode(tokens(5), phones(3), style, noise=drawn))
-
-
-def test_no_noise_draws_nothing(model, style):
     state = torch.random.get_rng_state()
     first = model.decode(tokens(5), phones(3), style, noise_scale=0)
     assert torch.equal(first, model.decode(tokens(5), phones(3), style, noise_scale=0))
@@ -78,11 +75,7 @@ def test_training_pass(model):
     for masked in found:
         assert (masked[1, :, 31:] == 0).all()
         assert masked.isfinite().all()
-
-
-def test_training_pass_in_bfloat16(model):
-    clips = batch(40, [40, 31])
-    wanted = model(clips)
+    wanted, clips = out, batch(40, [40, 31])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = model(clips)
     assert torch.equal(out.quantized, wanted.quantized), "tokens are the same whatever autocast says"
@@ -160,7 +153,7 @@ def test_slices_stay_inside_the_rows():
 HIFIGAN = SovitsConfig(upsample_initial_channel=64, filter_channels=64, n_layers=2, posterior_layers=1)
 
 
-@pytest.mark.parametrize("config", [HIFIGAN, None], ids=DECODERS)
+@every_case("config", [HIFIGAN, None])
 def test_prepared_for_inference_it_speaks_the_same(config):
     torch.manual_seed(2)
     model = small_model() if config is None else VitsModel(config)

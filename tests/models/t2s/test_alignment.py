@@ -114,16 +114,10 @@ def test_the_window_moves_forward_by_a_phone_at_a_time_and_never_back():
     assert seen(masked(window, 3))[:3] == [2, 3, 4]
     masked(window, 2)
     assert seen(masked(window, 3))[:3] == [2, 3, 4]
-
-
-def test_it_stays_where_the_head_points_at_no_phone():
     window = opened()
-    masked(window, 1, strength=-100.0)
+    masked(window, 1, strength=-100.0)  # at no phone
     assert seen(masked(window, 1))[0] == 0
-
-
-def test_it_does_not_leave_the_text():
-    window = opened()
+    window = opened()  # and never out of the text
     for phone in range(1, EXTENT):
         masked(window, phone)
     assert seen(masked(window, 9))[:2] == [8, 9]

@@ -7,12 +7,13 @@ from sovits_cli.models.t2s import inference_transformer
 from sovits_cli.models.t2s.decode import DecoderState
 from sovits_cli.models.t2s.inference_transformer import PlainLinear, can_pack, make_linear
 from sovits_cli.models.t2s.model import T2SInputs
+from tests.differences import every_case
 from tests.models.t2s.small import request, small
 
 MIXED = [request(seed) for seed in range(9)]
 
 
-@pytest.mark.parametrize("prepared", [False, True], ids=["plain", "prepared"])
+@every_case("prepared", [False, True])
 def test_cached_logits_equal_uncached_ones(prepared):
     """Token by token through the cache against the training forward over the whole sequence."""
     model = small(prepared=prepared)
