@@ -68,7 +68,11 @@ OFFICIAL = {
         "symbols2",
         "tone_sandhi",
     )
-} | {"text/zh_normalization/num.py"}
+} | {
+    "text/LangSegmenter/langsegmenter.py",
+    "text/zh_normalization/num.py",
+    "text/zh_normalization/text_normlization.py",
+}
 """Files of the official program whose folder is called as a room of ours."""
 
 MIN_COMMENTS_PER_100: dict[str, float] = {"models": 4.0}

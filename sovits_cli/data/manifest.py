@@ -302,7 +302,7 @@ def _with_languages(rows: tuple[ManifestRow, ...]) -> tuple[tuple[ManifestRow, .
     document = "\n".join(row.text for row in rows if row.language == segment.AUTO)
     mode = segment.resolve_mode(segment.AUTO, document)
     resolved = tuple(replace(row, language=mode) if row.language == segment.AUTO else row for row in rows)
-    return resolved, list(filter(None, [segment.latin_doubt(mode, document)]))
+    return resolved, list(filter(None, [segment.latin_ambiguity(mode, document)]))
 
 
 def _nothing_usable(manifest: Manifest) -> DatasetError:

@@ -109,7 +109,7 @@ def synthesis_request(
     resolved = segment.resolve_mode(settings.lang, text)
     plain = strip_pauses(lexicon.strip_inline(text))
     found = supported_text(plain, resolved, support)
-    unsure = segment.latin_doubt(found.lang, plain)
+    unsure = segment.latin_ambiguity(found.lang, plain)
     lost = characters.unread_note(characters.unread_characters(text, resolved))
     joins = bundle.version.joins_sentences
     return SynthesisRequest(

@@ -19,7 +19,7 @@ _HIDDEN = re.compile(
     "\x1b\\[[0-9;]*[A-Za-z]"
     "|[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character
 _WIDE_LETTERS = re.compile("[Ａ-Ｚａ-ｚ]+")
 _DIGIT = re.compile(r"[^\D0-9]")
 """A decimal digit of another script, full-width ones too: numbers of the front ends are made of 0 to 9."""
@@ -129,12 +129,12 @@ def _says(code: str, sign: str) -> bool:
     """Whether a language has a word for a sign in one of the contexts where signs stand."""
     try:
         front_end = load_frontend(code)
-        said = [
+        answers = [
             (_letters(front_end, probe.format(sign)), _letters(front_end, probe.format(_SILENT))) for probe in _PROBES
         ]
     except TextError:
         return False
-    return any(with_sign != without for with_sign, without in said)
+    return any(with_sign != without for with_sign, without in answers)
 
 
 def _letters(front_end: Frontend, text: str) -> str:

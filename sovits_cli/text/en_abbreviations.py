@@ -63,16 +63,18 @@ def _any(table: dict[str, str]) -> str:
     return "|".join(sorted(map(re.escape, table), key=len, reverse=True))
 
 
-_PHRASE = re.compile(rf"(?<![\w.])(?:{_any(_PHRASES)})(?!\w)", re.IGNORECASE)
+_PHRASE = re.compile(rf"(?<![\w.])(?:{_any(_PHRASES)})(?!\w)", re.IGNORECASE)  # e.g., w/o, 24/7
+# 10 Main St., Baker St. Then; not St. Paul (a name follows)
 _ROAD = re.compile(rf"((?:\b\d+ )?\b(?:[A-Z][a-z]+|\d+(?:st|nd|rd|th))) ({_any(_STREETS)})\b(\.?)(\s+[A-Za-z]\w*)?")
-_TITLE = re.compile(rf"\b({_any(TITLES)})(?:\.\s?|\s)(?=[A-Z])")
-_DAY = re.compile(rf"\b({_any(_DAYS)})\.(?=,|\s\d|\s(?:{_any(MONTHS)}))")
+_TITLE = re.compile(rf"\b({_any(TITLES)})(?:\.\s?|\s)(?=[A-Z])")  # Dr. Smith, Mt Everest
+_DAY = re.compile(rf"\b({_any(_DAYS)})\.(?=,|\s\d|\s(?:{_any(MONTHS)}))")  # Mon., Tue. 3
+# Jan. 5, 5 Jan., in Sept. when
 _MONTH = re.compile(rf"\b({_any(MONTHS)})\.?(?=\s\d)|(?<=\d )({_any(MONTHS)})\b\.?|\b({_any(MONTHS)})\.(?=,|\s[a-z])")
-_NUMBERED = re.compile(rf"\b({_any(_BEFORE_NUMBER)})\.\s?(?=\d)", re.IGNORECASE)
-_FREE = re.compile(rf"\b({_any(_ANYWHERE)})\.(?=[\s,:]|$)", re.IGNORECASE)
-_ENDING = re.compile(rf"\b({_any(_MAY_END)})\.", re.IGNORECASE)
-_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?:[A-Za-z]\b(?!\.))?")
-_INITIAL = re.compile(r"\b([A-Z])\.(?=\s[A-Z])")
+_NUMBERED = re.compile(rf"\b({_any(_BEFORE_NUMBER)})\.\s?(?=\d)", re.IGNORECASE)  # No. 5, pp. 12, fig. 3
+_FREE = re.compile(rf"\b({_any(_ANYWHERE)})\.(?=[\s,:]|$)", re.IGNORECASE)  # approx. five, vs. them
+_ENDING = re.compile(rf"\b({_any(_MAY_END)})\.", re.IGNORECASE)  # etc., Inc.
+_DOTTED = re.compile(r"\b(?:[A-Za-z]\.){2,}(?:[A-Za-z]\b(?!\.))?")  # U.S.A., p.m., J.R
+_INITIAL = re.compile(r"\b([A-Z])\.(?=\s[A-Z])")  # J. Smith
 
 
 def write_out_abbreviations(text: str) -> str:
@@ -154,12 +156,12 @@ _REIGNING = word_set(
     "clement ivan leopold ramesses xerxes darius ptolemy urban boniface albert victor wilhelm otto constantine"
 )
 
-_ROMAN = re.compile(r"\b([A-Za-z]{2,12})(\.?) ([IVXL]{1,7})\b(?!['.]\w)")
-_ROMAN_FORM = re.compile(r"(X[LC]|L?X{0,3})(I[XV]|V?I{0,3})")
+_ROMAN = re.compile(r"\b([A-Za-z]{2,12})(\.?) ([IVXL]{1,7})\b(?!['.]\w)")  # Chapter IV, Louis XIV.
+_ROMAN_FORM = re.compile(r"(X[LC]|L?X{0,3})(I[XV]|V?I{0,3})")  # tens, then ones: XLIX
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
-_CAPITALS = re.compile(r"\b([A-Z]{2,})(s|'s)?\b")
-_MIXED = re.compile(r"\b(?=[A-Za-z]*[a-z][A-Z]|[A-Z]{2,}[a-z]{2})[A-Za-z]+\b")
-_SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CAPITALS = re.compile(r"\b([A-Z]{2,})(s|'s)?\b")  # NASA, CEOs, the UN's
+_MIXED = re.compile(r"\b(?=[A-Za-z]*[a-z][A-Z]|[A-Z]{2,}[a-z]{2})[A-Za-z]+\b")  # OpenAI, PyTorch, iPhone, HTTPServer
+_SEAM = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # Open|AI, HTTP|Server
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _SHOUTED_SHARE = 0.6
 

@@ -224,7 +224,7 @@ _PREFIXES = {
     "neuro": "N UH2 R OW0",
     "nano": "N AE2 N OW0",
 }
-_SILENT_E = re.compile(r"(?:[^aeiou][aeiou][bcdfgklmnprstvz]|[ct]h)$")
+_SILENT_E = re.compile(r"(?:[^aeiou][aeiou][bcdfgklmnprstvz]|[ct]h)$")  # mak(ing), bath(ing): make, bathe
 _MIN_STEM = 3
 _MIN_STEM_AFTER_PREFIX = 4
 _MAX_SPELLED = 3

@@ -25,7 +25,7 @@ _PLAIN_SIGNS = {
     **dict.fromkeys("—―⸺⸻", " — "),
     **dict.fromkeys("−‐‑‒", "-"),
     **dict.fromkeys("®™℠¿¡", ""),
-    **{sign: f" {said} " for sign, said in _SIGN_WORDS.items()},
+    **{sign: f" {words} " for sign, words in _SIGN_WORDS.items()},
     "。": ". ",
     "、": ", ",
     "•": "; ",
@@ -39,14 +39,16 @@ _PLAIN_SIGNS = {
 }
 _KEPT = frozenset("\n–—°£¥€₹₩₽¢×÷μΩ")
 
+# "- first", "* second" at the beginning of a line
 _BULLET = re.compile(r"(?m)^[^\S\n]*(?:[-*+>–—]+[^\S\n]+|;[^\S\n]*)")
-_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")
-_FOOTNOTE = re.compile(r"\[\d{1,3}\]")
+_TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>")  # <b>, </p>
+_FOOTNOTE = re.compile(r"\[\d{1,3}\]")  # [12]
 _BLANKS = re.compile(r"\s+")
+# what becomes a pause: ; : ( ) -- and a dash between spaces
 _BREAK = re.compile(r"[;:()\[\]{}|—–]+|--+|(?<!\S)-(?!\S)")
 _NOT_SPOKEN = re.compile(r"[^A-Za-z'.,?!;\s\-]+")
-_LONE_JOINT = re.compile(r"(?<![A-Za-z])['\-]+|['\-]+(?![A-Za-z])")
-_MARK_RUN = re.compile(r"(?<!\s)\s*[.,?!;][.,?!;\s]*")
+_LONE_JOINT = re.compile(r"(?<![A-Za-z])['\-]+|['\-]+(?![A-Za-z])")  # an apostrophe or a hyphen that joins no letters
+_MARK_RUN = re.compile(r"(?<!\s)\s*[.,?!;][.,?!;\s]*")  # "?!", ". . ."
 
 
 def clean(text: str) -> str:
@@ -135,12 +137,13 @@ _ADDRESS_SIGNS = {
 }
 _SPELLED = frozenset(("edu", "io", "ai", "uk", "de", "fr", "us", "eu", "tv", "ca", "jp", "cn", "ch", "nl", "au", "nz"))
 _SUFFIXES = "com|org|net|edu|gov|io|ai|dev|app|info|co\\.uk|html?|txt|pdf|py|mp3|wav|exe|json|yaml|ckpt|pth"
-_MAIL = re.compile(r"(?<![\w.+\-])[\w.+\-]{1,64}@[\w\-]+(?:\.[\w\-]+)+")
+_MAIL = re.compile(r"(?<![\w.+\-])[\w.+\-]{1,64}@[\w\-]+(?:\.[\w\-]+)+")  # first.last@example.org
+# https://x.org/a?b=1, www.x.org, example.com/page
 _WEB = re.compile(
     r"\b(?:(?:https?|ftp)://|www\.)[^\s\"<>]+"
     rf"|(?<![\w@.\-])(?:[A-Za-z0-9\-]+\.)+(?:{_SUFFIXES})\b(?:/[^\s\"<>]*)?"
 )
-_HEAD = re.compile(r"^(?:https?://|ftp://)?(?:www\.)?")
+_HEAD = re.compile(r"^(?:https?://|ftp://)?(?:www\.)?")  # https://www.
 
 
 def write_out_addresses(text: str) -> str:
@@ -158,18 +161,19 @@ def _address(found: re.Match[str]) -> str:
     return " ".join(words.split()) + tail
 
 
-_INITIALS = re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b")
+_INITIALS = re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})\b")  # R&D, AT&T
 _SHARP = re.compile(r"\b([A-Za-g])#(?=m?(?!\w))|\b([A-G])#(?=\d)")
 """C# the language, and C#m, F#4 of music."""
 
-_HASH_SAID = re.compile(r"#(?=hashtags?\b)", re.IGNORECASE)
-_HASH_WORD = re.compile(r"#(?=[A-Za-z]|\d+[A-Za-z]{3})")
-_HASH_NUMBER = re.compile(r"#\s?(?=\d)")
+_HASH_OF_HASHTAG = re.compile(r"#(?=hashtags?\b)", re.IGNORECASE)  # #hashtag
+_HASH_WORD = re.compile(r"#(?=[A-Za-z]|\d+[A-Za-z]{3})")  # #python, #100days
+_HASH_NUMBER = re.compile(r"#\s?(?=\d)")  # #5, # 12
+# dollars/hour, 5/day
 _PER = re.compile(
     r"\b(dollars?|euros?|pounds?|cents?|yen|percent|times|\d)/(?=(?:second|minute|hour|day|night|week|month|year|person|mile|unit)\b)"
 )
-_ABOUT = re.compile(r"~\s?(?=[$£€]?\d)")
-_COMPARED = re.compile(r"(?<=[\w)])\s*([<>])\s*(?=[\d(-])")
+_ABOUT = re.compile(r"~\s?(?=[$£€]?\d)")  # ~$5, ~ 100
+_COMPARED = re.compile(r"(?<=[\w)])\s*([<>])\s*(?=[\d(-])")  # x < 5, (a) > (b)
 _NAMED_SIGNS = {
     "=": "equals",
     **parse_pairs(
@@ -194,7 +198,7 @@ def normalise_english(text: str) -> str:
 def _write_out_signs(text: str) -> str:
     text = _INITIALS.sub(lambda pair: f"{' '.join(pair[1])} and {' '.join(pair[2])}", text)
     text = _SHARP.sub(lambda letter: f"{letter[1] or letter[2]}-sharp ", text)
-    text = _HASH_NUMBER.sub(" number ", _HASH_WORD.sub(" hashtag ", _HASH_SAID.sub(" ", text)))
+    text = _HASH_NUMBER.sub(" number ", _HASH_WORD.sub(" hashtag ", _HASH_OF_HASHTAG.sub(" ", text)))
     text = _PER.sub(r"\1 per ", text)
     text = _ABOUT.sub(" about ", text)
     text = _COMPARED.sub(lambda sign: " less than " if sign[1] == "<" else " greater than ", text)

@@ -89,8 +89,8 @@ def number_words(number: str) -> str:
     sign = "negative " if number.startswith("-") else ""
     whole, point, fraction = number.lstrip("-").replace(",", "").partition(".")
     by_digit = len(whole) > _LONGEST_COUNT or (len(whole) > 1 and whole[0] == "0")
-    said = digit_words(whole) if by_digit else cardinal(int(whole or "0"))
-    return f"{sign}{said} point {digit_words(fraction)}" if point else sign + said
+    words = digit_words(whole) if by_digit else cardinal(int(whole or "0"))
+    return f"{sign}{words} point {digit_words(fraction)}" if point else sign + words
 
 
 def plural(words: str) -> str:
@@ -141,8 +141,11 @@ def _below_hundred(number: int) -> str:
 
 # Numbers as they stand in a text: counts, ranks, fractions, versions, telephone numbers, arithmetic.
 
+# "1. Open the box" at the beginning of a sentence
 _LIST_ITEM = re.compile(r"(?:(?<=^)|(?<=[.!?;]\s)|(?<=\n))(\d{1,2})[.)]\s+(?=[A-Z])")
+# 1 024 576: thousands parted by spaces, told by a group with a zero in front
 _SPACED = re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?: \d{3})* 0\d\d(?: \d{3})*(?![\w,])")
+# +44 20 7946 0958, (020) 7946 0958, 555-123-4567, 555-1234
 _TELEPHONE = re.compile(
     r"(?<![\w.,/-])(?:"
     r"\+\d{1,3}(?:[\s.-]?\(?\d{1,4}\)?){2,6}"
@@ -150,20 +153,21 @@ _TELEPHONE = re.compile(
     r"|\d{3}-\d{4}"
     r")(?![\w/]|[.,-]\d)"
 )
+# 978-3-16-148410-0, 007-12: no range
 _HYPHENATED = re.compile(r"(?<![\w.,])\d+(?:-\d+){2,}(?!\w)|(?<![\w.,])(?:0\d+|\d{5,})-\d+(?!\w)")
-_MIXED = re.compile(r"(?<![\d/.,])(\d{1,6})\s+(\d{1,2})/(\d{1,2})(?![\d/])")
-_FRACTION = re.compile(r"(?<![\d/.,])(\d{1,3})/([1-9]\d{0,2})(?![\d/])")
-_VERSION = re.compile(r"(?<!\d)\d+(?:\.\d+){2,}")
-_TIMES = re.compile(r"(?<=\d)(?:\s*[×*]\s*|\s+x\s+)(?=-?\.?\d)")
-_BY = re.compile(r"(?<=\d)x(?=\d)")
-_MINUS = re.compile(r"(?<=[\d)]) - (?=[\d(])")
-_RANGE = re.compile(rf"(?<![\w.,-])({WRITTEN})(?:\s?–\s?|-)(?={WRITTEN})")
-_NEGATIVE = re.compile(r"(?<![\w.)\]%^])-(?=\.?\d)")
-_RATIO = re.compile(r"(?<![\d:])(\d+):(\d+)(?![\d:])")
-_RANK = re.compile(rf"(?<![\d.,])({WRITTEN})(?:st|nd|rd|th)\b")
-_PLURAL = re.compile(r"(?<=-)(\d+)s\b")
-_YEAR = re.compile(r"(?<![\d.,])(10[1-9]\d|1[1-9]\d\d|20\d\d)(?![\d]|[.,]\d)")
-_POWER = re.compile(r"\^(-?\d+)")
+_MIXED = re.compile(r"(?<![\d/.,])(\d{1,6})\s+(\d{1,2})/(\d{1,2})(?![\d/])")  # 2 1/2
+_FRACTION = re.compile(r"(?<![\d/.,])(\d{1,3})/([1-9]\d{0,2})(?![\d/])")  # 3/4
+_VERSION = re.compile(r"(?<!\d)\d+(?:\.\d+){2,}")  # 3.11.2
+_TIMES = re.compile(r"(?<=\d)(?:\s*[×*]\s*|\s+x\s+)(?=-?\.?\d)")  # 3 x 4, 3×4, 3*4
+_BY = re.compile(r"(?<=\d)x(?=\d)")  # 4x4
+_MINUS = re.compile(r"(?<=[\d)]) - (?=[\d(])")  # 5 - 3
+_RANGE = re.compile(rf"(?<![\w.,-])({WRITTEN})(?:\s?–\s?|-)(?={WRITTEN})")  # 5-10, 5 – 10
+_NEGATIVE = re.compile(r"(?<![\w.)\]%^])-(?=\.?\d)")  # -5, -.5; not behind a word or a bracket
+_RATIO = re.compile(r"(?<![\d:])(\d+):(\d+)(?![\d:])")  # 16:9
+_RANK = re.compile(rf"(?<![\d.,])({WRITTEN})(?:st|nd|rd|th)\b")  # 1st, 22nd, 1,000th
+_PLURAL = re.compile(r"(?<=-)(\d+)s\b")  # mid-90s
+_YEAR = re.compile(r"(?<![\d.,])(10[1-9]\d|1[1-9]\d\d|20\d\d)(?![\d]|[.,]\d)")  # 1984, 2024; not 1984.5 or 1,984
+_POWER = re.compile(r"\^(-?\d+)")  # ^2, ^-3
 _WRITTEN = re.compile(WRITTEN)
 
 

@@ -30,7 +30,7 @@ NET_READINGS = {
 """Everyday items that the dictionary lacks and the official program guesses."""
 
 _OPERAND = r"(?:-?\d+(?:\.\d+)?|\.\d+|[A-Za-z])[⁰¹²³⁴⁵⁶⁷⁸⁹ˣʸⁿ]*"
-_ARITHMETIC = re.compile(rf"({_OPERAND})\s+([+\-×÷=])\s+(?={_OPERAND})")
+_ARITHMETIC = re.compile(rf"({_OPERAND})\s+([+\-×÷=])\s+(?={_OPERAND})")  # 3 + 5, x = 2: spaces are needed
 _OPERATORS = {"+": "plus", "-": "minus", "×": "times", "÷": "divided by", "=": "Equals"}
 _UNITS = {
     "m": ("meter", "meters"),
@@ -45,11 +45,11 @@ _UNITS = {
     "°C": ("degree celsius", "degrees celsius"),
     "°F": ("degree fahrenheit", "degrees fahrenheit"),
 }
-_MEASURE = re.compile(rf"\b(\d+(?:\.\d+)?)({'|'.join(_UNITS)})\b")
+_MEASURE = re.compile(rf"\b(\d+(?:\.\d+)?)({'|'.join(_UNITS)})\b")  # 5km, 3.5ft: no space
 _CURRENCIES = {"£": ("pound", "pounds", "pence", "pence"), "$": ("dollar", "dollars", "cent", "cents")}
-_LONG_RUN = re.compile(rf"\d{{{numbers.MAX_DIGITS + 1},}}")
-_TIME = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)\b")
-_CAPITAL = re.compile(r"(?<=\S)(?=[A-Z])")
+_LONG_RUN = re.compile(rf"\d{{{numbers.MAX_DIGITS + 1},}}")  # numbers too long for the names there are
+_TIME = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)\b")  # 15:30
+_CAPITAL = re.compile(r"(?<=\S)(?=[A-Z])")  # Open|A|I: before every capital letter
 _REPEATED_MARKS = re.compile(r"([!?….,\-\s])[!?…,.\-]+")
 _TOKEN = re.compile(
     r"(?<![A-Za-z.\-])[A-Za-z]+(?:[.\-][A-Za-z]+)*\.[A-Za-z]{2,13}\b"  # a web site stays whole

@@ -2,18 +2,10 @@
 
 The network is our own, trained by `tests/tools/train_letters.py` on the CMU dictionary. Each letter makes a label: no
 phone, one, or two or three. Letters x_1 … x_L are read in both directions, then labelled from left to right, each with
-a look at the label before it:
-
-    r_i = [GRU_f(E_x x_1 … x_i) ; GRU_b(E_x x_L … x_i)]                 letters read, (L, 2 D)
-    s_i = GRU_w([r_i ; E_y y_(i-1)], s_(i-1))                           state of the writer, (D,)
-    p(y_i | y_<i, x) = softmax(W s_i + b + m(x_i))                      m bars labels that the letter never has
-
-        k n i g h t   ->   -  N  AY1  -  -  T        ("-" is the label of no phone)
-
-`_paths` looks for the likeliest labels by a beam of 4; the first of them with exactly one main stress is taken. The
-GRU: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014, https://arxiv.org/abs/1406.1078;
-labels in place of a decoder: Jiampojamarn et al., "Applying Many-to-Many Alignments ... to Letter-to-Phoneme
-Conversion", 2007, https://aclanthology.org/N07-1047. Loaded on first use.
+a look at the label before it. `_paths` looks for the likeliest labels by a beam of 4; the first of them with exactly
+one main stress is taken. The GRU: Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014,
+https://arxiv.org/abs/1406.1078; labels in place of a decoder: Jiampojamarn et al., "Applying Many-to-Many Alignments
+and Hidden Markov Models to Letter-to-Phoneme Conversion", 2007, https://aclanthology.org/N07-1047. Loaded on first use.
 
 Legend: L letters, D width of a state, K paths of the beam.
 """
@@ -28,6 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sovits_cli.text.resources import TABLES, once
+
+# The network, and what it makes of a word:
+#
+#   r_i = [GRU_f(E_x x_1 … x_i) ; GRU_b(E_x x_L … x_i)]                 letters read, (L, 2 D)
+#   s_i = GRU_w([r_i ; E_y y_(i-1)], s_(i-1))                           state of the writer, (D,)
+#   p(y_i | y_<i, x) = softmax(W s_i + b + m(x_i))                      m bars labels that the letter never has
+#
+#       k n i g h t   ->   -  N  AY1  -  -  T        ("-" is the label of no phone)
 
 Array = NDArray[np.float32]
 

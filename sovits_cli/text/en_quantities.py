@@ -20,20 +20,24 @@ _YEAR = r"(1\d{3}|20\d\d)"
 
 _HALF = r"\s?([AaPp])\s?\.?\s?[Mm]\b"
 
-_YEAR_FIRST = re.compile(rf"\b{_YEAR}([-/.])(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])\b(?!\.?\d)")
-_YEAR_LAST = re.compile(rf"\b{_DAY}([-/.]){_DAY}\2{_YEAR}\b(?!\.?\d)")
+_YEAR_FIRST = re.compile(rf"\b{_YEAR}([-/.])(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])\b(?!\.?\d)")  # 2024-01-05
+_YEAR_LAST = re.compile(rf"\b{_DAY}([-/.]){_DAY}\2{_YEAR}\b(?!\.?\d)")  # 1/5/2024, 05.01.2024
+# January 5th, 2024
 _MONTH_DAY = re.compile(rf"\b({_MONTH}) {_DAY}(?:st|nd|rd|th)?\b(?![:.,/-]?\d)(?:,? {_YEAR}\b(?!\.?\d))?")
+# the 5th of January 2024, 5 January
 _DAY_MONTH = re.compile(
     rf"\b(?:the )?(?<![\d.,/]){_DAY}(?:st|nd|rd|th)? (?:of )?({_MONTH})\b(?:,? {_YEAR}\b(?!\.?\d))?"
 )
-_YEARS = re.compile(rf"(?<![\w.,$/-]){_YEAR}\s?[-–]\s?(\d\d)?(\d\d)\b(?![-/.,]?\d)")
-_DECADE = re.compile(r"(?<![\w.])(1[0-9]|20)(\d)0'?s\b")
+_YEARS = re.compile(rf"(?<![\w.,$/-]){_YEAR}\s?[-–]\s?(\d\d)?(\d\d)\b(?![-/.,]?\d)")  # 1939-45, 1939–1945
+_DECADE = re.compile(r"(?<![\w.])(1[0-9]|20)(\d)0'?s\b")  # 1980s, 1980's
+# the 80s, '80s, mid-80s
 _SHORT_DECADE = re.compile(
     r"(?<![\w.$])(?:'|(?<=\bthe )|(?<=\b(?:his|her|mid) )|(?<=-)|(?<=ly )|(?<=ate ))([2-9])0'?s\b"
 )
-_TO = re.compile(rf"(?<=\d)({_HALF})?\s?[-–]\s?(?=\d\d?(?::\d\d|{_HALF}))")
+_TO = re.compile(rf"(?<=\d)({_HALF})?\s?[-–]\s?(?=\d\d?(?::\d\d|{_HALF}))")  # 9-11:30, 9 am – 5 pm
+# 15:30, 15:30:10, 3:30 pm, 15:30 hrs
 _CLOCK = re.compile(rf"(?<![\d:.])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])(?:{_HALF}|\s?hrs?\b)?")
-_HOUR = re.compile(rf"(?<![\d:.,])(1[0-2]|0?[1-9]){_HALF}")
+_HOUR = re.compile(rf"(?<![\d:.,])(1[0-2]|0?[1-9]){_HALF}")  # 3 p.m., 11am
 
 
 def write_out_dates(text: str) -> str:
@@ -50,8 +54,8 @@ def write_out_dates(text: str) -> str:
 
 
 def _date(month: int, day: int, year: int) -> str:
-    said = f"{_MONTHS[month - 1]} {numbers.ordinal(day)}"
-    return f"{said}, {numbers.year_words(year)}" if year else said
+    words = f"{_MONTHS[month - 1]} {numbers.ordinal(day)}"
+    return f"{words}, {numbers.year_words(year)}" if year else words
 
 
 def _year_last(date: re.Match[str]) -> str:
@@ -63,8 +67,8 @@ def _year_last(date: re.Match[str]) -> str:
 
 
 def _day_month(date: re.Match[str]) -> str:
-    said = f"the {numbers.ordinal(int(date[1]))} of {date[2]}"
-    return f"{said}, {numbers.year_words(int(date[3]))}" if date[3] else said
+    words = f"the {numbers.ordinal(int(date[1]))} of {date[2]}"
+    return f"{words}, {numbers.year_words(int(date[3]))}" if date[3] else words
 
 
 def _years(span: re.Match[str]) -> str:
@@ -75,17 +79,17 @@ def _years(span: re.Match[str]) -> str:
 
 
 def _clock(time: re.Match[str]) -> str:
-    """Words of 15:30 are "three thirty P M"; the half of the day is said where it is written or certain."""
+    """Words of 15:30 are "three thirty P M"; the half of the day is named where it is written or certain."""
     hour, minute, second = int(time[1]) % 24, int(time[2]), int(time[3] or 0)
     half = time[4].upper() if time[4] else "P" if hour > 12 else "A" if hour == 0 or time[1][0] == "0" else ""
-    said = [numbers.cardinal(hour % 12 or 12)]
+    words = [numbers.cardinal(hour % 12 or 12)]
     if minute:
-        said.append(f"oh {numbers.cardinal(minute)}" if minute < 10 else numbers.cardinal(minute))
+        words.append(f"oh {numbers.cardinal(minute)}" if minute < 10 else numbers.cardinal(minute))
     elif not half:
-        said.append("o'clock")
-    said += [half, "M"] if half else []
-    said += [f"and {numbers.cardinal(second)} second{'s' * (second > 1)}"] if second else []
-    return " ".join(said)
+        words.append("o'clock")
+    words += [half, "M"] if half else []
+    words += [f"and {numbers.cardinal(second)} second{'s' * (second > 1)}"] if second else []
+    return " ".join(words)
 
 
 # Sums of money.
@@ -110,10 +114,12 @@ _CURRENCIES = {
 }
 _DOLLARS = {"US": "U S ", "A": "Australian ", "C": "Canadian ", "NZ": "New Zealand ", "HK": "Hong Kong "}
 _SIGN = r"[$£€¥₹₩₽]"
+# $5, -$1,200.50, US$5 million, $5-10k, £-3
 _BEFORE = re.compile(
     rf"(-?)(?:\b({'|'.join(_DOLLARS)}))?({_SIGN})\s?(-?)({numbers.WRITTEN})"
     rf"(?:\s?[-–]\s?{_SIGN}?({numbers.WRITTEN}))?(?:[\s-]?({_MAGNITUDE})\b)?"
 )
+# 5 €, 3.5 million €, 50¢, 20 USD
 _AFTER = re.compile(rf"(?<![\d.,])({numbers.WRITTEN})(?:\s?({_MAGNITUDE}))?\s?({_SIGN}|¢|(?:USD|EUR|GBP)\b)")
 
 
@@ -126,8 +132,8 @@ def write_out_money(text: str) -> str:
 def _sign_first(found: re.Match[str]) -> str:
     one, many, part, parts = _CURRENCIES[found[3]]
     prefix = _DOLLARS.get(found[2] or "", "")
-    said = _sum(found[5], _MAGNITUDES.get(found[7] or "", ""), (prefix + one, prefix + many, part, parts), found[6])
-    return f"negative {said}" if found[1] or found[4] else said
+    words = _sum(found[5], _MAGNITUDES.get(found[7] or "", ""), (prefix + one, prefix + many, part, parts), found[6])
+    return f"negative {words}" if found[1] or found[4] else words
 
 
 def _sum(amount: str, magnitude: str, names: tuple[str, str, str, str], upper: str | None = None) -> str:
@@ -142,9 +148,9 @@ def _sum(amount: str, magnitude: str, names: tuple[str, str, str, str], upper: s
             filter(None, [numbers.number_words(amount), magnitude, one if amount == "1" and not magnitude else many])
         )
     units, rest = int(whole or "0") if len(whole) <= numbers.MAX_DIGITS else 0, int(fraction.ljust(2, "0"))
-    said = [f"{numbers.number_words(whole)} {one if units == 1 else many}"] if units or not rest else []
-    said += [f"{numbers.cardinal(rest)} {part if rest == 1 else parts}"] if rest else []
-    return " and ".join(said)
+    words = [f"{numbers.number_words(whole)} {one if units == 1 else many}"] if units or not rest else []
+    words += [f"{numbers.cardinal(rest)} {part if rest == 1 else parts}"] if rest else []
+    return " and ".join(words)
 
 
 # Measures and percentages: a number and its unit, "60km/h", "5 kg", "-3°C".
@@ -180,11 +186,12 @@ def _any_of(table: dict[str, str]) -> str:
 
 
 _UNIT = rf"({_any_of(_UNITS)})(?:\^?([23]))?(?:/({_any_of(_PER)}))?(?![\w^/]|'[a-z])"
-_MEASURE = re.compile(rf"(?<![\w.,-])({numbers.WRITTEN})(\s?|-){_UNIT}")
-_UNIT_FRACTION = re.compile(rf"(?<![\w.,/-])(?:(\d{{1,6}})\s+)?(\d{{1,2}})/([1-9]\d?)\s?{_UNIT}")
+_MEASURE = re.compile(rf"(?<![\w.,-])({numbers.WRITTEN})(\s?|-){_UNIT}")  # 5 kg, 60km/h, 5-km, 20 m^2
+_UNIT_FRACTION = re.compile(rf"(?<![\w.,/-])(?:(\d{{1,6}})\s+)?(\d{{1,2}})/([1-9]\d?)\s?{_UNIT}")  # 1/2 kg, 2 1/2 cm
+# 3e8 m/s, 1.5E-3
 _SCIENTIFIC = re.compile(rf"(?<![\w.,])({numbers.WRITTEN}){POWER_OF_TEN}([+-]?\d+)(?!\w|\.\d)(?:\s?{_UNIT})?")
-_FEET = re.compile(r"(?<![\w.,])(\d{1,2})'\s?(\d{1,2})\"")
-_PERCENT = re.compile(rf"(?<![\d.,])({numbers.WRITTEN})\s?%")
+_FEET = re.compile(r"(?<![\w.,])(\d{1,2})'\s?(\d{1,2})\"")  # 5'11"
+_PERCENT = re.compile(rf"(?<![\d.,])({numbers.WRITTEN})\s?%")  # 12.5 %
 
 
 def write_out_measures(text: str) -> str:
@@ -208,8 +215,8 @@ def _fraction(found: re.Match[str]) -> str:
 
 def _scientific(found: re.Match[str]) -> str:
     amount, power, unit, square, per = found.groups()
-    said = f"{amount} times ten to the power of {numbers.number_words(power.lstrip('+'))}"
-    return f"{said} {_unit(unit, square, per)}" if unit else said
+    words = f"{amount} times ten to the power of {numbers.number_words(power.lstrip('+'))}"
+    return f"{words} {_unit(unit, square, per)}" if unit else words
 
 
 def _measure(found: re.Match[str]) -> str:
@@ -218,10 +225,10 @@ def _measure(found: re.Match[str]) -> str:
 
 
 def _unit(unit: str, power: str | None, per: str | None, *, is_one: bool = False) -> str:
-    """The name of a unit as it is said after its number."""
+    """The name of a unit as it is read after its number."""
     name = _UNITS[unit] if is_one else _plural(_UNITS[unit])
-    said = f"{_POWERS.get(power or '', '')}{name}"
-    return f"{said} per {_PER[per]}" if per else said
+    words = f"{_POWERS.get(power or '', '')}{name}"
+    return f"{words} per {_PER[per]}" if per else words
 
 
 def _plural(unit: str) -> str:

@@ -28,9 +28,9 @@ RISE, FALL, BORDER = "[", "]", "#"
 PAUSE = "_"
 
 _DICTIONARY_VARIABLE = "OPEN_JTALK_DICT_DIR"
-_LABEL_PHONE = re.compile(r"-(.*?)\+")
-_ACCENT = re.compile(r"/A:(-?\d+)\+(\d+)\+(\d+)/")
-_MORAS = re.compile(r"/F:(\d+)_")
+_LABEL_PHONE = re.compile(r"-(.*?)\+")  # o^o-ky+o=o: the phone is ky
+_ACCENT = re.compile(r"/A:(-?\d+)\+(\d+)\+(\d+)/")  # /A:-2+3+3/
+_MORAS = re.compile(r"/F:(\d+)_")  # /F:5_5#0
 _UNVOICED = str.maketrans("AEIOU", "aeiou")
 _ENDS_MORA = frozenset("aeiouAEIOU") | {"N", "cl"}
 _NOT_SPOKEN = frozenset({RISE, FALL, BORDER, PAUSE})
@@ -71,18 +71,17 @@ def _openjtalk_words(package: Any, words: str) -> Any:
         ) from error
 
 
+#                       accent phrase 東京は, flat          雨, accent on the first
+#   pitch                  ┌──────────────────┐            ┐
+#                    ──────┘                  ╎            └──────
+#   label      t o       ky o     o       w a            a       m e
+#   a1:a2:a3   -4:1:5    -2:3:3   -1:4:2  0:5:1          0:1:2   1:2:1
+#   phones     t o  [  o ky o     o       w a  #         a   ]   m e
 def _with_pitch(labels: Sequence[str]) -> list[str]:
     """Phones of full-context labels, and marks where the pitch turns (`text/japanese.py`, `pyopenjtalk_g2p_prosody`).
 
     A label names one phone, `-o+`, and in `/A:a1+a2+a3/` the mora of it in its accent phrase: a1 moras behind the
     accent (0: it is the accented one), a2 from the beginning, a3 from the end; `/F:f1_` has the moras of the phrase.
-
-                            accent phrase 東京は, flat          雨, accent on the first
-        pitch                  ┌──────────────────┐            ┐
-                         ──────┘                  ╎            └──────
-        label      t o       ky o     o       w a            a       m e
-        a1:a2:a3   -4:1:5    -2:3:3   -1:4:2  0:5:1          0:1:2   1:2:1
-        phones     t o  [  o ky o     o       w a  #         a   ]   m e
 
     `[` where the second mora is reached and the first was not accented, `]` behind the accent, `#` between phrases.
     """
@@ -165,7 +164,7 @@ def official_phones(norm: str) -> list[str]:
 # Where words end.
 
 _HIRAGANA = re.compile("[ぁ-ん]")
-_END = re.compile("(?<=[ぁ-ん])(?=[ァ-ヺ一-鿿])")
+_END = re.compile("(?<=[ぁ-ん])(?=[ァ-ヺ一-鿿])")  # これは|東京タワー
 
 
 def word_ends(text: str) -> list[int] | None:

@@ -35,17 +35,18 @@ _MARKS = {
 }
 _UNIT = signs.unit_pattern(UNITS)
 _MONEY = signs.money_pattern(CURRENCIES)
-_DATE = re.compile(r"(?<!\d)(\d{4})([/-])(\d{1,2})\2(\d{1,2})(?!\d)")
+_DATE = re.compile(r"(?<!\d)(\d{4})([/-])(\d{1,2})\2(\d{1,2})(?!\d)")  # 2024/1/5
+# 10〜20, 3-5
 _RANGE = re.compile(
     r"(?<=[\d\u4e00-\u9fff])\s?[〜~]\s?(?=[\d\u4e00-\u9fff$¥€£₩])"
     r"|(?<![\d-])([1-9]\d{0,3})-(?=[1-9]\d{0,3}(?![\d-]))"
 )
 _ADDRESS = re.compile(r"https?://(?:www\.)?")
-_DOT = re.compile(r"(?<=[A-Za-z])\.(?=[A-Za-z])")
-_DRAWL = re.compile(r"(?<=[\u3041-\u30ff])[〜~]+")
+_DOT = re.compile(r"(?<=[A-Za-z])\.(?=[A-Za-z])")  # example.com
+_DRAWL = re.compile(r"(?<=[\u3041-\u30ff])[〜~]+")  # ね〜
 _KEPT = re.compile(r"[^A-Za-z\d.\-々〆ゝゞヽヾ\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff、。！？… ]")
-_STRAY = re.compile(r"(?<!\d)[.\-]+|[.\-]+(?!\d)")
-_RUN = re.compile(rf"\s*([{KEPT_MARKS}])[{KEPT_MARKS}\s]*")
+_STRAY = re.compile(r"(?<!\d)[.\-]+|[.\-]+(?!\d)")  # a dot or a dash beside no digit
+_RUN = re.compile(rf"\s*([{KEPT_MARKS}])[{KEPT_MARKS}\s]*")  # "！？", "、 。"
 
 
 def normalise_japanese(text: str) -> str:

@@ -30,22 +30,21 @@ _NO_WORDS = SimpleNamespace(dict=dict)
 _lock = threading.Lock()
 
 
+#   rule                     written    sounds   letters
+#   linking                  값이        갑씨      ㅂㅅ + ㅇ  ->  ㅂ + ㅆ    a silent ㅇ takes what stands before it
+#   neutral finals           옷          옫        ㅅ         ->  ㄷ         seven sounds can end a syllable
+#   nasals                   국물        궁물      ㄱ + ㅁ    ->  ㅇ + ㅁ
+#   ㄹ beside ㄴ              신라        실라      ㄴ + ㄹ    ->  ㄹ + ㄹ
+#   both                     독립        동닙      ㄱ + ㄹ    ->  ㅇ + ㄴ
+#   tense                    학교        학꾜      ㄱ + ㄱ    ->  ㄱ + ㄲ
+#   aspirated                좋다        조타      ㅎ + ㄷ    ->  ㅌ
+#   palatal                  같이        가치      ㅌ + ㅇ이  ->  ㅊ이
+#   ㄴ between words          꽃잎        꼰닙      ㅊ + ㅇ이  ->  ㄴ + ㄴ이
 def surface_form(text: str) -> str:
     """Syllables as they sound; digits in words. Takes no Latin letters.
 
     Where two syllables meet, the last consonant of the first and the first of the second change each other; a few of
     the rules, which g2pk2 has in its table:
-
-        rule                     written    sounds   letters
-        linking                  값이        갑씨      ㅂㅅ + ㅇ  ->  ㅂ + ㅆ    a silent ㅇ takes what stands before it
-        neutral finals           옷          옫        ㅅ         ->  ㄷ         seven sounds can end a syllable
-        nasals                   국물        궁물      ㄱ + ㅁ    ->  ㅇ + ㅁ
-        ㄹ beside ㄴ              신라        실라      ㄴ + ㄹ    ->  ㄹ + ㄹ
-        both                     독립        동닙      ㄱ + ㄹ    ->  ㅇ + ㄴ
-        tense                    학교        학꾜      ㄱ + ㄱ    ->  ㄱ + ㄲ
-        aspirated                좋다        조타      ㅎ + ㄷ    ->  ㅌ
-        palatal                  같이        가치      ㅌ + ㅇ이  ->  ㅊ이
-        ㄴ between words          꽃잎        꼰닙      ㅊ + ㅇ이  ->  ㄴ + ㄴ이
     """
     converter = _converter()
     with _lock:
@@ -128,11 +127,11 @@ _CONJOINING = {
     for first, letters in ((0x1100, _INITIALS), (0x1161, _MEDIALS), (0x11A8, _FINALS))
     for number, letter in enumerate(letters)
 }
-_TOO_LONG = re.compile(r"(?:\d,*){17,}")
+_TOO_LONG = re.compile(r"(?:\d,*){17,}")  # 10000000000000000원
 """Numbers on which the official program fails: they are read digit by digit."""
 
-_LIAISON = re.compile(r"(?<=[ㅇㄹ]ㅡㄹ )ㄹ")
-_ENDS_OPEN = re.compile(r"[ㄱ-ㅣ]\Z")
+_LIAISON = re.compile(r"(?<=[ㅇㄹ]ㅡㄹ )ㄹ")  # ㄹㅡㄹ ㄹ…: of two ㄹ in a row the second is ㄴ
+_ENDS_OPEN = re.compile(r"[ㄱ-ㅣ]\Z")  # a text without a mark at its end
 
 
 def official_korean(text: str) -> str:
@@ -140,10 +139,9 @@ def official_korean(text: str) -> str:
     return text
 
 
+#   "꽃잎 B"  ->  꽃잎 비  ->  꼰닙 비 (`surface_form`)  ->  ㄲ ㅗ ㄴ ㄴ ㅣ ㅂ 空 ㅂ ㅣ .
 def korean_phones(norm: str) -> list[str]:
     """Phones of a text: simple letters of Hangul, punctuation, `空` for a space and `停` for all else.
-
-        "꽃잎 B"  ->  꽃잎 비  ->  꼰닙 비 (`surface_form`)  ->  ㄲ ㅗ ㄴ ㄴ ㅣ ㅂ 空 ㅂ ㅣ .
 
     Official: `text/korean.py`, `latin_to_hangul`, `divide_hangul`, `fix_g2pk2_error`, `post_replace_ph`.
     """

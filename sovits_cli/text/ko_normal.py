@@ -90,8 +90,9 @@ _LETTERS = re.compile(r"[^\u3130-\u318f]+")
 
 _UNIT = signs.unit_pattern(UNITS)
 _MONEY = signs.money_pattern(CURRENCIES)
-_DATE = re.compile(r"(?<!\d)(\d{4})([/.-])\s?(\d{1,2})\2\s?(\d{1,2})(?!\d)")
-_PHONE = re.compile(r"(?<![\d-])0\d{1,3}-\d{3,4}-\d{4}(?![\d-])")
+_DATE = re.compile(r"(?<!\d)(\d{4})([/.-])\s?(\d{1,2})\2\s?(\d{1,2})(?!\d)")  # 2024.1.5, 2024/01/05
+_PHONE = re.compile(r"(?<![\d-])0\d{1,3}-\d{3,4}-\d{4}(?![\d-])")  # 010-1234-5678
+# 10~20, 3-5
 _RANGE = re.compile(r"(?<=[\d가-힣])\s?[〜~]\s?(?=[\d가-힣₩$€¥£])|(?<![\d-])([1-9]\d{0,3})-(?=[1-9]\d{0,3}(?![\d-]))")
 _COUNTED = re.compile(
     rf"(\d+)(?:\.(\d+))?(?:(\s?)({'|'.join(sorted(NATIVE_COUNTERS, key=len, reverse=True))}|시|월)"
@@ -102,7 +103,7 @@ _COUNTED = re.compile(
 _MONTHS = {"6": "유", "10": "시"}
 _LAST_NATIVE_HOUR = 12
 _KEPT = re.compile(r"[^A-Za-z가-힣ㄱ-ㅣ,.!?… ]")
-_RUN = re.compile(rf"\s*([{KEPT_MARKS}])[{KEPT_MARKS}\s]*")
+_RUN = re.compile(rf"\s*([{KEPT_MARKS}])[{KEPT_MARKS}\s]*")  # "!?", ", ."
 
 
 def normalise_korean(text: str) -> str:

@@ -35,9 +35,10 @@ _ALL = SymbolTable.V2
 _FIRST = 0xF0000
 _OPEN = "\U000f0ffe"
 _PRIVATE = re.compile("[\U000f0000-\U000f0fff]")
-_CARRIED = re.compile(f"{_OPEN}([^\U000f0000-\U000f0fff]*)([\U000f0000-\U000f0eff]+)")
+_CARRIED = re.compile(f"{_OPEN}([^\U000f0000-\U000f0fff]*)([\U000f0000-\U000f0eff]+)")  # a word and its phones
+# [Ann|AE1 N], [重庆|chong2 qing4], [kubectl|kube control]
 _INLINE = re.compile(r"\[([^\[\]|\n]{1,100})\|([^\[\]|\n]{1,500})\]")
-_TONED = re.compile(r"[a-zü]+\d")
+_TONED = re.compile(r"[a-zü]+\d")  # chong2
 
 
 @dataclass(frozen=True)

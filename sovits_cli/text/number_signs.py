@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-RATE = re.compile(r"(?<=\d)\s?(km|m)/(h|s)(?![A-Za-z])")
-TIME = re.compile(r"(?<!\d)([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?!\d)")
-FRACTION = re.compile(r"(?<![\d/])(\d+)/(\d+)(?![\d/])")
-MINUS = re.compile(r"(?<![A-Za-z\d-])[-−](?=\d)")
-OPERATOR = re.compile(r"(?<=[\w)])\s?([+×÷=])\s?(?=[\w(])|(?<!\w)([+])(?=\d)|([&@])")
+RATE = re.compile(r"(?<=\d)\s?(km|m)/(h|s)(?![A-Za-z])")  # 60km/h, 5 m/s
+TIME = re.compile(r"(?<!\d)([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?!\d)")  # 8:30, 15:30:10
+FRACTION = re.compile(r"(?<![\d/])(\d+)/(\d+)(?![\d/])")  # 3/4
+MINUS = re.compile(r"(?<![A-Za-z\d-])[-−](?=\d)")  # -5
+OPERATOR = re.compile(r"(?<=[\w)])\s?([+×÷=])\s?(?=[\w(])|(?<!\w)([+])(?=\d)|([&@])")  # 3 + 5, +5, a & b
 
 MIXED = re.compile(r"(?<=\d)\s?(?=[¼-¾⅐-⅞])")
 """Between a whole number and its fraction, as in 2½; before NFKC makes 21/2 of them."""

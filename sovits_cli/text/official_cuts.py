@@ -3,13 +3,6 @@
 Facts of GPT-SoVITS `TTS_infer_pack/text_segmentation_method.py` (`cut0` to `cut5`, `split_big_text`) and
 `TextPreprocessor.py` (`pre_seg_text`, `filter_text`), defects included: cut1 forgets its last boundary, cut3 and cut4
 eat the marks they cut at, the pieces joined are not always the text.
-
-    cut0   A，B。C！D？E。F。            as it is
-    cut1   A，B。C！D？E。F。            four marks a piece, but the last boundary is forgotten: none before nine marks
-    cut2   A，B。C！D？E。|F。            pieces of more than 50 characters
-    cut3   A，B|C！D？E|F                at 。, which goes
-    cut4   A，B。C！D？E。F。            at . between no digits, which goes
-    cut5   A，|B。|C！|D？|E。|F。        after each mark
 """
 
 from __future__ import annotations
@@ -18,6 +11,15 @@ import re
 from collections.abc import Callable, Sequence
 
 from sovits_cli.errors import TextError
+
+# What the methods make of a text:
+#
+#   cut0   A，B。C！D？E。F。            as it is
+#   cut1   A，B。C！D？E。F。            four marks a piece, but the last boundary is forgotten: none before nine marks
+#   cut2   A，B。C！D？E。F。            sentences until there are more than 50 characters
+#   cut3   A，B|C！D？E|F                at 。, which goes
+#   cut4   A，B。C！D？E。F。            at . between no digits, which goes
+#   cut5   A，|B。|C！|D？|E。|F。        after each mark
 
 MAX_CHARS = 510
 """Characters of a piece; longer ones are cut again at marks, where they have some."""

@@ -129,7 +129,15 @@ def read_text(
 def read_for_speech(
     text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY_LEXICON
 ) -> Reading:
-    """Read a text for a model to speak, see `pieces_for_speech`."""
+    """Read a text for a model to speak, see `pieces_for_speech`.
+
+    Args:
+        text: a sentence or so.
+        lang: a mode of `segment`.
+        table: symbol table of the model that will speak.
+        compat: read exactly as the official program does, defects included.
+        words: how some words are read.
+    """
     return Reading(pieces_for_speech(text, lang, ReadingOptions(table, compat, words)))
 
 
@@ -219,12 +227,12 @@ def _given_word(part: GivenWord, lang: str, table: SymbolTable) -> Pronunciation
 def _beside_given(text: str, lang: str, table: SymbolTable, *, compat: bool) -> Pronunciation:
     """Text before or after such a word: it may be only a mark, and gets no comma for being short."""
     has_counts = LANGUAGES[lang].has_bert
-    leading, said = _marks(LANGUAGES[lang].marks)
+    leading, symbol_of = _marks(LANGUAGES[lang].marks)
     first = leading.match(text)
     rest = text[first.end() :] if first else text
-    marks = [said[sign] for sign in (first[0] if first else "") if sign in said]
+    marks = [symbol_of[sign] for sign in (first[0] if first else "") if sign in symbol_of]
     if not _SOUND.search(rest):
-        marks += [said[sign] for sign in rest if sign in said]
+        marks += [symbol_of[sign] for sign in rest if sign in symbol_of]
         return Pronunciation(marks, [1] * len(marks) if has_counts else None, "".join(marks))
     front_end = load_frontend(lang)
     norm = front_end.normalise(rest, compat=compat)

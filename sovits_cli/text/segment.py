@@ -7,16 +7,8 @@ A mode says which languages a text may be in:
     auto_CODE   as auto, but a script that the language shares with others is read in it: Han, Latin
     all_CODE    as CODE, and numbers are of that language even between English words
 
-Knows nothing of how a language is read. A text becomes runs in steps, each of which decides what the one before left
-open (`language_runs`); here in the mode `auto`:
-
-    text          iPhone 15卖8999元，東京タワー😀。
-    script_runs   iPhone |15 |卖  |8999  |元，|東京 |タワー |😀。      by Unicode: Latin, digits, Han, kana, unknown
-    languages     en     |<d>|<h> |<d>   |<h> |<h>  |ja     |<u>      a script with one language tells it
-    _with_han     en     |<d>|zh  |<d>   |zh  |ja   |ja     |<u>      卖 is no Japanese; 東京 stands beside kana
-    _with_numbers en     |zh |zh  |zh    |zh  |ja   |ja     |<u>      15 is written together with 卖
-    _with_unknown en     |zh |zh  |zh    |zh  |ja   |ja     |ja       as what stands before
-    _merged       iPhone |15卖8999元，         |東京タワー😀。
+A text becomes runs in steps, each of which decides what the one before left open (`language_runs`). Knows nothing of
+how a language is read.
 
 Official: `text/LangSegmenter/langsegmenter.py`, `LangSegmenter.getTexts`; it asks a model of languages where ours goes
 by the script.
@@ -36,6 +28,16 @@ from sovits_cli.text import languages
 from sovits_cli.text.language import HAN, KANA, LATIN, UnicodeScript
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.text.number_signs import POWER_OF_TEN
+
+# In the mode `auto`, step by step:
+#
+#   text          iPhone 15卖8999元，東京タワー😀。
+#   script_runs   iPhone |15 |卖  |8999  |元，|東京 |タワー |😀。      by Unicode: Latin, digits, Han, kana, unknown
+#   languages     en     |<d>|<h> |<d>   |<h> |<h>  |ja     |<u>      a script with one language tells it
+#   _with_han     en     |<d>|zh  |<d>   |zh  |ja   |ja     |<u>      卖 is no Japanese; 東京 stands beside kana
+#   _with_numbers en     |zh |zh  |zh    |zh  |ja   |ja     |<u>      15 is written together with 卖
+#   _with_unknown en     |zh |zh  |zh    |zh  |ja   |ja     |ja       as what stands before
+#   _merged       iPhone |15卖8999元，         |東京タワー😀。
 
 # A text in runs of one script each: letters, digits, and the marks that belong to either.
 
@@ -70,7 +72,7 @@ def _run_pattern(scripts: tuple[UnicodeScript, ...], *, is_official: bool) -> re
     return re.compile(rf"(?P<digits>{digits})|{stretches}|(?P<word>{word})|(?P<marks>.)", re.DOTALL)
 
 
-_OPENING = re.compile(r"[“‘(（「『《【〈\[{#@$€£￥¥]+$")
+_OPENING = re.compile(r"[“‘(（「『《【〈\[{#@$€£￥¥]+$")  # marks that belong to what follows
 
 
 def script_runs(
@@ -300,7 +302,7 @@ def auto_mode_like(code: str) -> str:
     return f"{AUTO}_{asked}" if asked in twins[1:] else AUTO
 
 
-def latin_doubt(code: str, document: str) -> str:
+def latin_ambiguity(code: str, document: str) -> str:
     """One line where nothing told which of several languages the Latin letters of a document are; else empty.
 
     Args:
@@ -323,7 +325,7 @@ def _count(document: str, characters: str) -> int:
     return sum(map(document.casefold().count, set(characters.casefold())))
 
 
-_CLAUSE_END = re.compile(r"[、，。！？；：,.!?;:\n」』）)…]\s*$")
+_CLAUSE_END = re.compile(r"[、，。！？；：,.!?;:\n」』）)…]\s*$")  # text whose clause ends with it
 
 _COUNTERS = frozenset("年月日号號元个個点點分秒岁歲次人本回つ円枚件万億亿")
 _ENGLISH_LIKE = re.compile(

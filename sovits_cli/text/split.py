@@ -2,14 +2,7 @@
 
 What is too long for a sentence is cut at clauses, then at words, and in the last resort anywhere. Joined, the pieces
 give the text back. Takes time in proportion to the text. Each language tells which of its dots end a sentence; the
-marks of Chinese, Japanese and Korean need no space after them.
-
-    text              Hi. Dr. Smith came in; he saw ... the ship, and left.¶* * *¶The end
-    _cut              |Hi. |Dr. Smith came in; he saw ... and left.¶|* * *¶|The end|     ends of sentences, lines
-    _fitting               |Dr. Smith came in; |he saw ... and left.¶|                    `max_chars`, at clauses
-    _with_neighbours  |Hi. Dr. Smith came in; |he saw ... and left.¶* * *¶|The end|      short or silent ones
-
-¶ is a blank line. The official ways of cutting are in `official_cuts`.
+marks of Chinese, Japanese and Korean need no space after them. The official ways of cutting are in `official_cuts`.
 """
 
 from __future__ import annotations
@@ -24,6 +17,13 @@ from sovits_cli.errors import TextError
 from sovits_cli.text import lexicon, segment
 from sovits_cli.text.boundaries import CLOSERS, CutPoints, Cuts, cut_points, sentence_rules, spoken_lengths
 from sovits_cli.text.frontend import SentenceRules, excerpt
+
+# A text on its way to sentences; ¶ is a blank line:
+#
+#   text              Hi. Dr. Smith came in; he saw ... the ship, and left.¶* * *¶The end
+#   _cut              |Hi. |Dr. Smith came in; he saw ... and left.¶|* * *¶|The end|     ends of sentences, lines
+#   _fitting               |Dr. Smith came in; |he saw ... and left.¶|                    `max_chars`, at clauses
+#   _with_neighbours  |Hi. Dr. Smith came in; |he saw ... and left.¶* * *¶|The end|      short or silent ones
 
 MAX_CHARS = 200
 """Default limit of one sentence, in characters as they are spoken: a digit or a sign counts as several."""

@@ -40,8 +40,8 @@ MAX_HALVINGS = 2
 
 MAX_PAUSE_S = 60.0
 
-_PAUSE = re.compile(r"\[pause\b([^\]\n]*)\]", re.IGNORECASE)
-_PAUSE_LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(ms|s)?\s*")
+_PAUSE = re.compile(r"\[pause\b([^\]\n]*)\]", re.IGNORECASE)  # [pause 1.5s]
+_PAUSE_LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(ms|s)?\s*")  # 1.5s, 300 ms, 2
 
 
 @dataclass(frozen=True)
@@ -231,6 +231,12 @@ def read_sentences(
     sentences: Iterable[Sentence], lang: str, options: ReadingOptions, reporter: Reporter
 ) -> Iterator[Utterance]:
     """Read sentences one by one, as they are asked for; what cannot be read is reported as Skipped.
+
+    Args:
+        sentences: of `split_text`.
+        lang: mode of `segment`, decided for the whole text.
+        options: how to read.
+        reporter: hears what is left out.
 
     Raises:
         SovitsError: none of them can be read.

@@ -18,7 +18,7 @@ from sovits_cli.versions import SymbolTable
 _MARKS = str.maketrans("：；，·、。！？\n$～~—", ",,,,,.!?..---")
 _UNREAD = re.compile(r"[^一-龥!?…,.\-]")
 _UNREAD_OURS = re.compile(r"[^\u3400-\u9fff\U00020000-\U0003ffff!?…,.\-]")
-_SYLLABLE = re.compile(r"([a-z]+)([1-6])")
+_SYLLABLE = re.compile(r"([a-z]+)([1-6])")  # cung4
 _ONSETS = (
     "aa",
     "ai",
@@ -71,8 +71,8 @@ class Cantonese(Chinese):
 
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out numbers and signs as in Chinese; drop what cannot be read. Runs of marks stay as they are."""
-        said = zh_official.official_sentences(text if compat else zh_normal.prepare_chinese(text))
-        marked = "".join(said).replace("...", "…").translate(_MARKS)
+        sentences = zh_official.official_sentences(text if compat else zh_normal.prepare_chinese(text))
+        marked = "".join(sentences).replace("...", "…").translate(_MARKS)
         return (_UNREAD if compat else _UNREAD_OURS).sub("", marked)
 
     def phones(self, norm: str, table: SymbolTable, *, compat: bool) -> tuple[list[str], list[int]]:
@@ -100,7 +100,14 @@ def _sounds(character: str, jyutping: str | None, known: frozenset[str], *, comp
 
 
 def syllable(sound: str, tone: str, known: frozenset[str], *, compat: bool) -> tuple[str, str]:
-    """The two symbols of a syllable. Where the official split gives one that no table has, ours takes the nearest."""
+    """The two symbols of a syllable. Where the official split gives one that no table has, ours takes the nearest.
+
+    Args:
+        sound: jyutping without its tone, "cung".
+        tone: "1" to "6".
+        known: symbols of the table.
+        compat: split as the official program does, whatever comes out.
+    """
     onset = next((onset for onset in _ONSETS if sound.startswith(onset)), sound[:1])
     rime = sound[len(onset) :] or onset[-1]
     phones = (f"Y{onset}", f"Y{rime}{tone}")

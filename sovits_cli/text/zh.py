@@ -1,10 +1,5 @@
 """Chinese: the two steps of its front end, ours or the official program's.
 
-    "我有3个。" --zh_normal, zh_official--> "我有三个." --pieces between marks--> words (jieba) --merge_for_sandhi-->
-    我 | 有 | 三个    readings by G2PW, a table of words, or pypinyin    onsets "" "" s g, rimes uo3 iou3 an1 e4
-                     apply_sandhi, apply_erhua                          rimes uo3 iou3 an1 e5
-                     zh_pinyin                                          w o3 y ou3 s an1 g e5, and "." for the mark
-
 Readings of characters come from G2PW where its weights are installed and the symbol table is the later one, from
 pypinyin otherwise. Official: `text/chinese2.py` (`g2p`, `_g2p`, `text_normalize`), `text/chinese.py` for the first
 symbol table.
@@ -21,6 +16,13 @@ from sovits_cli.text import en_abbreviations, symbols, zh_g2pw, zh_normal, zh_of
 from sovits_cli.text.zh_tones import apply_erhua, apply_sandhi, merge_for_sandhi
 from sovits_cli.text.zh_words import tag_words
 from sovits_cli.versions import SymbolTable
+
+# The way of a text:
+#
+#   "我有3个。" --zh_normal, zh_official--> "我有三个." --pieces between marks--> words (jieba) --merge_for_sandhi-->
+#   我 | 有 | 三个    readings by G2PW, a table of words, or pypinyin    onsets "" "" s g, rimes uo3 iou3 an1 e4
+#                    apply_sandhi, apply_erhua                          rimes uo3 iou3 an1 e5
+#                    zh_pinyin                                          w o3 y ou3 s an1 g e5, and "." for the mark
 
 SILENCES = {"￥": "\ue002", "^": "\ue003"}
 """Signs that the official program takes for a pause, which then all commas become (`frontend.SILENCES`)."""

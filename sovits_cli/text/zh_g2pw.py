@@ -5,15 +5,6 @@ that folder nothing here is loaded. Facts of the format: GPT-SoVITS `text/g2pw/`
 `dataset.py`, `prepare_onnx_input`). Paper: Chen et al., "g2pW: A Conditional Weighted Softmax BERT for Polyphone
 Disambiguation in Mandarin", Interspeech 2022, https://arxiv.org/abs/2203.10430.
 
-One question a polyphonic character; the model is asked about all of a text at once:
-
-    text        他 在 银 行 门 口 等 着 行 人 …
-    polyphonic           ^              ^              the characters of POLYPHONIC_CHARS.txt
-    seen     |<--- 16 ---|---- between --|--- 16 --->|  cut there: what is further away does not count
-    row 1    [CLS] … 银 行 门 … [SEP]     position_ids = 1 + place of the first 行, char_ids = its number
-    row 2    [CLS] … 银 行 门 … [SEP]     position_ids = 1 + place of the second 行
-    answer   the likeliest of the labels that phoneme_mask leaves to the character
-
 Legend: N questions, W word pieces of the longest row, L labels.
 """
 
@@ -32,6 +23,15 @@ from sovits_cli.text.resources import once
 
 if TYPE_CHECKING:
     import numpy as np
+
+# One question a polyphonic character; the model is asked about all of a text at once:
+#
+#   text        他 在 银 行 门 口 等 着 行 人 …
+#   polyphonic           ^              ^              the characters of POLYPHONIC_CHARS.txt
+#   seen     |<--- 16 ---|---- between --|--- 16 --->|  cut there: what is further away does not count
+#   row 1    [CLS] … 银 行 门 … [SEP]     position_ids = 1 + position of the first 行, char_ids = its number
+#   row 2    [CLS] … 银 行 门 … [SEP]     position_ids = 1 + position of the second 行
+#   answer   the likeliest of the labels that phoneme_mask leaves to the character
 
 FOLDER = "G2PWModel"
 VOCABULARY_FOLDER = "chinese-roberta-wwm-ext-large"
@@ -146,13 +146,11 @@ class G2pw:
             labels += [self._tables.labels[int(best)] for best in probabilities.argmax(axis=-1)]
         return labels
 
+    #   text    |--------------------------------|          longer than `_MAX_TOKENS` less [CLS] and [SEP]
+    #   window         |------ ^ ------|                     as much before the character as behind it,
+    #   window  |-^------------|                             moved to the side at the ends of the text
     def _row(self, text: str, position: int) -> dict[str, Any]:
-        """Inputs of one question; a long text is cut to the window that the model can see.
-
-        text    |--------------------------------|          longer than `_MAX_TOKENS` less [CLS] and [SEP]
-        window         |------ ^ ------|                     as much before the character as behind it,
-        window  |-^------------|                             moved to the side at the ends of the text
-        """
+        """Inputs of one question; a long text is cut to the window that the model can see."""
         room = _MAX_TOKENS - 2
         start = max(0, min(position - room // 2, len(text) - room))
         vocabulary = self._tables.vocabulary

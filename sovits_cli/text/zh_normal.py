@@ -21,16 +21,16 @@ _MIXED = re.compile(r"(?<=\d)\s?(?=[¼-¾⅐-⅞])|(?<=(?<!\d)\d)\s(?=\d{1,2}/\d
 """Between a whole number and its fraction: 2½, 2 1/2."""
 
 _KEPT_WIDE = frozenset("！，：；？（）～")
-_WIDE_COLON = re.compile(r"(?<=\d)：(?=\d)")
-_ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+|[\w.+-]+@[\w.-]+", re.ASCII)
-_SLASH = re.compile(r"(?<!\d)/|/(?!\d)")
+_WIDE_COLON = re.compile(r"(?<=\d)：(?=\d)")  # 8：30
+_ADDRESS = re.compile(r"(?:https?://|www\.)[!-~]+|[\w.+-]+@[\w.-]+", re.ASCII)  # https://x.org/a, www.x.org, name@x.org
+_SLASH = re.compile(r"(?<!\d)/|/(?!\d)")  # a slash that parts no numbers
 _ZEROS = str.maketrans({"〇": "零", "○": "零", "–": "-", "−": "-", "﹣": "-", "⁄": "/", "∶": ":"})
 _RARE = resources.parse_pairs(
     "兙=十克 兛=千克 兝=分克 兞=毫克 兡=百克 兣=厘克 瓩=千瓦 兺=分克 浬=海里 吋=英寸 呎=英尺 哩=英里"
 )
 
 _NUMBER = r"\d+(?:\.\d+)?"
-_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")  # 1,234,567
 _CURRENCIES = {
     "HK$": "港元",
     "US$": "美元",
@@ -43,6 +43,7 @@ _CURRENCIES = {
     "₩": "韩元",
 }
 _SCALES = "(?:万亿|千万|百万|万|亿|千)?"
+# $25.50, HK$5000万, ￥3元
 _MONEY = re.compile(rf"({'|'.join(map(re.escape, _CURRENCIES))})\s*(-?{_NUMBER})({_SCALES})(?:元|美元)?")
 _UNITS = resources.parse_pairs(
     "km/h=千米每小时 m/s²=米每二次方秒 m/s=米每秒 mm²=平方毫米 cm²=平方厘米 km²=平方千米 m²=平方米 mm³=立方毫米 "
@@ -52,36 +53,40 @@ _UNITS = resources.parse_pairs(
     "KB=千字节 MB=兆 GB=吉 TB=太 °C=度 ℃=度 °=度 °F=华氏度 ℉=华氏度 Ω=欧姆"
 )
 _UNIT = "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
-_MEASURED = re.compile(rf"(-?)({_NUMBER})({_UNIT})(?![A-Za-z\d])")
-_FRACTION = re.compile(rf"(?<![\d/])(\d{{1,2}})/(\d{{1,2}})({_UNIT})(?![A-Za-z\d])")
-_SCIENTIFIC = re.compile(rf"(?<![\dA-Za-z.])(-?)({_NUMBER}){POWER_OF_TEN}([+-]?)(\d+)(?![A-Za-z\d])")
+_MEASURED = re.compile(rf"(-?)({_NUMBER})({_UNIT})(?![A-Za-z\d])")  # 5mm, -3℃, 120㎡
+_FRACTION = re.compile(rf"(?<![\d/])(\d{{1,2}})/(\d{{1,2}})({_UNIT})(?![A-Za-z\d])")  # 1/2kg
+_SCIENTIFIC = re.compile(rf"(?<![\dA-Za-z.])(-?)({_NUMBER}){POWER_OF_TEN}([+-]?)(\d+)(?![A-Za-z\d])")  # 1e-5
 _TEMPERATURE = frozenset("度")
 
 _CHOICES = r"(?:-|~|～|—)"
+# 20~30%, 3-5kg, 3—5
 _RANGE = re.compile(
     rf"(?<![\d.:/+\-×÷=A-Za-z])({_NUMBER})(%|‰|{_UNIT})?{_CHOICES}({_NUMBER})(%|‰|{_UNIT})?(?![\d.:/+\-×÷=A-Za-z])"
 )
-_SHARE = re.compile(rf"(-?)({_NUMBER})([%‰])")
+_SHARE = re.compile(rf"(-?)({_NUMBER})([%‰])")  # -5%, 3‰
 _SHARES = {"%": "百分之", "‰": "千分之"}
-_DATED = re.compile(r"\d{4}([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])(?!\d)")
+_DATED = re.compile(r"\d{4}([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])(?!\d)")  # 2024/1/5
 _CLOCK = r"((?:[01]?\d|2[0-3])):([0-5]\d)(?::([0-5]\d))?"
-_CLOCK_RANGE = re.compile(rf"(?<!\d){_CLOCK}{_CHOICES}{_CLOCK}(?!\d)")
-_SCORE = re.compile(r"(?<![\d:])(\d{1,3}):(\d{1,3})(?![\d:])")
+_CLOCK_RANGE = re.compile(rf"(?<!\d){_CLOCK}{_CHOICES}{_CLOCK}(?!\d)")  # 8:30~12:45
+_SCORE = re.compile(r"(?<![\d:])(\d{1,3}):(\d{1,3})(?![\d:])")  # 3:2, 108:99; not 8:30
 _IS_CLOCK = re.compile(r"(?:[01]?\d|2[0-3]):[0-5]\d")
+# 400-123-4567, 010-12345678, 800-1234567
 _SERVICE = re.compile(
     r"(?<!\d)(?:400-\d{3}-\d{4}|0(?:10|2\d|[3-9]\d{2})-\d{7,8}|\d{3,4}-\d{4}-\d{4}|[48]00-\d{7})(?!\d)"
 )
-_MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?1[3-9]\d[ -]\d{4}[ -]\d{4}(?!\d)")
-_DECIMAL = re.compile(r"(?<![\d.A-Za-z])(-?)(\d*)\.(\d+)(?![\d.])")
-_NEGATIVE = re.compile(r"(?<![\dA-Za-z)）.])-(\d+)(?![\d/.])")
-_RANK = re.compile(r"第(\d{1,4})(?!\d)")
+_MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?1[3-9]\d[ -]\d{4}[ -]\d{4}(?!\d)")  # +86 138 1234 5678
+_DECIMAL = re.compile(r"(?<![\d.A-Za-z])(-?)(\d*)\.(\d+)(?![\d.])")  # -0.75, .5
+_NEGATIVE = re.compile(r"(?<![\dA-Za-z)）.])-(\d+)(?![\d/.])")  # -5
+_RANK = re.compile(r"第(\d{1,4})(?!\d)")  # 第100
+# 100, 5000, 120000: not digit by digit
 _ROUND = re.compile(r"(?<![\d.])([1-9]\d?00|\d{1,4}000|[1-9]\d*0{4,})(?![\d.年室号])")
+# 1000克, 100倍
 _COUNTED = re.compile(
     r"(?<![\d.])(\d{3,})(?=多?(?:克|公斤|公里|倍|章|集|卷|期|度|赫|瓦|伏|海里|英里|英寸|字|步|票|平|亩|顿|下))"
 )
 _FOREIGN = re.compile(r"[A-Za-z$€£￥¥₩^%‰]")
-_POWER = re.compile(r"(\d+)\^(\d+)")
-_DASH = re.compile(r"[—―]{2,}")
+_POWER = re.compile(r"(\d+)\^(\d+)")  # 2^10
+_DASH = re.compile(r"[—―]{2,}")  # ——
 
 _STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (_GROUPED, lambda found: found[0].replace(",", "")),
@@ -115,7 +120,7 @@ def prepare_chinese(text: str) -> str:
     """Text in which what the official normaliser reads wrong is already in words; letters of other scripts are gone."""
     text = _MIXED.sub("又", text)
     text = _COMPATIBLE.sub(lambda found: _plain_form(found[0]), text).translate(_ZEROS).translate(simplified_table())
-    text = _WIDE_COLON.sub(":", _ADDRESS.sub("", text)).translate({ord(sign): said for sign, said in _RARE.items()})
+    text = _WIDE_COLON.sub(":", _ADDRESS.sub("", text)).translate({ord(sign): words for sign, words in _RARE.items()})
     for pattern, spoken in _STEPS:
         text = pattern.sub(spoken, text)
     return _SLASH.sub("", _FOREIGN.sub("", text))
@@ -126,10 +131,10 @@ def _plain_form(sign: str) -> str:
 
 
 def _number(text: str) -> str:
-    """A number as it is written: every digit after the point is said."""
+    """A number as it is written: every digit after the point is read."""
     whole, _, part = text.removeprefix("-").partition(".")
-    said = cardinal(whole) + (f"点{digit_by_digit(part)}" if part else "")
-    return f"负{said}" if text.startswith("-") else said
+    words = cardinal(whole) + (f"点{digit_by_digit(part)}" if part else "")
+    return f"负{words}" if text.startswith("-") else words
 
 
 def _telephone(written: str) -> str:
@@ -148,7 +153,7 @@ def _clock(parts: tuple[str | None, ...]) -> str:
 
 
 def _range(low: str, low_unit: str | None, high: str, high_unit: str | None) -> str:
-    """三到五; a unit that stands once belongs to both, but is said once, as one speaks."""
+    """三到五; a unit that stands once belongs to both, but is read once, as one speaks."""
     if high_unit in _SHARES:
         return f"{_SHARES[high_unit]}{_number(low)}到{_SHARES[high_unit]}{_number(high)}"
     units = [_UNITS.get(unit or "", "") for unit in (low_unit, high_unit)]

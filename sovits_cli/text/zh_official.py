@@ -2,12 +2,7 @@
 
 The rules are facts of GPT-SoVITS `text/zh_normalization/text_normlization.py` (`TextNormalizer.normalize`) and
 `text/chinese2.py`: each sentence goes through the steps of `_STEPS` in their order, as `normalize_sentence` has them.
-The defects are kept on purpose; `zh_normal` writes out before what comes out wrong here:
-
-    5mm          五米米          "m" is replaced before "mm" ever is            (`quantifier.py`, `replace_measure`)
-    100-200      幺零零减二零零   arithmetic wins over the range                 (`num.py`, `replace_asmd`)
-    1,000        一, 零零零       a comma breaks the sentence                    (`TextNormalizer._split`)
-    8:30~12:45   …至十二点半      the second time asks the first for the half    (`chronology.py`, `replace_time`)
+The defects are kept on purpose; `zh_normal` writes out before what comes out wrong here.
 """
 
 from __future__ import annotations
@@ -17,6 +12,13 @@ from collections.abc import Callable
 
 from sovits_cli.text import resources
 from sovits_cli.text.resources import once
+
+# Defects that are kept:
+#
+#   5mm          五米米          "m" is replaced before "mm" ever is            (`quantifier.py`, `replace_measure`)
+#   100-200      幺零零减二零零   arithmetic wins over the range                 (`num.py`, `replace_asmd`)
+#   1,000        一, 零零零       a comma breaks the sentence                    (`TextNormalizer._split`)
+#   8:30~12:45   …至十二点半      the second time asks the first for the half    (`chronology.py`, `replace_time`)
 
 # Numbers in Chinese words, as the official program says them (`text/zh_normalization/num.py`); on digits in text, so
 # of any length.
@@ -28,8 +30,8 @@ _POWER_NAMES = {8: "亿", 4: "万", 3: "千", 2: "百", 1: "十"}
 
 def cardinal(digits: str) -> str:
     """一百零五 of "105"; zeros in front do not count."""
-    said = "".join(_grouped(digits.lstrip("0"))) or DIGITS["0"]
-    return said[1:] if said.startswith("一十") else said
+    words = "".join(_grouped(digits.lstrip("0"))) or DIGITS["0"]
+    return words[1:] if words.startswith("一十") else words
 
 
 def digit_by_digit(digits: str) -> str:
@@ -43,13 +45,13 @@ def telephone_digits(digits: str) -> str:
 
 
 def number_words(text: str) -> str:
-    """A number with or without a decimal point. Of several zeros at the end one is said (official)."""
+    """A number with or without a decimal point. Of several zeros at the end one is read (official)."""
     whole, _, part = text.partition(".")
-    said = cardinal(whole)
+    words = cardinal(whole)
     if not part:
-        return said
+        return words
     kept = part.rstrip("0")
-    return f"{said}点{digit_by_digit(kept + '0' * (len(kept) < len(part)))}"
+    return f"{words}点{digit_by_digit(kept + '0' * (len(kept) < len(part)))}"
 
 
 def _grouped(digits: str) -> list[str]:
@@ -57,10 +59,10 @@ def _grouped(digits: str) -> list[str]:
 
     10 0203  ->  [10] 万 [0203]  ->  [1] 十 [0] 万 零 [2] 百 [03]  ->  一十万零二百零三     (then 十万…, see `cardinal`)
     """
-    heard = digits.lstrip("0")
-    if len(heard) <= 1:
-        return [DIGITS["0"]] * (len(digits) > 1 and heard != "") + [DIGITS[digit] for digit in heard]
-    power = next(power for power in _POWER_NAMES if power < len(heard))
+    significant = digits.lstrip("0")
+    if len(significant) <= 1:
+        return [DIGITS["0"]] * (len(digits) > 1 and significant != "") + [DIGITS[digit] for digit in significant]
+    power = next(power for power in _POWER_NAMES if power < len(significant))
     return [*_grouped(digits[:-power]), _POWER_NAMES[power], *_grouped(digits[-power:])]
 
 
@@ -68,20 +70,22 @@ Step = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 _DROPPED_FIRST = dict.fromkeys(map(ord, " —《》【】<>{}()（）#&@“”^_|\\"))
 _DROPPED_LAST = dict.fromkeys(map(ord, "-—《》【】<=>{}()（）#&@“”^_|\\"))
-_BREAK = re.compile(r"([：、，；。？！,;?!][”’]?)")
+_BREAK = re.compile(r"([：、，；。？！,;?!][”’]?)")  # ends of its sentences
 
 _WIDE = {ord(wide): ord(wide) - 0xFEE0 for wide in map(chr, range(0xFF10, 0xFF5B)) if wide.isalnum()}
 
 _NUMBER = r"\d+(?:\.\d+)?"
 _SIGNED = rf"(?:-?{_NUMBER}|\.\d+)"
+# 86年8月18日, 2000年
 _DATE = re.compile(
     r"(?P<year>\d{4}|\d{2})年(?:(?P<month>0?[1-9]|1[0-2])月)?(?:(?P<day>0?[1-9]|[12]\d|30|31)(?P<unit>[日号]))?"
 )
+# 2024-01-05, 2024.01.05
 _SHORT_DATE = re.compile(r"(?P<year>\d{4})(?P<sep>[- /.])(?P<month>0[1-9]|1[012])(?P=sep)(?P<day>0[1-9]|[12]\d|3[01])")
 _CLOCK = r"((?:[0-1]?\d|2[0-3])):([0-5]\d)(?::([0-5]\d))?"
-_CLOCK_RANGE = re.compile(rf"{_CLOCK}[~-]{_CLOCK}")
+_CLOCK_RANGE = re.compile(rf"{_CLOCK}[~-]{_CLOCK}")  # 8:30-12:45
 _UNITS = "%|°C|℃|度|摄氏度|cm2|cm²|cm3|cm³|cm|db|ds|kg|km|m2|m²|m³|m3|ml|m|mm|s"
-_MEASURE_RANGE = re.compile(rf"({_SIGNED})({_UNITS})~({_SIGNED})({_UNITS})")
+_MEASURE_RANGE = re.compile(rf"({_SIGNED})({_UNITS})~({_SIGNED})({_UNITS})")  # 10ml~20ml
 _MEASURES = resources.parse_pairs(
     "cm2=平方厘米 cm²=平方厘米 cm3=立方厘米 cm³=立方厘米 cm=厘米 db=分贝 ds=毫秒 kg=千克 km=千米 m2=平方米 m²=平方米 "
     "m³=立方米 m3=立方米 ml=毫升 m=米 mm=毫米 s=秒"
@@ -90,7 +94,7 @@ _MEASURES = resources.parse_pairs(
 
 _POWERS = "⁰¹²³⁴⁵⁶⁷⁸⁹ˣʸⁿ"
 _OPERAND = rf"(?:-?{_NUMBER}|\.\d+|[A-Za-z])[{_POWERS}]*"
-_ARITHMETIC = re.compile(rf"({_OPERAND})([+\-×÷=])({_OPERAND})")
+_ARITHMETIC = re.compile(rf"({_OPERAND})([+\-×÷=])({_OPERAND})")  # 3+5, x²-1, 100-200 too
 _OPERATORS = {"+": "加", "-": "减", "×": "乘", "÷": "除", "=": "等于"}
 _POWER_DIGITS = str.maketrans(_POWERS, "0123456789xyn")
 
@@ -104,7 +108,7 @@ _SHORT_MEASURES = (
     "常铺程撮勺合升斗盘碗碟叠桶笼盆盒杯斛锅簋篮罐瓶壶卮盏箩箱煲啖袋钵年月日季刻时周天秒旬纪岁世更夜春夏秋冬代伏辈丸泡粒幢"
     "堆根道面片亿万千百角毛"
 )
-_COUNTED = re.compile(rf"(\d+)([多余几+])?((?:{_LONG_MEASURES})|[{_SHORT_MEASURES}])")
+_COUNTED = re.compile(rf"(\d+)([多余几+])?((?:{_LONG_MEASURES})|[{_SHORT_MEASURES}])")  # 100个, 12+个, 3多块
 
 _GREEK = resources.parse_pairs(
     "α=阿尔法 β=贝塔 γ=伽玛 Γ=伽玛 δ=德尔塔 Δ=德尔塔 ε=艾普西龙 ζ=捷塔 η=依塔 θ=西塔 Θ=西塔 ι=艾欧塔 κ=喀帕 λ=拉姆达 "
@@ -140,9 +144,9 @@ def _sentence(text: str) -> str:
 
 def _date(found: re.Match[str]) -> str:
     month, day = found["month"], found["day"]
-    said = f"{digit_by_digit(found['year'])}年"
-    said += f"{cardinal(month)}月" if month else ""
-    return said + (f"{cardinal(day)}{found['unit']}" if day else "")
+    words = f"{digit_by_digit(found['year'])}年"
+    words += f"{cardinal(month)}月" if month else ""
+    return words + (f"{cardinal(day)}{found['unit']}" if day else "")
 
 
 def _short_date(found: re.Match[str]) -> str:
@@ -150,11 +154,18 @@ def _short_date(found: re.Match[str]) -> str:
 
 
 def clock_words(hour: str, minute: str, second: str | None, *, is_half: bool) -> str:
-    """三点零五分; `is_half`: say 半 for the minutes."""
-    said = f"{number_words(hour)}点"
+    """A time of day: 三点零五分.
+
+    Args:
+        hour: digits.
+        minute: two digits; 00 is not read.
+        second: two digits, where there are any; 00 is not read.
+        is_half: read the minutes as 半.
+    """
+    words = f"{number_words(hour)}点"
     if minute.strip("0"):
-        said += "半" if is_half else f"{_two_digits(minute)}分"
-    return said + (f"{_two_digits(second)}秒" if second and second.strip("0") else "")
+        words += "半" if is_half else f"{_two_digits(minute)}分"
+    return words + (f"{_two_digits(second)}秒" if second and second.strip("0") else "")
 
 
 def _time(found: re.Match[str]) -> str:
@@ -185,8 +196,8 @@ def _telephone(found: re.Match[str]) -> str:
 
 
 def _counted(found: re.Match[str]) -> str:
-    said = cardinal(found[1])
-    return ("两" if said == "二" else said) + (found[2] or "").replace("+", "多") + found[3]
+    words = cardinal(found[1])
+    return ("两" if words == "二" else words) + (found[2] or "").replace("+", "多") + found[3]
 
 
 def _minus(sign: str, word: str = "负") -> str:

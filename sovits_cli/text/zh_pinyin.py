@@ -62,7 +62,7 @@ _GLIDES = {"v": "yu", "e": "e", "i": "y", "u": "w"}
 _SYLLABIC = {"m": "mu", "n": "en", "ng": "en", "hm": "hen", "hng": "heng", "ê": "ei"}
 """Syllables without a vowel, which the table lacks: the nearest that it has."""
 
-_PINYIN = re.compile(r"([a-zêü]+)([1-5])")
+_PINYIN = re.compile(r"([a-zêü]+)([1-5])")  # chong2, lü4
 
 
 @lru_cache(maxsize=4096)

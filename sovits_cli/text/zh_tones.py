@@ -1,22 +1,7 @@
 """Tones that change beside others ("sandhi"): 不, 一, third tones, syllables without a tone, and the r of 儿.
 
 Tones change within words, so that first words are joined between which they do (`merge_for_sandhi`), then the tones of
-each are changed (`apply_sandhi`, `apply_erhua`). Digits are tones, 5 is none:
-
-    rule                            by itself    spoken    example
-    不 before a fourth tone           4 4         2 4      不去
-    不 between two                    3 4 3       3 5 3    好不好
-    一 before a fourth tone           1 4         2 4      一样
-    一 before another                 1 1         4 1      一天
-    一 between the same two           4 1 4       4 5 4    看一看
-    一 in 第一                         4 1         4 1      第一
-    two third tones                  3 3         2 3      你好
-    three, a word of two before      3 3 3       2 2 3    展览|馆
-    three, a word of two behind      3 3 3       3 2 3    纸|老虎
-    four, in pairs                   3 3 3 3     2 3 2 3  岂有此理 (its second half: 3 3 -> 2 3)
-    the second of two alike          1 1         1 5      妈妈
-    particles, suffixes              2 3 ...     2 5 ...  回来, 桌上, 三个, 朋友 (`tables/zh_neutral.txt`)
-    儿 takes the tone before it       4 5         4 4      小院儿
+each are changed (`apply_sandhi`, `apply_erhua`).
 
 The rules are facts of GPT-SoVITS `text/tone_sandhi.py` (`ToneSandhi.pre_merge_for_modify`, `modified_tone`) and
 `text/chinese2.py` (`_merge_erhua`). A rime is a final with its tone digit at the end ("iou3"); rimes are changed in
@@ -30,6 +15,23 @@ from collections.abc import Callable, Sequence
 from sovits_cli.text import resources
 from sovits_cli.text.resources import once
 from sovits_cli.text.zh_words import Word, split_word
+
+# The rules; digits are tones, 5 is none:
+#
+#   rule                            by itself    spoken    example
+#   不 before a fourth tone           4 4         2 4      不去
+#   不 between two                    3 4 3       3 5 3    好不好
+#   一 before a fourth tone           1 4         2 4      一样
+#   一 before another                 1 1         4 1      一天
+#   一 between the same two           4 1 4       4 5 4    看一看
+#   一 in 第一                         4 1         4 1      第一
+#   two third tones                  3 3         2 3      你好
+#   three, a word of two before      3 3 3       2 2 3    展览|馆
+#   three, a word of two behind      3 3 3       3 2 3    纸|老虎
+#   four, in pairs                   3 3 3 3     2 3 2 3  岂有此理 (its second half: 3 3 -> 2 3)
+#   the second of two alike          1 1         1 5      妈妈
+#   particles, suffixes              2 3 ...     2 5 ...  回来, 桌上, 三个, 朋友 (`tables/zh_neutral.txt`)
+#   儿 takes the tone before it       4 5         4 4      小院儿
 
 _TONED = resources.word_set(
     "人人 以下 佼佼 冉冉 分子 卵子 原子 吵吵 哈哈 女子 娃哈哈 学子 家家户户 局地 干嘛 幺幺 恳恳 想想 打打 攘攘 "
@@ -50,10 +52,9 @@ _WITHOUT_ERHUA = resources.word_set(
 )
 
 
+#   不|去 -> 不去       看|一|看 -> 看一看       想|想 -> 想想       我|很|好 -> 我很好       媳妇|儿 -> 媳妇儿
 def merge_for_sandhi(found: Sequence[Word], rimes_of: Callable[[str], Sequence[str]]) -> list[Word]:
     """Words joined where tones change between them.
-
-        不|去 -> 不去       看|一|看 -> 看一看       想|想 -> 想想       我|很|好 -> 我很|好       媳妇|儿 -> 媳妇儿
 
     Args:
         found: words of a sentence, in order.

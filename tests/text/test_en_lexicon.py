@@ -3,6 +3,7 @@ import zlib
 import pytest
 
 from sovits_cli.text import en_lexicon, resources, symbols
+from sovits_cli.text.en_lexicon import split_compound, split_web_word
 from sovits_cli.versions import SymbolTable
 from tests.differences import every_case
 from tests.tools import compile_cmudict
@@ -40,3 +41,37 @@ def test_compile_keeps_first_readings_and_drops_comments(tmp_path):
     lines = zlib.decompress(compile_cmudict.compiled(entries)).decode().split("\n")
     assert lines[0::2] == ["'em", "al", "read"]
     assert en_lexicon.decode_phones(lines[5]) == ["R", "EH1", "D"]
+
+
+@every_case(
+    ("word", "cut"),
+    [
+        ("machinelearning", ("machine", "learning")),
+        ("helloworld", ("hello", "world")),
+        ("quarkville", ("quarkville",)),
+        ("brokerage", ("brokerage",)),
+        ("zorbification", ("zorbification",)),
+        ("cat", ("cat",)),
+        ("", ("",)),
+    ],
+)
+def test_pieces(word, cut):
+    assert split_compound(word) == cut
+
+
+@every_case(
+    ("word", "cut"),
+    [
+        ("kilometersh", ("kilometers", "h")),
+        ("fifteenthstwenty", ("fifteenth", "s", "twenty")),
+        ("well-known", ("well", "known")),
+        ("vocoder", ("vocoder",)),
+        ("isnegative", ("is", "negative")),
+    ],
+)
+def test_web_pieces(word, cut):
+    assert split_web_word(word) == cut
+
+
+def test_long_words_are_cut_in_linear_time():
+    assert "".join(split_web_word("helloworld" * 300)) == "helloworld" * 300

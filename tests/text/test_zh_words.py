@@ -64,3 +64,10 @@ def test_jieba_of_others_is_left_as_it_is():
     assert tagger is not posseg.dt
     assert tagger.tokenizer is not posseg.dt.tokenizer
     assert [(pair.word, pair.flag) for pair in tagger.lcut("我爱北京")] == [("我", "r"), ("爱", "v"), ("北京", "ns")]
+
+
+def test_words():
+    found = zh_words.tag_words("今天天气真不错")
+    assert "".join(word.text for word in found) == "今天天气真不错"
+    assert zh_words.split_word("展览馆") == ("展览", "馆")
+    assert zh_words.split_word("好") == ("好", "")
