@@ -13,14 +13,15 @@ A loop of one's own:
             with compare(file.name):
                 assert read(file) == recorded(file)
 
-The cases of one test share its fixtures: what needs a folder or a patch of its own stays parametrised.
+The cases of one test share its fixtures. `@every_case(..., isolated=True)` gives each a `tmp_path` of its own, and
+undoes what it did with `monkeypatch`; what needs other fixtures anew stays parametrised.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any
 
@@ -69,7 +70,11 @@ def differences(max_lines: int = 8) -> Iterator[Differences]:
 
 
 def every_case(
-    names: str | Sequence[str], cases: Iterable[Any], *, ids: Callable[[Any], object] | None = None
+    names: str | Sequence[str],
+    cases: Iterable[Any],
+    *,
+    ids: Callable[[Any], object] | None = None,
+    isolated: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Run a test on every case of a table within one case of pytest's; the other arguments are fixtures as ever.
 
@@ -77,6 +82,7 @@ def every_case(
         names: The arguments that a case fills, as for `parametrize`: a sequence, or names with commas between.
         cases: A value each, or a tuple of values where there are several names.
         ids: What a case is called in the list, by its value; its `repr` without this.
+        isolated: Each case has a folder in `tmp_path` to itself, and its patches end with it.
     """
     filled = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     table = list(cases)
@@ -85,10 +91,10 @@ def every_case(
         @wraps(test)
         def run(*instance: Any, **fixtures: Any) -> None:
             with differences() as compare:
-                for case in table:
+                for number, case in enumerate(table):
                     values = [case] if len(filled) == 1 else case
-                    with compare(ids(case) if ids else repr(case)):
-                        test(*instance, **fixtures, **dict(zip(filled, values, strict=True)))
+                    with compare(ids(case) if ids else repr(case)), own(fixtures, number, isolated=isolated) as given:
+                        test(*instance, **given, **dict(zip(filled, values, strict=True)))
 
         asked = inspect.signature(test)
         left = [parameter for name, parameter in asked.parameters.items() if name not in filled]
@@ -96,3 +102,17 @@ def every_case(
         return run
 
     return decorate
+
+
+@contextmanager
+def own(fixtures: dict[str, Any], number: int, *, isolated: bool) -> Iterator[dict[str, Any]]:
+    """The fixtures of one case: those of the test, or with a folder and patches of its own."""
+    if not isolated:
+        yield fixtures
+        return
+    changed = dict(fixtures)
+    if "tmp_path" in fixtures:
+        changed["tmp_path"] = fixtures["tmp_path"] / f"case{number}"
+        changed["tmp_path"].mkdir()
+    with fixtures["monkeypatch"].context() if "monkeypatch" in fixtures else nullcontext() as patches:
+        yield {**changed, "monkeypatch": patches} if patches is not None else changed

@@ -1,6 +1,7 @@
 """The helper of the tables: nothing that differs goes unsaid, and an empty table is no success."""
 
 import inspect
+import os
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_the_other_arguments_stay_fixtures():
 
     assert list(inspect.signature(fits).parameters) == ["tmp_path"]
     assert outcome(fits, tmp_path=[1, 2]) == ("passed", "")
+
+
+def test_isolated_cases_have_folders_and_patches_of_their_own(tmp_path, monkeypatch):
+    seen = []
+
+    def case(value, tmp_path, monkeypatch):
+        assert not list(tmp_path.iterdir())
+        (tmp_path / "here").touch()
+        monkeypatch.setenv("ISOLATED", str(value))
+        seen.append(tmp_path)
+
+    monkeypatch.setenv("ISOLATED", "before")
+    ran = every_case("value", [1, 2], isolated=True)(case)
+    assert outcome(ran, tmp_path=tmp_path, monkeypatch=monkeypatch) == ("passed", "")
+    assert len({*seen, tmp_path}) == 3
+    assert os.environ["ISOLATED"] == "before"
 
 
 def test_skipped_cases_are_left_out_and_an_empty_table_fails():

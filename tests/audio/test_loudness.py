@@ -3,6 +3,7 @@ import pytest
 
 from sovits_cli.audio.loudness import LevelMeter, LoudnessMix
 from sovits_cli.errors import UsageError
+from tests.differences import every_case
 
 
 def test_level_of_a_sine():
@@ -20,7 +21,7 @@ def test_level_of_digital_silence_is_none():
     assert (meter.level.rms_dbfs, meter.level.peak_dbfs) == (None, None)
 
 
-@pytest.mark.parametrize("peak", [0.01, 0.5, 0.9, 1.0, 1.7])
+@every_case("peak", [0.01, 0.5, 0.9, 1.0, 1.7])
 def test_mix_is_the_official_formula(peak):
     wave = np.array([peak, -peak / 2, 0.0])
     inside = wave / max(1.0, peak)
@@ -32,7 +33,7 @@ def test_mix_of_silence_is_silence():
     assert LoudnessMix().gain(0.0) == 1.0
 
 
-@pytest.mark.parametrize("change", [{"max": 1.5}, {"alpha": -0.1}])
+@every_case("change", [{"max": 1.5}, {"alpha": -0.1}])
 def test_mix_out_of_range(change):
     with pytest.raises(UsageError, match="expected 0 to 1"):
         LoudnessMix(**change)

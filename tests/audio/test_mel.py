@@ -13,7 +13,12 @@ from sovits_cli.audio.mel import (
     scale_log_mel,
 )
 from sovits_cli.errors import AudioError
+<<<<<<< HEAD
 from sovits_cli.terms import MelSpec, SpectrogramSpec
+=======
+from sovits_cli.terms import MelSpec, SpecSpec
+from tests.differences import every_case
+>>>>>>> dd5022f (Tests of audio, data, prep and features: a table is one case, every module with logic has its own test; 740 cases -> 370)
 
 SPEC = SpectrogramSpec(sample_rate=16_000, n_fft=1024, hop=320)
 MEL = MelSpec(sample_rate=16_000, n_fft=1024, hop=320, mels=80)
@@ -23,13 +28,13 @@ def tone(hz, samples=16_000, rate=16_000):
     return torch.sin(2 * torch.pi * hz * torch.arange(samples) / rate)[None]
 
 
-@pytest.mark.parametrize("samples", [353, 640, 959, 960, 16_000, 20_011])
+@every_case("samples", [353, 640, 959, 960, 16_000, 20_011])
 def test_a_frame_for_every_whole_hop(samples):
     assert magnitude_spectrogram(torch.randn(2, samples), SPEC).shape == (2, 513, samples // 320)
     assert log_mel(torch.randn(2, samples), MEL).shape == (2, 80, samples // 320)
 
 
-@pytest.mark.parametrize("samples", [0, 1, 352])
+@every_case("samples", [0, 1, 352])
 def test_too_short(samples):
     with pytest.raises(AudioError, match="too short"):
         magnitude_spectrogram(torch.zeros(1, samples), SPEC)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sovits_cli.audio.resampling import Resampler, sinc_resample, soxr_resample, torchaudio_resample
+from tests.differences import every_case
 
 RATES = [(44_100, 32_000), (32_000, 16_000), (16_000, 48_000), (192_000, 32_000), (32_000, 32_000)]
 
@@ -24,7 +25,7 @@ def _naive_sinc(wave, from_hz, to_hz):
     return result
 
 
-@pytest.mark.parametrize(("from_hz", "to_hz"), RATES[:4])
+@every_case(("from_hz", "to_hz"), RATES[:4])
 def test_sinc_is_its_definition(from_hz, to_hz):
     wave = np.random.default_rng(0).uniform(-1, 1, 701)
     got = sinc_resample(torch.tensor(wave, dtype=torch.float32), from_hz, to_hz)
@@ -91,7 +92,7 @@ def test_a_torchaudio_that_does_not_load_is_no_error(torchaudio, monkeypatch, tm
     assert torchaudio_resample() is None
 
 
-@pytest.mark.parametrize(("from_hz", "to_hz"), RATES)
+@every_case(("from_hz", "to_hz"), RATES)
 def test_stream_equals_whole(from_hz, to_hz):
     wave = np.random.default_rng(0).uniform(-1, 1, (20_001, 2)).astype(np.float32)
     stream = Resampler(from_hz, to_hz, 2)

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sovits_cli.audio import silence
-from sovits_cli.audio.silence import RmsMeter
 from sovits_cli.audio.slicer import MAX_JOINED_PAUSE_S, SilenceSlicer, SliceJoiner, SlicerParams
 from sovits_cli.errors import UsageError
 from sovits_cli.terms import Span
 from tests.audio import signals
+from tests.differences import every_case
 
 RATE = 1000
 SMALL = SlicerParams(min_length_ms=400, min_interval_ms=50, hop_ms=10, max_sil_kept_ms=80, max_s=2.0)
@@ -155,7 +155,7 @@ def test_limits_and_order(pattern, max_s, min_length):
     assert np.abs(wave[~inside]).max(initial=0) < 0.5
 
 
-@pytest.mark.parametrize("rate", [8000, 11_025, 44_100, 192_000])
+@every_case("rate", [8000, 11_025, 44_100, 192_000])
 def test_same_places_at_every_rate(rate):
     wave = _speech([5, -2, 6, -0.4, 7, -0.1, 3], rate)
     spans = _slice(wave, SlicerParams(), rate)
@@ -185,7 +185,7 @@ def test_exactly_the_limit_is_one_slice():
     assert _slice(wave, SlicerParams(max_s=54)) == [Span(0, 54_000)]
 
 
-@pytest.mark.parametrize("length", [1, 3, 400, 401])
+@every_case("length", [1, 3, 400, 401])
 def test_very_short_signals(length):
     assert _slice(np.full(length, 0.5, np.float32), SMALL) == [Span(0, length)]
 
@@ -197,7 +197,7 @@ def test_nothing_at_all():
     assert slicer.silent
 
 
-@pytest.mark.parametrize(("pattern", "silent"), [([-3], True), ([-3, 0.1], False)])
+@every_case(("pattern", "silent"), [([-3], True), ([-3, 0.1], False)])
 def test_silent(pattern, silent):
     slicer = SilenceSlicer(SMALL, RATE)
     slicer.feed(_speech(pattern))
@@ -210,8 +210,8 @@ def test_finished_spans_come_before_the_end():
     assert slicer.feed(_speech([1, -140])) == [Span(0, 1020)]
 
 
-@pytest.mark.parametrize("level", [0.0, 0.3])
-@pytest.mark.parametrize("max_s", [None, 54.0])
+@every_case("level", [0.0, 0.3])
+@every_case("max_s", [None, 54.0])
 def test_ten_hours_need_no_more_memory_than_ten_minutes(level, max_s):
     """Endless silence, and endless noise without a pause."""
     slicer = SilenceSlicer(SlicerParams(max_s=max_s, hop_ms=100), RATE)
@@ -227,7 +227,7 @@ def test_ten_hours_need_no_more_memory_than_ten_minutes(level, max_s):
     assert peaks[1] < peaks[0] + 20_000
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("change", "message"),
     [
         ({"min_length_ms": 100}, r"min_length \(100 ms\) is less than min_interval \(300 ms\)"),
@@ -245,21 +245,6 @@ def test_parameters_that_contradict_each_other(change, message):
 def test_hop_below_one_sample():
     with pytest.raises(UsageError, match="less than one sample"):
         SilenceSlicer(SlicerParams(hop_ms=0.05), 8000)
-
-
-@pytest.mark.usefixtures("chunks")
-@settings(max_examples=30, deadline=None, suppress_health_check=_FIXED)
-@given(
-    length=st.integers(1, 200_000),
-    cuts=st.lists(st.integers(0, 200_000), max_size=5),
-    shape=st.sampled_from([(10, 40), (10, 13), (40_000, 40_000), (1, 1)]),
-)
-def test_levels_do_not_depend_on_the_blocks(length, cuts, shape):
-    wave = np.random.default_rng(length).uniform(-1, 1, length).astype(np.float32)
-    whole, parts = RmsMeter(*shape), RmsMeter(*shape)
-    expected = [*whole.feed(wave), *whole.flush()]
-    got = [some for part in np.split(wave, sorted(cuts)) for some in parts.feed(part)] + list(parts.flush())
-    np.testing.assert_array_equal(np.concatenate([*got, []]), np.concatenate([*expected, []]))
 
 
 JOIN_RATE = 100

@@ -9,6 +9,7 @@ from sovits_cli.cli.app import app
 from sovits_cli.data.experiment import Experiment
 from tests.checkpoints import synthetic
 from tests.data.recordings import record, spoken_folder
+from tests.differences import every_case
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_a_folder_that_happens_to_have_the_name_of_a_model(model, empty_folder):
     assert Experiment(empty_folder / "dataset").read_info().model == "v2"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("args", "code", "text"),
     [
         ([], 2, "nothing to prepare: there is no slices/"),
@@ -102,14 +103,16 @@ def test_a_folder_that_happens_to_have_the_name_of_a_model(model, empty_folder):
         (["in", "--max-sec", "0.7"], 3, "can be used"),
         (["twins"], 3, "is there twice"),
     ],
+    isolated=True,
 )
-def test_bad_calls(model, empty_folder, args, code, text):
-    spoken_folder(empty_folder / "in", 1)
-    (empty_folder / "empty").mkdir()
-    record(empty_folder / "mute" / "a.wav", 1.0)
-    (empty_folder / "a file").write_text("x")
-    record(empty_folder / "twins" / "a.wav", 1.0)
-    (empty_folder / "twins" / "both.list").write_text("a.wav|me|en|Hello.\na.wav|me|en|Hello again.\n")
+def test_bad_calls(model, tmp_path, monkeypatch, args, code, text):
+    monkeypatch.chdir(tmp_path)
+    spoken_folder(tmp_path / "in", 1)
+    (tmp_path / "empty").mkdir()
+    record(tmp_path / "mute" / "a.wav", 1.0)
+    (tmp_path / "a file").write_text("x")
+    record(tmp_path / "twins" / "a.wav", 1.0)
+    (tmp_path / "twins" / "both.list").write_text("a.wav|me|en|Hello.\na.wav|me|en|Hello again.\n")
     one_line(prep(*args), code, text)
 
 

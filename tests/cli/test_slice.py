@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from sovits_cli.cli.app import app
 from tests.audio import signals
+from tests.differences import every_case
 
 TALK = [4.5, -0.6, 5, -1, 6]
 
@@ -161,14 +163,16 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_bad_calls(long_wav, empty_folder, name):
+@every_case("name", BAD, isolated=True)
+def test_bad_calls(long_wav, tmp_path, monkeypatch, name):
     args, prepare, code, text = BAD[name]
-    prepare(empty_folder)
-    before = names(empty_folder)
+    shutil.copy(long_wav, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path)
+    before = names(tmp_path)
     one_line(slice_(*args), code, text)
-    assert names(empty_folder) == before
-    assert not list(empty_folder.glob("slices/*"))
+    assert names(tmp_path) == before
+    assert not list(tmp_path.glob("slices/*"))
 
 
 def test_unreadable_file(long_wav, monkeypatch):

@@ -1,10 +1,10 @@
 """Padding as the official trainers pad."""
 
 import numpy as np
-import pytest
 import torch
 
 from sovits_cli.data.batching import GptItem, LengthBucketSampler, SovitsItem, collate_gpt, collate_sovits
+from tests.differences import every_case
 
 
 def gpt_item(phones, tokens, bert=None):
@@ -78,7 +78,7 @@ def test_a_part_is_what_its_items_alone_would_be():
 LENGTHS = np.random.default_rng(0).uniform(0.6, 54, 503).tolist()
 
 
-@pytest.mark.parametrize("batch_s", [None, 5.0, 120.0])
+@every_case("batch_s", [None, 5.0, 120.0])
 def test_every_item_exactly_once(batch_s):
     for batch_size in (1, 3, 8, 1000):
         batches = LengthBucketSampler(LENGTHS, batch_size, 1, batch_s=batch_s).epoch(4)
@@ -115,7 +115,7 @@ def test_long_and_short_epochs_are_mixed():
     assert abs(np.corrcoef(means, range(len(means)))[0, 1]) < 0.4
 
 
-@pytest.mark.parametrize("lengths", [[], [3.0], [0.0, 0.0]])
+@every_case("lengths", [[], [3.0], [0.0, 0.0]])
 def test_small_sets(lengths):
     batches = LengthBucketSampler(lengths, 8, 0).epoch(0)
     assert [sorted(batch) for batch in batches] == ([list(range(len(lengths)))] if lengths else [])

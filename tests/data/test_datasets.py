@@ -13,6 +13,7 @@ from sovits_cli.terms import SpectrogramSpec
 from sovits_cli.text import symbols
 from sovits_cli.versions import SymbolTable
 from tests.data.recordings import experiment, record
+from tests.differences import every_case
 
 V2 = SymbolTable.V2
 WIDE = SpectrogramSpec(sample_rate=32_000, n_fft=2048, hop=640)
@@ -42,7 +43,7 @@ def test_gpt_items_in_the_order_of_the_semantic_file(tmp_path):
     assert not made.left_out
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("phones", "tokens", "reason"),
     [
         (PHONES * 108, 1351, "54.0 s, over max_sec 54"),
@@ -51,6 +52,7 @@ def test_gpt_items_in_the_order_of_the_semantic_file(tmp_path):
         (PHONES, 50, "2.5 phones per second"),
         (("HH", "??"), 10, "'??' is not in symbol table v2"),
     ],
+    isolated=True,
 )
 def test_gpt_limits(tmp_path, phones, tokens, reason):
     made = gpt(tmp_path, {"a": PHONES, "bad": phones}, {"a": [1] * 25, "bad": [1] * tokens})
@@ -58,7 +60,7 @@ def test_gpt_limits(tmp_path, phones, tokens, reason):
     assert reason in reasons(made)["bad"]
 
 
-@pytest.mark.parametrize(("phones", "tokens"), [(PHONES * 108, 1350), (PHONES * 5, 25), (PHONES * 3, 125)])
+@every_case(("phones", "tokens"), [(PHONES * 108, 1350), (PHONES * 5, 25), (PHONES * 3, 125)], isolated=True)
 def test_gpt_limits_are_inclusive(tmp_path, phones, tokens):
     assert gpt(tmp_path, {"edge": phones}, {"edge": [1] * tokens}).names == ["edge"]
 
@@ -119,7 +121,7 @@ def test_no_tables(tmp_path):
         SovitsDataset(Experiment(tmp_path), V2, WIDE, content_channels=6)
 
 
-@pytest.mark.parametrize("spec", [WIDE, SMALL])
+@every_case("spec", [WIDE, SMALL], isolated=True)
 def test_sovits_items_fit_together(tmp_path, spec):
     made = experiment(tmp_path, {"a.wav": 1.0, "b.mp3": 0.731})
     found = SovitsDataset(made, V2, spec, content_channels=6)
@@ -149,7 +151,7 @@ def test_sovits_content_is_stretched_by_its_last_frame(tmp_path):
     assert SovitsDataset(made, V2, WIDE, content_channels=6)[0].content[0, -1] == 49
 
 
-@pytest.mark.parametrize("budget", [0, 70_000, 1 << 20])
+@every_case("budget", [0, 70_000, 1 << 20], isolated=True)
 def test_sovits_cache_changes_nothing(tmp_path, budget, monkeypatch):
     made = experiment(tmp_path, {"a.wav": 1.0, "b.wav": 1.2})
     plain = [*SovitsDataset(made, V2, SMALL, content_channels=6, cache_bytes=0)]

@@ -8,6 +8,7 @@ import torch
 
 from sovits_cli.data.experiment import DatasetInfo, Experiment, TextRow, feature_shape, load_feature, save_feature
 from sovits_cli.errors import DatasetError, ResourceError
+from tests.differences import every_case
 
 ROWS = [
     TextRow("a b.wav", ("n", "i3", "h", "ao3"), (2, 2), "你好"),
@@ -37,13 +38,13 @@ def test_semantic_table_is_the_official_one(made):
 
 
 def test_a_table_without_header_loses_no_row(made):
-    made.root.mkdir()
+    made.root.mkdir(exist_ok=True)
     made.semantic_file.write_text("a.wav\t1 2\nb.wav\t3\n")
     assert list(made.read_semantic().rows) == ["a.wav", "b.wav"]
 
 
 def test_windows_line_ends_and_byte_order_mark(made):
-    made.root.mkdir()
+    made.root.mkdir(exist_ok=True)
     made.semantic_file.write_bytes(b"\xef\xbb\xbfitem_name\tsemantic_audio\r\na.wav\t1 2\r\n\r\n")
     assert made.read_semantic().rows["a.wav"].tolist() == [1, 2]
 
@@ -53,7 +54,7 @@ def test_text_that_would_break_the_table_is_flattened(made):
     assert made.read_text().rows["a.wav"].norm == "one two three"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("line", "reason"),
     [
         ("a.wav\tAA0\tNone", "3 fields, expected 4"),
@@ -64,7 +65,7 @@ def test_text_that_would_break_the_table_is_flattened(made):
     ],
 )
 def test_a_bad_text_row_is_named(made, line, reason):
-    made.root.mkdir()
+    made.root.mkdir(exist_ok=True)
     made.text_file.write_text(f"{line}\nb.wav\tAA0\tNone\tx\n")
     found = made.read_text()
     assert list(found.rows) == ["b.wav"]
@@ -73,9 +74,9 @@ def test_a_bad_text_row_is_named(made, line, reason):
     assert "line 1" in found.left_out[0].reason
 
 
-@pytest.mark.parametrize("tokens", ["", " ", "1 x 2", "1.5", "99999999999999999999999"])
+@every_case("tokens", ["", " ", "1 x 2", "1.5", "99999999999999999999999"])
 def test_a_bad_semantic_row_is_named(made, tokens):
-    made.root.mkdir()
+    made.root.mkdir(exist_ok=True)
     made.semantic_file.write_text(f"item_name\tsemantic_audio\na.wav\t{tokens}\nb.wav\t1\n")
     found = made.read_semantic()
     assert list(found.rows) == ["b.wav"]
@@ -83,7 +84,7 @@ def test_a_bad_semantic_row_is_named(made, tokens):
 
 
 def test_a_name_twice_is_refused(made):
-    made.root.mkdir()
+    made.root.mkdir(exist_ok=True)
     made.text_file.write_text("a.wav\tAA0\tNone\tx\nb.wav\tAA0\tNone\tx\na.wav\tAA1\tNone\ty\n")
     with pytest.raises(DatasetError, match=r"'a\.wav' is in line 1 and in line 3"):
         made.read_text()
@@ -92,7 +93,7 @@ def test_a_name_twice_is_refused(made):
 def test_missing_and_broken_tables(made):
     with pytest.raises(DatasetError, match="is missing"):
         made.read_text()
-    made.root.mkdir()
+    made.root.mkdir(exist_ok=True)
     made.text_file.write_bytes(b"a.wav\t\xff\xfe")
     with pytest.raises(DatasetError, match="not UTF-8 at byte 6"):
         made.read_text()
@@ -110,9 +111,9 @@ ENDLESS = WHOLE.replace("0", 'Infinity, "seconds": 1')
 BROKEN = ["", "[]", "{}", '{"model": 1', '{"model": "m", "items": "x"}', "[" * 200_000, ENDLESS]
 
 
-@pytest.mark.parametrize("text", BROKEN)
+@every_case("text", BROKEN)
 def test_broken_info_is_one_line(made, text):
-    made.root.mkdir()
+    made.root.mkdir(exist_ok=True)
     made.info_file.write_text(text)
     with pytest.raises(DatasetError, match=r"dataset\.json is not what prep writes"):
         made.read_info()
@@ -131,10 +132,10 @@ def test_a_folder_that_cannot_be_made(tmp_path):
         Experiment(tmp_path / "file" / "exp").write_text(ROWS)
 
 
-@pytest.mark.parametrize("name", ["../victim.wav", "/victim.wav", "sub/a.wav", "..", ".", "a\0.wav"])
+@every_case("name", ["../victim.wav", "/victim.wav", "sub/a.wav", "..", ".", "a\0.wav"])
 def test_a_name_that_is_a_path_is_no_row(made, name):
     """Features are read, and written, under these names."""
-    made.root.mkdir()
+    made.root.mkdir(exist_ok=True)
     made.text_file.write_text(f"{name}\tAA0\tNone\tx\nb.wav\tAA0\tNone\tx\n")
     made.semantic_file.write_text(f"{name}\t1 2\nb.wav\t1\n")
     for table in (made.read_text(), made.read_semantic()):
@@ -175,8 +176,8 @@ class _Trap:
         return eval, ("1/0",)
 
 
-@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps(_Trap()), pickle.dumps([1])])
-@pytest.mark.parametrize("read", [load_feature, feature_shape])
+@every_case("content", [b"", b"text", pickle.dumps(_Trap()), pickle.dumps([1])], isolated=True)
+@every_case("read", [load_feature, feature_shape], isolated=True)
 def test_anything_else_is_refused(tmp_path, content, read):
     path = tmp_path / "a.pt"
     path.write_bytes(content)
@@ -203,8 +204,8 @@ def test_missing(tmp_path):
         load_feature(tmp_path / "a.pt")
 
 
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
-@pytest.mark.parametrize("kind", [torch.float32, torch.float16])
+@every_case("value", [torch.nan, torch.inf], isolated=True)
+@every_case("kind", [torch.float32, torch.float16], isolated=True)
 def test_values_that_are_no_numbers_are_refused_by_name(tmp_path, value, kind):
     features = torch.zeros(1, 3, 5, dtype=kind)
     save_feature(tmp_path / "4-cnhubert" / "a.wav.pt", features)

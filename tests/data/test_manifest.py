@@ -5,6 +5,7 @@ import pytest
 from sovits_cli.data.manifest import Manifest, ManifestRow, language_code, list_line, read_list
 from sovits_cli.errors import DatasetError, TextError
 from tests.data.recordings import record
+from tests.differences import every_case
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_paths_are_cleaned_and_resolved(folder, monkeypatch):
     assert [item.name for item in found.rows] == ["a.wav", "b.wav", "d.wav"]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("line", "reason"),
     [
         ("gone.wav|x|en|t", "no file gone.wav"),
@@ -63,7 +64,7 @@ def test_a_bad_line_is_named_and_the_rest_read(folder, line, reason):
     assert reason in found.left_out[0].reason
 
 
-@pytest.mark.parametrize("code", ["", "AUTO", "auto"])
+@every_case("code", ["", "AUTO", "auto"])
 def test_no_language_takes_that_of_the_command(folder, code):
     assert listed(folder, f"a.wav|x|{code}|t").rows[0].language == "en"
 
@@ -92,7 +93,7 @@ def test_unreadable_lists(tmp_path):
         read_list(tmp_path / "bad.list", "en")
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "encoding", "name"),
     [
         ("今天天气很好。", "gbk", "gb18030"),
@@ -116,7 +117,7 @@ def manifest(*paths, left_out=()):
     return Manifest(paths[0], "test", tuple(ManifestRow(path, "", "en", "t", "list:1") for path in paths), left_out)
 
 
-@pytest.mark.parametrize("second", ["two/a.wav", "two/A.WAV"])
+@every_case("second", ["two/a.wav", "two/A.WAV"], isolated=True)
 def test_one_name_in_two_folders_is_told_apart(tmp_path, second):
     """By a mark of their place, which does not change when the whole is moved or others come."""
     first, other, third = (item.name for item in checked(tmp_path, "one/a.wav", second, "b.wav"))
@@ -146,7 +147,7 @@ def test_nothing_usable_says_why(tmp_path):
         read_list(tmp_path / "a.list", "en").checked()
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("fields", "text", "more"),
     [
         ("Hello there.|happy|take two", "Hello there.", "happy|take two"),
@@ -178,9 +179,7 @@ def test_fields_after_the_text_are_told_once(folder):
     assert not listed(folder, "a.wav|amy|EN||happy").rows
 
 
-@pytest.mark.parametrize(
-    "text", ["One | two.", "One|two.", "one|two|three", "a|b|c|d|e", "[Nguyen|win] it is", "plain"]
-)
+@every_case("text", ["One | two.", "One|two.", "one|two|three", "a|b|c|d|e", "[Nguyen|win] it is", "plain"])
 def test_a_text_with_bars_survives_a_list(folder, text):
     (folder / "out.list").write_text(list_line(ManifestRow(folder / "a.wav", "amy", "en", text, "")), encoding="utf-8")
     found = read_list(folder / "out.list", "en")

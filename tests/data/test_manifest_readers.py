@@ -8,6 +8,7 @@ import pytest
 from sovits_cli.data.manifest_readers import read_manifest
 from sovits_cli.errors import DatasetError, TextError
 from tests.data.recordings import experiment, jsonl, record, spoken_folder
+from tests.differences import every_case
 
 
 def names(found):
@@ -141,7 +142,7 @@ def test_an_experiment_folder(tmp_path):
     assert found.left_out[0].reason == "no 5-wav32k/b.mp3.wav"
 
 
-@pytest.mark.parametrize("file", ["../outside.wav", "absolute", "", "a\0.wav"])
+@every_case("file", ["../outside.wav", "absolute", "", "a\0.wav"], isolated=True)
 def test_slices_stay_in_their_folder(tmp_path, file):
     outside = record(tmp_path / "outside.wav", 0.1)
     spoken_folder(tmp_path / "in", 1)
@@ -154,8 +155,10 @@ def test_slices_stay_in_their_folder(tmp_path, file):
     assert len(found.left_out) == 1
 
 
-@pytest.mark.parametrize(
-    "line", ["[" * 200_000, "{}", "7", '{"file": "' + "x" * 300 + '.wav"}', '{"file": ' + "[" * 900 + "]" * 900 + "}"]
+@every_case(
+    "line",
+    ["[" * 200_000, "{}", "7", '{"file": "' + "x" * 300 + '.wav"}', '{"file": ' + "[" * 900 + "]" * 900 + "}"],
+    isolated=True,
 )
 def test_rows_that_are_none(tmp_path, line):
     spoken_folder(tmp_path, 1)
@@ -164,7 +167,7 @@ def test_rows_that_are_none(tmp_path, line):
     assert left_out.name == "slices.jsonl line 2" or "File name too long" in left_out.reason
 
 
-@pytest.mark.parametrize("table", ["metadata.csv", "train.list"])
+@every_case("table", ["metadata.csv", "train.list"], isolated=True)
 def test_paths_that_are_too_long(tmp_path, table):
     record(tmp_path / "wavs" / "a.wav", 0.1)
     (tmp_path / table).write_text(f"wavs/a.wav|x|en|Hello.\n{'x' * 300}|x|en|Hello.\n{'y/' * 3000}z|x|en|Hello.\n")

@@ -12,6 +12,7 @@ from sovits_cli.features.bert import BertFeatures, CharacterIds, character_windo
 from sovits_cli.models.bert import Bert
 from sovits_cli.text.reading import Piece
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 
 CHARACTERS = "你好世界我们去,。!…e1"
 LIMIT = synthetic.TINY_BERT.max_position_embeddings - 2
@@ -47,7 +48,7 @@ def test_characters_without_phones_leave_nothing(bert):
     assert bert.features("你好", [0, 2]).shape == (bert.dim, 2)
 
 
-@pytest.mark.parametrize(("text", "word2ph"), [("你好", [1]), ("你", [1, 1]), ("", [])])
+@every_case(("text", "word2ph"), [("你好", [1]), ("你", [1, 1]), ("", [])])
 def test_counts_that_do_not_match(bert, text, word2ph):
     with pytest.raises(TextError, match="expected one for each"):
         bert.features(text, word2ph)
@@ -64,8 +65,8 @@ def test_long_texts_in_windows(bert):
     assert torch.allclose(got[:, : first.keep_end], alone[:, : first.keep_end], atol=1e-6)
 
 
-@pytest.mark.parametrize("characters", [1, 9, 10, 11, 100, 1237])
-@pytest.mark.parametrize("limit", [1, 2, 3, 10, 510])
+@every_case("characters", [1, 9, 10, 11, 100, 1237])
+@every_case("limit", [1, 2, 3, 10, 510])
 def test_windows_cover_each_character_once(characters, limit):
     found = list(character_windows(characters, limit))
     assert [c for w in found for c in range(w.keep_start, w.keep_end)] == list(range(characters))
@@ -93,7 +94,7 @@ def test_vocabulary_as_a_list_of_words(folder):
     assert [after(c) for c in CHARACTERS] == [before(c) for c in CHARACTERS]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("content", "said"),
     [
         (None, "has no vocabulary"),

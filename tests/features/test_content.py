@@ -18,6 +18,7 @@ from sovits_cli.models import hubert
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.versions import version
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 
 CPU = torch.device("cpu")
 
@@ -30,7 +31,7 @@ def frames(samples):
     return (samples - 400) // 320 + 1
 
 
-@pytest.mark.parametrize("samples", [400, 719, 720, 16_000])
+@every_case("samples", [400, 719, 720, 16_000], isolated=True)
 def test_frames_and_channels(tmp_path, samples):
     synthetic.write_hubert(tmp_path)
     encoder = content.load_hubert(tmp_path, CPU)
@@ -40,7 +41,7 @@ def test_frames_and_channels(tmp_path, samples):
     assert bool(torch.isfinite(features).all())
 
 
-@pytest.mark.parametrize("spelling", ["safetensors", "new-weight-norm", "task-prefix", "float32"])
+@every_case("spelling", ["safetensors", "new-weight-norm", "task-prefix", "float32"], isolated=True)
 def test_spellings_of_published_weights_give_the_same_features(tmp_path, spelling):
     weight = synthetic.write_hubert(tmp_path / "as-written")
     wanted = content.load_hubert(tmp_path / "as-written", CPU).encode(noise(8000))
@@ -82,7 +83,7 @@ def test_too_short(tmp_path):
         content.load_hubert(tmp_path, CPU).encode(noise(399))
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("change", "said"),
     [
         (lambda folder: (folder / "config.json").unlink(), r"config\.json does not exist"),
@@ -96,7 +97,7 @@ def test_too_short(tmp_path):
         (lambda folder: set_key(folder, "conv_stride", "fast"), "`conv_stride` is 'fast', expected a list"),
         (lambda folder: synthetic.write_gpt(folder / "pytorch_model.bin", synthetic.TINY_GPT), "is a GPT model"),
     ],
-    ids=["config", "weights", "list", "form", "size", "layers", "width", "stride", "type", "model"],
+    isolated=True,
 )
 def test_broken_folders(tmp_path, change, said):
     synthetic.write_hubert(tmp_path)
@@ -125,7 +126,7 @@ def test_the_kind_follows_the_version(tmp_path):
         encoder.encode(noise(100))
 
 
-@pytest.mark.parametrize("config", [{}, {"config": {"mels": "x"}}, {"config": {"speed": 3}}, {"config": [1]}], ids=str)
+@every_case("config", [{}, {"config": {"mels": "x"}}, {"config": {"speed": 3}}, {"config": [1]}], isolated=True)
 def test_broken_phonetic_config(tmp_path, config):
     path = tmp_path / "content.safetensors"
     save_safetensors(path, {"a": torch.ones(1)}, config)

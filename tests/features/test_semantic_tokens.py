@@ -10,6 +10,7 @@ from sovits_cli.checkpoints.networks import CODEBOOK, load_vits, read_quantizer_
 from sovits_cli.errors import ModelError
 from sovits_cli.features.semantic_tokens import SemanticTokenizer
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 
 
 def test_same_tokens_as_the_acoustic_model():
@@ -36,8 +37,8 @@ def test_features_of_another_encoder():
         SemanticTokenizer(find_model("base")).tokens(torch.ones(1, 41, 20))
 
 
-@pytest.mark.parametrize("key", ["ssl_proj.weight", "ssl_proj.bias", CODEBOOK])
-@pytest.mark.parametrize("shape", [(), (7,), (48, 7), (48, 48, 3)])
+@every_case("key", ["ssl_proj.weight", "ssl_proj.bias", CODEBOOK])
+@every_case("shape", [(), (7,), (48, 7), (48, 48, 3)])
 def test_parts_that_make_no_tokens(key, shape):
     synthetic.install("base")
     bundle = find_model("base")

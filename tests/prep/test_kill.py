@@ -24,7 +24,7 @@ serve(lambda: run(Path(sys.argv[1]), Path(sys.argv[2]), heard=Loud(), workers=2)
 """
 
 CLIPS = 5
-EVENTS = CLIPS * 7
+EVENTS = CLIPS * 6
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

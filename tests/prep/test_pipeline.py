@@ -10,17 +10,17 @@ import soundfile
 import torch
 
 import sovits_cli
-from sovits_cli.cli.hints import hint_for
 from sovits_cli.config.schema import PrepSettings, Settings
 from sovits_cli.data.datasets import GptDataset, GptLimits, SovitsDataset
 from sovits_cli.data.experiment import Experiment, feature_shape, load_feature
 from sovits_cli.data.manifest_readers import read_manifest
-from sovits_cli.errors import DatasetError, ResourceError, SovitsError, UsageError
-from sovits_cli.events import Chose, Note, Skipped, Warned
+from sovits_cli.errors import DatasetError, ResourceError, UsageError
+from sovits_cli.events import Chose, Note, Warned
 from sovits_cli.prep.pipeline import PrepOptions, plan_steps
 from sovits_cli.prep.resume_log import ResumeLog
 from sovits_cli.versions import VERSIONS
 from tests.data.recordings import RATE, experiment, record, spoken_folder, tone
+from tests.differences import every_case
 from tests.prep.fakes import CHANNELS, FakeModels, RecordingReporter, contents, run
 
 
@@ -102,8 +102,8 @@ def test_a_second_run_does_nothing(spoken, tmp_path):
 PASSES = ["recordings", "transcripts", "alignments", "bert", "audio features", "semantic"]
 
 
-@pytest.mark.parametrize("name", PASSES)
-@pytest.mark.parametrize("done", [1, 4])
+@every_case("name", PASSES, isolated=True)
+@every_case("done", [1, 4], isolated=True)
 def test_stopped_anywhere_it_goes_on_and_ends_the_same(spoken, tmp_path, name, done):
     for suffix in (0, 2):
         (spoken / f"clip{suffix}.phones").write_text("0.5 AA\n1.0 B\n")
@@ -156,8 +156,8 @@ def test_touched_but_equal_recordings_are_kept(spoken, tmp_path):
     assert models.encoded == 0
 
 
-@pytest.mark.parametrize(
-    ("change", "encoded", "tokenised"), [({"content": "other"}, 4, 4), ({"semantic": "other"}, 0, 4)]
+@every_case(
+    ("change", "encoded", "tokenised"), [({"content": "other"}, 4, 4), ({"semantic": "other"}, 0, 4)], isolated=True
 )
 def test_another_model_is_another_result(spoken, tmp_path, change, encoded, tokenised):
     out = tmp_path / "dataset"
@@ -169,7 +169,7 @@ def test_another_model_is_another_result(spoken, tmp_path, change, encoded, toke
     assert "was made for fake" in heard.of(Note)[0].text
 
 
-@pytest.mark.parametrize("step", ["audio", "content"])
+@every_case("step", ["audio", "content"], isolated=True)
 def test_a_result_replaced_but_not_journaled_belongs_to_nobody(spoken, tmp_path, monkeypatch, step):
     out = tmp_path / "dataset"
     run(spoken, out)
@@ -297,7 +297,7 @@ def test_outputs_that_cannot_be_written(spoken, tmp_path):
         run(spoken, tmp_path / "file" / "dataset")
 
 
-@pytest.mark.parametrize("victim", ["5-wav32k", "4-cnhubert", "dataset"])
+@every_case("victim", ["5-wav32k", "4-cnhubert", "dataset"], isolated=True)
 def test_a_full_disk_stops_and_keeps_what_is_done(spoken, tmp_path, monkeypatch, victim):
     from pathlib import Path
 
@@ -332,59 +332,6 @@ def test_a_full_disk_stops_and_keeps_what_is_done(spoken, tmp_path, monkeypatch,
     assert models.encoded == {"5-wav32k": 2, "4-cnhubert": 2, "dataset": 0}[victim]
     run(spoken, tmp_path / "fresh")
     assert contents(out) == contents(tmp_path / "fresh")
-
-
-class TestExperimentFolders:
-    """Folders made by the official program, or by us."""
-
-    def test_adopted_when_the_features_are_those_of_the_model(self, spoken, tmp_path):
-        run(spoken, tmp_path / "theirs")
-        shutil.rmtree(tmp_path / "theirs" / "8-phones", ignore_errors=True)
-        for name in ("prep.jsonl", "dataset.json"):
-            (tmp_path / "theirs" / name).unlink()
-        models = FakeModels()
-        report = run(tmp_path / "theirs", tmp_path / "ours", models)
-        assert report.clips == 4
-        assert models.encoded == 3
-        theirs, ours = contents(tmp_path / "theirs"), contents(tmp_path / "ours")
-        assert theirs.items() <= ours.items()
-
-    def test_made_anew_when_they_are_not(self, spoken, tmp_path):
-        run(spoken, tmp_path / "theirs", FakeModels(content="other"))
-        heard, models = RecordingReporter(), FakeModels()
-        run(tmp_path / "theirs", tmp_path / "ours", models, heard)
-        assert models.encoded == 4
-        assert any("are not those of fake" in event.text for event in heard.of(Note))
-        run(spoken, tmp_path / "fresh")
-        mine, fresh = contents(tmp_path / "ours"), contents(tmp_path / "fresh")
-        assert mine["5-wav32k/clip0.wav"] == fresh["5-wav32k/clip0.wav"]
-        assert mine["2-name2text.txt"] == fresh["2-name2text.txt"]
-
-    def test_completed_in_place(self, spoken, tmp_path):
-        out = tmp_path / "dataset"
-        run(spoken, out)
-        before = contents(out)
-        (out / "4-cnhubert" / "clip1.wav.pt").unlink()
-        (out / "6-name2semantic.tsv").unlink()
-        models = FakeModels()
-        assert run(out, out, models).clips == 4
-        after = contents(out)
-        assert list(after) == list(before)
-        same = {"2-name2text.txt", "5-wav32k/clip1.wav", "4-cnhubert/clip0.wav.pt", "dataset.json"}
-        assert all(after[name] == before[name] for name in same)
-        assert run(out, out).reused == 4
-
-    def test_phones_that_the_model_lacks_are_read_again(self, tmp_path):
-        made = experiment(tmp_path / "theirs", {"a.wav": 1.0}, channels=CHANNELS)
-        text = made.text_file.read_text().replace("HH", "NOPHONE")
-        made.text_file.write_text(text)
-        run(made.root, tmp_path / "ours")
-        assert "NOPHONE" not in (tmp_path / "ours" / "2-name2text.txt").read_text()
-
-    def test_loudness_is_not_mixed_twice(self, spoken, tmp_path):
-        run(spoken, tmp_path / "one")
-        run(tmp_path / "one", tmp_path / "two")
-        assert contents(tmp_path / "one" / "5-wav32k") == contents(tmp_path / "two" / "5-wav32k")
 
 
 def test_a_plan_says_what_would_be_done_and_writes_nothing(spoken, tmp_path):
@@ -443,7 +390,7 @@ def test_nothing_is_written_through_links_in_a_dataset(spoken, tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("row", [None, 7, [], {}, {"digest": 1, "seconds": "x"}, {"pieces": [1]}, {"pieces": 7}, "x"])
+@every_case("row", [None, 7, [], {}, {"digest": 1, "seconds": "x"}, {"pieces": [1]}, {"pieces": 7}, "x"], isolated=True)
 def test_a_journal_with_other_rows_is_work_done_again(spoken, tmp_path, row):
     out = tmp_path / "dataset"
     run(spoken, out)
@@ -452,70 +399,6 @@ def test_a_journal_with_other_rows_is_work_done_again(spoken, tmp_path, row):
     (out / "prep.jsonl").write_text("".join(json.dumps({**line, "row": row}) + "\n" for line in lines))
     run(spoken, out)
     assert contents(out) == before
-
-
-class TestOneBadItem:
-    """What nobody expected in one clip names the clip; the others are done."""
-
-    @staticmethod
-    def _break(monkeypatch, method, *victims, error=KeyError):
-        from sovits_cli.prep.transcript_step import TranscriptStep
-
-        really = getattr(TranscriptStep, method)
-
-        def broken(self, clip, *args):
-            if clip.name in victims:
-                raise error("boom")
-            return really(self, clip, *args)
-
-        monkeypatch.setattr(TranscriptStep, method, broken)
-
-    @pytest.mark.parametrize("method", ["key", "prepare", "finish"])
-    def test_the_others_are_done(self, spoken, tmp_path, monkeypatch, method):
-        self._break(monkeypatch, method, "clip1.wav")
-        heard = RecordingReporter()
-        report = run(spoken, tmp_path / "dataset", heard=heard)
-        (event,) = heard.of(Skipped)
-        assert (event.item, event.reason) == ("clip1.wav", "internal error: KeyError: 'boom'")
-        assert isinstance(event.cause, KeyError)
-        assert event.cause.__traceback__ is not None
-        assert report.clips == len(Experiment(tmp_path / "dataset").read_text().rows) > 1
-        monkeypatch.undo()
-        assert not run(spoken, tmp_path / "dataset").left_out
-        run(spoken, tmp_path / "undisturbed")
-        assert contents(tmp_path / "dataset") == contents(tmp_path / "undisturbed")
-
-    def test_a_row_that_cannot_be_recalled_is_made_anew(self, spoken, tmp_path, monkeypatch):
-        run(spoken, tmp_path / "dataset")
-        self._break(monkeypatch, "recall", "clip1.wav")
-        assert not run(spoken, tmp_path / "dataset").left_out
-
-    def test_all_of_them_are_our_bug(self, spoken, tmp_path, monkeypatch):
-        self._break(monkeypatch, "prepare", *(path.name for path in spoken.glob("*.wav")))
-        with pytest.raises(SovitsError, match=r"no clip of .*: \d+ left out, the first: .*KeyError") as caught:
-            run(spoken, tmp_path / "dataset")
-        assert caught.value.exit_code == 1
-        assert "--debug" in hint_for(caught.value)
-
-    def test_not_where_one_of_them_is_bad(self, spoken, tmp_path, monkeypatch):
-        self._break(monkeypatch, "prepare", *(path.name for path in spoken.glob("*.wav")))
-        (spoken / "clip0.wav").write_bytes(b"")
-        with pytest.raises(DatasetError, match=r"no clip of .* can be used"):
-            run(spoken, tmp_path / "dataset")
-
-    @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, ResourceError])
-    def test_what_strikes_all_of_them_stops(self, spoken, tmp_path, monkeypatch, error):
-        self._break(monkeypatch, "prepare", "clip1.wav", error=error)
-        with pytest.raises(error):
-            run(spoken, tmp_path / "dataset")
-
-    def test_a_plan_names_it_too(self, spoken, tmp_path, monkeypatch):
-        self._break(monkeypatch, "key", "clip1.wav")
-        heard = RecordingReporter()
-        options = PrepOptions(min_sec=0.6, max_sec=54.0, workers=2)
-        made = plan_steps(read_manifest(spoken, "en"), tmp_path / "dataset", FakeModels(), options, heard)
-        assert heard.skipped == {"clip1.wav": "internal error: KeyError: 'boom'"}
-        assert made.clips == made.steps[-1].to_do == len(list(spoken.glob("*.wav"))) - 1
 
 
 def test_the_library_prepares_with_settings_alone(spoken, tmp_path, capfd):
@@ -534,3 +417,57 @@ def test_the_library_prepares_with_settings_alone(spoken, tmp_path, capfd):
         ("model", "mini"),
     ]
     assert capfd.readouterr() == ("", "")
+
+
+def test_experiment_folder_adopted_when_the_features_are_those_of_the_model(spoken, tmp_path):
+    run(spoken, tmp_path / "theirs")
+    shutil.rmtree(tmp_path / "theirs" / "8-phones", ignore_errors=True)
+    for name in ("prep.jsonl", "dataset.json"):
+        (tmp_path / "theirs" / name).unlink()
+    models = FakeModels()
+    report = run(tmp_path / "theirs", tmp_path / "ours", models)
+    assert report.clips == 4
+    assert models.encoded == 3
+    theirs, ours = contents(tmp_path / "theirs"), contents(tmp_path / "ours")
+    assert theirs.items() <= ours.items()
+
+
+def test_experiment_folder_made_anew_when_they_are_not(spoken, tmp_path):
+    run(spoken, tmp_path / "theirs", FakeModels(content="other"))
+    heard, models = RecordingReporter(), FakeModels()
+    run(tmp_path / "theirs", tmp_path / "ours", models, heard)
+    assert models.encoded == 4
+    assert any("are not those of fake" in event.text for event in heard.of(Note))
+    run(spoken, tmp_path / "fresh")
+    mine, fresh = contents(tmp_path / "ours"), contents(tmp_path / "fresh")
+    assert mine["5-wav32k/clip0.wav"] == fresh["5-wav32k/clip0.wav"]
+    assert mine["2-name2text.txt"] == fresh["2-name2text.txt"]
+
+
+def test_experiment_folder_completed_in_place(spoken, tmp_path):
+    out = tmp_path / "dataset"
+    run(spoken, out)
+    before = contents(out)
+    (out / "4-cnhubert" / "clip1.wav.pt").unlink()
+    (out / "6-name2semantic.tsv").unlink()
+    models = FakeModels()
+    assert run(out, out, models).clips == 4
+    after = contents(out)
+    assert list(after) == list(before)
+    same = {"2-name2text.txt", "5-wav32k/clip1.wav", "4-cnhubert/clip0.wav.pt", "dataset.json"}
+    assert all(after[name] == before[name] for name in same)
+    assert run(out, out).reused == 4
+
+
+def test_experiment_folder_phones_that_the_model_lacks_are_read_again(tmp_path):
+    made = experiment(tmp_path / "theirs", {"a.wav": 1.0}, channels=CHANNELS)
+    text = made.text_file.read_text().replace("HH", "NOPHONE")
+    made.text_file.write_text(text)
+    run(made.root, tmp_path / "ours")
+    assert "NOPHONE" not in (tmp_path / "ours" / "2-name2text.txt").read_text()
+
+
+def test_experiment_folder_loudness_is_not_mixed_twice(spoken, tmp_path):
+    run(spoken, tmp_path / "one")
+    run(tmp_path / "one", tmp_path / "two")
+    assert contents(tmp_path / "one" / "5-wav32k") == contents(tmp_path / "two" / "5-wav32k")

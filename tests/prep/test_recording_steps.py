@@ -10,6 +10,7 @@ from sovits_cli.prep.feature_steps import ContentStep
 from sovits_cli.prep.recording_steps import mixed_samples, to_int16
 from sovits_cli.prep.step_runner import Clip
 from tests.data.recordings import tone
+from tests.differences import every_case
 from tests.prep.fakes import FakeModels
 
 
@@ -24,7 +25,7 @@ def official(wave):
     return 15564.8 * wave / np.abs(wave).max() + 16384 * wave
 
 
-@pytest.mark.parametrize("level", [0.01, 0.3, 1.0])
+@every_case("level", [0.01, 0.3, 1.0], isolated=True)
 def test_the_official_mix(tmp_path, level):
     wave = tone(0.7, level=level)
     made = to_int16(mixed_samples(clip(tmp_path, wave)))
@@ -46,7 +47,7 @@ def test_over_full_scale_is_clipped_not_wrapped(tmp_path):
     assert np.abs(np.diff(made.astype(int))).max() < 10_000
 
 
-@pytest.mark.parametrize(("peak", "reason"), [(0.0, "silent"), (5e-5, "silent"), (2.21, "2.2 times full scale")])
+@every_case(("peak", "reason"), [(0.0, "silent"), (5e-5, "silent"), (2.21, "2.2 times full scale")], isolated=True)
 def test_refused_levels(tmp_path, peak, reason):
     wave = np.array([0, peak, -peak / 2] * 9000, np.float32)
     with pytest.raises(AudioError, match=reason):
@@ -61,7 +62,7 @@ def test_stereo_of_any_rate_becomes_mono_at_32_khz(tmp_path):
     assert made.dtype == np.float32
 
 
-@pytest.mark.parametrize("scale", [1.0, 1145.14])
+@every_case("scale", [1.0, 1145.14], isolated=True)
 def test_the_encoder_hears_the_mix_at_its_own_scale(tmp_path, scale):
     """Section 7: 543.9415 a / p + 572.57 a for HuBERT, before 32 kHz becomes 16 kHz."""
     item = clip(tmp_path, tone(0.7, hz=150))

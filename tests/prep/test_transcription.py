@@ -1,23 +1,19 @@
 """Hearing what recordings say: filters, the list that people correct, and what is never heard twice."""
 
 import sys
-from importlib.util import find_spec
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
-from sovits_cli.audio.reader import read_audio
 from sovits_cli.audio.writer import AudioWriter
 from sovits_cli.cli.hints import hint_for
-from sovits_cli.errors import DatasetError, ModelError, ResourceError, SovitsError, UsageError
+from sovits_cli.errors import DatasetError, ResourceError, SovitsError
 from sovits_cli.events import Note
-from sovits_cli.inference import examples
-from sovits_cli.paths import models_dir
 from sovits_cli.prep import transcription, whisper
-from sovits_cli.prep.whisper import TranscribedSegment, Transcription, Whisper
+from sovits_cli.prep.whisper import TranscribedSegment, Transcription
 from sovits_cli.text.languages import LANGUAGES
 from tests.data.recordings import record
+from tests.differences import every_case
 from tests.prep.fakes import RecordingReporter as Reports
 from tests.text import made_up
 
@@ -111,7 +107,7 @@ def test_corrections_are_kept_and_nothing_is_heard_twice(tmp_path, place):
     assert [said.text for said in found.rows] == ["Hello.", "At last."]
 
 
-@pytest.mark.parametrize("encoding", ["gbk", "utf-16", "utf-8-sig"])
+@every_case("encoding", ["gbk", "utf-16", "utf-8-sig"], isolated=True)
 def test_a_list_that_an_editor_saved_otherwise(tmp_path, place, encoding):
     folder = recordings(tmp_path / "in", "a.wav")
     heard(folder, place, "我们去公园。", lang="zh")
@@ -132,7 +128,7 @@ def test_an_interrupted_run_keeps_what_it_heard(tmp_path, place):
     assert [said.text for said in found.rows] == ["One.", "Two."]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("answer", "reason"),
     [
         (Transcription("en", ()), "no speech was heard"),
@@ -148,6 +144,7 @@ def test_an_interrupted_run_keeps_what_it_heard(tmp_path, place):
         (Transcription("en", (phrase(" ".join(f"word{n}" for n in range(40))),)), "letters were heard in 1.0 s"),
         (Transcription("fr", (phrase("Bonjour."),)), "spoken in fr, which no front end reads"),
     ],
+    isolated=True,
 )
 def test_what_cannot_be_right_is_left_out_by_name(tmp_path, place, answer, reason):
     found, _, _ = heard(recordings(tmp_path / "in", "a.wav", "b.wav"), place, answer, "Fine.")
@@ -157,7 +154,7 @@ def test_what_cannot_be_right_is_left_out_by_name(tmp_path, place, answer, reaso
     assert rows(place)[0][3] == ""
 
 
-@pytest.mark.parametrize("text", ["Ha ha ha ha!", "No, no, no, no.", "very very good and very very bad"])
+@every_case("text", ["Ha ha ha ha!", "No, no, no, no.", "very very good and very very bad"], isolated=True)
 def test_people_do_say_things_twice(tmp_path, place, text):
     found, _, _ = heard(recordings(tmp_path / "in", "a.wav"), place, text)
     assert found.rows[0].text == text
@@ -191,100 +188,6 @@ def test_nothing_usable_at_all(tmp_path, place):
     assert hint_for(failure.value).startswith(f"write what is said into {place} and run")
     with pytest.raises(DatasetError, match="is no folder of recordings"):
         heard(tmp_path / "gone", place)
-
-
-@pytest.fixture
-def library(monkeypatch):
-    """A stand-in for the class of faster-whisper that remembers how it is used."""
-    made = []
-
-    class WhisperModel:
-        supported_languages = ("en", "zh", "ja", "ko")
-
-        def __init__(self, folder, **options):
-            if "broken" in folder:
-                raise RuntimeError("Unable to open file 'model.bin'")
-            self.folder, self.options, self.asked = folder, options, []
-            made.append(self)
-
-        def transcribe(self, wave, **options):
-            self.asked.append(options)
-            said = SimpleNamespace(
-                start=0.0, end=1.0, text=" Hi. ", no_speech_prob=0.1, avg_logprob=-0.3, compression_ratio=1.0
-            )
-            return iter([said]), SimpleNamespace(language="en")
-
-    module = ModuleType("faster_whisper")
-    module.WhisperModel = WhisperModel
-    monkeypatch.setitem(sys.modules, "faster_whisper", module)
-    monkeypatch.setattr(whisper, "find_spec", lambda name: object())
-    return made
-
-
-def installed(name):
-    folder = models_dir() / name
-    folder.mkdir(parents=True)
-    (folder / "model.bin").write_bytes(b"x")
-    (folder / "tokenizer.json").write_bytes(b"{}")
-    return folder
-
-
-def test_the_library_is_asked_offline_and_carefully(library, monkeypatch):
-    folder = installed("whisper-small")
-    model = Whisper("small", "cuda:1")
-    assert model.transcribe(np.zeros(16, np.float32), None) == Transcription(
-        "en", (TranscribedSegment(0.0, 1.0, "Hi.", 0.1, -0.3, 1.0),)
-    )
-    assert library[0].folder == str(folder)
-    assert library[0].options == {"device": "cuda", "device_index": 1, "compute_type": "float16"}
-    asked = library[0].asked[0]
-    assert (asked["language"], asked["vad_filter"], asked["condition_on_previous_text"]) == (None, True, False)
-    model.transcribe(np.zeros(16, np.float32), "yue")
-    assert library[0].asked[1]["language"] == "zh"
-    monkeypatch.setitem(LANGUAGES, made_up.ROW.code, made_up.ROW)
-    with pytest.raises(ModelError, match=r"^the whisper model does not know Quish: it knows 4 others$"):
-        model.transcribe(np.zeros(16, np.float32), "qq")
-    library[0].supported_languages = ("en", "fr")
-    model.transcribe(np.zeros(16, np.float32), "qq")
-    assert library[0].asked[2]["language"] == "fr"
-    assert Whisper(str(folder), "cpu")
-    assert library[1].options == {"device": "cpu", "device_index": 0, "compute_type": "int8"}
-
-
-def test_models_that_are_not_there(library, monkeypatch):
-    with pytest.raises(ModelError, match="no whisper model 'tiny': expected a faster-whisper folder") as failure:
-        Whisper("tiny", "cpu")
-    assert hint_for(failure.value).startswith("hf download Systran/faster-whisper-tiny --local-dir ")
-    with pytest.raises(ModelError, match=r"cannot load the whisper model in .*: Unable to open file"):
-        Whisper(str(installed("whisper-broken")), "cpu")
-    monkeypatch.setattr(whisper, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="needs the package faster_whisper, which is not installed") as missing:
-        Whisper("small", "cpu")
-    assert missing.value.hint.startswith('pip install "sovits[asr]" (it brings GPL codecs')
-
-
-def test_no_tokenizer_is_fetched(library):
-    """The library would ask the hub for one."""
-    (installed("whisper-small") / "tokenizer.json").unlink()
-    with pytest.raises(ModelError, match=r"with model\.bin and tokenizer\.json"):
-        Whisper("small", "cpu")
-    assert not library
-
-
-@pytest.mark.skipif(find_spec("faster_whisper") is None, reason="sovits[asr] is not installed")
-def test_the_library_itself_with_random_weights(tmp_path):
-    from tests.prep import tiny_whisper
-
-    model = Whisper(str(tiny_whisper.write(tmp_path / "model")), "cpu")
-    speech, _ = read_audio(examples.resolve("builtin:slt", examples.VOICE_SUFFIX), rate=whisper.RATE_HZ, mono=True)
-    found = model.transcribe(speech, "en")
-    assert found.language == "en"
-    assert found.segments
-    assert all(phrase.text.startswith("word") for phrase in found.segments)
-    assert model.transcribe(np.zeros(16_000, np.float32), "en").segments == ()
-    (tmp_path / "model" / "model.bin").write_bytes(b"cut short")
-    with pytest.raises(ModelError, match=r"cannot load the whisper model in .*incomplete|Unsupported"):
-        Whisper(str(tmp_path / "model"), "cpu")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names elsewhere are text")
