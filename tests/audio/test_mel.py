@@ -13,12 +13,8 @@ from sovits_cli.audio.mel import (
     scale_log_mel,
 )
 from sovits_cli.errors import AudioError
-<<<<<<< HEAD
 from sovits_cli.terms import MelSpec, SpectrogramSpec
-=======
-from sovits_cli.terms import MelSpec, SpecSpec
 from tests.differences import every_case
->>>>>>> dd5022f (Tests of audio, data, prep and features: a table is one case, every module with logic has its own test; 740 cases -> 370)
 
 SPEC = SpectrogramSpec(sample_rate=16_000, n_fft=1024, hop=320)
 MEL = MelSpec(sample_rate=16_000, n_fft=1024, hop=320, mels=80)
