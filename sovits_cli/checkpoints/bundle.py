@@ -2,7 +2,7 @@
 
 A bundle is a GPT, a SoVITS model, their content encoder and (where the GPT takes one) a BERT. They come from the
 package, from the user's model directory, or from a voice trained here, which keeps the encoders of its base.
-`catalogue.py` finds bundles, `pairing.py` makes them of single files, `networks.py` builds them.
+`catalogue.py` finds bundles, or makes them of single files; `networks.py` builds them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sovits_cli.checkpoints.regular_files import MAX_MODEL_JSON_BYTES, read_text_file
 from sovits_cli.errors import ModelError
@@ -134,3 +134,23 @@ def _uses(model: Path, path: Path) -> bool:
 
 VOICE_FILE = "voice.json"
 """In `runs/<name>/`: a voice trained here."""
+
+
+MAX_JSON_BYTES = 16 << 20
+"""A configuration takes 1 kB, the vocabulary of 21 000 words 0.4 MB."""
+
+
+def read_json_object(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        ModelError: it is missing, too large, no JSON, or no object; a pulled file is named by its model.
+    """
+    with naming_pulled_model(path):
+        try:
+            found = parse_json(read_text_file(path, "a JSON file", max_bytes=max_bytes))
+        except ValueError as error:
+            raise ModelError(f"{path} cannot be read: {error}", hint=f"mend or remove {path.parent}") from error
+        if not isinstance(found, dict):
+            raise ModelError(f"{path} is no JSON object", hint=f"mend or remove {path.parent}")
+        return found

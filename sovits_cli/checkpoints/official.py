@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints.json_metadata import plain_config
 from sovits_cli.checkpoints.model_file import ModelFile, ModelKind, expect_kind, read_model_file
+from sovits_cli.checkpoints.safetensors_io import plain_config
 from sovits_cli.checkpoints.torch_files import ZIP_MAGIC, save_torch_file
 from sovits_cli.errors import ModelError
 from sovits_cli.versions import ModelVersion, version

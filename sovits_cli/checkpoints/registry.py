@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sovits_cli.checkpoints.json_metadata import read_json_object
+from sovits_cli.checkpoints.bundle import read_json_object
 from sovits_cli.checkpoints.model_file import ModelFile, ModelKind, read_model_file
 from sovits_cli.errors import ModelError
 from sovits_cli.versions import HEAD_BYTES, VERSIONS, VocoderKind

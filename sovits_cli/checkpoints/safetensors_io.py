@@ -1,5 +1,6 @@
 """Our own model files: safetensors, with one JSON object beside the tensors (kind, version, config, ...).
 
+And what such an object, or the configuration in a torch file, may hold: plain values of bounded size and depth.
 Knows nothing of what the tensors are for.
 """
 
@@ -16,7 +17,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor
 
 from sovits_cli.checkpoints.regular_files import open_regular_file
-from sovits_cli.checkpoints.restricted_unpickler import printable
+from sovits_cli.checkpoints.restricted_unpickler import GlobalName, printable
 from sovits_cli.checkpoints.zip_archive import MAX_ENTRIES
 from sovits_cli.errors import ModelError
 from sovits_cli.files import atomic, parse_json
@@ -107,3 +108,71 @@ def _opened(path: Path) -> Iterator[Any]:
         raise ModelError(
             f"{path} is no readable safetensors file: {printable(str(error))}", hint="fetch or copy the file again"
         ) from error
+
+
+MAX_CONFIG_VALUES = 10_000
+
+
+MAX_CONFIG_DEPTH = 16
+
+
+MAX_CONFIG_CHARACTERS = 1 << 20
+
+
+def plain_config(config: object, path: Path) -> dict[str, object]:
+    """Copy a configuration read from `path`; tuples become lists, keys become text.
+
+    Raises:
+        ModelError: it is no dictionary, too large or too deep, or holds something that is not plain.
+    """
+    copied = _Copier(path).copy(config, depth=0)
+    if not isinstance(copied, dict):
+        raise ModelError(f"{path}: its config is a {type(config).__name__}, expected a dictionary")
+    return copied
+
+
+# A pickle can say in 9 bytes what takes for ever to walk, by naming a list twice in a list, that one twice, and so on:
+#
+#   l0 = []   l1 = [l0, l0]   l2 = [l1, l1]   ...   l60: 2^60 empty lists
+#
+# so every visit counts, also of what was visited before.
+class _Copier:
+    """Copies one configuration within a budget."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._left = MAX_CONFIG_VALUES
+        self._characters = MAX_CONFIG_CHARACTERS
+
+    def copy(self, value: object, *, depth: int) -> object:
+        self._left -= 1
+        if self._left < 0 or depth > MAX_CONFIG_DEPTH:
+            raise self._too_large()
+        if isinstance(value, dict):
+            return {self._text(str(key)): self.copy(item, depth=depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.copy(item, depth=depth + 1) for item in value]
+        if isinstance(value, GlobalName):
+            return value.name
+        if isinstance(value, str):
+            return self._text(value)
+        if value is None or isinstance(value, bool | float) or small_int(value) is not None:
+            return value
+        raise ModelError(f"{self._path}: its config holds a {type(value).__name__}, expected plain values")
+
+    def _text(self, text: str) -> str:
+        """Pass a text on; one that is named many times counts each time, as it would be written."""
+        self._characters -= len(text)
+        if self._characters < 0:
+            raise self._too_large()
+        return text
+
+    def _too_large(self) -> ModelError:
+        return ModelError(
+            f"{self._path}: its config is larger than any model needs", hint="use a file from a source you trust"
+        )
+
+
+def small_int(value: object) -> int | None:
+    """A whole number out of a file, or None for anything else, also for one of more than 64 bits."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 64 else None

@@ -283,8 +283,7 @@ def _read_aloud(sentence: PreviewedSentence) -> str:
 
 
 def _bundle(context: CommandContext, gpt: Path | None, sovits: Path | None) -> Bundle:
-    from sovits_cli.checkpoints.catalogue import find_model
-    from sovits_cli.checkpoints.pairing import bundle_from_files
+    from sovits_cli.checkpoints.catalogue import bundle_from_files, find_model
 
     name, runs = context.settings.inference.model, context.settings.train.out
     if gpt is None and sovits is None:

@@ -104,7 +104,7 @@ def convert_command(
     The official program reads the .ckpt and .pth files; nothing in a .safetensors file can ever run. A LoRA becomes a
     whole model together with its base.
     """
-    from sovits_cli.checkpoints.convert import convert_model
+    from sovits_cli.checkpoints.inspection import convert_model
 
     description = convert_model(file, new)
     context.result({"written": new, "what": description}, f"{new}: {description}, {_size(new.stat().st_size)}")

@@ -16,7 +16,7 @@ import torch
 from tokenizers.normalizers import BertNormalizer
 from torch import Tensor
 
-from sovits_cli.checkpoints.json_metadata import MAX_JSON_BYTES, read_json_object
+from sovits_cli.checkpoints.bundle import MAX_JSON_BYTES, read_json_object
 from sovits_cli.checkpoints.model_file import ModelKind, read_folder_config, read_folder_weights
 from sovits_cli.checkpoints.regular_files import read_text_file
 from sovits_cli.checkpoints.weight_loading import build_network, config_errors

@@ -20,8 +20,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 from sovits_cli.checkpoints.bundle import Bundle
-from sovits_cli.checkpoints.catalogue import find_model
-from sovits_cli.checkpoints.pairing import bundle_from_files
+from sovits_cli.checkpoints.catalogue import bundle_from_files, find_model
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.devices import find_device
 from sovits_cli.errors import ModelError, UsageError

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.bundle import VOICE_FILE
-from sovits_cli.checkpoints.json_metadata import read_json_object
+from sovits_cli.checkpoints.bundle import VOICE_FILE, read_json_object
 from sovits_cli.checkpoints.official import LORA_FACTORS, lora_rank_of, official_lora_key
 from sovits_cli.files import atomic
 from sovits_cli.models.cfm.flow_model import FlowModel

@@ -15,8 +15,7 @@ from typing import Any
 import torch
 
 from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE, Bundle
-from sovits_cli.checkpoints.catalogue import find_model
-from sovits_cli.checkpoints.pairing import with_initial_weights
+from sovits_cli.checkpoints.catalogue import find_model, with_initial_weights
 from sovits_cli.config.schema import Settings
 from sovits_cli.data.experiment import Experiment
 from sovits_cli.errors import DatasetError, ResourceError, UsageError

@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sovits_cli.checkpoints.catalogue import find_model
-from sovits_cli.checkpoints.convert import convert_model
+from sovits_cli.checkpoints.catalogue import bundle_from_files, find_model, with_initial_weights
+from sovits_cli.checkpoints.inspection import convert_model
 from sovits_cli.checkpoints.model_file import ModelKind, read_model_file
 from sovits_cli.checkpoints.networks import load_flow, load_vocoder, read_whole_sovits
 from sovits_cli.checkpoints.official import write_sovits
-from sovits_cli.checkpoints.pairing import bundle_from_files, with_initial_weights
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from sovits_cli.versions import VERSIONS, VocoderKind

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from typer.testing import CliRunner
 from sovits_cli.checkpoints import official
-from sovits_cli.checkpoints.convert import convert_model
+from sovits_cli.checkpoints.inspection import convert_model
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.cli.app import app
 from sovits_cli.data.experiment import feature_shape, load_feature, save_feature

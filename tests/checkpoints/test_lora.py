@@ -10,13 +10,11 @@ import torch
 from typer.testing import CliRunner
 
 from sovits_cli import paths
-from sovits_cli.checkpoints.catalogue import find_model
-from sovits_cli.checkpoints.convert import convert_model
-from sovits_cli.checkpoints.inspection import summarise_model, verify_model
+from sovits_cli.checkpoints.catalogue import bundle_from_files, find_model
+from sovits_cli.checkpoints.inspection import convert_model, summarise_model, verify_model
 from sovits_cli.checkpoints.model_file import ModelKind, read_model, read_model_file
 from sovits_cli.checkpoints.networks import load_flow, load_vocoder, read_whole_sovits
 from sovits_cli.checkpoints.official import read_sovits, to_half
-from sovits_cli.checkpoints.pairing import bundle_from_files
 from sovits_cli.cli.app import app
 from sovits_cli.errors import ModelError
 from tests.checkpoints import synthetic

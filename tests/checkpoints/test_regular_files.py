@@ -8,8 +8,8 @@ import socket
 
 import pytest
 
+from sovits_cli.checkpoints.bundle import read_json_object
 from sovits_cli.checkpoints.inspection import verify_model
-from sovits_cli.checkpoints.json_metadata import read_json_object
 from sovits_cli.checkpoints.model_file import read_model_file
 from sovits_cli.checkpoints.regular_files import open_regular_file, read_text_file
 from sovits_cli.checkpoints.safetensors_io import load_safetensors, read_metadata

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 import torch
 
 from sovits_cli.checkpoints import safetensors_io
-from sovits_cli.checkpoints.safetensors_io import load_safetensors, read_metadata, save_safetensors
+from sovits_cli.checkpoints.restricted_unpickler import GlobalName
+from sovits_cli.checkpoints.safetensors_io import (
+    MAX_CONFIG_DEPTH,
+    MAX_CONFIG_VALUES,
+    load_safetensors,
+    plain_config,
+    read_metadata,
+    save_safetensors,
+)
 from sovits_cli.errors import ModelError
 from tests.differences import every_case
 
@@ -92,3 +101,39 @@ def test_more_tensors_than_any_model_has(tmp_path, monkeypatch):
     monkeypatch.setattr(safetensors_io, "MAX_ENTRIES", 4)
     with pytest.raises(ModelError, match="holds 5 tensors: expected at most 4"):
         load_safetensors(path)
+
+
+SOURCE = Path("a.pth")
+
+
+def test_plain_values_stay():
+    config = {"a": 1, 2: (1.5, None, True), "c": {"d": ["x", GlobalName("torch.float16")]}}
+    assert plain_config(config, SOURCE) == {"a": 1, "2": [1.5, None, True], "c": {"d": ["x", "torch.float16"]}}
+
+
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@every_case(
+    ("config", "said"),
+    [
+        ([1], "is a list"),
+        ({"a": object()}, "holds a object"),
+        ({"a": 10**30}, "holds a int"),
+        (nested(MAX_CONFIG_DEPTH + 1), "larger than any model needs"),
+        ({"a": [0] * MAX_CONFIG_VALUES}, "larger than any model needs"),
+        ({"a": ["x" * 1000] * 2000}, "larger than any model needs"),
+    ],
+)
+def test_everything_else_is_refused(config, said):
+    with pytest.raises(ModelError, match=said):
+        plain_config(config, SOURCE)
+
+
+def test_the_limits_themselves_are_allowed():
+    assert plain_config(nested(MAX_CONFIG_DEPTH), SOURCE)
+    assert plain_config({"a": [0] * (MAX_CONFIG_VALUES - 2)}, SOURCE)
