@@ -19,7 +19,7 @@ SHORTEST, WIDEST = 30, 100
 
 OTHERS = {
     "configs/": "recipes: only what differs from the defaults; in the wheel under the package",
-    "tests/": "the same tree; parity with the official program in `parity/`, benchmarks in `benchmarks/`, tools in `tools/`",
+    "tests/": "the same tree; parity with the official program in `parity/`, and `benchmarks/`, `tools/`",
 }
 
 
