@@ -11,7 +11,7 @@ from sovits_cli import paths
 from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, group
-from sovits_cli.config import aliases, edit, fields, files, layers, official
+from sovits_cli.config import aliases, edit, fields, files, layers
 from sovits_cli.errors import SettingsError, UsageError
 from sovits_cli.events import Warned
 from sovits_cli.files import atomic, real_path
@@ -74,7 +74,7 @@ def set_command(
     In sovits.yaml of this folder, or in the user file. Comments stay as they are.
     """
     path, key = _chosen_file(user, project), _current(context, key)
-    if note := official.no_effect(key):
+    if note := aliases.no_effect(key):
         raise SettingsError(note_text(note, hint_for), hint="sovits config show lists all that have")
     parsed = layers.parse(key, value)
     layers.build([{key: layers.Value(parsed, "typed")}])

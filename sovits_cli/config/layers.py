@@ -23,7 +23,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from sovits_cli import paths
-from sovits_cli.config import aliases, fields, files, official
+from sovits_cli.config import aliases, fields, files
 from sovits_cli.config.schema import Settings, check_relations
 from sovits_cli.errors import SettingsError
 from sovits_cli.events import Note
@@ -153,7 +153,7 @@ def build(layers: Iterable[Mapping[str, Value]]) -> Resolved:
         current, renamed = aliases.renamed(layer, {key: value.origin for key, value in layer.items()})
         notes += renamed
         for key, value in _by_epochs(_split_range(current)).items():
-            if note := official.no_effect(key, value.origin):
+            if note := aliases.no_effect(key, value.origin):
                 notes.append(note)
             else:
                 fields.setting(key, where=value.origin)
@@ -220,7 +220,7 @@ def _explain(error: ValidationError, merged: Mapping[str, Value]) -> SettingsErr
 def layer_of(entries: Sequence[files.FileEntry], source: str) -> dict[str, Value]:
     """Make a layer of a file's entries; `source` and the line are their origin. An empty section sets nothing."""
     sections = fields.sections()
-    values = [entry for entry in official.under_sovits(entries) if not (entry.value is None and entry.key in sections)]
+    values = [entry for entry in aliases.under_sovits(entries) if not (entry.value is None and entry.key in sections)]
     return {entry.key: Value(_as_expected(entry), f"{source}:{entry.line}") for entry in values}
 
 

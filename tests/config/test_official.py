@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sovits_cli.config import fields, files, layers, official
+from sovits_cli.config import aliases, fields, files, layers
 from sovits_cli.errors import SettingsError
 from tests.differences import every_case
 
@@ -23,10 +23,10 @@ def test_every_key_of_an_official_file_counts_or_is_reported(path: Path) -> None
     """Nothing is lost on the way: each key is a setting with the file's value, or a note says it has no effect."""
     resolved = layers.load_settings(config_files=[path])
     notes = "\n".join(note.text for note in resolved.notes)
-    entries = official.under_sovits(files.read_settings(path))
+    entries = aliases.under_sovits(files.read_settings(path))
     assert len(entries) == len(files.read_settings(path)) > 20
     for entry in entries:
-        if entry.key in official.NO_EFFECT:
+        if entry.key in aliases.NO_EFFECT:
             assert f"{entry.key} (file {path}:{entry.line}) has no effect" in notes
         else:
             value = resolved.value(entry.key)
@@ -98,4 +98,4 @@ def test_the_files_the_official_interface_writes() -> None:
         "sovits.model.": "version",
     }
     keys = [prefix + name for prefix, names in added.items() for name in names.split()]
-    assert [key for key in keys if key not in official.NO_EFFECT and key not in fields.table()] == []
+    assert [key for key in keys if key not in aliases.NO_EFFECT and key not in fields.table()] == []

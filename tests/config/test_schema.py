@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from sovits_cli.config import fields, layers, official
+from sovits_cli.config import aliases, fields, layers
 from sovits_cli.config.schema import Settings, check_relations
 from sovits_cli.errors import SettingsError
 from sovits_cli.versions import VERSIONS
@@ -70,7 +70,7 @@ def test_settings_are_frozen() -> None:
 
 
 def test_keys_without_effect_are_no_settings() -> None:
-    assert not set(official.NO_EFFECT) & set(KEYS)
+    assert not set(aliases.NO_EFFECT) & set(KEYS)
 
 
 RELATIONS = [
