@@ -70,6 +70,7 @@ OFFICIAL = {
     )
 } | {
     "text/LangSegmenter/langsegmenter.py",
+    "text/en_normalization/expend.py",
     "text/zh_normalization/num.py",
     "text/zh_normalization/text_normlization.py",
 }

@@ -179,7 +179,7 @@ def _request(
     from sovits_cli.cli.infer_inputs import read_text
     from sovits_cli.inference.language_support import language_support
     from sovits_cli.inference.request import synthesis_request
-    from sovits_cli.text.encoding import encoding_note
+    from sovits_cli.text.characters import encoding_note
 
     settings, support = context.settings.inference, language_support(bundle)
     source = read_text(inputs, settings.lang)

@@ -15,8 +15,8 @@ from sovits_cli.audio.writer import check_audio_suffix
 from sovits_cli.errors import TextError, UsageError
 from sovits_cli.files import check_place, partial, real_path
 from sovits_cli.inference import examples
-from sovits_cli.text import encoding, segment
-from sovits_cli.text.encoding import DecodedText
+from sovits_cli.text import characters, segment
+from sovits_cli.text.characters import DecodedText
 
 TRANSCRIPT_SUFFIX = ".txt"
 STDIN = "-"
@@ -89,7 +89,7 @@ def read_text_file(given: str, lang: str = "") -> DecodedText:
         UsageError: no such built-in text.
     """
     if given == STDIN:
-        return encoding.decode_text(sys.stdin.buffer.read(), "standard input", lang)
+        return characters.decode_text(sys.stdin.buffer.read(), "standard input", lang)
     path = examples.resolve(given, examples.TEXT_SUFFIX)
     try:
         data = path.read_bytes()
@@ -99,7 +99,7 @@ def read_text_file(given: str, lang: str = "") -> DecodedText:
         ) from error
     except OSError as error:
         raise TextError(f"cannot read {path}: {error.strerror or error}") from error
-    return encoding.decode_text(data, str(path), lang)
+    return characters.decode_text(data, str(path), lang)
 
 
 def check_outputs(inputs: InferInputs, others: Sequence[tuple[str, Path]]) -> None:
@@ -141,7 +141,7 @@ def _typed(words: str, flag: str, lang: str = "") -> DecodedText:
             f"{flag} holds half a character, U+{ord(words[error.start]):04X}, at {error.start + 1}",
             hint="type it again, or write the text into a file in UTF-8: -t text.txt",
         ) from error
-    return encoding.decode_text(data, flag, lang)
+    return characters.decode_text(data, flag, lang)
 
 
 def _check_collisions(inputs: InferInputs, others: Sequence[tuple[str, Path]]) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from sovits_cli.data.experiment import Experiment, LeftOut, TextRow
 from sovits_cli.errors import DatasetError, TextError
 from sovits_cli.files import real_path
-from sovits_cli.text import encoding, languages, segment
+from sovits_cli.text import characters, languages, segment
 
 LIST_FIELDS = 4
 MAX_EXTRA_FIELDS = 2
@@ -182,7 +182,7 @@ class TextFileReader:
     def read(self, path: Path) -> str:
         """Read a file, in lines that end in a line feed. Raises DatasetError: missing, unreadable, or no text."""
         try:
-            found = encoding.decode_text(path.read_bytes(), str(path), self.language)
+            found = characters.decode_text(path.read_bytes(), str(path), self.language)
         except TextError as error:
             raise DatasetError(error.message, **error.advice) from error
         except OSError as error:
@@ -196,7 +196,7 @@ class TextFileReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """A line for each encoding that was guessed."""
-        return tuple(encoding.encoding_note(_named(paths), name) for name, paths in self._guessed.items())
+        return tuple(characters.encoding_note(_named(paths), name) for name, paths in self._guessed.items())
 
 
 def _named(paths: Sequence[Path]) -> str:

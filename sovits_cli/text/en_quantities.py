@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 
 from sovits_cli.text import en_numbers as numbers
-from sovits_cli.text.number_signs import POWER_OF_TEN
-from sovits_cli.text.resources import parse_pairs
+from sovits_cli.text.resources import POWER_OF_TEN, parse_pairs
 
 # Dates, times of day and decades.
 

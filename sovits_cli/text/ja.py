@@ -11,16 +11,99 @@ import io
 import os
 import re
 import threading
+import unicodedata
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import ja_normal
+from sovits_cli.text import resources
 from sovits_cli.text.frontend import excerpt
-from sovits_cli.text.resources import once
+from sovits_cli.text.resources import once, parse_pairs
 from sovits_cli.versions import SymbolTable
+
+# Text as it is read: dates, times, money, units and signs in words; what cannot be read is dropped. Whole numbers,
+# decimals and telephone numbers are left to OpenJTalk, which knows the sounds of their counters.
+
+UNITS = parse_pairs(
+    "km=キロメートル cm=センチメートル mm=ミリメートル nm=ナノメートル μm=マイクロメートル m=メートル "
+    "kg=キログラム mg=ミリグラム g=グラム t=トン L=リットル l=リットル ml=ミリリットル mL=ミリリットル "
+    "dl=デシリットル kcal=キロカロリー cal=カロリー "
+    "GB=ギガバイト MB=メガバイト KB=キロバイト TB=テラバイト GHz=ギガヘルツ MHz=メガヘルツ kHz=キロヘルツ Hz=ヘルツ "
+    "kW=キロワット kWh=キロワットアワー W=ワット V=ボルト hPa=ヘクトパスカル dB=デシベル °C=度 °F=度 °=度 %=パーセント"
+)
+"""Signs after a number."""
+
+CURRENCIES = parse_pairs("¥=円 $=ドル €=ユーロ £=ポンド ₩=ウォン ₹=ルピー")
+
+_SIGNS = {"+": "プラス", "×": "かける", "÷": "わる", "=": "イコール", "&": "アンド", "@": "アットマーク"}
+
+KEPT_MARKS = "、。！？…"
+"""Marks that are heard as a pause, and the only ones left."""
+
+_PLAIN_MARKS = {
+    **dict.fromkeys(",;:；：·()（）[]{}〔〕［］【】―—─", "、"),
+    **dict.fromkeys(".｡\u2029", "。"),
+    "!": "！",
+    "?": "？",
+}
+_UNIT = resources.unit_pattern(UNITS)
+_MONEY = resources.money_pattern(CURRENCIES)
+_DATE = re.compile(r"(?<!\d)(\d{4})([/-])(\d{1,2})\2(\d{1,2})(?!\d)")  # 2024/1/5
+# 10〜20, 3-5
+_RANGE = re.compile(
+    r"(?<=[\d\u4e00-\u9fff])\s?[〜~]\s?(?=[\d\u4e00-\u9fff$¥€£₩])"
+    r"|(?<![\d-])([1-9]\d{0,3})-(?=[1-9]\d{0,3}(?![\d-]))"
+)
+_ADDRESS = re.compile(r"https?://(?:www\.)?")
+_DOT = re.compile(r"(?<=[A-Za-z])\.(?=[A-Za-z])")  # example.com
+_DRAWL = re.compile(r"(?<=[\u3041-\u30ff])[〜~]+")  # ね〜
+_KEPT = re.compile(r"[^A-Za-z\d.\-々〆ゝゞヽヾ\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff、。！？… ]")
+_STRAY = re.compile(r"(?<!\d)[.\-]+|[.\-]+(?!\d)")  # a dot or a dash beside no digit
+_RUN = re.compile(rf"\s*([{KEPT_MARKS}])[{KEPT_MARKS}\s]*")  # "！？", "、 。"
+
+
+def normalise_japanese(text: str) -> str:
+    """Text in which only kana, kanji, letters, numbers and the marks of `KEPT_MARKS` are left."""
+    text = resources.MIXED.sub("と", text.translate(resources.ELLIPSES))
+    text = resources.with_ellipses(unicodedata.normalize("NFKC", text))
+    text = resources.SCIENTIFIC.sub(r"\1かける10の\2乗", text)
+    text = re.sub(r"\s*\n\s*", "。", re.sub(r"\.{3,}|・{2,}", "…", text.strip()))
+    text = _DATE.sub(r"\1年\3月\4日", _DOT.sub("ドット", _ADDRESS.sub("", text)))
+    text = resources.ungrouped(resources.MINUS.sub("マイナス", resources.TIME.sub(_clock, text)))
+    text = _MONEY.sub(_sum, _RANGE.sub(lambda found: f"{found[1] or ''}から", text))
+    text = resources.RATE.sub(lambda found: f"{UNITS[found[1]]}毎{'時' if found[2] == 'h' else '秒'}", text)
+    text = _UNIT.sub(_unit, resources.FRACTION.sub(r"\2分の\1", text))
+    text = resources.OPERATOR.sub(lambda found: _SIGNS[resources.operator(found)], text)
+    return _plain_marks(_DRAWL.sub("ー", text))
+
+
+def _plain_marks(text: str) -> str:
+    """Marks of all kinds to those kept, one for a run of them; what cannot be read is left out."""
+    text = _STRAY.sub(lambda found: "。" if "." in found[0] else "、", text)
+    text = _KEPT.sub(lambda sign: _PLAIN_MARKS.get(sign[0], ""), text)
+    return _RUN.sub(lambda run: _strongest(run[0]), re.sub(" +", " ", text)).lstrip(" 、")
+
+
+def _strongest(run: str) -> str:
+    """Of several marks the one that says most: ！？ asks."""
+    return next(mark for mark in "？！…。、" if mark in run)
+
+
+def _clock(found: re.Match[str]) -> str:
+    hour, minute, second = resources.clock(found)
+    return f"{hour}時" + (f"{minute}分" if minute else "") + (f"{second}秒" if second else "")
+
+
+def _sum(found: re.Match[str]) -> str:
+    return resources.amount(found[2]) + CURRENCIES[found[1]]
+
+
+def _unit(found: re.Match[str]) -> str:
+    power = {"2": "平方", "3": "立方", None: ""}[found[2]]
+    return power + UNITS[found[1]]
+
 
 # OpenJTalk's full-context labels to phones with pitch marks.
 
@@ -175,8 +258,8 @@ def word_ends(text: str) -> list[int] | None:
 
 
 _CLOSERS = "」』）)〉》】"
-_MARKS = re.compile(f"[{ja_normal.KEPT_MARKS}]+")
-_PART = re.compile(rf"[^{ja_normal.KEPT_MARKS} ]+|[{ja_normal.KEPT_MARKS}]")
+_KEPT_RUN = re.compile(f"[{KEPT_MARKS}]+")
+_PART = re.compile(rf"[^{KEPT_MARKS} ]+|[{KEPT_MARKS}]")
 
 
 _ALWAYS_READ = re.compile("[ぁ-ゖァ-ヺ一-鿿]")
@@ -188,7 +271,7 @@ class Japanese:
 
     def readable(self, text: str) -> bool:
         """Whether there is kana, a kanji, a letter or a digit."""
-        return bool(_ALWAYS_READ.search(text) or re.search(r"\w", ja_normal.normalise_japanese(text)))
+        return bool(_ALWAYS_READ.search(text) or re.search(r"\w", normalise_japanese(text)))
 
     def ends_sentence(self, before: str, after: str) -> bool:
         """Whether the mark at the end of `before` closes a sentence: not before a bracket, nor in 「…？」と."""
@@ -198,7 +281,7 @@ class Japanese:
 
     def normalise(self, text: str, *, compat: bool) -> str:
         """Write out dates, times, money and signs; drop what cannot be read."""
-        return official_japanese(text) if compat else ja_normal.normalise_japanese(text)
+        return official_japanese(text) if compat else normalise_japanese(text)
 
     def phones(
         self,
@@ -213,16 +296,16 @@ class Japanese:
 
 def unknown_words(norm: str) -> list[str]:
     """Stretches of a normalised text that Open JTalk leaves out."""
-    parts = _MARKS.split(norm)  # a text of any length, of which OpenJTalk takes only so much
+    parts = _KEPT_RUN.split(norm)  # a text of any length, of which OpenJTalk takes only so much
     found = (word for part in parts if part for word in unread_by_openjtalk(part))
     return [word for word in found if any(character.isalnum() for character in word)]
 
 
 def japanese_phones(norm: str) -> list[str]:
-    """Phones of a text from `ja_normal.normalise`; a pause inside a telephone number is a comma."""
+    """Phones of a text from `normalise_japanese`; a pause inside a telephone number is a comma."""
     found: list[str] = []
     for part in _PART.findall(norm):
-        if part in ja_normal.KEPT_MARKS:
+        if part in KEPT_MARKS:
             found.append(MARK_SYMBOLS.get(part, part))
         else:
             found += ["," if phone == PAUSE else phone for phone in label_phones(part)]
@@ -242,7 +325,7 @@ def word_phones(norm: str) -> list[tuple[str, int]]:
     """
     found: list[tuple[str, int]] = []
     for part in _PART.findall(norm):
-        if part in ja_normal.KEPT_MARKS:
+        if part in KEPT_MARKS:
             found.append((part, 1))
         else:
             found += _words_with_phones(part)

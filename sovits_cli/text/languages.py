@@ -136,7 +136,7 @@ BUILT_IN = (
         word_ends="sovits_cli.text.zh_words:word_ends",
         charsets=(language.GB18030, language.BIG5),
         phones=symbols.MANDARIN,
-        syllables=Syllables("pinyin", "[重庆|chong2 qing4]", "sovits_cli.text.zh_pinyin:nearest_syllable"),
+        syllables=Syllables("pinyin", "[重庆|chong2 qing4]", "sovits_cli.text.zh:nearest_syllable"),
     ),
     Language(
         code="ja",

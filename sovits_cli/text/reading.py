@@ -13,14 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from sovits_cli.text import characters, languages, lexicon, segment, symbols
-from sovits_cli.text.frontend import (
-    Pronunciation,
-    UnreadableError,
-    call_hook,
-    excerpt,
-    load_frontend,
-    pronounce,
-)
+from sovits_cli.text.frontend import Pronunciation, UnreadableError, call_hook, excerpt, load_frontend, pronounce
 from sovits_cli.text.language import LATIN, Language, Marks
 from sovits_cli.text.languages import LANGUAGES, find_language
 from sovits_cli.text.lexicon import GivenWord, Lexicon, Parts

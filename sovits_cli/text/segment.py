@@ -27,7 +27,7 @@ from sovits_cli.errors import TextError
 from sovits_cli.text import languages
 from sovits_cli.text.language import HAN, KANA, LATIN, UnicodeScript
 from sovits_cli.text.languages import LANGUAGES
-from sovits_cli.text.number_signs import POWER_OF_TEN
+from sovits_cli.text.resources import POWER_OF_TEN
 
 # In the mode `auto`, step by step:
 #

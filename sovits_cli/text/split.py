@@ -2,7 +2,7 @@
 
 What is too long for a sentence is cut at clauses, then at words, and in the last resort anywhere. Joined, the pieces
 give the text back. Takes time in proportion to the text. Each language tells which of its dots end a sentence; the
-marks of Chinese, Japanese and Korean need no space after them. The official ways of cutting are in `official_cuts`.
+marks of Chinese, Japanese and Korean need no space after them. The official ways of cutting are in `cuts`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import accumulate
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import lexicon, segment
-from sovits_cli.text.boundaries import CLOSERS, CutPoints, Cuts, cut_points, sentence_rules, spoken_lengths
+from sovits_cli.text.cuts import CLOSERS, CutPoints, Cuts, cut_points, sentence_rules, spoken_lengths
 from sovits_cli.text.frontend import SentenceRules, excerpt
 
 # A text on its way to sentences; ¶ is a blank line:

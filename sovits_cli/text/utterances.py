@@ -2,7 +2,7 @@
 
     source text        "Hi [Ann|AE1 N]! [pause 1s] It rained; the ship, which …"
       | encode_inline    words carry the phones that are given for them          (`lexicon`)
-      | split_text       sentences, and the pauses after them                    (`split`, or `official_cuts`)
+      | split_text       sentences, and the pauses after them                    (`split`, or `cuts`)
       | read_sentences   runs of one language, their phones                      (`segment`, `reading`)
       v                  more phones than can be said in one go: cut further
     Utterance(0, "Hi Ann!", span=(0, 15), pause_s=1.0, …), Utterance(1, "It rained; …", …), …
@@ -21,7 +21,7 @@ from itertools import accumulate
 
 from sovits_cli.errors import SovitsError, TextError, contained
 from sovits_cli.events import Reporter, Silent, Skipped
-from sovits_cli.text import lexicon, official_cuts, segment, symbols
+from sovits_cli.text import cuts, lexicon, segment, symbols
 from sovits_cli.text.frontend import excerpt
 from sovits_cli.text.reading import Piece, ReadingOptions, WordSpan, pieces_for_speech, words_of
 from sovits_cli.text.split import MIN_CHARS, PAUSES_S, Boundary, Sentence, split_in_two, split_sentences
@@ -115,7 +115,7 @@ def utterances(
         text: the source. `[word|phones]` or `[word|respelling]` says how a word is read, `[pause 1.5s]` is a silence.
         lang: mode of `segment`; `auto` is decided by the whole text.
         options: how to read.
-        cut: `OUR_CUT`, or an official method of `official_cuts.METHODS`.
+        cut: `OUR_CUT`, or an official method of `cuts.METHODS`.
         joins: short sentences may share an utterance.
         reporter: hears, as Skipped, what is left out because it cannot be read.
 
@@ -186,8 +186,8 @@ def _split_stretch(text: str, lang: str, method: str, *, joins: bool) -> list[Se
     if method == OUR_CUT:
         return split_sentences(text, lang, min_chars=MIN_CHARS if joins else 0)
     is_english = segment.find_mode(lang).is_whole
-    plain = official_cuts.collapse_marks(text)
-    pieces = [piece for piece in official_cuts.official_pieces(plain, method, is_english=is_english) if piece]
+    plain = cuts.collapse_marks(text)
+    pieces = [piece for piece in cuts.official_pieces(plain, method, is_english=is_english) if piece]
     return [
         Sentence(piece, PAUSES_S[Boundary.SENTENCE], positions=at)
         for piece, at in zip(pieces, _aligned(pieces, text), strict=True)

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable
 
 from sovits_cli.text import resources
-from sovits_cli.text.number_signs import POWER_OF_TEN
+from sovits_cli.text.resources import POWER_OF_TEN
 from sovits_cli.text.zh_official import cardinal, clock_words, digit_by_digit, simplified_table, telephone_digits
 
 _COMPATIBLE = re.compile(r"[\u00bc-\u00be\u2150-\u215e\u3300-\u33ff\uff01-\uff5e]")

@@ -17,7 +17,7 @@ from sovits_cli.cli.infer_inputs import (
     read_transcript,
 )
 from sovits_cli.errors import ResourceError, TextError, UsageError
-from sovits_cli.text.encoding import DecodedText
+from sovits_cli.text.characters import DecodedText
 from tests.differences import every_case
 from tests.inference.toys import voice_recording
 

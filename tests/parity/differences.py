@@ -4,7 +4,7 @@ A row that is no longer true fails its test. Where our own reading differs on pu
 """
 
 GUESSED = "the official neural net, or its web counts, tell how a word is read; ours guesses it differently"
-"""English: why a sentence may differ in phones that has a word of `en_official.guessed`."""
+"""English: why a sentence may differ in phones that has a word of `en.official_guesses`."""
 
 GUESSED_SENTENCES = {
     "en-048": "zorbification",

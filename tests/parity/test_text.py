@@ -4,7 +4,7 @@ from itertools import groupby
 
 import pytest
 
-from sovits_cli.text import en_official
+from sovits_cli.text import en
 from sovits_cli.text.en_homographs import Choice
 from tests.differences import differences
 from tests.parity import golden, texts
@@ -57,7 +57,7 @@ def test_homographs():
         for item in ITEMS:
             for key in _CHOICES.keys() & item.want.keys():
                 with compare(f"{item.key}, {key}"):
-                    got = en_official.official_phones(item.want["norm"], choice=_CHOICES[key])
+                    got = en.official_phones(item.want["norm"], choice=_CHOICES[key])
                     assert got == item.want[key]
 
 

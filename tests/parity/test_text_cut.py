@@ -3,7 +3,7 @@
 import pytest
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import official_cuts
+from sovits_cli.text import cuts
 from tests.differences import differences
 from tests.parity import golden
 
@@ -22,24 +22,24 @@ def _same(want, make):
         assert make() == want
 
 
-@pytest.mark.parametrize("method", official_cuts.METHODS)
+@pytest.mark.parametrize("method", cuts.METHODS)
 def test_cut(method):
     with differences() as compare:
         for item in ITEMS:
             with compare(item["id"]):
-                _same(item[method], lambda: official_cuts.cut_officially(item["input"], method))  # noqa: B023 - called at once
+                _same(item[method], lambda: cuts.cut_officially(item["input"], method))  # noqa: B023 - called at once
             for lang, recorded in item["pre_seg"].items():
                 with compare(f"{item['id']}, {lang}"):
                     _same(recorded[method], lambda: _pieces(item["consecutive"], method, lang))  # noqa: B023
 
 
 def _pieces(text, method, lang):
-    return official_cuts.official_pieces(text, method, is_english=lang == "en")
+    return cuts.official_pieces(text, method, is_english=lang == "en")
 
 
 def test_marks_and_long_pieces():
     with differences() as compare:
         for item in ITEMS:
             with compare(item["id"]):
-                assert official_cuts.collapse_marks(item["input"]) == item["consecutive"]
-                assert official_cuts.split_long(item["input"]) == item["split_big"]
+                assert cuts.collapse_marks(item["input"]) == item["consecutive"]
+                assert cuts.split_long(item["input"]) == item["split_big"]

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import en_official, symbols
+from sovits_cli.text import en, symbols
 from sovits_cli.text.frontend import pronounce
 from sovits_cli.text.languages import LANGUAGES
 from sovits_cli.versions import SymbolTable
@@ -99,7 +99,7 @@ def why(item: Item) -> str:
         return CRASHES.get(item.text, "")
     if item.lang == "ja" and IS_PLUS and "phones_plus" not in item.want:
         return DICTIONARY
-    if item.lang == "en" and en_official.official_guesses(item.want["norm"]):
+    if item.lang == "en" and en.official_guesses(item.want["norm"]):
         return GUESSED
     return ""
 

@@ -1,9 +1,4 @@
-from sovits_cli.text.en_quantities import (
-    write_out_dates,
-    write_out_measures,
-    write_out_money,
-    write_out_unit_fractions,
-)
+from sovits_cli.text.en_quantities import write_out_dates, write_out_measures, write_out_money, write_out_unit_fractions
 from tests.differences import every_case
 
 

@@ -17,7 +17,7 @@ from sovits_cli.errors import TextError
 from sovits_cli.inference.language_support import ALL_LANGUAGES, LanguageSupport, supported_text
 from sovits_cli.inference.request import synthesis_request
 from sovits_cli.text import characters, languages, lexicon, reading, segment
-from sovits_cli.text.encoding import decode_text
+from sovits_cli.text.characters import decode_text
 from sovits_cli.text.language import LATIN, Language, UnicodeScript
 from sovits_cli.text.languages import BUILT_IN, LANGUAGES
 from sovits_cli.text.reading import guessed_words

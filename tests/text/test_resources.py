@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import sovits_cli.text
+from sovits_cli.text import resources as signs
 from sovits_cli.text.resources import once
+from tests.differences import every_case
 
 THREADS = 8
 
@@ -150,3 +152,27 @@ def test_every_first_call_goes_through_it():
         assert not any(mark.startswith(("lru_cache", "functools")) for mark in marks), path
         assert path.stem == "resources" or not named & {"cache", "cached_property"}, path
         assert not any(isinstance(node, ast.Global) for node in ast.walk(tree)), path
+
+
+@every_case(("written", "plain"), [("1,200.50", "1200.5"), ("25.00", "25"), ("100", "100"), ("3.14", "3.14")])
+def test_amounts(written, plain):
+    assert signs.amount(written) == plain
+
+
+@every_case(("written", "plain"), [("1,000,000", "1000000"), ("1,00", "1,00"), ("1,2345", "1,2345")])
+def test_thousands_are_joined_and_lists_are_not(written, plain):
+    assert signs.ungrouped(written) == plain
+
+
+@every_case(
+    ("written", "parts"),
+    [("09:05:07", ("9", "5", "7")), ("10:00", ("10", None, None)), ("10:00:30", ("10", "0", "30"))],
+)
+def test_clock(written, parts):
+    assert signs.clock(signs.TIME.fullmatch(written)) == parts
+
+
+def test_the_longest_unit_wins():
+    pattern = signs.unit_pattern(["m", "mm"])
+    assert pattern.search("5mm2").groups() == ("mm", "2")
+    assert pattern.search("5 miles") is None

@@ -7,7 +7,7 @@ import pytest
 
 from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
-from sovits_cli.text import boundaries, frontend, lexicon, official_cuts, reading, split
+from sovits_cli.text import cuts, frontend, lexicon, reading, split
 from sovits_cli.text.reading import ReadingOptions
 from sovits_cli.text.split import PAUSES_S, Boundary, Sentence
 from sovits_cli.text.utterances import MAX_PHONES, read_sentences, read_whole, split_text, utterances
@@ -177,7 +177,7 @@ def test_a_transcript_is_read_in_one_go():
 # spans and words
 
 
-@every_case("method", ["auto", *official_cuts.METHODS])
+@every_case("method", ["auto", *cuts.METHODS])
 def test_spans_are_of_the_source(method):
     for lang in TEXTS:
         spans_are_of_the_source(lang, method)
@@ -264,7 +264,7 @@ def counts(monkeypatch):
         counts["segmented"] += len(text)
         return runs(text, mode, **how)
 
-    for module in (frontend, reading, boundaries):
+    for module in (frontend, reading, cuts):
         monkeypatch.setattr(module, "load_frontend", lambda lang: Counted(real(lang), counts))
     monkeypatch.setattr(lexicon, "language_runs", counted_runs)
     return counts

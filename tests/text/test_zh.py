@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sovits_cli.errors import TextError
+from sovits_cli.text import zh
 from sovits_cli.text.frontend import pronounce
 from sovits_cli.versions import SymbolTable
 from tests.differences import every_case
@@ -77,3 +78,32 @@ def test_characters_without_a_reading_are_unknown_not_a_failure():
     spoken = pronounce("兙龘好", "zh", SymbolTable.V2)
     assert spoken.norm == "十克龘好"
     assert "UNK" not in spoken.phones
+
+
+@every_case(
+    ("onset", "rime", "symbols"),
+    [
+        ("", "uei4", ("w", "ei4")),
+        ("g", "uei1", ("g", "ui1")),
+        ("zh", "i4", ("zh", "ir4")),
+        ("z", "i4", ("z", "i04")),
+        ("", "van2", ("y", "van2")),
+        ("", "er2", ("EE", "er2")),
+        ("", "", None),
+        ("q", "ong9", None),
+        ("b", "iong1", None),
+    ],
+)
+def test_syllables(onset, rime, symbols):
+    assert zh.syllable_phones(onset, rime) == symbols
+
+
+@every_case(("pinyin", "symbols"), [("hng5", ("h", "eng5")), ("lü4", ("l", "v4")), ("x", None)])
+def test_nearest_syllable(pinyin, symbols):
+    assert zh.nearest_syllable(pinyin) == symbols
+
+
+def test_every_word_of_the_table_can_be_said():
+    for word, readings in zh._polyphones().items():
+        assert len(word) == len(readings)
+        assert all(zh.nearest_syllable(reading) for reading in readings), word

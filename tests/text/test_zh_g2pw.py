@@ -6,7 +6,7 @@ import pytest
 
 from sovits_cli import paths
 from sovits_cli.errors import TextError
-from sovits_cli.text import zh_g2pw, zh_pinyin
+from sovits_cli.text import zh, zh_g2pw
 from sovits_cli.text.frontend import pronounce
 from sovits_cli.versions import SymbolTable
 
@@ -81,10 +81,10 @@ def folder():
     (place / "config.py").write_text("use_mask = True\nuse_char_phoneme = False\nraise SystemExit\n", encoding="utf-8")
     (place / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
     zh_g2pw.installed_g2pw.cache_clear()
-    zh_pinyin._polyphones.cache_clear()
+    zh._polyphones.cache_clear()
     yield place
     zh_g2pw.installed_g2pw.cache_clear()
-    zh_pinyin._polyphones.cache_clear()
+    zh._polyphones.cache_clear()
 
 
 def test_readings(folder):
@@ -106,11 +106,11 @@ def test_the_later_table_only(folder):
 
 def test_the_words_of_the_folder_come_first(folder):
     (folder / "polyphonic.rep").write_text("行好: ['hang2', 'hao3']\n", encoding="utf-8")
-    assert zh_pinyin.polyphone_reading("行好") == ["hang2", "hao3"]
-    zh_pinyin._polyphones.cache_clear()
+    assert zh.polyphone_reading("行好") == ["hang2", "hao3"]
+    zh._polyphones.cache_clear()
     (folder / "polyphonic-fix.rep").write_text("行好: hang2\n", encoding="utf-8")
     with pytest.raises(TextError, match=r"polyphonic-fix.rep line 1: expected word:"):
-        zh_pinyin.polyphone_reading("行好")
+        zh.polyphone_reading("行好")
 
 
 def test_without_the_folder_nothing_is_loaded():

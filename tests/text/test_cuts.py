@@ -1,6 +1,10 @@
+"""The official cuts on what the golden file does not hold; the rest: `tests/parity/test_text_cut.py`."""
+
 import pytest
 
-from sovits_cli.text.boundaries import cut_points, sentence_rules, spoken_lengths
+from sovits_cli.errors import TextError
+from sovits_cli.text import cuts
+from sovits_cli.text.cuts import cut_points, sentence_rules, spoken_lengths
 from sovits_cli.text.segment import find_mode
 from tests.differences import every_case
 
@@ -42,3 +46,28 @@ def test_each_language_says_which_dots_end_its_sentences(lang):
     assert rules.ends_sentence("好。", "Smith")
     assert rules.readable("字")
     assert not rules.readable("☃ …")
+
+
+def test_a_long_piece_is_cut_again_at_its_marks():
+    found = cuts.official_pieces("好的，" * 400, "cut0", is_english=False)
+    assert all(len(piece) <= cuts.MAX_CHARS for piece in found)
+    assert "".join(found) == "。" + "好的，" * 400
+
+
+def test_what_has_no_marks_stays_too_long_after_an_empty_piece():
+    assert [len(piece) for piece in cuts.official_pieces("好" * 600, "cut5", is_english=False)] == [0, 600, 1]
+
+
+def test_the_second_method_keeps_a_mark_without_words_and_says_nothing():
+    assert cuts.official_pieces("\n \n", "cut2", is_english=True) == []
+
+
+@every_case("method", sorted({*cuts.METHODS} - {"cut2"}))
+def test_only_marks(method):
+    with pytest.raises(TextError, match=r"^nothing to read is left after cutting$"):
+        cuts.official_pieces("\n \n", method, is_english=True)
+
+
+def test_unknown_method():
+    with pytest.raises(KeyError):
+        cuts.cut_officially("Hello.", "cut6")
