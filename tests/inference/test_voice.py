@@ -10,6 +10,7 @@ import pytest
 import soundfile
 import torch
 
+from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import AudioError, ModelError, ResourceError, TextError, UsageError
 from sovits_cli.events import Skipped, Warned
@@ -202,3 +203,14 @@ def test_errors_are_typed_and_come_at_the_call(toy, reference, home):
     ):
         with pytest.raises(kind, match=said):
             call()
+
+
+@pytest.mark.gpu
+def test_a_gpu_speaks_and_its_references_are_at_home_everywhere(home, monkeypatch):
+    monkeypatch.setenv("SOVITS_HOME", str(home / "home"))
+    bundle = prompted(find_model("toy"))
+    fast, slow = Voice(bundle, "cuda:0"), Voice(bundle, "cpu")
+    heard = fast.reference(home / "r.wav", transcript="Words.")
+    assert {heard.style.vector.device.type, heard.prompt.tokens.device.type} == {"cpu"}
+    for voice in (fast, slow):
+        assert np.isfinite(voice.speak("Hello there, my friend.", heard, seed=1).samples).all()
