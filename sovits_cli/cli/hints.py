@@ -151,6 +151,40 @@ HINTS: Final[Mapping[str, Template]] = {
     "text.unknown_phone": "prepare the dataset again with the model it is meant for: sovits prep --model NAME",
     #
     # training
+    "train.batch_too_large": (
+        "--dry-run shows which batch fits; --batch-size {clips} or --activation-checkpointing may be faster"
+    ),
+    "train.clip_too_large": "sovits train --activation-checkpointing, or a lower --max-sec; --dry-run shows what fits",
+    "train.clips_broken": "see the reason of each; sovits prep makes it anew",
+    "train.clips_left_out": "the table above says what keeps them; without --strict the others train",
+    "train.clips_of_many_phones": "--set data.max_phones=...",
+    "train.clips_of_odd_rate": "--set data.min_phones_per_sec=... and data.max_phones_per_sec=...",
+    "train.clips_too_long": "--max-sec, or sovits slice cuts them",
+    "train.clips_too_short": "--set data.min_sec=..., or sovits slice --target-sec",
+    "train.dataset_of_other_version": "sovits prep {dataset} --model {model}",
+    "train.disk_full": "free some space: df -h {folder}; sovits train --out PLACE writes the run elsewhere",
+    "train.flow_from_scratch": "leave --from-scratch away, or choose another --model",
+    "train.folder_blocked": "move {path} away; sovits train --out PLACE writes the run elsewhere",
+    "train.folder_read_only": "sovits train --out PLACE writes the run elsewhere",
+    "train.loss_is_nan": (
+        "lower the learning rate (--set optimizer.lr=... or --set sovits.train.learning_rate=...), "
+        "or use --precision 32"
+    ),
+    "train.memory_not_an_amount": "for example --memory 12GB",
+    "train.memory_without_plan": "sovits train --dry-run --memory 12GB",
+    "train.more_processes_than_gpus": "torchrun --nproc-per-node {gpus}",
+    "train.no_bf16": "sovits train --precision 16-mixed (or 32)",
+    "train.no_clips": "the reasons are above; sovits prep makes a dataset anew",
+    "train.no_dataset": "sovits prep slices/ --lang en makes ./dataset",
+    "train.not_of_content": "leave it away; sovits config show lists content.*, what this stage has of its own",
+    "train.other_dimensions": "fine-tuning keeps the base model's dimensions; --from-scratch trains the recipe's",
+    "train.other_model": "sovits train --name OTHER keeps both; --restart begins this one anew",
+    "train.profile_too_large": (
+        "sovits train --activation-checkpointing --batch-size 1, or close what else uses the memory"
+    ),
+    "train.states_unreadable": "sovits train --restart begins it anew (or remove {states})",
+    "train.steps_and_epochs": "give one of them: --max-steps or --epochs, or --set content.steps=null",
+    "train.warm_up_too_long": "--set optimizer.warmup_steps=null suits it to the run",
     #
 }
 """Code -> what to type; in each room by code, one line or one function a row."""

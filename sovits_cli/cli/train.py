@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +18,12 @@ from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.cli.options import command, option
 from sovits_cli.errors import UsageError
+from sovits_cli.events import Note, Reporter
 from sovits_cli.report.tables import plan_table
+
+if TYPE_CHECKING:
+    from sovits_cli.training.context import SettingOrigins
+    from sovits_cli.training.trainer_config import StopRequest
 
 DEFAULT_DATASET = Path("dataset")
 
@@ -77,44 +88,84 @@ def train_command(
         sovits train --precision 16-mixed
     """
     from sovits_cli.report.run_report import RunReport
-    from sovits_cli.training.pipeline import plan, train
+    from sovits_cli.training.pipeline import TrainOptions, plan_training, train
+    from sovits_cli.training.trainer_config import StopRequest
 
     if memory is not None and not dry_run:
-        raise UsageError(f"--memory {memory} is for planning", hint="sovits train --dry-run --memory 12GB")
+        raise UsageError(f"--memory {memory} is for planning", code="train.memory_without_plan")
+    options = TrainOptions(
+        device=context.device,
+        restart=restart,
+        initial_weights=tuple(init or ()),
+        origins=setting_origins(context.origin),
+        stop=StopRequest(),
+    )
     if dry_run:
         budget = None if memory is None else _bytes(memory)
-        plans = plan(
-            context.settings,
-            dataset=dataset,
-            device=context.device,
-            given=context.given,
-            budget_bytes=budget,
-            reporter=context.reporter,
-            init=init or (),
-            said_where=context.origin.__getitem__,
-        )
+        plans = plan_training(context.settings, dataset, options, budget_bytes=budget, reporter=context.reporter)
         context.result({"stages": plans}, text="\n\n".join(map(plan_table, plans)))
         return
-    reporter = RunReport(context.reporter, hint_for)
-    report = train(
-        context.settings,
-        dataset=dataset,
-        device=context.device,
-        given=context.given,
-        restart=restart,
-        reporter=reporter,
-        init=init or (),
-        said_where=context.origin.__getitem__,
-    )
-    if report is None:
+    assert options.stop is not None
+    with _stopped_by_signals(options.stop, context.reporter):
+        result = train(context.settings, dataset, options, reporter=RunReport(context.reporter, hint_for))
+    if options.stop.wanted:
+        raise KeyboardInterrupt
+    if _is_main_process():
+        weights = [str(one.exported) for one in result.stages.values() if one.exported is not None]
+        context.result(result, text=f"trained {result.name}: {', '.join(weights) or result.folder}")
+
+
+def _is_main_process() -> bool:
+    """Whether this is the one of several processes (as torchrun starts them) that speaks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def _stopped_by_signals(stop: StopRequest, reporter: Reporter) -> Iterator[None]:
+    """Inside, Ctrl-C and SIGTERM ask for a stop after the update in progress; a second one ends it at once."""
+
+    def ask(*_: object) -> None:
+        if stop.wanted:
+            raise KeyboardInterrupt
+        stop.wanted = True
+        if _is_main_process():
+            text = "stopping after this step; the state is saved, `sovits train` goes on from there"
+            reporter.emit(Note(text))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
-    weights = [str(one.exported) for one in report.stages.values() if one.exported is not None]
-    context.result(report, text=f"trained {report.name}: {', '.join(weights) or report.folder}")
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def setting_origins(origin: Mapping[str, str]) -> SettingOrigins:
+    """Who set which key, as the pipeline asks for it, of the places that the command line remembers."""
+    from sovits_cli.training.context import SettingSource
+
+    @dataclass(frozen=True)
+    class Origins:
+        def source(self, key: str) -> SettingSource:
+            where = origin[key]
+            if where == "default":
+                return SettingSource.DEFAULT
+            if where.startswith(("set ", "--set")):
+                return SettingSource.KEY
+            return SettingSource.FLAG if where.startswith("flag") else SettingSource.AMBIENT
+
+        def where(self, key: str) -> str:
+            return origin[key]
+
+    return Origins()
 
 
 def _bytes(text: str) -> int:
     """Read an amount of memory: "12GB", "800 MiB"."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
     if match is None or match[2] not in _UNITS or not float(match[1]):
-        raise UsageError(f"--memory {text}: expected an amount of memory", hint="for example --memory 12GB")
+        raise UsageError(f"--memory {text}: expected an amount of memory", code="train.memory_not_an_amount")
     return int(float(match[1]) * _UNITS[match[2]])

@@ -1,5 +1,9 @@
 """Batches in order, read ahead by threads.
 
+    plan      [3,7] [1,9] [4,0] [8,2] [5,6] …
+    workers     w0    w1    w0    w1             at most AHEAD_PER_WORKER each: memory stays bounded
+    caller    [3,7] ───────> [1,9] ──────> …     in the order of the plan, whichever was ready first
+
 Threads rather than processes: reading and spectrograms release the interpreter, nothing is copied between processes,
 a killed run leaves no orphans, and it works the same on every system. Order and content do not depend on their number.
 """
@@ -32,12 +36,12 @@ class Prefetcher(Generic[Batch]):
         self._load = load
         self._workers = workers
 
-    def run(self, plan: Sequence[list[int]]) -> Generator[Batch | None]:
+    def batches(self, plan: Sequence[list[int]]) -> Generator[Batch | None]:
         """The batches of `plan`, in its order. An error of `load` comes out where its batch would have."""
         if not self._workers:
             yield from map(self._load, plan)
             return
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="feed", initializer=_one_thread_each)
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="prefetch", initializer=_one_thread_each)
         waiting: deque[Future[Batch | None]] = deque()
         try:
             for items in plan:

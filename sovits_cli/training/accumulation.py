@@ -1,7 +1,22 @@
-"""The gradients of one update: batch after batch, and in smaller parts where memory does not suffice.
+"""Gradient accumulation: the gradient of one update, batch after batch, in smaller parts where memory is short.
 
-The parts of a batch give the gradient of the whole: every loss counts by its share of the update, and what is random
-for a clip is drawn before the batch is taken apart. Knows no config.
+An update minimises a mean over everything in it, whatever it is cut into. With the loss l_i of one summand (a token, a
+clip, a frame) and N of them in the whole update, over all batches, micro-batches and processes:
+
+    L = (1/N) sum_i l_i = sum_b (n_b / N) · (1/n_b) sum_{i in b} l_i                  b a micro-batch with n_b of the N
+                                '-share-'   '-mean over the micro-batch-'
+
+so each micro-batch's mean, times its share of the update, is backpropagated into the same `grad`, and neither the
+batch size in memory nor the number of processes changes the result. N is counted before anything is computed; it is
+not the number of batches: a batch of short clips has fewer tokens and counts less. (Dividing each batch's loss by the
+number of batches, as is often done, weighs a token by how full its batch is.) A stage whose loss has several terms
+names a denominator for each: the official KL loss is a mean over frames, the others are means over clips.
+
+    update ── batch ── micro-batch   sample_noise, then cut      forward, backward: grad += share · dL_b
+           │        └─ micro-batch                               forward, backward: grad += share · dL_b
+           └─ batch ── micro-batch …                             sum over processes, clip, optimiser step
+
+What is random for a clip (noise, slices) is drawn for the batch, before it is cut. Knows nothing of steps and epochs.
 """
 
 from __future__ import annotations
@@ -27,108 +42,108 @@ class AccumulatedGradients:
     """Gradients are in place.
 
     Args:
-        readings: numbers of each part, and the share of the update they count.
-        max_micro_batch_positions: largest part that is computed at once from now on; None: whole batches.
+        metrics: numbers of each micro-batch, and the share of the update that they count.
+        max_micro_batch_positions: largest part of a batch that is computed at once from now on; None: whole batches.
     """
 
-    readings: Sequence[tuple[Mapping[str, Tensor], float]]
+    metrics: Sequence[tuple[Mapping[str, Tensor], float]]
     max_micro_batch_positions: int | None
 
 
+@dataclass
+class _Attempt:
+    """What is being computed, for whoever has to say what did not fit."""
+
+    positions: int = 0
+    clips: int = 0
+
+
 class GradientAccumulator(Generic[Item]):
-    """Computes gradients of a stage on an engine, together with other processes."""
+    """Computes the gradients of a stage on an engine, together with other processes."""
 
     def __init__(
         self, stage: TrainingStage[Item], engine: Engine, distributed: DistributedContext, reporter: Reporter
     ) -> None:
         self._stage, self._engine, self._distributed, self._reporter = stage, engine, distributed, reporter
 
-    def accumulate(self, group: Sequence[Item], max_micro_batch_positions: int | None) -> AccumulatedGradients | None:
+    def accumulate(self, batches: Sequence[Item], max_positions: int | None) -> AccumulatedGradients | None:
         """The mean gradient of a few batches, over all processes; None if there is nothing to train on.
+
+        A step that runs out of memory is computed again in halves, from the same random numbers.
+
+        Args:
+            batches: of this process.
+            max_positions: largest micro-batch; None computes whole batches.
 
         Raises:
             ResourceError: not even one clip fits the memory.
         """
-        sizes = [self._stage.denominators(batch) for batch in group]
-        whole = self._distributed.all_reduce_sum(
-            {name: sum(one[name] for one in sizes) for name in self._stage.denominator_names}
-        )
-        if not whole[self._stage.denominator_names[0]]:
+        names = self._stage.denominator_names
+        counts = [self._stage.denominators(batch) for batch in batches]
+        totals = self._distributed.all_reduce_sum({name: sum(one[name] for one in counts) for name in names})
+        if not totals[names[0]]:
             return None
-        generators = _generators(self._engine.device)
+        generators = _generator_states(self._engine.device)
         while True:
             for optimized in self._stage.optimized_modules:
                 optimized.optimizer.zero_grad(set_to_none=True)
-            largest = [0, 0]
+            attempt = _Attempt()
             try:
-                readings = [
-                    one for batch in group for one in self._batch(batch, whole, max_micro_batch_positions, largest)
-                ]
+                metrics = [one for batch in batches for one in self._backward(batch, totals, max_positions, attempt)]
                 break
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-            max_micro_batch_positions = self._smaller(largest)
-            _restore(generators, self._engine.device)
+            max_positions = self._halved(attempt)
+            _restore_generators(generators, self._engine.device)
         for optimized in self._stage.optimized_modules:
             self._distributed.all_reduce_gradients(optimized.parameters)
-        return AccumulatedGradients(readings, max_micro_batch_positions)
+        return AccumulatedGradients(metrics, max_positions)
 
-    def _batch(
-        self, batch: Item, whole: Mapping[str, float], max_micro_batch_positions: int | None, largest: list[int]
+    def _backward(
+        self, batch: Item, totals: Mapping[str, float], max_positions: int | None, attempt: _Attempt
     ) -> Iterator[tuple[Mapping[str, Tensor], float]]:
-        """Add the gradients of one batch. `largest` is told the places and clips of the part that is computed."""
-        drawn = self._stage.sample_noise(batch.to(self._engine.device, non_blocking=True))
-        for part in micro_batches(drawn, max_micro_batch_positions):
-            largest[:] = part.positions, len(part)
-            sizes = self._stage.denominators(part)
-            shares = {name: sizes[name] / whole[name] for name in whole}
-            yield self._part(part, shares), shares[self._stage.denominator_names[0]]
+        """Add the gradients of one batch; gives its numbers with their share of the update."""
+        with_noise = self._stage.sample_noise(batch.to(self._engine.device, non_blocking=True))
+        for part in micro_batches(with_noise, max_positions):
+            attempt.positions, attempt.clips = part.positions, len(part)
+            counts = self._stage.denominators(part)
+            shares = {name: counts[name] / totals[name] for name in totals}
+            yield self._engine.forward_backward(self._stage, part, shares), shares[self._stage.denominator_names[0]]
 
-    def _part(self, part: Item, shares: Mapping[str, float]) -> Mapping[str, Tensor]:
-        with self._engine.autocast():
-            losses = self._stage.losses(part, shares)
-        last = len(self._stage.optimized_modules) - 1
-        for index, optimized in enumerate(self._stage.optimized_modules):
-            self._engine.backward(losses.totals[optimized.name], optimized.parameters, keep_graph=index < last)
-        return {name: value.detach() for name, value in losses.metrics.items()}
-
-    def _smaller(self, largest: Sequence[int]) -> int:
-        """Half of what did not fit; said."""
-        places, clips = largest
-        name = self._stage.stage.value
+    def _halved(self, attempt: _Attempt) -> int:
+        """Half of what did not fit; reported."""
+        name, clips = self._stage.stage.value, attempt.clips
         self._engine.free_cache()
         if clips < 2:
-            raise ResourceError(
-                f"{name}: out of memory with a single clip",
-                hint="sovits train --checkpointing, or a lower --max-sec; --dry-run shows what fits",
-            )
+            raise ResourceError(f"{name}: out of memory with a single clip", code="train.clip_too_large")
         self._reporter.emit(
             Warned(
                 f"{name}: out of memory with {clips} clips at once: the step is done again with "
                 f"{clips // 2}, which stays so; the batch and its gradient are the same",
-                f"--dry-run shows which batch fits; --batch-size {clips // 2} or --checkpointing may be faster",
+                code="train.batch_too_large",
+                fields={"clips": clips // 2},
             )
         )
-        return places // 2
+        return attempt.positions // 2
 
 
-def micro_batches(batch: Item, max_micro_batch_positions: int | None) -> Iterator[Item]:
-    """A batch in parts of about so many places, of at least one clip each; whole if it fits."""
-    if max_micro_batch_positions is None or batch.positions <= max_micro_batch_positions:
+def micro_batches(batch: Item, max_positions: int | None) -> Iterator[Item]:
+    """A batch in parts of about so many positions, of at least one clip each; whole if it fits."""
+    if max_positions is None or batch.positions <= max_positions:
         yield batch
         return
-    clips = max(1, len(batch) * max_micro_batch_positions // batch.positions)
+    clips = max(1, len(batch) * max_positions // batch.positions)
     for start in range(0, len(batch), clips):
         yield batch.select(slice(start, start + clips))
 
 
-def _generators(device: torch.device) -> list[Tensor]:
+def _generator_states(device: torch.device) -> list[Tensor]:
     """The states of the generators that a step draws from."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
 
 
-def _restore(states: Sequence[Tensor], device: torch.device) -> None:
+def _restore_generators(states: Sequence[Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)

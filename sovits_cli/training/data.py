@@ -1,6 +1,10 @@
-"""What a stage trains on: its dataset with everything left out told, batches in order, and a held-out share.
+"""What a stage trains on: a report of its clips, batches in order, and a held-out share.
 
-Knows datasets and samplers; knows no model and no config.
+    clips of the dataset ─┬─ left out: outside the limits, or broken ──────────────> report, left_out-<stage>.tsv
+                          ├─ held out: min 4, about 2 %, the same for one seed ────> held-out loss, samples
+                          └─ the rest ─> batches of similar length ─> curriculum ──> training
+
+Knows datasets and samplers; knows no model and nothing of steps.
 """
 
 from __future__ import annotations
@@ -24,9 +28,9 @@ from sovits_cli.errors import DatasetError, InputError
 from sovits_cli.events import ClipGroup, Reporter, Skipped, Surveyed, Warned
 from sovits_cli.files import atomic
 from sovits_cli.terms import Stage
-from sovits_cli.training.curriculum import CurriculumPhase, LengthCurriculum, Plan
+from sovits_cli.training.curriculum import CurriculumPhase, EpochPlan, LengthCurriculum
 from sovits_cli.training.stages.base import Batch
-from sovits_cli.training.trainer import BatchSource
+from sovits_cli.training.trainer_config import BatchSource
 
 Item = TypeVar("Item", covariant=True)
 Sample = TypeVar("Sample")
@@ -41,13 +45,14 @@ MIN_CLIPS_TO_HOLD_OUT = 20
 MIN_HELD_OUT = 4
 MAX_HELD_OUT_SHARE = 0.1
 
-REMEDIES = {
-    LeftOutCause.LONG: "--max-sec, or sovits slice cuts them",
-    LeftOutCause.SHORT: "--set data.min_sec=..., or sovits slice --target-sec",
-    LeftOutCause.PHONES: "--set data.max_phones=...",
-    LeftOutCause.RATE: "--set data.min_phones_per_sec=... and data.max_phones_per_sec=...",
+LIMIT_CODES = {
+    LeftOutCause.LONG: "train.clips_too_long",
+    LeftOutCause.SHORT: "train.clips_too_short",
+    LeftOutCause.PHONES: "train.clips_of_many_phones",
+    LeftOutCause.RATE: "train.clips_of_odd_rate",
 }
-"""What keeps clips that a limit leaves out; any other reason is something wrong with the clip."""
+"""Limits that leave clips out -> the code that says what would keep them; any other cause is something wrong with the
+clip."""
 
 
 class ClipDataset(Protocol[Item]):
@@ -72,86 +77,104 @@ class ClipDataset(Protocol[Item]):
 
 @dataclass(frozen=True)
 class StageData(Generic[Made]):
-    """Both sources of a run, and a fingerprint of the order of batches.
+    """The batches that train and those that judge, and a fingerprint of their order.
 
     Args:
         training, held_out: batches.
         clips, held_out_clips: how many clips each has.
-        unseen: numbers of the held-out clips, shortest first; of all where none is held out.
+        sample_clips: numbers of the held-out clips, shortest first; of all where none is held out.
         batches_per_epoch: of the training source.
         fingerprint: changes when a saved position in an epoch would mean other clips.
-        plan_of: the plan of the clips up to a limit in seconds.
+        plan_up_to: the batches of the clips up to a limit in seconds.
     """
 
     training: BatchSource[Made]
     held_out: BatchSource[Made]
     clips: int
     held_out_clips: int
-    unseen: Sequence[int]
+    sample_clips: Sequence[int]
     batches_per_epoch: int
     fingerprint: str
-    plan_of: Callable[[float], Plan]
+    plan_up_to: Callable[[float], EpochPlan]
+
+    def with_curriculum(
+        self, limits_s: Sequence[float], epochs: int, max_steps: int | None, batches_per_update: int
+    ) -> StageData[Made]:
+        """The same data with clips up to the first limit first, and so on; a limit no clip is under is passed over.
+
+        Args:
+            limits_s: rising, one a phase.
+            epochs, max_steps, batches_per_update: of the run, see `LengthCurriculum`.
+        """
+        plans = [(limit_s, self.plan_up_to(limit_s)) for limit_s in limits_s]
+        phases = [CurriculumPhase(limit_s, plan) for limit_s, plan in plans if plan(0)]
+        curriculum = LengthCurriculum(phases, epochs, max_steps, batches_per_update)
+        training = replace(self.training, plan=curriculum.plan, limit_s=curriculum.limit_s)
+        return replace(
+            self, training=training, fingerprint=fingerprint([self.fingerprint, list(limits_s), batches_per_update])
+        )
 
 
-def tell(
-    stage: Stage,
-    clips: ClipDataset[object],
-    folder: Path,
-    limit_s: float,
-    reporter: Reporter,
-    *,
-    strict: bool = False,
-    write: bool = True,
-    advise: bool = True,
-) -> None:
-    """Say what is kept and what is left out, by reason; every clip left out is listed in a file of the run.
-
-    Clips outside the limits are counted by reason; anything wrong with a clip is told clip by clip.
+@dataclass(frozen=True)
+class ClipSurvey:
+    """The report of what a stage trains on and what it leaves out.
 
     Args:
-        advise: whether long clips have to be there for long sentences to be learnt.
-
-    Raises:
-        DatasetError: nothing is left to train on, or `strict` and something is left out.
+        stage, folder: of the run.
+        limit_s: longest clip that trains.
+        strict: refuse to leave anything out.
+        writes: whether the clips left out are listed in a file of the run.
+        advises: whether long clips have to be there for long sentences to be learnt.
     """
-    kept = ClipGroup("kept", len(clips), sum(clips.lengths_s))
-    reporter.emit(Surveyed(stage.value, folder, kept, _groups(clips.left_out), tuple(clips.lengths_s), limit_s))
-    for item in clips.left_out:
-        if item.cause not in REMEDIES:
-            reporter.emit(Skipped(item.name, item.reason))
-    if clips.left_out and write:
-        place = folder / f"left_out-{stage.value}.tsv"
-        with atomic(place, follow_links=False) as temporary:
-            temporary.write_text("".join(f"{one.name}\t{one.reason}\n" for one in clips.left_out), encoding="utf-8")
-    if not len(clips):
-        raise DatasetError(
-            f"{stage.value}: no clip of the dataset can be trained on ({len(clips.left_out)} left out)",
-            hint="the reasons are above; sovits prep makes a dataset anew",
-        )
-    if strict and clips.left_out:
-        first = clips.left_out[0]
-        raise DatasetError(
-            f"{stage.value}: {len(clips.left_out)} clips would be left out, the first: {first.name}: {first.reason}",
-            hint="the table above says what keeps them; without --strict the others train",
-        )
-    if len(clips) < FEW_CLIPS:
-        reporter.emit(
-            Warned(f"{stage.value}: only {len(clips)} clips: a voice needs at least a minute or two of speech")
-        )
-    advice = long_clip_shortage(clips.lengths_s, limit_s) if advise else None
-    if advice is not None:
-        reporter.emit(Warned(f"{stage.value}: {advice.text}", **advice.advice))
+
+    stage: Stage
+    folder: Path
+    limit_s: float
+    strict: bool = False
+    writes: bool = True
+    advises: bool = True
+
+    def report(self, clips: ClipDataset[object], reporter: Reporter) -> None:
+        """Report what is kept and what is left out, by cause.
+
+        Clips outside the limits are counted by cause; anything wrong with a clip is reported clip by clip.
+
+        Raises:
+            DatasetError: nothing is left to train on, or `strict` and something is left out.
+        """
+        name, left_out = self.stage.value, clips.left_out
+        kept = ClipGroup("kept", len(clips), sum(clips.lengths_s))
+        reporter.emit(Surveyed(name, self.folder, kept, _groups(left_out), tuple(clips.lengths_s), self.limit_s))
+        for item in left_out:
+            if item.cause not in LIMIT_CODES:
+                reporter.emit(Skipped(item.name, item.reason))
+        if left_out and self.writes:
+            with atomic(self.folder / f"left_out-{name}.tsv", follow_links=False) as temporary:
+                rows = "".join(f"{one.name}\t{one.reason}\n" for one in left_out)
+                temporary.write_text(rows, encoding="utf-8")
+        if not len(clips):
+            count = f"({len(left_out)} left out)"
+            raise DatasetError(f"{name}: no clip of the dataset can be trained on {count}", code="train.no_clips")
+        if self.strict and left_out:
+            first = f"{left_out[0].name}: {left_out[0].reason}"
+            count = f"{len(left_out)} clips would be left out"
+            raise DatasetError(f"{name}: {count}, the first: {first}", code="train.clips_left_out")
+        if len(clips) < FEW_CLIPS:
+            reporter.emit(Warned(f"{name}: only {len(clips)} clips: a voice needs at least a minute or two of speech"))
+        advice = long_clip_shortage(clips.lengths_s, self.limit_s) if self.advises else None
+        if advice is not None:
+            reporter.emit(Warned(f"{name}: {advice.text}", **advice.advice))
 
 
 def _groups(left_out: Sequence[LeftOut]) -> list[ClipGroup]:
-    """What is left out, by reason, in the order of `LeftOutCause`."""
+    """What is left out, by cause, in the order of `LeftOutCause`."""
     causes = [cause for cause in LeftOutCause if any(item.cause is cause for item in left_out)]
     return [
         ClipGroup(
             cause.value,
             clips=sum(item.cause is cause for item in left_out),
             seconds=sum(item.seconds or 0.0 for item in left_out if item.cause is cause),
-            hint=REMEDIES.get(cause, "see the reason of each; sovits prep makes it anew"),
+            code=LIMIT_CODES.get(cause, "train.clips_broken"),
         )
         for cause in causes
     ]
@@ -180,63 +203,65 @@ class BatchingOptions:
     repeat_below: int = 0
 
 
-def prepare(
-    clips: ClipDataset[Sample], collate: Callable[[Sequence[Sample]], Made], how: BatchingOptions, reporter: Reporter
+def make_stage_data(
+    clips: ClipDataset[Sample],
+    collate: Callable[[Sequence[Sample]], Made],
+    how: BatchingOptions,
+    reporter: Reporter,
 ) -> StageData[Made]:
-    """Split off the held-out clips and form batches of similar length."""
+    """Split off the held-out clips and form batches of similar length.
+
+    Args:
+        clips: the dataset.
+        collate: items to a batch.
+        how: size and order of the batches, and the held-out share.
+        reporter: hears of clips that can no longer be read.
+    """
     names, lengths_s = clips.names, clips.lengths_s
-    held_out = _held_out(names, how)
+    held_out = _choose_held_out(names, how)
     kept = [index for index in range(len(clips)) if index not in held_out]
     if len(kept) < how.repeat_below:
         kept = kept * max(2, how.repeat_below // len(kept))
-    load = _Loader(clips, collate, reporter)
-    unseen = sorted(held_out, key=lambda index: lengths_s[index])
-    plan_of = partial(_plan, kept, lengths_s, how)
-    judged = _plan(unseen, lengths_s, replace(how, seed=0))(0) if unseen else []
-    described = [[names[index], round(lengths_s[index], 3)] for index in kept]
-    plan = plan_of(math.inf)
+    load = _BatchLoader(clips, collate, reporter)
+    shortest_first = sorted(held_out, key=lambda index: lengths_s[index])
+    plan_up_to = partial(_plan, kept, lengths_s, how)
+    held_out_batches = _plan(shortest_first, lengths_s, replace(how, seed=0))(0) if shortest_first else []
+    plan = plan_up_to(math.inf)
+    items = [[names[index], round(lengths_s[index], 3)] for index in kept]
     return StageData(
         training=BatchSource(plan, Prefetcher(load, how.workers)),
-        held_out=BatchSource(lambda _: judged, Prefetcher(load, min(how.workers, 1))),
+        held_out=BatchSource(lambda _: held_out_batches, Prefetcher(load, min(how.workers, 1))),
         clips=len(kept),
-        unseen=tuple(unseen) or tuple(sorted(kept, key=lambda index: lengths_s[index])),
-        held_out_clips=len(unseen),
+        held_out_clips=len(shortest_first),
+        sample_clips=tuple(shortest_first) or tuple(sorted(kept, key=lambda index: lengths_s[index])),
         batches_per_epoch=len(plan(0)),
-        fingerprint=digest([described, how.size, how.seconds, how.seed]),
-        plan_of=plan_of,
+        fingerprint=fingerprint([items, how.size, how.seconds, how.seed]),
+        plan_up_to=plan_up_to,
     )
 
 
-def rising(
-    found: StageData[Made], limits: Sequence[float], rise: Callable[[Sequence[CurriculumPhase]], LengthCurriculum]
-) -> StageData[Made]:
-    """The same material with clips up to the first limit first, and so on; a limit no clip is under is passed over."""
-    plans = [(limit_s, found.plan_of(limit_s)) for limit_s in limits]
-    order = rise([CurriculumPhase(limit_s, plan) for limit_s, plan in plans if plan(0)])
-    training = replace(found.training, plan=order.plan, limit_s=order.limit_s)
-    return replace(found, training=training, fingerprint=digest([found.fingerprint, list(limits), order.group]))
-
-
-def _plan(numbers: Sequence[int], lengths_s: Sequence[float], how: BatchingOptions, limit_s: float = math.inf) -> Plan:
+def _plan(
+    numbers: Sequence[int], lengths_s: Sequence[float], how: BatchingOptions, limit_s: float = math.inf
+) -> EpochPlan:
     """Batches of the clips up to a limit, by epoch."""
     within = [index for index in numbers if lengths_s[index] <= limit_s]
     order = LengthBucketSampler([lengths_s[index] for index in within], how.size, how.seed, batch_s=how.seconds)
-    return lambda epoch: [[within[place] for place in group] for group in order.epoch(epoch)]
+    return lambda epoch: [[within[index] for index in group] for group in order.epoch(epoch)]
 
 
-def digest(value: object) -> str:
+def fingerprint(value: object) -> str:
     """A short fingerprint of plain values."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-class _Loader(Generic[Sample, Made]):
-    """Item numbers to a batch. A clip that can no longer be read is told once and left out."""
+class _BatchLoader(Generic[Sample, Made]):
+    """Item numbers to a batch. A clip that can no longer be read is reported once and left out."""
 
     def __init__(
         self, clips: ClipDataset[Sample], collate: Callable[[Sequence[Sample]], Made], reporter: Reporter
     ) -> None:
         self._clips, self._collate, self._reporter = clips, collate, reporter
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
         self._lock = threading.Lock()
 
     def __call__(self, numbers: list[int]) -> Made | None:
@@ -245,17 +270,17 @@ class _Loader(Generic[Sample, Made]):
             try:
                 items.append(self._clips[number])
             except InputError as error:
-                self._tell(number, error)
+                self._report(number, error)
         return self._collate(items) if items else None
 
-    def _tell(self, number: int, error: InputError) -> None:
+    def _report(self, number: int, error: InputError) -> None:
         with self._lock:
-            if number not in self._told:
-                self._told.add(number)
+            if number not in self._reported:
+                self._reported.add(number)
                 self._reporter.emit(Skipped(self._clips.names[number], error.message))
 
 
-def _held_out(names: Sequence[str], how: BatchingOptions) -> set[int]:
+def _choose_held_out(names: Sequence[str], how: BatchingOptions) -> set[int]:
     """Which clips are kept for judging: the same for the same names, seed and limit."""
     count = len(names)
     if count < MIN_CLIPS_TO_HOLD_OUT or not how.held_out:

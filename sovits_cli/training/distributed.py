@@ -2,8 +2,15 @@
 
     torchrun --nproc-per-node 2 -m sovits_cli train
 
-Each takes every so-many-th batch of an update; gradients are added up once an update, so the result is that of one
-process with as many batches. Alone there is no process group, and every verb does nothing. Knows no models.
+The batches of an update go round the processes; each computes its own with the denominators of the whole update
+(`accumulation.py`), so that the sum of the gradients is the gradient of the update, and all take the same step:
+
+    rank 0   batch 0, 2, …   grad_0 ┐                       ┌ step   writes state, export and metrics
+                                    ├ all-reduce: grad_0+1 ─┤
+    rank 1   batch 1, 3, …   grad_1 ┘                       └ step
+
+The result is that of one process with as many batches, up to the order of addition. Alone there is no process group,
+and every method returns what it was given. Knows no models.
 """
 
 from __future__ import annotations
@@ -103,7 +110,8 @@ def process_group(device: torch.device) -> Iterator[DistributedContext]:
         if local >= torch.cuda.device_count():
             raise ResourceError(
                 f"process {local} has no GPU: {torch.cuda.device_count()} found",
-                hint=f"torchrun --nproc-per-node {torch.cuda.device_count()}",
+                code="train.more_processes_than_gpus",
+                fields={"gpus": torch.cuda.device_count()},
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
@@ -116,7 +124,7 @@ def process_group(device: torch.device) -> Iterator[DistributedContext]:
 
 
 @contextmanager
-def locked_run_folder(folder: Path, together: DistributedContext, *, writes: bool) -> Iterator[None]:
+def locked_run_folder(folder: Path, context: DistributedContext, *, writes: bool) -> Iterator[None]:
     """Lock the folder of a run, by the one of the processes that `writes` there; none does when it is only planned.
 
     Raises:
@@ -129,6 +137,8 @@ def locked_run_folder(folder: Path, together: DistributedContext, *, writes: boo
                 stack.enter_context(held(folder))
         except ResourceError as error:
             refused = error
-        if together.all_reduce_any(refused is not None)[0]:
-            raise refused or ResourceError(f"{folder} cannot be written by the first process", hint="see above")
+        if context.all_reduce_any(refused is not None)[0]:
+            raise refused or ResourceError(
+                f"{folder} cannot be written by the first process", hint="the first process says why"
+            )
         yield

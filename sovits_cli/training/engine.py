@@ -1,4 +1,4 @@
-"""Where and in which number format a step is computed: Lightning Fabric behind five verbs.
+"""Where and in which number format a step is computed: Lightning Fabric behind a few verbs.
 
 No process group is made at world size 1. Losses are expected in float32; what a module must not compute in half
 precision it protects itself.
@@ -6,7 +6,7 @@ precision it protects itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 from sovits_cli.errors import SettingsError
 from sovits_cli.terms import Precision
 from sovits_cli.training.bf16_emulation import Bf16Emulation
+from sovits_cli.training.stages.base import WHOLE_UPDATE, Batch, Shares, TrainingStage
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -52,7 +53,7 @@ class Engine:
 
     Args:
         device: where the models live.
-        precision: one that the device can train in, see `runnable`.
+        precision: one that the device can train in, see `trainable_precision`.
     """
 
     def __init__(self, device: torch.device, precision: Precision) -> None:
@@ -88,6 +89,17 @@ class Engine:
         """Add the gradient of `loss` to these parameters and to no others."""
         with self._products():
             self.fabric.backward(loss, inputs=parameters, retain_graph=keep_graph)
+
+    def forward_backward(
+        self, stage: TrainingStage[Any], batch: Batch, shares: Shares = WHOLE_UPDATE
+    ) -> Mapping[str, Tensor]:
+        """Add the gradients of a batch with its noise to those that are there; gives its numbers to log, detached."""
+        with self.autocast():
+            losses = stage.losses(batch, shares)
+        last = len(stage.optimized_modules) - 1
+        for index, optimized in enumerate(stage.optimized_modules):
+            self.backward(losses.totals[optimized.name], optimized.parameters, keep_graph=index < last)
+        return {name: value.detach() for name, value in losses.metrics.items()}
 
     def clip(self, module: nn.Module, optimizer: Optimizer, max_norm: float) -> float:
         """Scale the gradients down to `max_norm` together (0: leave them). Returns their norm before."""
@@ -140,7 +152,7 @@ class Engine:
             self._format.load_state_dict(state)
 
 
-def runnable(precision: Precision, device: torch.device) -> Precision:
+def trainable_precision(precision: Precision, device: torch.device) -> Precision:
     """The precision this device can train in: float16 with a loss scale exists on CUDA only, bf16 replaces it.
 
     Raises:
@@ -149,7 +161,7 @@ def runnable(precision: Precision, device: torch.device) -> Precision:
     if precision is Precision.HALF and device.type != "cuda":
         return Precision.BF16
     if precision is Precision.BF16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise SettingsError("train.precision: this GPU has no bf16", hint="sovits train --precision 16-mixed (or 32)")
+        raise SettingsError("train.precision: this GPU has no bf16", code="train.no_bf16")
     return precision
 
 

@@ -49,48 +49,53 @@ class Exporter:
     config: Mapping[str, Any]
     keep: int | None = None
 
-    def gpt(self, model: Text2Semantic, folder: Path, mark: ExportTag) -> Path:
+    def gpt(self, model: Text2Semantic, folder: Path, tag: ExportTag) -> Path:
         """Write the GPT and point `voice.json` to it."""
-        inside = "" if mark.epoch_done else f"-s{mark.step}"
-        path = folder / f"{self.name}-e{mark.epoch}{inside}.ckpt"
+        inside = "" if tag.epoch_done else f"-s{tag.step}"
+        path = folder / f"{self.name}-e{tag.epoch}{inside}.ckpt"
         official.write_gpt(
             path,
             model.state_dict(),
             {**self.config.get("gpt", {}), **model.config.to_official()},
-            info=official.gpt_info(mark.epoch),
+            info=official.gpt_info(tag.epoch),
         )
         self._point(folder, "gpt", path)
         self._drop_old(folder, rf"{re.escape(self.name)}-e(\d+)(?:-s(\d+))?\.ckpt", path)
         return path
 
-    def sovits(self, model: VitsModel, folder: Path, mark: ExportTag) -> Path:
+    def sovits(self, model: VitsModel, folder: Path, tag: ExportTag) -> Path:
         """Write the acoustic model without its posterior encoder and point `voice.json` to it."""
-        path = folder / f"{self.name}_e{mark.epoch}_s{mark.step}.pth"
+        path = folder / f"{self.name}_e{tag.epoch}_s{tag.step}.pth"
         dimensions = model.config.to_official()
-        said = self.config.get("sovits", {})
+        settings = self.config.get("sovits", {})
         official.write_sovits(
             path,
             model.state_dict(),
-            {**said, **dimensions, "train": {**said.get("train", {}), **dimensions["train"]}, "name": self.name},
-            info=official.sovits_info(mark.epoch, mark.step),
+            {
+                **settings,
+                **dimensions,
+                "train": {**settings.get("train", {}), **dimensions["train"]},
+                "name": self.name,
+            },
+            info=official.sovits_info(tag.epoch, tag.step),
             version=self.version,
         )
         self._point(folder, "sovits", path)
         self._drop_old(folder, rf"{re.escape(self.name)}_e(\d+)_s(\d+)\.pth", path)
         return path
 
-    def flow(self, model: FlowModel, folder: Path, mark: ExportTag) -> Path:
+    def flow(self, model: FlowModel, folder: Path, tag: ExportTag) -> Path:
         """Write the acoustic model, or only its LoRA if it has one, and point `voice.json` to it."""
         state = model.state_dict()
         rank = lora_rank_of(state)
-        path = folder / f"{self.name}_e{mark.epoch}_s{mark.step}{'' if rank is None else f'_l{rank}'}.pth"
+        path = folder / f"{self.name}_e{tag.epoch}_s{tag.step}{'' if rank is None else f'_l{rank}'}.pth"
         if rank is not None:
             state = {official_lora_key(key): value for key, value in state.items() if in_lora(key)}
         official.write_sovits(
             path,
             state,
             {**self.config.get("sovits", {}), **model.flow_config.to_official(), "name": self.name},
-            info=official.sovits_info(mark.epoch, mark.step),
+            info=official.sovits_info(tag.epoch, tag.step),
             version=self.version,
             lora_rank=rank,
         )
@@ -101,8 +106,8 @@ class Exporter:
     def mark_best(self, folder: Path, part: str) -> None:
         """Say in `voice.json` that the newest file of this part is the best so far; it is never dropped."""
         place = folder / VOICE_FILE
-        said = read_json_object(place)
-        self._write(place, {**said, "best": {**_best(said), part: said[part]}})
+        voice = read_json_object(place)
+        self._write(place, {**voice, "best": {**_best(voice), part: voice[part]}})
 
     def _point(self, folder: Path, part: str, path: Path) -> None:
         """Say in `voice.json` that this file is the newest of its part; the other part stays."""
@@ -127,9 +132,9 @@ class Exporter:
                 path.unlink(missing_ok=True)
 
 
-def _best(said: Mapping[str, Any]) -> dict[str, Any]:
+def _best(voice: Mapping[str, Any]) -> dict[str, Any]:
     """The files that did best, by part; nothing where somebody else has written something else."""
-    best = said.get("best")
+    best = voice.get("best")
     return best if isinstance(best, dict) else {}
 
 

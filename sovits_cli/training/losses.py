@@ -1,7 +1,16 @@
 """The losses of the acoustic model's GAN training, as the official trainer has them, and one more for small models.
 
+In module/losses.py they have the same names. With D a discriminator, f its feature maps, x real and y generated audio:
+
+    L_disc = mean (1 - D(x))² + mean D(y)²             L_gen = mean (1 - D(y))²
+    L_fm   = 2 sum_maps mean |f(x) - f(y)|             L_mel = mean |log mel(x) - log mel(y)|
+    L_kl   = log s_p - log s_q - 1/2 + (z - m_p)² / (2 s_p²)   over frames; z = flow(posterior sample)
+
+The last is the KL divergence of a posterior from a prior with one sample in the place of the posterior's mean, because
+the flow between them has no mean to give (VITS, Kim et al. 2021, equation 4).
+
 All are computed in float32 whatever the precision of the networks.
-Legend: B batch, T samples, F frames, Z latent width.
+Legend: B batch, T samples, F frames, M mel bins, Z latent width.
 """
 
 from __future__ import annotations
@@ -42,14 +51,14 @@ class GeneratorLoss:
 
 def discriminator_loss(real: Sequence[DiscriminatorOutput], fake: Sequence[DiscriminatorOutput]) -> DiscriminatorLoss:
     """Least squares (Mao et al. 2017): real audio should score 1, generated audio 0."""
-    on_real = [(1 - verdict.score.float()).square().mean() for verdict in real]
-    on_fake = [verdict.score.float().square().mean() for verdict in fake]
+    on_real = [(1 - output.score.float()).square().mean() for output in real]
+    on_fake = [output.score.float().square().mean() for output in fake]
     return DiscriminatorLoss(total=_sum([*on_real, *on_fake]), real=on_real, fake=on_fake)
 
 
 def generator_loss(fake: Sequence[DiscriminatorOutput]) -> GeneratorLoss:
     """Least squares: generated audio should score 1."""
-    each = [(1 - verdict.score.float()).square().mean() for verdict in fake]
+    each = [(1 - output.score.float()).square().mean() for output in fake]
     return GeneratorLoss(total=_sum(each), each=each)
 
 
@@ -63,22 +72,25 @@ def feature_loss(real: Sequence[DiscriminatorOutput], fake: Sequence[Discriminat
     return 2 * _sum(distances)
 
 
-def kl_loss(z_p: Tensor, logs_q: Tensor, m_p: Tensor, logs_p: Tensor, keep: Tensor) -> Tensor:
+def kl_loss(z_p: Tensor, logs_q: Tensor, m_p: Tensor, logs_p: Tensor, frame_mask: Tensor) -> Tensor:
     """How unlikely the posterior's latents are under the prior: summed over Z, averaged over the kept frames.
 
     Args:
         z_p: (B, Z, F) latents after the flow; logs_q: log-scale of the posterior they came from.
         m_p, logs_p: (B, Z, F) prior.
-        keep: (B, F) bool.
+        frame_mask: (B, F) bool, True on the frames of the clip.
+
+    Returns:
+        ()
     """
     z_p, logs_q, m_p, logs_p = (x.float() for x in (z_p, logs_q, m_p, logs_p))
     distance = logs_p - logs_q - 0.5 + 0.5 * (z_p - m_p).square() * torch.exp(-2 * logs_p)
-    places = keep[:, None].float()
-    return (distance * places).sum() / places.sum()
+    mask = frame_mask[:, None].float()
+    return (distance * mask).sum() / mask.sum()
 
 
 def mel_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Mean distance of two log-mel spectrograms of one shape: ()."""
+    """Mean distance of two log-mel spectrograms (B, M, F): ()."""
     return F.l1_loss(fake.float(), real.float())
 
 

@@ -1,5 +1,10 @@
 """Finds what a training step costs, by a few steps of the very networks; everything is left as it was.
 
+    preserve networks, generators, modes ── a loss scale of 1 ── a stage with a rate of 0
+        fill the optimisers · warm up · LONG_SHAPE on a CPU · SHORT_SHAPES · GPU_SHAPES as far as they fit
+            each: forward, backward ── peak ── optimisers ── peak         bytes and seconds of one `ProfiledStep`
+    restore; fit a `StepCost` to all of them
+
 Legend: B batch.
 """
 
@@ -27,7 +32,7 @@ from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.terms import SEMANTIC_RATE_HZ
 from sovits_cli.training import step_cost
 from sovits_cli.training.engine import Engine
-from sovits_cli.training.peak_memory import PeakMemoryMeter, preserved, synchronize
+from sovits_cli.training.peak_memory import PeakMemoryMeter, everything_restored, synchronize
 from sovits_cli.training.stages.base import Batch, TrainingStage
 from sovits_cli.training.step_cost import ProfiledStep, StepCost
 
@@ -79,12 +84,12 @@ class MemoryProfiler(Generic[Item]):
         self, stage: Callable[[], TrainingStage[Item]], engine: Engine, batch: Callable[[int, float], Item]
     ) -> None:
         self._stage, self._engine, self._batch = stage, engine, batch
-        self._places: dict[int, int] = {}
+        self._positions: dict[int, int] = {}
         """Of one clip, by its tokens."""
-        self._trials: list[ProfiledStep] = []
+        self._steps: list[ProfiledStep] = []
         self._began_bytes: tuple[int | None, int] | None = None
         """Resident before the first step, if anybody counts, and of it in tensors."""
-        self._least_bytes = 0.0
+        self._min_bytes = 0.0
         """What any step takes, however short: at its end, while the optimisers step."""
         self._cost: StepCost | None = None
 
@@ -112,71 +117,77 @@ class MemoryProfiler(Generic[Item]):
     def cost(self) -> StepCost:
         """Of one step, by all that have been tried."""
         if self._cost is None:
-            if not self._trials:
-                self._try_some()
+            if not self._steps:
+                self._profile_all()
             self._cost = self._fitted()
         return self._cost
 
-    def places(self, clips: int, seconds: float) -> int:
+    def positions(self, clips: int, seconds: float) -> int:
         """Of such a batch; a length counts as whole tokens, and is made up once."""
         tokens = math.ceil(round(seconds * SEMANTIC_RATE_HZ, 6))
-        if tokens not in self._places:
-            self._places[tokens] = self._batch(1, tokens / SEMANTIC_RATE_HZ).positions
-        return self._places[tokens] * clips
+        if tokens not in self._positions:
+            self._positions[tokens] = self._batch(1, tokens / SEMANTIC_RATE_HZ).positions
+        return self._positions[tokens] * clips
 
     def try_step(self, clips: int, seconds: float) -> bool:
         """Measure one step more, if it is expected to fit, and to be quick.
 
         One that does not fit after all costs all that was free. False if it was not tried.
         """
-        shape, known = (clips, self.places(clips, seconds)), self.cost
+        shape, known = (clips, self.positions(clips, seconds)), self.cost
         free = free_bytes(self.device)
         slow = not self.on_gpu and known.time_s(*shape) > MAX_TRIAL_S
         if slow or shape in known.tried or known.memory(*shape) > USABLE_SHARE * free:
             return False
-        with self._trying() as stage:
-            found = self._tried(stage, clips, seconds)
-        self._trials.append(found or ProfiledStep(*shape, free, known.step_bytes, known.time_s(*shape), known.step_s))
+        with self._profiling() as stage:
+            found = self._profile(stage, clips, seconds)
+        self._steps.append(found or ProfiledStep(*shape, free, known.step_bytes, known.time_s(*shape), known.step_s))
         self._cost = None
         return True
 
-    def _try_some(self) -> None:
+    def _profile_all(self) -> None:
         """The steps that every prediction is made from."""
-        with self._trying() as stage:
+        with self._profiling() as stage:
             shapes = SHORT_SHAPES if self.on_gpu else (LONG_SHAPE, *SHORT_SHAPES)
-            self._trials = [self._tried(stage, *shape, hold=True) or self._too_large() for shape in shapes]
+            self._steps = [self._profile(stage, *shape, hold=True) or self._out_of_memory() for shape in shapes]
             if not self.on_gpu:
                 return
             free = free_bytes(self.device)
             for clips, seconds in GPU_SHAPES:
-                if self._fitted().memory(clips, self.places(clips, seconds)) > USABLE_SHARE * free:
+                if self._fitted().memory(clips, self.positions(clips, seconds)) > USABLE_SHARE * free:
                     return
-                found = self._tried(stage, clips, seconds)
+                found = self._profile(stage, clips, seconds)
                 if found is None:
                     return
-                self._trials.append(found)
+                self._steps.append(found)
 
     def _fitted(self) -> StepCost:
         fragmentation = HEAP_FRAGMENTATION.get(self.device.type, 1.0)
-        return step_cost.fit(self._trials, fragmentation=fragmentation, starts=self.on_gpu)
+        return step_cost.fit(self._steps, fragmentation=fragmentation, starts=self.on_gpu)
 
-    def _too_large(self) -> NoReturn:
+    def _out_of_memory(self) -> NoReturn:
         raise ResourceError(
             f"{self.name}: out of memory while a short step was tried, to see what it takes",
-            hint="sovits train --checkpointing --batch-size 1, or close what else uses the memory",
+            code="train.profile_out_of_memory",
         )
 
     @contextmanager
-    def _trying(self) -> Iterator[TrainingStage[Item]]:
+    def _profiling(self) -> Iterator[TrainingStage[Item]]:
         """A stage to try steps with. What they change is put back, and the memory given back."""
         stage = self._stage()
-        with preserved([optimized.module for optimized in stage.optimized_modules]), self._engine.trial_scale():
+        with (
+            everything_restored([optimized.module for optimized in stage.optimized_modules]),
+            self._engine.trial_scale(),
+        ):
             stage.train()
             if self._began_bytes is None:
-                self._began_bytes = (memory.reset_peak_rss() if self.device.type == "cpu" else None), _held(stage)
+                self._began_bytes = (
+                    (memory.reset_peak_rss() if self.device.type == "cpu" else None),
+                    _state_bytes(stage),
+                )
             _fill_optimizers(stage)
             first = max(self._step(stage, *WARM_UP_SHAPE).step_bytes for _ in range(2))
-            self._least_bytes = self._least_bytes or first
+            self._min_bytes = self._min_bytes or first
             yield stage
             for optimized in stage.optimized_modules:
                 optimized.optimizer.zero_grad(set_to_none=True)
@@ -184,16 +195,16 @@ class MemoryProfiler(Generic[Item]):
         gc.collect()
         self._engine.free_cache()
 
-    def _tried(
+    def _profile(
         self, stage: TrainingStage[Item], clips: int, seconds: float, *, hold: bool = False
     ) -> ProfiledStep | None:
         """One step, measured; None if the memory does not suffice.
 
         A short step costs most at its end, when all gradients are there, and a long one before the first of them,
-        when all is kept that they are made from. `hold` makes room for gradients beforehand: then that second place
+        when all is kept that they are made from. `hold` makes room for gradients beforehand: then that second position
         is the peak of short steps too, higher by the room of those that come last.
         """
-        spared = _gradients(stage.optimized_modules[-1].parameters) if hold else 0
+        spared = _gradient_bytes(stage.optimized_modules[-1].parameters) if hold else 0
         if self.device.type == "cpu":
             memory.reset_peak_rss()  # what other steps left
         try:
@@ -209,9 +220,9 @@ class MemoryProfiler(Generic[Item]):
             return None
         return ProfiledStep(
             clips,
-            self.places(clips, seconds),
+            self.positions(clips, seconds),
             max(one.peak_bytes for one in (watched, *timed)) - spared,
-            max(watched.step_bytes, self._least_bytes),
+            max(watched.step_bytes, self._min_bytes),
             min(one.seconds for one in timed),
             min(one.step_s for one in timed),
         )
@@ -227,7 +238,7 @@ class MemoryProfiler(Generic[Item]):
 
     def _step(
         self, stage: TrainingStage[Item], clips: int, seconds: float, *, hold: bool = False, watch: bool = True
-    ) -> Step:
+    ) -> StepReading:
         """Do one step. The clock is read when the device has done what it was asked for, and not before."""
         batch = self._batch(clips, seconds).to(self.device)
         for optimized in stage.optimized_modules:
@@ -237,17 +248,12 @@ class MemoryProfiler(Generic[Item]):
         if hold:
             for parameter in (one for optimized in stage.optimized_modules for one in optimized.parameters):
                 parameter.grad = torch.empty_like(parameter).zero_()  # written, and with that resident
-            room = sum(_gradients(optimized.parameters) for optimized in stage.optimized_modules)
+            room = sum(_gradient_bytes(optimized.parameters) for optimized in stage.optimized_modules)
         if self.device.type == "cpu":
             memory.reset_peak_rss(trim=False)
-        with PeakMemoryMeter(self.device, _held(stage) + room, counting=watch) as watched:
+        with PeakMemoryMeter(self.device, _state_bytes(stage) + room, counting=watch) as watched:
             began_s = self._clock_s()
-            with self._engine.autocast():
-                losses = stage.losses(stage.sample_noise(batch))
-            last = len(stage.optimized_modules) - 1
-            for index, optimized in enumerate(stage.optimized_modules):
-                self._engine.backward(losses.totals[optimized.name], optimized.parameters, keep_graph=index < last)
-            del losses
+            self._engine.forward_backward(stage, stage.sample_noise(batch))
             computed_s, peak_bytes = self._clock_s(), self._resident_bytes(watched.lap())
             for optimized in stage.optimized_modules:
                 self._engine.clip(optimized.module, optimized.optimizer, 1.0)
@@ -255,7 +261,7 @@ class MemoryProfiler(Generic[Item]):
             self._engine.finish_step()
             ended_s = self._clock_s()
             step_bytes = self._resident_bytes(watched.lap()) if (clips, seconds) == WARM_UP_SHAPE else watched.lap()
-            return Step(peak_bytes, step_bytes, ended_s - began_s, ended_s - computed_s)
+            return StepReading(peak_bytes, step_bytes, ended_s - began_s, ended_s - computed_s)
 
     def _clock_s(self) -> float:
         """Seconds of a clock, once the device is done."""
@@ -264,7 +270,7 @@ class MemoryProfiler(Generic[Item]):
 
 
 @dataclass(frozen=True)
-class Step:
+class StepReading:
     """Peak bytes up to the gradients and of the optimisers; seconds of the step, and those of the optimisers in it."""
 
     peak_bytes: int
@@ -273,16 +279,16 @@ class Step:
     step_s: float
 
 
-def gpt_batch(config: T2SConfig, clips: int, seconds: float) -> GptBatch:
-    """Made-up clips for the GPT stage."""
+def synthetic_gpt_batch(config: T2SConfig, clips: int, seconds: float) -> GptBatch:
+    """Clips for the GPT stage with made-up contents: only their shapes matter."""
     phones, codes = int(seconds * PHONES_PER_S), int(seconds * SEMANTIC_RATE_HZ)
     bert = torch.zeros(config.bert_dim, phones) if config.bert_dim else None
     item = GptItem("", torch.arange(phones) % config.phones, torch.arange(codes) % config.eos, bert)
     return collate_gpt([item] * clips, pad_token=config.eos, bert_dim=config.bert_dim)
 
 
-def sovits_batch(config: SovitsConfig, clips: int, seconds: float) -> SovitsBatch:
-    """Made-up clips for the SoVITS stage: noise."""
+def synthetic_sovits_batch(config: SovitsConfig, clips: int, seconds: float) -> SovitsBatch:
+    """Clips of noise for the SoVITS stage."""
     spec = config.spec
     frames = max(int(seconds * spec.sample_rate) // spec.hop, config.segment_frames + 1)
     draw = torch.Generator().manual_seed(0)
@@ -307,7 +313,7 @@ def _fill_optimizers(stage: TrainingStage[Any]) -> None:
         optimized.optimizer.zero_grad(set_to_none=True)
 
 
-def _held(stage: TrainingStage[Any]) -> int:
+def _state_bytes(stage: TrainingStage[Any]) -> int:
     """Bytes of networks and optimisers."""
     tensors = [one for module in stage.modules().values() for one in module.state_dict().values()]
     for optimized in stage.optimized_modules:
@@ -316,6 +322,6 @@ def _held(stage: TrainingStage[Any]) -> int:
     return sum(one.nbytes for one in tensors)
 
 
-def _gradients(parameters: Sequence[Tensor]) -> int:
+def _gradient_bytes(parameters: Sequence[Tensor]) -> int:
     """Bytes of the gradients of parameters."""
     return sum(one.nbytes for one in parameters)

@@ -41,7 +41,7 @@ class WeightedMeans:
             self._sums[name] = self._sums[name] + value * weight
             self._weights[name] += weight
 
-    def read(self) -> dict[str, float]:
+    def pop(self) -> dict[str, float]:
         """The means, and start again."""
         means = {name: float(total) / self._weights[name] for name, total in self._sums.items()}
         self._sums.clear()
@@ -113,49 +113,51 @@ class MetricsLogger:
     def __init__(
         self, folder: Path | None, stage: Stage, device: torch.device, first_step: int, reporter: Reporter
     ) -> None:
-        self.averages = WeightedMeans()
+        self.means = WeightedMeans()
         self._stage = stage
         self._device = device
         self._reporter = reporter
-        self._board = None if folder is None else TensorBoardWriter(folder / "tb" / stage.value, first_step, reporter)
-        self._lines = None if folder is None else MetricsFile(metrics_file(folder, stage.value), first_step, reporter)
+        self._tensorboard = (
+            None if folder is None else TensorBoardWriter(folder / "tb" / stage.value, first_step, reporter)
+        )
+        self._file = None if folder is None else MetricsFile(metrics_file(folder, stage.value), first_step, reporter)
         self._items = 0
         self._since = time.perf_counter()
 
-    def count(self, items: int) -> None:
+    def count_clips(self, items: int) -> None:
         """So many clips have been trained on."""
         self._items += items
 
-    def read(self, step: int, rates: Mapping[str, float]) -> dict[str, float]:
+    def log_means(self, step: int, rates: Mapping[str, float]) -> dict[str, float]:
         """Publish the means of the steps since the last reading, with speed, memory and learning rates."""
         now = time.perf_counter()
-        values = self.averages.read()
+        values = self.means.pop()
         values |= rates
         values["samples_per_s"] = self._items / max(now - self._since, 1e-9)
         values["memory_gib"] = memory_gib(self._device)
         self._items, self._since = 0, now
-        self.publish(step, values)
+        self.log(step, values)
         return values
 
-    def publish(self, step: int, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Mapping[str, float]) -> None:
         """Write these numbers as they are."""
-        if self._board is not None and self._lines is not None:
-            self._board.add(step, values)
-            self._lines.add(step, values)
+        if self._tensorboard is not None and self._file is not None:
+            self._tensorboard.add(step, values)
+            self._file.add(step, values)
         self._reporter.emit(Metrics(self._stage.value, step, dict(values)))
 
     def pause_timer(self) -> None:
         """The time until `resume_timer` is not training: saving, validation."""
-        self._paused = time.perf_counter()
+        self._paused_at = time.perf_counter()
 
     def resume_timer(self) -> None:
         """Training goes on."""
-        self._since += time.perf_counter() - self._paused
+        self._since += time.perf_counter() - self._paused_at
 
     def close(self) -> None:
         """No more numbers."""
-        if self._board is not None:
-            self._board.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
 
 
 class MetricsFile:

@@ -5,7 +5,7 @@ Knows model files through `checkpoints/` and settings by their sections; knows n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,19 @@ from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.networks import (
     QUANTIZER_MODULES,
     VITS_OPTIONAL_KEYS,
+    load_flow,
     read_discriminator_weights,
     read_quantizer_weights,
     vits_layers,
 )
 from sovits_cli.checkpoints.official import CODEBOOK, read_gpt, read_sovits
-from sovits_cli.checkpoints.weight_loading import build_network as make_and_load
-from sovits_cli.checkpoints.weight_loading import compare_keys, load_weights
+from sovits_cli.checkpoints.weight_loading import build_network, compare_keys, load_weights
 from sovits_cli.config.schema import Settings
 from sovits_cli.config.values import Section
 from sovits_cli.errors import ModelError, SettingsError
 from sovits_cli.events import Note, Reporter, Warned
+from sovits_cli.models.cfm.flow_model import FlowModel
+from sovits_cli.models.cfm.lora import add_lora
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
@@ -34,7 +36,7 @@ from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage
 from sovits_cli.training.state import STATES, StateFolder
-from sovits_cli.versions import TrainingDefaults
+from sovits_cli.versions import DecoderKind, TrainingDefaults
 
 POSTERIOR_PREFIX = "enc_q."
 CHANGEABLE_KEYS = {"p_dropout", "dropout", "position_dropout", "block_dropout", "attention_dropout", "segment_size"}
@@ -50,8 +52,15 @@ SUPPORTED_VALUES = {
 }
 """Official keys with one value that is built; another is refused rather than ignored."""
 
+FLOW_KEYS = ("lora_rank",)
+VITS_KEYS = ("segment_size", "c_mel", "c_kl", "c_stft", "posterior_encoder", "discriminator_width", "text_low_lr_rate")
+"""Keys of `sovits.train` that mean something for one kind of model only …"""
 
-def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
+POSTERIOR_KEYS = ("c_kl",)
+"""… and where there is a posterior encoder."""
+
+
+def build_gpt(base: Bundle, settings: Settings) -> Text2Semantic:
     """The network of the GPT stage, on the CPU.
 
     Raises:
@@ -65,8 +74,8 @@ def gpt(base: Bundle, settings: Settings) -> Text2Semantic:
     config = T2SConfig.from_official(file.config)
     own = {**config.to_official()["model"], "bert_dim": config.bert_dim}
     refuse_other_dimensions("model", given, own, base.gpt)
-    wanted = T2SConfig.from_official({"model": {**own, **_free(given)}})
-    return make_and_load(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
+    wanted = T2SConfig.from_official({"model": {**own, **_changeable(given)}})
+    return build_network(lambda: Text2Semantic(wanted), file.weight, layers=wanted.layers, source=base.gpt)[0]
 
 
 def training_defaults(base: Bundle, settings: Settings) -> TrainingDefaults:
@@ -82,15 +91,15 @@ def training_defaults(base: Bundle, settings: Settings) -> TrainingDefaults:
 
 
 @dataclass(frozen=True)
-class Acoustic:
+class VitsNetworks:
     """The networks of the SoVITS stage, on the CPU; `discriminators` is None for a training without discriminators."""
 
     model: VitsModel
     discriminators: Discriminators | None
 
 
-def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
-    """The networks of the SoVITS stage. Raises as `gpt` does.
+def build_vits(base: Bundle, settings: Settings, reporter: Reporter) -> VitsNetworks:
+    """The networks of the SoVITS stage. Raises as `build_gpt` does.
 
     Exported weights lack the posterior encoder and the discriminators. A voice trained here still has them in its
     saved state, and discriminators are published; otherwise they start fresh, which is said.
@@ -102,33 +111,70 @@ def acoustic(base: Bundle, settings: Settings, reporter: Reporter) -> Acoustic:
         "train": {} if train.segment_size is None else {"segment_size": train.segment_size},
     }
     _refuse_unbuilt(given)
-    wish = training_defaults(base, settings)
+    defaults = training_defaults(base, settings)
     discriminators = (
-        Discriminators(base.version.discriminator_periods, width=wish.discriminator_width)
-        if wish.discriminator_width
+        Discriminators(base.version.discriminator_periods, width=defaults.discriminator_width)
+        if defaults.discriminator_width
         else None
     )
     if settings.train.from_scratch:
-        return Acoustic(_fresh_synthesizer(base, given, posterior=wish.posterior_encoder), discriminators)
+        return VitsNetworks(_fresh_vits(base, given, posterior=defaults.posterior_encoder), discriminators)
     file = read_sovits(base.sovits)
     own = SovitsConfig.from_official(file.config)
     known = {**asdict(own), **own.to_official()["data"], "version": file.version.name}
     for section, values in given.items():
         refuse_other_dimensions(f"sovits.{section}", values, known, base.sovits)
-    config = replace(own, **{key: value for values in given.values() for key, value in _free(values).items()})
-    model, report = make_and_load(
-        lambda: VitsModel(config, posterior=wish.posterior_encoder),
+    config = replace(own, **{key: value for values in given.values() for key, value in _changeable(values).items()})
+    model, report = build_network(
+        lambda: VitsModel(config, posterior=defaults.posterior_encoder),
         file.weight,
         layers=vits_layers(config),
         source=base.sovits,
         optional=VITS_OPTIONAL_KEYS,
     )
     lacking = any(key.startswith(POSTERIOR_PREFIX) for key in report.missing)
-    _complete(model if lacking else None, discriminators, base, reporter)
-    return Acoustic(model, discriminators)
+    _restore_missing(model if lacking else None, discriminators, base, reporter)
+    return VitsNetworks(model, discriminators)
 
 
-def _complete(model: VitsModel | None, discriminators: Discriminators | None, base: Bundle, reporter: Reporter) -> None:
+def build_flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowModel:
+    """The network of the SoVITS stage, on the CPU.
+
+    Raises:
+        SettingsError: the recipe contradicts the base model, or wants a new one.
+        ModelError: the base cannot be read.
+    """
+    if settings.train.from_scratch:
+        raise SettingsError(
+            f"{base.version.name} models are not trained from scratch: their encoders stay those of the base model",
+            code="train.flow_from_scratch",
+        )
+    model = load_flow(base)
+    sections = {**asdict(model.config), **model.config.to_official()["data"], "version": base.version.name}
+    for name in ("model", "data"):
+        given = getattr(settings.sovits, name).model_dump(mode="json", exclude_none=True)
+        refuse_other_dimensions(f"sovits.{name}", given, sections, base.sovits)
+    rank = settings.sovits.train.lora_rank
+    if rank:
+        add_lora(model.cfm, rank)
+        reporter.emit(Note(f"sovits: LoRA of rank {rank}; sovits.train.lora_rank 0 tunes the whole flow"))
+    return model
+
+
+def warn_unused_settings(base: Bundle, settings: Settings, is_set: Callable[[str], bool], reporter: Reporter) -> None:
+    """Name the settings that were set and mean nothing for this kind of model."""
+    unused: tuple[str, ...] = FLOW_KEYS if base.version.decoder.kind is DecoderKind.VITS else VITS_KEYS
+    if not training_defaults(base, settings).posterior_encoder:
+        unused += POSTERIOR_KEYS
+    for name in unused:
+        key = f"sovits.train.{name}"
+        if is_set(key):
+            reporter.emit(Warned(f"{key} changes nothing: a {base.version.name} model is trained another way"))
+
+
+def _restore_missing(
+    model: VitsModel | None, discriminators: Discriminators | None, base: Bundle, reporter: Reporter
+) -> None:
     """Take what an export lacks from the saved state of the voice it belongs to, or say that it starts fresh.
 
     Args:
@@ -164,12 +210,12 @@ def _saved_modules(place: Path, reporter: Reporter) -> Mapping[str, Mapping[str,
     try:
         state = StateFolder(place, Stage.SOVITS).newest(reporter)
     except ModelError as error:
-        reporter.emit(Warned(error.message, "what its exported weights lack starts fresh"))
+        reporter.emit(Warned(error.message, hint="what its exported weights lack starts fresh"))
         return {}
     return {} if state is None else state.modules
 
 
-def _fresh_synthesizer(base: Bundle, given: Mapping[str, Mapping[str, Any]], *, posterior: bool) -> VitsModel:
+def _fresh_vits(base: Bundle, given: Mapping[str, Mapping[str, Any]], *, posterior: bool) -> VitsModel:
     """New networks around the family's codebook."""
     frozen = read_quantizer_weights(base)
     fresh = _fresh_sovits(base, frozen)
@@ -220,7 +266,7 @@ def _given(section: Section) -> dict[str, Any]:
     return {key: value for key, value in section.model_dump(mode="json").items() if value is not None}
 
 
-def _free(given: Mapping[str, Any]) -> dict[str, Any]:
+def _changeable(given: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key in CHANGEABLE_KEYS}
 
 
@@ -230,7 +276,7 @@ def refuse_other_dimensions(section: str, given: Mapping[str, Any], own: Mapping
         if key in own and key not in CHANGEABLE_KEYS and _plain(value) != _plain(own[key]):
             raise SettingsError(
                 f"{section}.{key} is {value}, but {base} has {own[key]}",
-                hint="fine-tuning keeps the base model's dimensions; --from-scratch trains the recipe's",
+                code="train.other_dimensions",
             )
 
 

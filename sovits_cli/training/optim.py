@@ -1,18 +1,29 @@
-"""ScaledAdam: Adam whose step is proportional to each tensor's own size, and which learns that size as well.
+"""Optimisers by name, and the learning rate of every step.
 
-The optimiser of the official GPT trainer (from icefall's Zipformer), written from its equations. Knows tensors
-only; the learning rate is set from outside, in `param_groups`.
+`ScaledAdam` is the optimiser of the official GPT trainer (AR/modules/optim.py, from icefall's Zipformer: Yao et al.
+2023, section 3.5), written from its equations. Adam takes steps of about the learning rate, whatever the size of a
+tensor; ScaledAdam takes steps of that share of it, and learns the size itself as one more parameter. For a tensor p
+with gradient g, r = rms(p), and the decays b1, b2:
+
+    square = b2 square + (1 - b2) g²
+    delta  = b1 delta  - (1 - b1) lr  r g / (sqrt(square / (1 - b2^t)) + eps)           the tensor, at its own scale
+    every 4th step, with h = sum(p g) of each of the 4 (the gradient of log r):
+    delta += (1 - b1) p · (-0.1 lr sqrt(1 - b2^t) · sum(h) / (sqrt(size_square) + eps))  its size
+    p      = p + delta
+
+Knows tensors only; the learning rate is set from outside, in `param_groups`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
 
 EPS = 1e-8
 SCALAR_LR = 0.1
@@ -197,3 +208,71 @@ def _update_values(
 
 def _pick(items: list[Tensor], indices: list[int]) -> list[Tensor]:
     return [items[index] for index in indices]
+
+
+@dataclass(frozen=True)
+class AdamWSettings:
+    """Of the optimisers of the SoVITS stage; `text_rate_scale` is the factor on the learning rate of its text parts."""
+
+    betas: tuple[float, float] = (0.8, 0.99)
+    eps: float = 1e-9
+    text_rate_scale: float = 0.4
+
+
+def make_adamw(groups: list[dict[str, Any]], settings: AdamWSettings) -> AdamW:
+    """AdamW whose rate is set before each step; on the CPU the fused one, which is the fast one there."""
+    fused = groups[0]["params"][0].device.type == "cpu"
+    return AdamW(groups, lr=0.0, betas=settings.betas, eps=settings.eps, fused=fused or None)
+
+
+GPT_ADAMW_BETAS = (0.9, 0.95)
+
+GPT_OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
+    "scaled_adam": lambda model: ScaledAdam(model.parameters(), lr=0.0),
+    "adamw": lambda model: AdamW(model.parameters(), lr=0.0, betas=GPT_ADAMW_BETAS, fused=is_on_cpu(model) or None),
+}
+"""Optimisers of the GPT stage, by the name in `optimizer.name`; the rate is set before each step."""
+
+DEFAULT_GPT_RATES = {"scaled_adam": 0.002, "adamw": 3e-4}
+"""The rate that the official trainer really uses, and a usual one."""
+
+
+def is_on_cpu(model: nn.Module) -> bool:
+    """Whether a module lives on the CPU, where the fused AdamW is the fast one."""
+    return next(model.parameters()).device.type == "cpu"
+
+
+@dataclass(frozen=True)
+class LearningRateSchedule:
+    """From `initial` to `peak` in `warmup_steps`, then along a cosine to `final`, reached at step `decay_steps`.
+
+        rate   peak      .-.
+                       /     `.
+                      /         `.
+            initial  /             `-._______  final
+                     0  warmup        decay    steps
+
+    `decay_steps` 0 means no cosine: the rate stays at `peak`. `epoch_decay` multiplies the rate once an epoch.
+    The shape is that of the official schedule (AR/modules/lr_schedulers.py, `WarmupCosineLRSchedule`), which computes
+    it and then returns a constant 0.002 all the same.
+    """
+
+    peak: float
+    initial: float = 0.0
+    final: float = 0.0
+    warmup_steps: int = 0
+    decay_steps: int = 0
+    epoch_decay: float = 1.0
+
+    def at(self, step: int, epoch: int = 0) -> float:
+        """The rate of the update that follows `step` finished updates, in the `epoch`-th epoch (from 0)."""
+        return self._within_run(step) * self.epoch_decay**epoch
+
+    def _within_run(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return self.initial + (self.peak - self.initial) * step / self.warmup_steps
+        if not self.decay_steps:
+            return self.peak
+        length = max(self.decay_steps - self.warmup_steps, 1)
+        share = min((step - self.warmup_steps) / length, 1.0)
+        return self.final + (self.peak - self.final) * 0.5 * (1 + math.cos(math.pi * share))

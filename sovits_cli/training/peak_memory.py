@@ -1,4 +1,13 @@
-"""Watching steps that are only tried: what memory they take, when a device is done, and that they leave no trace."""
+"""Around steps that are only tried: what memory they take, when a device is done, and that they leave no trace.
+
+A GPU's allocator counts its own peak. On a CPU the tensors that are alive are counted as they are made and die:
+
+    forward          backward
+    x = conv(w) +    grads +, activations -
+    alive   .--------.
+         .-'          '-.____  weights and gradients
+    ____'                       peak = the highest point, `held_bytes` + what was made inside
+"""
 
 from __future__ import annotations
 
@@ -60,10 +69,10 @@ class _LiveTensorBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        before = {_place(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+        before = {_storage_key(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor) and _place(leaf) not in before:
+            if isinstance(leaf, Tensor) and _storage_key(leaf) not in before:
                 self._count(leaf.untyped_storage())
         return out
 
@@ -89,10 +98,10 @@ def synchronize(device: torch.device) -> None:
 
 
 @contextmanager
-def preserved(modules: Sequence[nn.Module]) -> Iterator[None]:
+def everything_restored(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Whatever happens inside, networks and generators of random numbers are afterwards as they were.
 
-    Also where an error ends it, or gradients that are no numbers reached the weights (0 times NaN is NaN). Optimisers
+    Also where an error ends it, or gradients that are NaN reached the weights (0 times NaN is NaN). Optimisers
     are not looked at: those inside are their own. Copies are kept in the memory of the machine.
     """
     generators = capture_rng()
@@ -116,5 +125,5 @@ def preserved(modules: Sequence[nn.Module]) -> Iterator[None]:
         restore_rng(generators)
 
 
-def _place(tensor: Tensor) -> int:
+def _storage_key(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)

@@ -1,4 +1,12 @@
-"""What fits the memory, and what an epoch takes: the batch size of `auto`, and the plan of `--dry-run`."""
+"""What fits the memory, and what an epoch takes: the batch size of `auto`, and the plan of a dry run.
+
+Both ask `StepCost` (the equations are in `step_cost.py`), which `MemoryProfiler` fits to steps of the very networks:
+
+    memory(clips, positions) <= USABLE_SHARE · free           a batch fits
+    epoch_s = sum over batches of time(clips, positions) - step_s · (batches - updates)
+
+The costliest batch is tried in earnest where steps are quick, and what it showed is counted in.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +72,7 @@ def plan_stage(
     """
     longest_s = [max(lengths_s[item] for item in batch) for batch in batches]
     sizes = [
-        (len(batch), profiler.places(len(batch), seconds)) for batch, seconds in zip(batches, longest_s, strict=True)
+        (len(batch), profiler.positions(len(batch), seconds)) for batch, seconds in zip(batches, longest_s, strict=True)
     ]
     cost = profiler.cost
     costliest = max(range(len(batches)), key=lambda index: cost.memory(*sizes[index]))
@@ -81,14 +89,14 @@ def plan_stage(
         free_bytes=budget_bytes or free_bytes(profiler.device),
         epoch_s=sum(cost.time_s(*size) for size in sizes) - (len(batches) - updates) * cost.step_s,
         fits={
-            seconds: {clips: cost.memory(clips, profiler.places(clips, seconds)) for clips in SIZES}
+            seconds: {clips: cost.memory(clips, profiler.positions(clips, seconds)) for clips in SIZES}
             for seconds in LENGTHS_S
         },
         margin=cost.margin,
     )
 
 
-def batch_size(
+def choose_batch_size(
     wanted: int | str,
     profiler: MemoryProfiler[Any],
     lengths_s: Sequence[float],
@@ -105,10 +113,10 @@ def batch_size(
     free = budget_bytes or free_bytes(profiler.device)
     found = max_clips_that_fit(profiler, max(lengths_s), free)
     if not found:
-        needed = profiler.cost.memory(1, profiler.places(1, max(lengths_s)))
+        needed = profiler.cost.memory(1, profiler.positions(1, max(lengths_s)))
         raise ResourceError(
             f"one clip of {max(lengths_s):.0f} s needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free",
-            hint="sovits train --checkpointing, or a lower --max-sec; --dry-run shows what fits",
+            code="train.clip_too_large",
         )
     reporter.emit(Chose("batch size", str(found), f"clips of {max(lengths_s):.0f} s fit {free / 1e9:.1f} GB"))
     return found
@@ -119,11 +127,11 @@ def max_clips_that_fit(profiler: MemoryProfiler[Any], seconds: float, free: floa
 
     Where steps are quick the very step is tried, and what it showed is counted in, until the answer stays.
     """
-    places = profiler.places(1, seconds)
+    positions = profiler.positions(1, seconds)
     for _ in range(MAX_AUTO_BATCH_SIZE):
         cost = profiler.cost
         sizes = range(MAX_AUTO_BATCH_SIZE, 0, -1)
-        found = next((clips for clips in sizes if cost.memory(clips, clips * places) <= USABLE_SHARE * free), 0)
+        found = next((clips for clips in sizes if cost.memory(clips, clips * positions) <= USABLE_SHARE * free), 0)
         if not found or not profiler.try_step(found, seconds):
             break
     return found

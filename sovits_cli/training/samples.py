@@ -1,12 +1,12 @@
 """A few held-out sentences, spoken at each save, so that progress can be heard: `samples/<stage>-<step>-<clip>.wav`.
 
 The SoVITS stage speaks the clip's own tokens; the GPT stage its own text after the beginning of the clip, through the
-acoustic model of the base. Knows no config.
+acoustic model of the base. Knows nothing of when that happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +35,7 @@ MAX_LENGTH_RATIO = 2.0
 
 
 @dataclass(frozen=True)
-class Voice:
+class BaseVoice:
     """The base's acoustic model, loaded when the GPT first speaks, and the recordings whose style it takes."""
 
     base: Bundle
@@ -47,8 +47,8 @@ class Voice:
         """The acoustic model, as inference has it."""
         return load_vits(self.base).to(self.device)
 
-    def say(self, name: str, codes: Tensor, phones: Tensor) -> Tensor:
-        """Codes (S,) and phones (P,) in the style of a recording: samples (T,)."""
+    def speak(self, name: str, tokens: Tensor, phones: Tensor) -> Tensor:
+        """Tokens (S,) and phones (P,) in the style of a recording: samples (T,)."""
         config = self.model.config
         wave, _ = read_audio(self.experiment.wave_path(name), rate=config.sampling_rate, mono=True)
         speakers = []
@@ -57,43 +57,45 @@ class Voice:
         style = self.model.encode_style(
             [magnitude_spectrogram(torch.from_numpy(wave)[None].to(self.device), config.spec)], speakers
         )
-        return spoken(self.model, codes, phones, style)
+        return decode_tokens(self.model, tokens, phones, style)
 
 
-def spoken(model: VitsModel, codes: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-    """Codes (S,) and phones (P,) to samples (T,)."""
-    draw = torch.Generator().manual_seed(0)
-    wave: Tensor = model.decode(codes[None, None], phones[None], style, noise=draw)[0, 0]
+def decode_tokens(model: VitsModel, tokens: Tensor, phones: Tensor, style: Tensor) -> Tensor:
+    """Tokens (S,) and phones (P,) in a style (1, C, 1) to samples (T,); the same noise every time."""
+    noise = torch.Generator().manual_seed(0)
+    wave: Tensor = model.decode(tokens[None, None], phones[None], style, noise=noise)[0, 0]
     return wave
 
 
-def by_sovits(model: VitsModel, item: SovitsItem) -> Tensor:
+def speak_with_sovits(model: VitsModel, item: SovitsItem) -> Tensor:
     """What the acoustic model makes of a clip's own tokens: (T,)."""
     device = next(model.parameters()).device
     model.eval()
-    codes = model.extract_tokens(item.content[None].to(device))[0, 0]
+    tokens = model.extract_tokens(item.content[None].to(device))[0, 0]
     speakers = [] if item.speaker is None else [item.speaker[None].to(device)]
-    return spoken(model, codes, item.phones.to(device), model.encode_style([item.spec[None].to(device)], speakers))
+    return decode_tokens(
+        model, tokens, item.phones.to(device), model.encode_style([item.spec[None].to(device)], speakers)
+    )
 
 
-def by_gpt(model: Text2Semantic, item: GptItem, voice: Voice) -> Tensor | None:
+def speak_with_gpt(model: Text2Semantic, item: GptItem, *, voice: BaseVoice) -> Tensor | None:
     """How the GPT goes on from the beginning of a clip: (T,); None if it says nothing."""
     device = next(model.parameters()).device
     model.eval()
     prompt = item.tokens[: min(PROMPT_S * SEMANTIC_RATE_HZ, len(item.tokens) // 2)].to(device)
     bert = None if item.bert is None else item.bert.to(device)
     request = T2SRequest(item.phones.to(device), bert, prompt, seed=0)
-    said = decode(model, [request], Sampling(), max_tokens=int(MAX_LENGTH_RATIO * len(item.tokens)))[0].tokens
-    if not len(said):
+    found = decode(model, [request], Sampling(), max_tokens=int(MAX_LENGTH_RATIO * len(item.tokens)))[0].tokens
+    if not len(found):
         return None
-    return voice.say(item.name, torch.cat((prompt, said.to(device))), item.phones.to(device))
+    return voice.speak(item.name, torch.cat((prompt, found.to(device))), item.phones.to(device))
 
 
-def write(folder: Path, stage: str, step: int, rate: int, waves: Iterator[tuple[str, Tensor]]) -> list[Path]:
-    """Write the samples of one save."""
+def write_samples(folder: Path, prefix: str, rate: int, waves: Iterator[tuple[str, Tensor]]) -> list[Path]:
+    """Write the samples (T,) of one save, by the names of their clips: `samples/<prefix>-<clip>.wav`."""
     paths = []
     for name, wave in waves:
-        path = folder / FOLDER / f"{stage}-{step:08}-{Path(name).stem}.wav"
+        path = folder / FOLDER / f"{prefix}-{Path(name).stem}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():  # the folder may have come from elsewhere: nothing is written where it leads
             path.unlink()
@@ -101,7 +103,3 @@ def write(folder: Path, stage: str, step: int, rate: int, waves: Iterator[tuple[
             out.write(wave.clamp(-1, 1).cpu().numpy()[:, None])
         paths.append(path)
     return paths
-
-
-Speak = Callable[[int], object]
-"""Speaks at a step."""

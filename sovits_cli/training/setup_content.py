@@ -1,7 +1,7 @@
-"""What the content stage is made of, by the settings: its encoder, recordings, batches and config.
+"""What the content stage is made of, by the settings: its encoder, recordings, batches and length.
 
-What `content.*` says wins over what `train.*` says; both are defaults where nobody says anything. A key that the stage
-has no use for is refused where it was typed, and named where it stands in a file.
+What `content.*` sets wins over what `train.*` sets. A key that the stage has no use for is refused if it was given for
+this run, and named where it stands in a file.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ from sovits_cli.errors import DatasetError, SettingsError, UsageError
 from sovits_cli.events import Note
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.terms import FRAMES_PER_TOKEN, SSL_RATE_HZ, Stage
-from sovits_cli.training.data import StageData
-from sovits_cli.training.job import (
+from sovits_cli.training.context import (
+    SettingSource,
     TrainContext,
-    batches,
+    batch_size,
+    batching,
     make_engine,
+    report_clips,
     seed_all,
-    tell,
     total_updates,
     trainer_config,
 )
+from sovits_cli.training.data import StageData, make_stage_data
 from sovits_cli.training.memory_profiler import MemoryProfiler
-from sovits_cli.training.planner import batch_size
-from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.optim import LearningRateSchedule
 from sovits_cli.training.setup import ZERO_RATE, StageSetup
 from sovits_cli.training.stages.content import CROP_FRAMES, MAX_CODEBOOK_CLIPS, ContentStage, FamilyExporter
-from sovits_cli.training.trainer import TrainerConfig
+from sovits_cli.training.trainer_config import TrainerConfig
 from sovits_cli.versions import ContentKind, version
 
 DEFAULT_STEPS = 1200
@@ -75,9 +76,6 @@ UNUSED: dict[str, tuple[object, ...]] = {
 }
 """Keys that the stage has no use for -> the values that are true of it all the same."""
 
-IN_A_FILE = ("user file", "project file", "variable", "--config", "file")
-"""How the origin of a value begins that was not typed for this very run."""
-
 
 def setup_content(context: TrainContext) -> StageSetup[AlignedBatch]:
     """The content stage."""
@@ -88,58 +86,65 @@ def setup_content(context: TrainContext) -> StageSetup[AlignedBatch]:
             f"content.family is {own.family}, whose content encoder is {family.content.value}",
             hint="content.family: mini",
         )
-    engine = make_engine(
-        context, _said(context, "precision"), asked=own.precision is not None or context.given("train.precision")
-    )
-    seed = _said(context, "seed")
+    is_set = own.precision is not None or context.is_set("train.precision")
+    engine = make_engine(context, _own_or_shared(context, "precision"), is_set=is_set)
+    seed = _own_or_shared(context, "seed")
     seed_all(seed)
     clips = _recordings(context)
-    encoder = PhoneticEncoder(PhoneticConfig(width=own.width, layers=own.layers, phones=clips.phones))
-    encoder = engine.place(encoder)
+    config = PhoneticConfig(width=own.width, layers=own.layers, phones=clips.phones)
+    encoder = engine.place(PhoneticEncoder(config))
     encoder.activation_checkpointing = settings.train.activation_checkpointing
-    profiler = MemoryProfiler(lambda: ContentStage(encoder, schedule=ZERO_RATE, export=_nothing), engine, made_up_batch)
-    size = batch_size(_batch_size(context), profiler, clips.lengths_s, context.budget_bytes, context.reporter)
-    size = min(context.distributed.all_gather(size))
-    found = batches(context, _Crops(clips), collate_aligned, size, _said(context, "batch_seconds"), seed)
-    config = _config(context)
-    peak, updates = own.learning_rate, total_updates(context, config, found)
-    schedule = Schedule(
-        peak=peak,
-        initial=peak * FIRST_RATE,
-        final=peak * LAST_RATE,
+    profiler = MemoryProfiler(
+        lambda: ContentStage(encoder, schedule=ZERO_RATE, export=_no_export), engine, synthetic_batch
+    )
+    size = batch_size(context, _batch_size(context), profiler, clips)
+    how = batching(context, _own_or_shared(context, "batch_seconds"), seed, size)
+    found = make_stage_data(_Crops(clips), collate_aligned, how, context.reporter)
+    run_config = _trainer_config(context)
+    updates = total_updates(context, run_config, found)
+    schedule = LearningRateSchedule(
+        peak=own.learning_rate,
+        initial=own.learning_rate * FIRST_RATE,
+        final=own.learning_rate * LAST_RATE,
         warmup_steps=int(updates * WARM_UP_SHARE),
         decay_steps=updates,
     )
-    stage = ContentStage(encoder, schedule=schedule, export=_exporter(context, clips, found, seed))
-    described = {**encoder.config.to_dict(), "family": family.name, "codes": own.codebook_size}
-    return StageSetup(stage, engine, config, found, described, lambda _: None, profiler, clips.lengths_s)
+    return StageSetup(
+        stage=ContentStage(encoder, schedule=schedule, export=_exporter(context, clips, found, seed)),
+        engine=engine,
+        config=run_config,
+        data=found,
+        fingerprint_of={**encoder.config.to_dict(), "family": family.name, "codes": own.codebook_size},
+        profiler=profiler,
+        lengths_s=clips.lengths_s,
+    )
 
 
-def refuse_unused(context: TrainContext) -> None:
-    """Raise UsageError for a typed key that the stage has no use for; name one that stands in a file."""
+def refuse_unused_settings(context: TrainContext) -> None:
+    """Refuse a key that was set for this very run and has no use in the stage; name one that a file holds.
+
+    Raises:
+        UsageError: a flag or a key of this run belongs to other stages.
+    """
     for key, accepted in UNUSED.items():
         section, name = key.split(".")
         value = getattr(getattr(context.settings, section), name)
-        if not context.given(key) or value in accepted:
+        source, where = context.origins.source(key), context.origins.where(key)
+        place = f" ({where})" if where else ""
+        if source is SettingSource.DEFAULT or value in accepted:
             continue
-        where = context.said_where(key)
-        if where.startswith(IN_A_FILE):
-            context.report_once(Note(f"content: {key} ({where}) has no part in this stage"))
-            continue
-        raise UsageError(
-            f"{key} is {value}{f' ({where})' if where else ''}: it has no part in --stage content",
-            hint="leave it away; sovits config show lists content.*, what this stage has of its own",
-        )
+        if source is not SettingSource.AMBIENT:
+            text = f"{key} is {value}{place}: it has no part in the content stage"
+            raise UsageError(text, code="train.not_of_content")
+        context.report_once(Note(f"content: {key}{place} has no part in this stage"))
     for key in fields.table():
-        if key.startswith(OTHER_STAGES) and context.said_where(key).startswith(("--set", "set ")):
-            raise UsageError(
-                f"{key} ({context.said_where(key)}): it belongs to another stage than --stage content",
-                hint="sovits config show lists content.*, what this stage has of its own",
-            )
+        if key.startswith(OTHER_STAGES) and context.origins.source(key) is SettingSource.KEY:
+            text = f"{key} ({context.origins.where(key)}): it belongs to another stage than the content stage"
+            raise UsageError(text, code="train.not_of_content")
 
 
-def made_up_batch(clips: int, seconds: float) -> AlignedBatch:
-    """Recordings to try a step with: noise."""
+def synthetic_batch(clips: int, seconds: float) -> AlignedBatch:
+    """Recordings of noise to try a step with."""
     samples = max(int(seconds * SSL_RATE_HZ), content_samples(CROP_FRAMES))
     wave = torch.rand(samples, generator=torch.Generator().manual_seed(0)) - 0.5
     return collate_aligned([AlignedItem("", wave, torch.zeros(content_frames(samples), dtype=torch.int64))] * clips)
@@ -175,24 +180,24 @@ def _recordings(context: TrainContext) -> AlignedDataset:
             f"expected at least {MIN_CLIPS}{first}",
             hint="each is <name>.wav and <name>.phones with lines of 'end_seconds phone'",
         )
-    tell(context, Stage.CONTENT, clips, advise=False)
+    report_clips(context, Stage.CONTENT, clips, advise=False)
     return clips
 
 
 def _exporter(context: TrainContext, clips: AlignedDataset, found: StageData[Any], seed: int) -> FamilyExporter:
-    held_out = tuple(found.unseen) if found.held_out_clips else ()
+    held_out = tuple(found.sample_clips) if found.held_out_clips else ()
     training = tuple(number for number in range(len(clips)) if number not in set(held_out))
-    codes = context.settings.content.codebook_size
+    size = context.settings.content.codebook_size
     pairs = [content_frames(int(clips.lengths_s[number] * SSL_RATE_HZ)) // FRAMES_PER_TOKEN for number in training]
-    if sum(sorted(pairs)[:MAX_CODEBOOK_CLIPS]) < codes:
+    if sum(sorted(pairs)[:MAX_CODEBOOK_CLIPS]) < size:
         raise SettingsError(
-            f"content.codebook_size is {codes}, but the recordings hold only {sum(pairs)} pairs of frames",
+            f"content.codebook_size is {size}, but the recordings hold only {sum(pairs)} pairs of frames",
             hint="record more, or lower content.codebook_size",
         )
     return FamilyExporter(
         name=context.name,
         version=context.settings.content.family,
-        codes=codes,
+        codebook_size=size,
         seed=seed,
         clips=clips,
         training=training,
@@ -201,44 +206,44 @@ def _exporter(context: TrainContext, clips: AlignedDataset, found: StageData[Any
     )
 
 
-def _config(context: TrainContext) -> TrainerConfig:
-    """By steps or by epochs, whichever was said nearest to the stage."""
+def _trainer_config(context: TrainContext) -> TrainerConfig:
+    """By steps or by epochs, whichever was set nearest to the stage."""
     settings, own = context.settings, context.settings.content
     if own.steps is not None and own.epochs is not None:
         raise SettingsError(
             f"content.steps is {own.steps} and content.epochs is {own.epochs}: both say how long the stage trains",
-            hint="give one of them: --max-steps or --epochs, or --set content.steps=null",
+            code="train.steps_and_epochs",
         )
     steps, epochs = own.steps, own.epochs
     if steps is None and epochs is None:
         steps = settings.train.max_steps
-        epochs = settings.train.epochs if context.given("train.epochs") else None
+        epochs = settings.train.epochs if context.is_set("train.epochs") else None
     if steps is None and epochs is None:
         steps = DEFAULT_STEPS
     config = trainer_config(
         settings,
         epochs=epochs or 1,
         max_steps=steps,
-        accumulation=_said(context, "gradient_accumulation") or 1,
-        clip_norm=_said(context, "gradient_clip"),
+        accumulation=_own_or_shared(context, "gradient_accumulation") or 1,
+        clip_norm=_own_or_shared(context, "gradient_clip"),
         save_every_epochs=own.save_every_epoch or settings.train.save_every_n_epoch,
     )
-    each_save = context.given("train.if_save_every_weights") and settings.train.if_save_every_weights
+    each_save = context.is_set("train.if_save_every_weights") and settings.train.if_save_every_weights
     return replace(config, export_each_save=each_save)  # a codebook takes about a minute: at the end, unless asked
 
 
-def _said(context: TrainContext, name: str) -> Any:
+def _own_or_shared(context: TrainContext, name: str) -> Any:
     """A value of the stage, else the one that all stages share."""
     own = getattr(context.settings.content, name)
     return getattr(context.settings.train, name) if own is None else own
 
 
 def _batch_size(context: TrainContext) -> int | str:
-    if context.settings.content.batch_size is None and not context.given("train.batch_size"):
+    if context.settings.content.batch_size is None and not context.is_set("train.batch_size"):
         return DEFAULT_BATCH_SIZE
-    size: int | str = _said(context, "batch_size")
+    size: int | str = _own_or_shared(context, "batch_size")
     return size
 
 
-def _nothing(*_: object) -> Any:
+def _no_export(*_: object) -> Any:
     raise AssertionError("a step that is tried exports nothing")

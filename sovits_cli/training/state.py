@@ -1,16 +1,30 @@
 """Everything an exact resume needs, as one dataclass, and the folder that keeps the last two of them.
 
-A state is written whole or not at all, is checked when read (`state_checks.py`), and is data: it is read as a foreign
-checkpoint is, and no code in it runs.
+    state/<stage>-<step>.pt      a torch file of plain values and tensors:
+        stage                    which training
+        position                 step, epoch, batch, elapsed_s, best, best_step, max_micro_batch_positions, finished
+        model, batches           fingerprints: the network with its recipe, and the order of batches
+        modules                  {"generator": state_dict, …}
+        optimizers               {"generator": state_dict, …}: moments; rates come from the schedule and the step
+        scaler                   the loss scale of float16
+        rng                      per process: Python, NumPy, torch, CUDA generators
+
+A state is written whole or not at all: under another name, then renamed; old ones are dropped after that, and the last
+but one stays, in case the newest turns out to be damaged. It is checked when read (`state_checks.py`), and is data: it
+is read as a foreign checkpoint is, and no code in it runs. `ALIASES` reads the keys of older versions.
 """
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import random
 import re
+import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,10 +35,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from sovits_cli.checkpoints.torch_files import load_torch_file, save_torch_file
-from sovits_cli.errors import ModelError
+from sovits_cli.errors import ModelError, ResourceError
 from sovits_cli.events import Reporter, Warned
+from sovits_cli.files import write_error
 from sovits_cli.terms import Stage
-from sovits_cli.training.place import check_place, check_room
 from sovits_cli.training.state_checks import WrongStateError, checked, state_shapes
 
 STATES = "state"
@@ -34,13 +48,16 @@ Checked = TypeVar("Checked")
 
 FLOAT_BYTES = 4
 
+ALIASES = {"most_places": "max_micro_batch_positions"}
+"""Keys of a position that had another name in states of before -> the field of today."""
+
 STATES_KEPT = 2
 """The newest state, and the one before it in case the newest turns out to be damaged."""
 
 
 @dataclass
 class Position:
-    """Where in the config a run is.
+    """Where a run is.
 
     Args:
         step: finished updates.
@@ -69,7 +86,7 @@ class TrainingState:
 
     Args:
         stage: which training.
-        position: where in the config.
+        position: where in the run.
         model: fingerprint of the network; another one cannot continue.
         batches: fingerprint of the order of batches; with another one the epoch in progress starts again.
         modules: tensors of every module, by name.
@@ -112,6 +129,15 @@ def restore_rng(state: Mapping[str, Any]) -> None:
             torch.cuda.set_rng_state(one, device)
 
 
+@contextmanager
+def preserve_rng(device: torch.device) -> Iterator[None]:
+    """What is drawn inside, always from the same seed, does not change what is drawn afterwards; no gradients."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        torch.manual_seed(0)
+        yield
+
+
 def state_bytes(modules: Mapping[str, nn.Module], optimizers: Iterable[Optimizer]) -> int:
     """About the size of a state of these: their tensors, and what the optimisers will keep."""
     tensors = sum(int(one.nbytes) for module in modules.values() for one in module.state_dict().values())
@@ -139,8 +165,8 @@ class StateFolder:
 
     def check(self, needed_bytes: int) -> None:
         """Look whether a state of this size can be written. Raises ResourceError."""
-        check_place(self._folder)
-        check_room(self._folder, needed_bytes)
+        check_writable(self._folder)
+        check_free_space(self._folder, needed_bytes)
 
     def newest(self, reporter: Reporter, fit: Callable[[TrainingState], None] = lambda _: None) -> TrainingState | None:
         """The newest state that can be used; damaged ones are named. None when there is none at all.
@@ -157,13 +183,14 @@ class StateFolder:
                 state = self._read(path)
                 _named(path, fit, state)
             except ModelError as error:
-                reporter.emit(Warned(error.message, "the state before it is used, if there is one"))
+                reporter.emit(Warned(error.message, hint="the state before it is used, if there is one"))
             else:
                 return state
         if paths:
             raise ModelError(
                 f"{self._folder}: no saved state of the {self._stage.value} stage can be read",
-                hint=f"sovits train --restart begins it anew (or remove {self._folder}/{self._stage.value}-*.pt)",
+                code="train.states_unreadable",
+                fields={"states": self._folder / f"{self._stage.value}-*.pt"},
             )
         return None
 
@@ -189,6 +216,9 @@ class StateFolder:
             raise ModelError(f"{path}: not a readable training state ({damaged} is damaged)")
         if not isinstance(content, dict) or content.get("stage") != self._stage.value:
             raise ModelError(f"{path}: not a complete training state of the {self._stage.value} stage")
+        position = content.get("position")
+        if isinstance(position, dict):
+            content["position"] = {ALIASES.get(key, key): value for key, value in position.items()}
         found = _named(path, checked, content)
         try:
             return TrainingState(**{**found, "position": Position(**found["position"])})
@@ -202,3 +232,45 @@ def _named(path: Path, check: Callable[[Any], Checked], value: object) -> Checke
         return check(value)
     except WrongStateError as error:
         raise ModelError(f"{path}: this training state {error}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Look whether files can be made in a folder that may have to be made itself.
+
+    Raises:
+        ResourceError: something that is no folder is in the way, or the folder is read-only.
+    """
+    existing = [part for part in (folder, *folder.parents) if os.path.lexists(part)]
+    for part in existing:
+        if not part.is_dir():
+            raise ResourceError(
+                f"cannot write {folder}: {part} is in the way, which is no folder",
+                code="train.folder_blocked",
+                fields={"path": part},
+            )
+    nearest = existing[0] if existing else Path()
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        text = f"cannot write {folder}: {nearest} cannot be written into"
+        raise ResourceError(text, code="train.folder_read_only")
+
+
+def check_free_space(folder: Path, needed_bytes: int) -> None:
+    """Look whether a file of this size fits.
+
+    Raises:
+        ResourceError: the disk has less room, or no file may be so large here.
+    """
+    nearest = next((part for part in (folder, *folder.parents) if part.is_dir()), Path())
+    free = shutil.disk_usage(nearest).free
+    if free < needed_bytes:
+        raise ResourceError(
+            f"cannot write {folder}: a training state takes {needed_bytes / 1e6:.1f} MB, {free / 1e6:.1f} MB are free",
+            code="train.disk_full",
+            fields={"folder": nearest},
+        )
+    with suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if largest != resource.RLIM_INFINITY and largest < needed_bytes:
+            raise write_error(folder, OSError(errno.EFBIG, os.strerror(errno.EFBIG)))

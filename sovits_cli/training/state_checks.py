@@ -220,6 +220,15 @@ def check_tensors(name: str, module: nn.Module, saved: Mapping[str, Tensor]) -> 
             raise WrongStateError(f"does not fit the network: {name}.{key} is {saved[key].dtype}")
 
 
+def first_not_finite(modules: Mapping[str, nn.Module]) -> str | None:
+    """The name of the first tensor with NaN or infinite values ("generator.dec.weight"); None if all are finite."""
+    for name, module in modules.items():
+        for key, tensor in module.state_dict().items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                return f"{name}.{key}"
+    return None
+
+
 def _check_names(what: str, own: Mapping[str, object], saved: Mapping[str, object]) -> None:
     for missing in own.keys() - saved.keys():
         raise WrongStateError(f"does not fit the network: it has no {what} {missing}")

@@ -1,18 +1,30 @@
 """What a training step costs in memory and seconds, as a function of its batch, fitted to steps that were measured.
 
-    bytes   =     a + b clips + c places + d places/clips
-    seconds = max(a + b clips + c places + d places²/clips,     computing
-                  e + f clips)                                  starting kernels, while a GPU waits
+    bytes   = max(a + b clips + c positions + d positions/clips,     until the gradients are there
+                  s)                                                 while the optimisers step
+    seconds = max(a + b clips + c positions + d positions²/clips,    computing
+                  e + f clips)                                       starting kernels, while a GPU waits
+              + what the optimisers take
 
     a   networks, optimisers, gradients
     b   what every clip costs whatever its length: the slice that the decoder and the discriminators hear
-    c   what every place (token or frame) costs: what encoders, posterior and flow keep for the backward pass
+    c   what every position (token or frame) costs: the activations of encoders, posterior and flow that the backward
+        pass needs (with activation checkpointing: the inputs of each block only)
     d   in memory, what is needed for one clip at a time; in time, attention, which looks at all pairs
 
 None of them can be negative. What a step takes beside its tensors (workspaces of convolutions, chosen by shape) is no
-function of the batch at all, so the memory is fitted from above: of all such sums that are nowhere below a measured
-step, the one that is closest to them. What was measured is not predicted: there the measured bytes count.
-Knows numbers only.
+function of the batch at all, so the memory is fitted from above (`fit_from_above`): of all such sums that are nowhere
+below a measured step, the one that is closest to them.
+
+    bytes |                        / fitted: nowhere below a measured step
+          |                  x  /
+          |            x    /
+          |       x    /
+          |    x  /  <- a step that happened to need a large workspace lies on it
+          |   /
+          +------------------------- positions
+
+What was measured is not predicted: there the measured bytes count. Knows numbers only.
 """
 
 from __future__ import annotations
@@ -29,7 +41,7 @@ class ProfiledStep:
 
     Args:
         clips: in its batch.
-        places: of all of them.
+        positions: of all of them.
         peak_bytes: until the gradients were there.
         step_bytes: peak while the optimisers stepped.
         seconds: of the whole step.
@@ -37,7 +49,7 @@ class ProfiledStep:
     """
 
     clips: int
-    places: int
+    positions: int
     peak_bytes: float
     step_bytes: float
     seconds: float
@@ -53,7 +65,7 @@ class StepCost:
         step_bytes: what the optimisers take, whatever the batch.
         computing, starting: a, b, c, d and e, f of the time without the optimisers.
         step_s: seconds of the optimisers.
-        tried: bytes of the steps that were measured, by clips and places.
+        tried: bytes of the steps that were measured, by clips and positions.
         margin: share by which the fitted bytes are above the measured ones, on average.
     """
 
@@ -65,15 +77,15 @@ class StepCost:
     tried: Mapping[tuple[int, int], float] = field(default_factory=dict)
     margin: float = 0.0
 
-    def memory(self, clips: int, places: int) -> float:
+    def memory(self, clips: int, positions: int) -> float:
         """Peak bytes of a step."""
-        known = self.tried.get((clips, places))
-        peak = float(self.bytes @ _memory_terms(clips, places)) if known is None else known
+        known = self.tried.get((clips, positions))
+        peak = float(self.bytes @ _memory_terms(clips, positions)) if known is None else known
         return max(peak, self.step_bytes)
 
-    def time_s(self, clips: int, places: int) -> float:
+    def time_s(self, clips: int, positions: int) -> float:
         """Seconds of a step."""
-        computing, starting = self.computing @ _time_terms(clips, places), self.starting @ (1.0, clips)
+        computing, starting = self.computing @ _time_terms(clips, positions), self.starting @ (1.0, clips)
         return self.step_s + float(max(computing, starting))
 
 
@@ -86,7 +98,7 @@ def fit(trials: Sequence[ProfiledStep], *, fragmentation: float, starts: bool) -
     """
     measured = np.array([one.peak_bytes for one in trials])
     peaks = fragmentation * measured
-    rows = np.array([_memory_terms(one.clips, one.places) for one in trials])
+    rows = np.array([_memory_terms(one.clips, one.positions) for one in trials])
     coefficients = fit_from_above(rows, peaks)
     computing, starting = _times(trials, starts=starts)
     return StepCost(
@@ -95,7 +107,7 @@ def fit(trials: Sequence[ProfiledStep], *, fragmentation: float, starts: bool) -
         computing=computing,
         starting=starting,
         step_s=float(np.median([one.step_s for one in trials])),
-        tried={(one.clips, one.places): peak for one, peak in zip(trials, peaks.tolist(), strict=True)},
+        tried={(one.clips, one.positions): peak for one, peak in zip(trials, peaks.tolist(), strict=True)},
         margin=float(np.mean(rows @ coefficients / measured)) - 1,
     )
 
@@ -105,9 +117,9 @@ def _times(trials: Sequence[ProfiledStep], *, starts: bool) -> tuple[np.ndarray,
 
     The shortest steps may be of the second kind: how many of them is tried out.
     """
-    trials = sorted(trials, key=lambda one: one.places)
+    trials = sorted(trials, key=lambda one: one.positions)
     took = np.array([max(one.seconds - one.step_s, 1e-9) for one in trials])
-    rows = np.array([_time_terms(one.clips, one.places) for one in trials])
+    rows = np.array([_time_terms(one.clips, one.positions) for one in trials])
     none = np.zeros(rows.shape[1]), np.zeros(2)
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
     for first in range(len(trials)) if starts else (0,):
@@ -165,9 +177,9 @@ def _relative(rows: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     return relative / scale, scale
 
 
-def _memory_terms(clips: int, places: int) -> np.ndarray:
-    return np.array([1.0, clips, places, places / clips])
+def _memory_terms(clips: int, positions: int) -> np.ndarray:
+    return np.array([1.0, clips, positions, positions / clips])
 
 
-def _time_terms(clips: int, places: int) -> np.ndarray:
-    return np.array([1.0, clips, places, places**2 / clips])
+def _time_terms(clips: int, positions: int) -> np.ndarray:
+    return np.array([1.0, clips, positions, positions**2 / clips])

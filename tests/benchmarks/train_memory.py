@@ -83,13 +83,15 @@ def predict(said: dict[str, str]) -> dict[str, Any]:
         "starting": [float(f"{one:.4g}") for one in cost.starting],
         "step_s": round(cost.step_s, 4),
         "step_gib": round(cost.step_bytes / GIB, 3),
-        "tried": {f"{clips} x {places // clips}": round(peak / GIB, 3) for (clips, places), peak in cost.tried.items()},
+        "tried": {
+            f"{clips} x {positions // clips}": round(peak / GIB, 3) for (clips, positions), peak in cost.tried.items()
+        },
         "margin": round(cost.margin, 4),
     }
     cells = {}
     for clips, seconds in itertools.product(said["clips"].split(","), said["seconds"].split(",")):
-        places = profiler.places(int(clips), float(seconds))
-        bytes_, seconds_ = cost.memory(int(clips), places), cost.time_s(int(clips), places)
+        positions = profiler.positions(int(clips), float(seconds))
+        bytes_, seconds_ = cost.memory(int(clips), positions), cost.time_s(int(clips), positions)
         cells[f"{clips}x{seconds}"] = {"predicted_gib": round(bytes_ / GIB, 3), "predicted_s": round(seconds_, 3)}
     return {**report, "cells": cells}
 
@@ -143,13 +145,7 @@ def _step(stage: Any, engine: Any, batch: Any) -> tuple[float, float]:
     for optimized in stage.optimized_modules:
         optimized.set_learning_rate(0, 0)
         optimized.optimizer.zero_grad(set_to_none=True)
-    with engine.autocast():
-        losses = stage.losses(stage.sample_noise(batch))
-    for index, optimized in enumerate(stage.optimized_modules):
-        engine.backward(
-            losses.totals[optimized.name], optimized.parameters, keep_graph=index < len(stage.optimized_modules) - 1
-        )
-    del losses
+    engine.forward_backward(stage, stage.sample_noise(batch))
     for optimized in stage.optimized_modules:
         engine.clip(optimized.module, optimized.optimizer, 1.0)
         engine.step(optimized.optimizer)
@@ -161,24 +157,24 @@ def _step(stage: Any, engine: Any, batch: Any) -> tuple[float, float]:
 def _gpt(engine: Any, size: str, checkpointing: bool) -> Any:
     from sovits_cli.models.t2s.config import T2SConfig
     from sovits_cli.models.t2s.model import Text2Semantic
-    from sovits_cli.training.memory_profiler import MemoryProfiler, gpt_batch
-    from sovits_cli.training.schedule import Schedule
-    from sovits_cli.training.stages.gpt import GptStage
+    from sovits_cli.training.memory_profiler import MemoryProfiler, synthetic_gpt_batch
+    from sovits_cli.training.optim import LearningRateSchedule
+    from sovits_cli.training.stages.gpt import GptStage, GptStageOptions
 
     config = T2SConfig() if size == "full" else T2SConfig(width=128, heads=4, layers=6)
     model = engine.place(Text2Semantic(config))
     model.h.activation_checkpointing = checkpointing
-    stage = partial(GptStage, model, optimizer="scaled_adam", schedule=Schedule(1e-6), export=None)
-    return MemoryProfiler(stage, engine, partial(gpt_batch, config))
+    stage = partial(GptStage, model, GptStageOptions(), schedule=LearningRateSchedule(1e-6), export=None)
+    return MemoryProfiler(stage, engine, partial(synthetic_gpt_batch, config))
 
 
 def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
     from sovits_cli.models.discriminators import Discriminators
     from sovits_cli.models.sovits.config import SovitsConfig
     from sovits_cli.models.sovits.vits import VitsModel
-    from sovits_cli.training.memory_profiler import MemoryProfiler, sovits_batch
-    from sovits_cli.training.schedule import Schedule
-    from sovits_cli.training.stages.sovits import AdamWSettings, SovitsStage, Weights
+    from sovits_cli.training.memory_profiler import MemoryProfiler, synthetic_sovits_batch
+    from sovits_cli.training.optim import LearningRateSchedule
+    from sovits_cli.training.stages.sovits import SovitsStage, SovitsStageOptions
     from sovits_cli.versions import GAN_PERIODS
     from tests.training.worlds import SOVITS
 
@@ -190,12 +186,11 @@ def _sovits(engine: Any, size: str, checkpointing: bool) -> Any:
         SovitsStage,
         model,
         discriminators,
-        weights=Weights(),
-        rule=AdamWSettings(),
-        schedule=Schedule(1e-6),
+        SovitsStageOptions(),
+        schedule=LearningRateSchedule(1e-6),
         export=None,
     )
-    return MemoryProfiler(stage, engine, partial(sovits_batch, config))
+    return MemoryProfiler(stage, engine, partial(synthetic_sovits_batch, config))
 
 
 MAKERS = {"gpt": _gpt, "sovits": _sovits}

@@ -22,7 +22,7 @@ def test_order(workers: int) -> None:
         time.sleep(0.02 if numbers[0] == 0 else 0)
         return numbers[0]
 
-    assert list(Prefetcher(slow_first, workers).run(PLAN)) == list(range(20))
+    assert list(Prefetcher(slow_first, workers).batches(PLAN)) == list(range(20))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -32,7 +32,7 @@ def test_an_error_comes_in_its_place(workers: int) -> None:
             raise DatasetError("broken")
         return numbers[0]
 
-    batches = Prefetcher(load, workers).run(PLAN)
+    batches = Prefetcher(load, workers).batches(PLAN)
     assert [next(batches) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(DatasetError):
         next(batches)
@@ -40,11 +40,11 @@ def test_an_error_comes_in_its_place(workers: int) -> None:
 
 def test_reads_ahead_but_not_everything() -> None:
     loaded: list[int] = []
-    with closing(Prefetcher(lambda numbers: loaded.append(numbers[0]), 2).run(PLAN)) as batches:
+    with closing(Prefetcher(lambda numbers: loaded.append(numbers[0]), 2).batches(PLAN)) as batches:
         next(batches)
         time.sleep(0.1)
         assert 1 < len(loaded) <= 2 * AHEAD_PER_WORKER + 1
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("feed")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 def threads_of_a_new_thread() -> int:
@@ -70,7 +70,7 @@ def test_readers_take_one_thread_and_leave_those_of_all_others_alone() -> None:
         torch.ones(100_000).add(1)  # sets the thread up, if it is not
         return torch.get_num_threads()
 
-    with closing(Prefetcher(load, 2).run(PLAN)) as batches:
+    with closing(Prefetcher(load, 2).batches(PLAN)) as batches:
         assert next(batches) == 1
         assert (torch.get_num_threads(), threads_of_a_new_thread()) == (3, 3)
         assert set(batches) == {1}
@@ -78,5 +78,5 @@ def test_readers_take_one_thread_and_leave_those_of_all_others_alone() -> None:
 
 
 def test_without_workers_nothing_runs_in_the_background() -> None:
-    names = set(Prefetcher(lambda _: threading.current_thread().name, 0).run(PLAN))
+    names = set(Prefetcher(lambda _: threading.current_thread().name, 0).batches(PLAN))
     assert names == {threading.current_thread().name}

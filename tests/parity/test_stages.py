@@ -9,9 +9,9 @@ from torch import nn
 
 from sovits_cli.data.batching import GptBatch, SovitsBatch
 from sovits_cli.models.discriminators import Discriminators
-from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages.gpt import GptStage
-from sovits_cli.training.stages.sovits import AdamWSettings, SovitsStage, Weights
+from sovits_cli.training.optim import LearningRateSchedule
+from sovits_cli.training.stages.gpt import GptStage, GptStageOptions
+from sovits_cli.training.stages.sovits import SovitsStage, SovitsStageOptions
 from tests.conftest import Measured
 from tests.parity import golden, s1
 from tests.parity.acoustic import fill, relative, synthesizer, tensors
@@ -39,7 +39,9 @@ def test_gpt_loss_is_the_official_one_per_token(measured: Measured, path: Path) 
     data = s1.load(path)
     network = s1.build(data)
     without_dropout(network)
-    stage = GptStage(network, optimizer="adamw", schedule=Schedule(1e-3), export=unused, count_padding=True)
+    stage = GptStage(
+        network, GptStageOptions("adamw", loss_on_padding=True), schedule=LearningRateSchedule(1e-3), export=unused
+    )
     for layout in LAYOUTS:
         gpt_losses(measured, data, stage, layout)
 
@@ -57,7 +59,7 @@ def gpt_losses(measured: Measured, data: dict[str, Any], stage: GptStage, layout
     batch = GptBatch(phones, lens, official_keep, codes, code_lens, bert)
     stage.train()
     found = stage.losses(batch)
-    tokens = stage.denominators(batch)["tokens"]
+    tokens = stage.denominators(batch)["targets"]
     assert tokens == float((code_lens + 1).sum())
     measured(relative(found.totals["gpt"] * tokens, data[f"{layout}/loss"]), LOSS, f"{layout}/loss of the stage")
     measured(abs(found.metrics["top3"].item() - float(data[f"{layout}/acc"])), 1e-6, f"{layout}/acc of the stage")
@@ -74,7 +76,7 @@ def sovits_losses(request):
     scores = [name for name in recorded if name.startswith("disc/real_scores")]
     discriminators = fill(Discriminators(PERIODS[: len(scores) - 1]), int(recorded["seed"]))
     stage = SovitsStage(
-        network, discriminators, weights=Weights(), rule=AdamWSettings(), schedule=Schedule(1e-4), export=unused
+        network, discriminators, SovitsStageOptions(), schedule=LearningRateSchedule(1e-4), export=unused
     )
     ssl, spec, spec_lens, wave, text, text_lens, noise, starts = tensors(
         recorded, "ssl", "spec", "spec_lengths", "wav", "text", "text_lengths", "noise", "ids_slice"

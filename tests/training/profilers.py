@@ -12,10 +12,10 @@ from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Precision
 from sovits_cli.training.engine import Engine
-from sovits_cli.training.memory_profiler import MemoryProfiler, gpt_batch, sovits_batch
-from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages.gpt import GptStage
-from sovits_cli.training.stages.sovits import AdamWSettings, SovitsStage, Weights
+from sovits_cli.training.memory_profiler import MemoryProfiler, synthetic_gpt_batch, synthetic_sovits_batch
+from sovits_cli.training.optim import LearningRateSchedule
+from sovits_cli.training.stages.gpt import GptStage, GptStageOptions
+from sovits_cli.training.stages.sovits import SovitsStage, SovitsStageOptions
 from tests.training.worlds import SOVITS
 
 CPU = torch.device("cpu")
@@ -33,15 +33,13 @@ def gpt(*, checkpointing: bool = False, precision: Precision = Precision.FULL, d
     engine = Engine(device, precision)
     model = engine.place(Text2Semantic(config))
     model.h.activation_checkpointing = checkpointing
-    stage = partial(GptStage, model, optimizer="scaled_adam", schedule=Schedule(0.0), export=unused)
-    return MemoryProfiler(stage, engine, partial(gpt_batch, config)), model
+    stage = partial(GptStage, model, GptStageOptions(), schedule=LearningRateSchedule(0.0), export=unused)
+    return MemoryProfiler(stage, engine, partial(synthetic_gpt_batch, config)), model
 
 
 def sovits(*, precision: Precision = Precision.FULL, device: torch.device = CPU) -> Made:
     torch.manual_seed(1)
     engine = Engine(device, precision)
     model = engine.place(VitsModel(SOVITS))
-    stage = partial(
-        SovitsStage, model, None, weights=Weights(), rule=AdamWSettings(), schedule=Schedule(0.0), export=unused
-    )
-    return MemoryProfiler(stage, engine, partial(sovits_batch, SOVITS)), model
+    stage = partial(SovitsStage, model, None, SovitsStageOptions(), schedule=LearningRateSchedule(0.0), export=unused)
+    return MemoryProfiler(stage, engine, partial(synthetic_sovits_batch, SOVITS)), model

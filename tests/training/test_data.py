@@ -13,9 +13,8 @@ from sovits_cli.data.experiment import LeftOut, LeftOutCause
 from sovits_cli.errors import DatasetError
 from sovits_cli.events import Surveyed, Warned
 from sovits_cli.terms import Stage
-from sovits_cli.training import data
-from sovits_cli.training.curriculum import LengthCurriculum, phase_limits_s
-from sovits_cli.training.data import BatchingOptions
+from sovits_cli.training.curriculum import phase_limits_s
+from sovits_cli.training.data import BatchingOptions, ClipSurvey, StageData, make_stage_data
 from tests.training.toys import Events, ToyBatch
 
 
@@ -44,9 +43,9 @@ def collate(items: Sequence[int]) -> ToyBatch:
 
 def prepare(
     clips: Numbers, *, batch_size: int | None = 4, seed: int = 1, most: int = 8, **more: object
-) -> data.StageData[ToyBatch]:
+) -> StageData[ToyBatch]:
     how = BatchingOptions(batch_size, seed=seed, max_held_out=most, **more)  # type: ignore[arg-type]
-    return data.prepare(clips, collate, how, Events())
+    return make_stage_data(clips, collate, how, Events())
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,7 @@ def test_every_clip_is_used_once_and_on_one_side() -> None:
     assert sorted(trained + judged) == list(range(50))
     assert found.batches_per_epoch == len(found.training.plan(0)) == len(found.training.plan(5))
     assert found.training.plan(0) != found.training.plan(1)
-    batch = found.training.feed._load(trained[:3])
+    batch = found.training.prefetcher._load(trained[:3])
     assert batch is not None
     assert batch.inputs.tolist() == trained[:3]
 
@@ -110,14 +109,14 @@ def test_reasons_are_counted_by_kind(tmp_path: Path) -> None:
         ),
     )
     events = Events()
-    data.tell(Stage.GPT, clips, tmp_path, 54, events)
+    ClipSurvey(Stage.GPT, tmp_path, 54).report(clips, events)
     told = events.texts()
     (survey,) = (event for event in events.heard if isinstance(event, Surveyed))
     assert (survey.kept.clips, survey.kept.seconds, survey.limit_s) == (9, 31, 54)
     found = {group.what: (group.clips, round(group.seconds, 2)) for group in survey.left_out}
     expected = {"over max_sec": (2, 131.2), "under min_sec": (1, 0.31), "phones per second": (1, 2.0)}
     assert found == {**expected, "feature missing": (1, 0)}
-    assert all(group.hint for group in survey.left_out)
+    assert all(group.code for group in survey.left_out)
     assert "Skipped(item='e'" in told
     assert "Skipped(item='a'" not in told
     assert len((tmp_path / "left_out-gpt.tsv").read_text().splitlines()) == 5
@@ -128,16 +127,16 @@ def test_strict_stops_where_anything_is_left_out(tmp_path: Path) -> None:
         numbers(9),
         numbers(9, left_out=(LeftOut("a", "61.2 s, over max_sec 54", LeftOutCause.LONG, 61.2),)),
     )
-    data.tell(Stage.GPT, whole, tmp_path, 54, Events(), strict=True)
-    data.tell(Stage.GPT, lacking, tmp_path, 54, Events())
+    ClipSurvey(Stage.GPT, tmp_path, 54, strict=True).report(whole, Events())
+    ClipSurvey(Stage.GPT, tmp_path, 54).report(lacking, Events())
     with pytest.raises(DatasetError, match=r"1 clips would be left out, the first: a: 61.2 s, over max_sec 54"):
-        data.tell(Stage.GPT, lacking, tmp_path, 54, Events(), strict=True)
+        ClipSurvey(Stage.GPT, tmp_path, 54, strict=True).report(lacking, Events())
 
 
 def test_few_long_clips_are_told(tmp_path: Path) -> None:
     for limit_s, told in ((54, True), (6, False)):
         events = Events()
-        data.tell(Stage.GPT, numbers(30), tmp_path, limit_s, events)
+        ClipSurvey(Stage.GPT, tmp_path, limit_s).report(numbers(30), events)
         assert any(isinstance(event, Warned) and "too few" in event.text for event in events.heard) is told
 
 
@@ -159,9 +158,7 @@ def test_a_small_set_is_repeated_if_asked() -> None:
 def test_the_limit_rises_over_the_run(epochs: int, max_steps: int | None) -> None:
     clips = numbers(70)
     found = prepare(clips, held_out=0.0)
-    rising = data.rising(
-        found, phase_limits_s(3, 7, 3), lambda phases: LengthCurriculum(phases, epochs, max_steps, group=2)
-    )
+    rising = found.with_curriculum(phase_limits_s(3, 7, 3), epochs, max_steps, 2)
     seen: dict[float, int] = {}
     step = epoch = 0
     while (step < max_steps) if max_steps else (epoch < epochs):
@@ -179,7 +176,5 @@ def test_the_limit_rises_over_the_run(epochs: int, max_steps: int | None) -> Non
 
 
 def test_limits_without_clips_are_passed_over() -> None:
-    rising = data.rising(
-        prepare(numbers(30)), phase_limits_s(0.5, 7, 3), lambda phases: LengthCurriculum(phases, 4, None, 1)
-    )
+    rising = prepare(numbers(30)).with_curriculum(phase_limits_s(0.5, 7, 3), 4, None, 1)
     assert rising.training.limit_s(0) == 3.8

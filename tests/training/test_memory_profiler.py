@@ -17,7 +17,7 @@ from sovits_cli import memory
 from sovits_cli.errors import ResourceError
 from sovits_cli.terms import Precision
 from sovits_cli.training import memory_profiler
-from sovits_cli.training.memory_profiler import GPU_SHAPES, LONG_SHAPE, SHORT_SHAPES, MemoryProfiler, Step
+from sovits_cli.training.memory_profiler import GPU_SHAPES, LONG_SHAPE, SHORT_SHAPES, MemoryProfiler, StepReading
 from tests.training.profilers import Made, gpt, sovits
 
 checkpointing = partial(gpt, checkpointing=True)
@@ -45,7 +45,7 @@ def test_short_steps_tell_what_long_ones_cost(
     profiler._step(stage, *LONG_SHAPE)  # makes the buffers of attention, which stay
     took = profiler._step(stage, clips, seconds)
     cost = profiler.cost
-    predicted = cost.memory(clips, profiler.places(clips, seconds))
+    predicted = cost.memory(clips, profiler.positions(clips, seconds))
     assert predicted == pytest.approx(max(took.peak_bytes, took.step_bytes), rel=0.15)
     assert (np.concatenate([cost.bytes, cost.computing]) >= 0).all()
     assert cost.margin >= 0
@@ -105,14 +105,14 @@ def test_and_after_an_error(monkeypatch: pytest.MonkeyPatch, ends: BaseException
     profiler, model = gpt(precision=Precision.HALF)
     before = state(profiler, model)
 
-    def spoil(stage: Any, *_: Any, **__: Any) -> Step:
+    def spoil(stage: Any, *_: Any, **__: Any) -> StepReading:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.mul_(float("nan"))
         stage.optimized_modules[0].optimizer.step()
         raise ends
 
-    monkeypatch.setattr(profiler, "_tried", spoil)
+    monkeypatch.setattr(profiler, "_profile", spoil)
     with pytest.raises(type(ends)):
         assert profiler.cost
     assert_same(state(profiler, model), before)
@@ -123,13 +123,13 @@ def test_a_gradient_that_overflows_hides_no_optimiser() -> None:
     profiler, _ = gpt(precision=Precision.HALF)
     stage = profiler._stage()
     memory_profiler._fill_optimizers(stage)
-    filled = memory_profiler._held(stage)
+    filled = memory_profiler._state_bytes(stage)
     profiler, _ = gpt(precision=Precision.HALF)
     assert profiler._engine.state_dict()["scale"] == 2.0**16
-    with profiler._trying() as stage:
+    with profiler._profiling() as stage:
         assert profiler._engine.state_dict()["scale"] == 1.0
         assert (
-            memory_profiler._held(stage)
+            memory_profiler._state_bytes(stage)
             == filled
             > 2.9 * sum(one.nbytes for one in stage.optimized_modules[0].parameters)
         )
@@ -140,15 +140,15 @@ def test_checkpointing_costs_less_memory(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(memory, "reset_peak_rss", lambda **_: None)
     whole, _ = gpt()
     again, _ = gpt(checkpointing=True)
-    places = whole.places(4, 54)
-    assert again.cost.memory(4, places) < 0.6 * whole.cost.memory(4, places)
+    positions = whole.positions(4, 54)
+    assert again.cost.memory(4, positions) < 0.6 * whole.cost.memory(4, positions)
 
 
 @pytest.mark.skipif(memory.reset_peak_rss() is None, reason="resident memory is counted on Linux only")
 def test_what_no_tensor_holds_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     real, extra = MemoryProfiler._step, 150 * 2**20
 
-    def greedy(self: MemoryProfiler[Any], *shape: Any, **more: Any) -> Step:
+    def greedy(self: MemoryProfiler[Any], *shape: Any, **more: Any) -> StepReading:
         workspace = np.ones(extra, np.uint8)
         took = real(self, *shape, **more)
         del workspace
@@ -165,14 +165,14 @@ def test_a_disturbed_trial_does_not_spoil_the_time(monkeypatch: pytest.MonkeyPat
     profiler, _ = gpt()
     real = MemoryProfiler._step
 
-    def disturbed(self: MemoryProfiler[Any], stage: Any, clips: int, seconds: float, **more: Any) -> Step:
+    def disturbed(self: MemoryProfiler[Any], stage: Any, clips: int, seconds: float, **more: Any) -> StepReading:
         late_s = 100.0 if (clips, seconds) == (1, 12.0) else 0.0
-        took_s = 1.0 + self.places(clips, seconds) * 0.01 + late_s
+        took_s = 1.0 + self.positions(clips, seconds) * 0.01 + late_s
         return replace(real(self, stage, clips, seconds, **more), seconds=took_s, step_s=1.0)
 
     monkeypatch.setattr(MemoryProfiler, "_step", disturbed)
-    places = profiler.places(2, 54.0)
-    assert profiler.cost.time_s(2, places) == pytest.approx(1.0 + 0.01 * places)
+    positions = profiler.positions(2, 54.0)
+    assert profiler.cost.time_s(2, positions) == pytest.approx(1.0 + 0.01 * positions)
     assert profiler.cost.time_s(1, 0) == pytest.approx(1.0)
 
 
@@ -218,21 +218,21 @@ def like_a_gpu(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[int, float], float
     """A profiler that takes the CPU for a GPU, and steps that take what a table says: no memory suffices for others."""
     table: dict[tuple[int, float], float] = {}
 
-    def step(self: MemoryProfiler[Any], stage: Any, clips: int, seconds: float, **more: Any) -> Step:
+    def step(self: MemoryProfiler[Any], stage: Any, clips: int, seconds: float, **more: Any) -> StepReading:
         if (clips, seconds) not in table:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return Step(int(table[clips, seconds]), 0, 0.1 * clips, 0.0)
+        return StepReading(int(table[clips, seconds]), 0, 0.1 * clips, 0.0)
 
     @contextmanager
     def trying(self: MemoryProfiler[Any]) -> Iterator[Any]:
         yield self._stage()
 
     monkeypatch.setattr(MemoryProfiler, "_step", step)
-    monkeypatch.setattr(MemoryProfiler, "_trying", trying)
+    monkeypatch.setattr(MemoryProfiler, "_profiling", trying)
     monkeypatch.setattr(MemoryProfiler, "on_gpu", property(lambda _: True))
     monkeypatch.setattr(memory_profiler, "free_bytes", lambda _: 10**9)
     monkeypatch.setattr(memory_profiler, "HEAP_FRAGMENTATION", {})
-    monkeypatch.setattr(memory_profiler, "_gradients", lambda _: 0)
+    monkeypatch.setattr(memory_profiler, "_gradient_bytes", lambda _: 0)
     return table
 
 
@@ -242,7 +242,7 @@ def test_on_a_gpu_long_steps_are_tried_as_far_as_they_fit(like_a_gpu: dict[tuple
     }
     profiler, _ = gpt()
     tried = profiler.cost.tried
-    assert [(shape, (*shape[:1], profiler.places(*shape)) in tried) for shape in GPU_SHAPES] == [
+    assert [(shape, (*shape[:1], profiler.positions(*shape)) in tried) for shape in GPU_SHAPES] == [
         (shape, like_a_gpu[shape] < 9e8) for shape in GPU_SHAPES
     ]
     assert not profiler.try_step(1, 40.0)  # known
@@ -256,10 +256,10 @@ def test_a_step_that_does_not_fit_after_all_costs_all_that_is_free(
         (clips, seconds): 1e6 * (100 + 10 * clips + clips * seconds) for clips, seconds in (*SHORT_SHAPES, *GPU_SHAPES)
     }
     profiler, _ = gpt()
-    places = profiler.places(4, 54.0)
-    assert profiler.cost.memory(4, places) < 4e8
+    positions = profiler.positions(4, 54.0)
+    assert profiler.cost.memory(4, positions) < 4e8
     assert profiler.try_step(4, 54.0)
-    assert profiler.cost.memory(4, places) >= 1e9
+    assert profiler.cost.memory(4, positions) >= 1e9
     like_a_gpu.clear()
     with pytest.raises(ResourceError, match="out of memory while a short step was tried"):
         assert gpt()[0].cost
@@ -268,7 +268,7 @@ def test_a_step_that_does_not_fit_after_all_costs_all_that_is_free(
 def test_on_a_cpu_quick_steps_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     profiler, _ = gpt()
     assert profiler.try_step(3, 4.0)
-    assert (3, profiler.places(3, 4.0)) in profiler.cost.tried
+    assert (3, profiler.positions(3, 4.0)) in profiler.cost.tried
     monkeypatch.setattr(memory_profiler, "MAX_TRIAL_S", 0.0)
     assert not profiler.try_step(3, 5.0)
 
@@ -283,13 +283,13 @@ def test_a_gpu_takes_what_it_was_told_to(make: Callable[..., Made]) -> None:
     before = state(profiler, model), torch.cuda.get_rng_state()
     cost = profiler.cost
     assert_same((state(profiler, model), torch.cuda.get_rng_state()), before)
-    with profiler._trying() as stage:
+    with profiler._profiling() as stage:
         for clips, seconds in ((1, 20.0), (8, 20.0), (4, 30.0)):
             took = profiler._step(stage, clips, seconds)
-            predicted = cost.memory(clips, profiler.places(clips, seconds))
+            predicted = cost.memory(clips, profiler.positions(clips, seconds))
             assert 1.0 <= predicted / max(took.peak_bytes, took.step_bytes) <= 1.1
             took_s = min(profiler._step(stage, clips, seconds).seconds for _ in range(3))
-            assert cost.time_s(clips, profiler.places(clips, seconds)) == pytest.approx(took_s, rel=0.5)
+            assert cost.time_s(clips, profiler.positions(clips, seconds)) == pytest.approx(took_s, rel=0.5)
 
 
 def test_a_length_is_made_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,6 +298,6 @@ def test_a_length_is_made_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[float] = []
     batch = profiler._batch
     monkeypatch.setattr(profiler, "_batch", lambda clips, seconds: made.append(seconds) or batch(clips, seconds))
-    found = {profiler.places(clips, seconds) / clips for clips in (1, 8) for seconds in (11.97, 11.99, 12.0)}
+    found = {profiler.positions(clips, seconds) / clips for clips in (1, 8) for seconds in (11.97, 11.99, 12.0)}
     assert (len(found), made) == (1, [12.0])
-    assert profiler.places(1, 12.01) > found.pop()
+    assert profiler.positions(1, 12.01) > found.pop()

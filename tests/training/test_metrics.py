@@ -30,16 +30,16 @@ def test_means_are_weighted_and_begin_again() -> None:
     means = WeightedMeans()
     means.add({"loss": torch.tensor(1.0), "only_once": 7.0}, 3.0)
     means.add({"loss": torch.tensor(5.0)}, 1.0)
-    assert means.read() == {"loss": 2.0, "only_once": 7.0}
-    assert means.read() == {}
+    assert means.pop() == {"loss": 2.0, "only_once": 7.0}
+    assert means.pop() == {}
 
 
 def test_readings_are_events_and_curves(tmp_path: Path) -> None:
     heard = Events()
     board = make(tmp_path, heard)
-    board.averages.add({"loss": torch.tensor(2.5)})
-    board.count(8)
-    board.read(10, {"lr": 0.001})
+    board.means.add({"loss": torch.tensor(2.5)})
+    board.count_clips(8)
+    board.log_means(10, {"lr": 0.001})
     board.close()
     (reading,) = [event for event in heard.heard if isinstance(event, Metrics)]
     assert (reading.stage, reading.step, reading.values["loss"]) == ("gpt", 10, 2.5)
@@ -61,13 +61,13 @@ def test_pauses_do_not_count_as_training(tmp_path: Path, monkeypatch: pytest.Mon
     now = [0.0]
     monkeypatch.setattr(metrics.time, "perf_counter", lambda: now[0])
     board = make(tmp_path, Events())
-    board.count(10)
+    board.count_clips(10)
     now[0] = 1.0
     board.pause_timer()
     now[0] = 100.0
     board.resume_timer()
     now[0] = 101.0
-    assert board.read(1, {})["samples_per_s"] == pytest.approx(5.0)
+    assert board.log_means(1, {})["samples_per_s"] == pytest.approx(5.0)
     board.close()
 
 
@@ -79,8 +79,8 @@ def test_a_full_disk_costs_the_curves_only(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(metrics.RecordWriter, "write", full)
-    board.publish(1, {"loss": 1.0})
-    board.publish(2, {"loss": 1.0})
+    board.log(1, {"loss": 1.0})
+    board.log(2, {"loss": 1.0})
     board.close()
     assert len([event for event in heard.heard if isinstance(event, Warned)]) == 1
     assert len([event for event in heard.heard if isinstance(event, Metrics)]) == 2
@@ -99,7 +99,7 @@ def test_readings_are_not_written_through_a_link(tmp_path: Path) -> None:
     run.mkdir()
     metrics.metrics_file(run, "gpt").symlink_to(victim)
     book = MetricsLogger(run, Stage.GPT, torch.device("cpu"), 0, Events())
-    book.publish(1, {"loss": 1.0})
+    book.log(1, {"loss": 1.0})
     book.close()
     assert victim.read_text() == "mine"
     assert metrics.read_metrics(metrics.metrics_file(run, "gpt")) == [{"step": 1, "loss": 1.0}]

@@ -31,7 +31,7 @@ from sovits_cli.training.stages.gpt import GptStage
 from sovits_cli.training.stages.sovits import SovitsStage
 from tests.kills import Kills, run_and_kill
 from tests.training.toys import Events
-from tests.training.worlds import CODES, make_dataset, make_family
+from tests.training.worlds import CODES, make_dataset, make_family, options
 
 Tensors = dict[str, torch.Tensor]
 
@@ -70,16 +70,8 @@ def run(
     resolved = layers.load_settings(
         sets=[*QUICK, f"train.stage={stage}", f"train.out={runs}", "train.exp_name=v", *sets]
     )
-    report = train(
-        resolved.settings,
-        dataset=dataset,
-        device="cpu",
-        given=lambda key: resolved.origin[key] != "default",
-        restart=restart,
-        reporter=reporter or Events(),
-    )
-    assert report is not None
-    return report
+    how = options(resolved, restart=restart)
+    return train(resolved.settings, dataset, how, reporter=reporter or Events())
 
 
 def weights(runs: Path, stage: str = "gpt") -> Tensors:
@@ -126,7 +118,7 @@ def test_auto_and_the_same_number_typed_train_alike(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, precision: str
 ) -> None:
     """To the bit, with a loss scale too: float16 is what a CPU can do as well, slowly."""
-    monkeypatch.setattr("sovits_cli.training.job.runnable", lambda wanted, device: wanted)
+    monkeypatch.setattr("sovits_cli.training.context.trainable_precision", lambda wanted, device: wanted)
     said, events = (f"train.precision={precision}", "train.max_steps=2"), Events()
     run(world.dataset, tmp_path / "auto", *said, "train.batch_size=auto", stage=stage, reporter=events)
     (size,) = (event.value for event in events.heard if isinstance(event, Chose) and event.what == "batch size")
@@ -317,7 +309,7 @@ def test_from_scratch_takes_the_recipes_dimensions(world: World, tmp_path: Path)
 def test_fine_tuning_refuses_other_dimensions(world: World, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"model.n_layer is 3, but .* has 2") as caught:
         run(world.dataset, tmp_path, "model.n_layer=3")
-    assert "--from-scratch" in str(caught.value.hint)
+    assert caught.value.code == "train.other_dimensions"
     with pytest.raises(SettingsError, match=r"sovits.data.hop_length is 640"):
         run(world.dataset, tmp_path, "sovits.data.hop_length=640", stage="sovits")
 
@@ -504,9 +496,9 @@ from tests.training.test_pipeline import run
 import torch
 torch.set_num_threads(1)
 after = trainer.Trainer._after_update
-def deadly(self, total):
-    after(self, total)
-    if self._at.step == 3:
+def deadly(self):
+    after(self)
+    if self._position.step == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 trainer.Trainer._after_update = deadly
 run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[4:], stage=sys.argv[3])
@@ -602,7 +594,7 @@ def test_not_even_one_clip_fits(world: World, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(GptStage, "losses", never)
     with pytest.raises(ResourceError, match="out of memory with a single clip") as caught:
         run(world.dataset, tmp_path)
-    assert "--checkpointing" in str(caught.value.hint)
+    assert caught.value.code == "train.clip_too_large"
 
 
 def test_other_errors_are_not_taken_for_memory(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -659,7 +651,7 @@ def test_something_in_the_way_of_the_run_is_told_before_anything_is_trained(
     place.write_text("the user's own")
     with pytest.raises(ResourceError, match=f"{place} is in the way, which is no folder") as caught:
         run(world.dataset, tmp_path / "runs")
-    assert "--out" in str(caught.value.hint)
+    assert caught.value.code == "train.folder_blocked"
     assert place.read_text() == "the user's own"
     assert f"{place} is in the way" in planned(world.dataset, tmp_path / "runs")
 
@@ -730,14 +722,7 @@ def planned(dataset: Path, runs: Path) -> str:
     events = Events()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pipeline, "plan_stage", lambda *_: None)
-        pipeline.plan(
-            resolved.settings,
-            dataset=dataset,
-            device="cpu",
-            given=lambda key: resolved.origin[key] != "default",
-            budget_bytes=None,
-            reporter=events,
-        )
+        pipeline.plan_training(resolved.settings, dataset, options(resolved), reporter=events)
     return events.texts()
 
 

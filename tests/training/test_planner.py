@@ -10,7 +10,7 @@ import pytest
 from sovits_cli.errors import ResourceError
 from sovits_cli.report.tables import plan_table
 from sovits_cli.training import planner, step_cost
-from sovits_cli.training.planner import MAX_AUTO_BATCH_SIZE, batch_size, max_clips_that_fit, plan_stage
+from sovits_cli.training.planner import MAX_AUTO_BATCH_SIZE, choose_batch_size, max_clips_that_fit, plan_stage
 from sovits_cli.training.step_cost import ProfiledStep, StepCost
 from tests.training.profilers import gpt
 from tests.training.toys import Events
@@ -20,7 +20,7 @@ def test_a_plan_looks_at_the_dataset_s_own_batches() -> None:
     profiler, _ = gpt()
     lengths_s = [4.0, 5.0, 20.0]
     plan = plan_stage(profiler, [[0, 1], [2]], lengths_s, 1, 10**9)
-    sizes = [profiler.cost.memory(2, profiler.places(2, 5.0)), profiler.cost.memory(1, profiler.places(1, 20.0))]
+    sizes = [profiler.cost.memory(2, profiler.positions(2, 5.0)), profiler.cost.memory(1, profiler.positions(1, 20.0))]
     assert plan.peak_bytes == max(sizes)
     assert (plan.stage, plan.batches, plan.longest_s, plan.free_bytes) == ("gpt", 2, 20.0, 10**9)
     assert plan.fits[54][8] > plan.fits[54][1] > plan.fits[10][1]
@@ -31,7 +31,7 @@ def test_a_plan_looks_at_the_dataset_s_own_batches() -> None:
 
 @dataclass
 class Gpu:
-    """A profiler of a GPU whose steps of 10 places a second take what they like: more than short ones promise."""
+    """A profiler of a GPU whose steps of 10 positions a second take what they like: more than short ones promise."""
 
     trials: list[ProfiledStep] = field(default_factory=list)
     tried: list[int] = field(default_factory=list)
@@ -42,19 +42,19 @@ class Gpu:
         self.trials = [self.step(clips, seconds) for clips in (1, 2) for seconds in (6.0, 12.0)]
 
     def step(self, clips: int, seconds: float) -> ProfiledStep:
-        places = self.places(clips, seconds)
+        positions = self.positions(clips, seconds)
         workspace = 3e8 if clips > 2 else 0.0
-        return ProfiledStep(clips, places, 1e9 + 1e8 * clips + 1e5 * places + workspace, 0.0, 0.2, 0.1)
+        return ProfiledStep(clips, positions, 1e9 + 1e8 * clips + 1e5 * positions + workspace, 0.0, 0.2, 0.1)
 
     @property
     def cost(self) -> StepCost:
         return step_cost.fit(self.trials, fragmentation=1.03, starts=True)
 
-    def places(self, clips: int, seconds: float) -> int:
+    def positions(self, clips: int, seconds: float) -> int:
         return int(10 * seconds) * clips
 
     def try_step(self, clips: int, seconds: float) -> bool:
-        if not self.quick or (clips, self.places(clips, seconds)) in self.cost.tried:
+        if not self.quick or (clips, self.positions(clips, seconds)) in self.cost.tried:
             return False
         self.tried.append(clips)
         self.trials.append(self.step(clips, seconds))
@@ -63,17 +63,17 @@ class Gpu:
 
 def test_as_many_clips_as_fit() -> None:
     profiler: Any = Gpu(quick=False)
-    needed = [profiler.cost.memory(clips, profiler.places(clips, 30.0)) for clips in range(1, 9)]
+    needed = [profiler.cost.memory(clips, profiler.positions(clips, 30.0)) for clips in range(1, 9)]
     for clips in (1, 5):
         free = int(needed[clips - 1] / 0.9) + 1000
         assert max_clips_that_fit(profiler, 30.0, free) == clips
         events = Events()
-        assert batch_size("auto", profiler, [3.0, 30.0], free, events) == clips
+        assert choose_batch_size("auto", profiler, [3.0, 30.0], free, events) == clips
         assert f"value='{clips}'" in events.texts()
     assert max_clips_that_fit(profiler, 30.0, 10**15) == MAX_AUTO_BATCH_SIZE
-    assert batch_size(7, profiler, [30.0], 1, Events()) == 7
+    assert choose_batch_size(7, profiler, [30.0], 1, Events()) == 7
     with pytest.raises(ResourceError, match=r"one clip of 30 s needs .* GB"):
-        batch_size("auto", profiler, [30.0], int(needed[0] / 2), Events())
+        choose_batch_size("auto", profiler, [30.0], int(needed[0] / 2), Events())
     assert not profiler.tried
 
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.optim import LearningRateSchedule
 
-OFFICIAL = Schedule(peak=0.01, initial=1e-5, final=1e-4, warmup_steps=2000, decay_steps=40_000)
+OFFICIAL = LearningRateSchedule(peak=0.01, initial=1e-5, final=1e-4, warmup_steps=2000, decay_steps=40_000)
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ def test_official_shape(step: int, rate: float) -> None:
 
 
 def test_constant_without_decay() -> None:
-    assert {Schedule(peak=0.002).rate(step) for step in (0, 7, 10**6)} == {0.002}
+    assert {LearningRateSchedule(peak=0.002).rate(step) for step in (0, 7, 10**6)} == {0.002}
 
 
 def test_decay_per_epoch() -> None:
-    assert Schedule(peak=1.0, epoch_decay=0.5).rate(3, epoch=2) == 0.25
+    assert LearningRateSchedule(peak=1.0, epoch_decay=0.5).rate(3, epoch=2) == 0.25
 
 
 def test_never_rises_after_the_warm_up() -> None:

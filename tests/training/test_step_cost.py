@@ -28,8 +28,8 @@ CELLS = [(clips, seconds) for clips in (1, 2, 4, 8, 16, 32) for seconds in (6, 1
 Table = Callable[[int, int], float]
 
 
-def trial(clips: int, places: int, peak_bytes: float, seconds: float = 1.0) -> ProfiledStep:
-    return ProfiledStep(clips, places, peak_bytes, 0.0, seconds + 0.03, 0.03)
+def trial(clips: int, positions: int, peak_bytes: float, seconds: float = 1.0) -> ProfiledStep:
+    return ProfiledStep(clips, positions, peak_bytes, 0.0, seconds + 0.03, 0.03)
 
 
 def tried(bytes_: Table, seconds: Table, shapes: list[tuple[int, float]], rate: int = FRAMES_PER_S) -> StepCost:
@@ -38,15 +38,15 @@ def tried(bytes_: Table, seconds: Table, shapes: list[tuple[int, float]], rate: 
     return fit([trial(*size, bytes_(*size), seconds(*size)) for size in sizes], fragmentation=USABLE_SHARE, starts=True)
 
 
-def gpt_bytes(clips: int, places: int) -> float:
-    """A line through the measured ones, 37 places a second."""
-    seconds = places / clips / 37
+def gpt_bytes(clips: int, positions: int) -> float:
+    """A line through the measured ones, 37 positions a second."""
+    seconds = positions / clips / 37
     return GIB * (1.128 + clips / 8 * seconds * 0.1271)
 
 
-def sovits_bytes(clips: int, places: int) -> float:
+def sovits_bytes(clips: int, positions: int) -> float:
     """A sum that gives both measured cells: networks and optimisers, slices, frames."""
-    return GIB * (1.9 + 0.167 * clips + 0.133e-3 * places)
+    return GIB * (1.9 + 0.167 * clips + 0.133e-3 * positions)
 
 
 class Workspaces:
@@ -55,8 +55,8 @@ class Workspaces:
     def __init__(self, seed: int, most_bytes: float) -> None:
         self._draw, self._most, self._known = np.random.default_rng(seed), most_bytes, {}
 
-    def __call__(self, clips: int, places: int) -> float:
-        key = clips, places
+    def __call__(self, clips: int, positions: int) -> float:
+        key = clips, positions
         if key not in self._known:
             self._known[key] = self._draw.choice([0.0, 0.02, 0.05, 0.1, 1.0]) * self._most
         return self._known[key]
@@ -74,8 +74,8 @@ def test_the_tables_are_those_that_were_measured() -> None:
 def test_memory_that_grows_evenly_is_told_within_a_tenth(table: Table, rate: int, shapes: list[Any]) -> None:
     cost = tried(table, lambda *_: 1.0, shapes, rate)
     for clips, seconds in CELLS:
-        places = clips * seconds * rate
-        assert 1.0 <= cost.memory(clips, places) / table(clips, places) <= 1.1
+        positions = clips * seconds * rate
+        assert 1.0 <= cost.memory(clips, positions) / table(clips, positions) <= 1.1
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -83,14 +83,14 @@ def test_workspaces_of_a_tenth_of_a_gigabyte_are_borne(seed: int) -> None:
     """Short steps alone, solved exactly, told 2.4 times too much of 1 x 80 s, and a third of 8 x 20 s."""
     workspace = Workspaces(seed, 0.1 * GIB)
 
-    def table(clips: int, places: int) -> float:
-        return sovits_bytes(clips, places) + workspace(clips, places)
+    def table(clips: int, positions: int) -> float:
+        return sovits_bytes(clips, positions) + workspace(clips, positions)
 
     cost = tried(table, lambda *_: 1.0, [*SHORT_SHAPES, *GPU_SHAPES])
     assert (cost.bytes >= 0).all()
     for clips, seconds in CELLS:
-        places = clips * seconds * FRAMES_PER_S
-        ratio = cost.memory(clips, places) / table(clips, places)
+        positions = clips * seconds * FRAMES_PER_S
+        ratio = cost.memory(clips, positions) / table(clips, positions)
         assert 0.97 <= ratio <= 1.1
         if (clips, seconds) in GPU_SHAPES:
             assert ratio >= 1.0
@@ -100,7 +100,7 @@ def test_exactly_solved_short_steps_were_not(monkeypatch: pytest.MonkeyPatch) ->
     """What this replaces: the bad twin of the test above."""
     workspace = Workspaces(1, 0.25 * GIB)
     sizes = [(clips, int(seconds * FRAMES_PER_S) * clips) for clips, seconds in SHORT_SHAPES]
-    rows = np.array([[1.0, clips, places, places / clips] for clips, places in sizes])
+    rows = np.array([[1.0, clips, positions, positions / clips] for clips, positions in sizes])
     values = np.array([sovits_bytes(*size) + workspace(*size) for size in sizes])
     solved = np.linalg.solve(rows, values)
     assert (solved < 0).any()
@@ -115,7 +115,7 @@ def test_never_below_what_was_measured_and_never_negative(
     truth: tuple[float, float, float, float], noise: list[float]
 ) -> None:
     sizes = [(clips, int(seconds * FRAMES_PER_S) * clips) for clips, seconds in (*SHORT_SHAPES, *GPU_SHAPES)]
-    rows = np.array([[1.0, clips, places / 1000, places / clips / 1000] for clips, places in sizes])
+    rows = np.array([[1.0, clips, positions / 1000, positions / clips / 1000] for clips, positions in sizes])
     values = rows @ truth + noise
     found = fit_from_above(rows, values)
     assert (found >= 0).all()
@@ -128,7 +128,7 @@ def test_one_disturbed_step_does_not_move_the_time(
     truth: tuple[float, float, float, float], which: int, times: float
 ) -> None:
     sizes = [(clips, int(seconds * FRAMES_PER_S) * clips) for clips, seconds in (*SHORT_SHAPES, *GPU_SHAPES)]
-    rows = np.array([[1.0, clips, places / 1000, places**2 / clips / 1e6] for clips, places in sizes])
+    rows = np.array([[1.0, clips, positions / 1000, positions**2 / clips / 1e6] for clips, positions in sizes])
     values = rows @ truth
     values[which] *= times
     found = fit_through_the_middle(rows, values)
@@ -140,15 +140,15 @@ def test_one_disturbed_step_does_not_move_the_time(
 @pytest.mark.parametrize(
     "table",
     [
-        lambda clips, places: max(0.135 + 0.004 * clips, 2.1e-5 * places),  # 8 x 10 s 0.167, 8 x 54 s 0.34
-        lambda clips, places: max(0.25, 0.03 + 0.01 * clips + 4e-5 * places),
-        lambda clips, places: 0.5e-3 * places + 2e-8 * places**2 / clips,
-        lambda clips, places: 0.2,
+        lambda clips, positions: max(0.135 + 0.004 * clips, 2.1e-5 * positions),  # 8 x 10 s 0.167, 8 x 54 s 0.34
+        lambda clips, positions: max(0.25, 0.03 + 0.01 * clips + 4e-5 * positions),
+        lambda clips, positions: 0.5e-3 * positions + 2e-8 * positions**2 / clips,
+        lambda clips, positions: 0.2,
     ],
     ids=["gpt", "sovits", "square", "starting"],
 )
 def test_seconds_are_told_within_fifteen_hundredths(table: Table) -> None:
     cost = tried(sovits_bytes, table, [*SHORT_SHAPES, *GPU_SHAPES])
     for clips, seconds in CELLS:
-        places = clips * seconds * FRAMES_PER_S
-        assert cost.time_s(clips, places) == pytest.approx(table(clips, places) + 0.03, rel=0.15)
+        positions = clips * seconds * FRAMES_PER_S
+        assert cost.time_s(clips, positions) == pytest.approx(table(clips, positions) + 0.03, rel=0.15)

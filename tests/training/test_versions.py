@@ -23,7 +23,7 @@ from sovits_cli.training.pipeline import TrainResult, train
 from sovits_cli.versions import VERSIONS, DecoderKind, ModelVersion
 from tests.checkpoints import synthetic
 from tests.training.toys import Events
-from tests.training.worlds import CHANNELS, CODES, make_dataset
+from tests.training.worlds import CHANNELS, CODES, make_dataset, options
 
 ROWS = [row for row in VERSIONS.values() if row.official and row.decoder.kind is DecoderKind.VITS]
 WIDTH = 1 / 64
@@ -72,15 +72,8 @@ def run(dataset: Path, runs: Path, *init: Path, reporter: Events | None = None) 
         f"train.out={runs}",
         "train.exp_name=v",
     )
-    return train(
-        layers.load_settings(sets=sets).settings,
-        dataset=dataset,
-        device="cpu",
-        given=lambda _: True,
-        restart=False,
-        reporter=reporter or Events(),
-        init=init,
-    )
+    resolved = layers.load_settings(sets=sets)
+    return train(resolved.settings, dataset, options(resolved, initial_weights=init), reporter=reporter or Events())
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

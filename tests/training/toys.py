@@ -13,14 +13,21 @@ from sovits_cli.data.batching import LengthBucketSampler
 from sovits_cli.data.prefetch import Prefetcher
 from sovits_cli.events import Event
 from sovits_cli.terms import Precision, Stage
-from sovits_cli.training.distributed import DistributedContext
-from sovits_cli.training.engine import Engine, runnable
+from sovits_cli.training.distributed import SINGLE_PROCESS, DistributedContext
+from sovits_cli.training.engine import Engine, trainable_precision
 from sovits_cli.training.metrics import MetricsLogger
-from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages.base import ALONE, ExportTag, Losses, OptimizedModule, Shares
+from sovits_cli.training.optim import LearningRateSchedule
+from sovits_cli.training.stages.base import WHOLE_UPDATE, ExportTag, Losses, OptimizedModule, Shares
 from sovits_cli.training.state import StateFolder
-from sovits_cli.training.stop import StopRequest
-from sovits_cli.training.trainer import BatchSource, Fingerprints, SaveEvent, Trainer, TrainerConfig
+from sovits_cli.training.trainer import Trainer
+from sovits_cli.training.trainer_config import (
+    BatchSource,
+    Fingerprints,
+    SaveEvent,
+    StopRequest,
+    TrainerConfig,
+    TrainerInputs,
+)
 
 TOY = Fingerprints("toy", "twelve")
 CALENDAR = TrainerConfig(
@@ -73,11 +80,13 @@ class ToyStage:
     stage = Stage.GPT
     denominator_names: Sequence[str] = ("clips",)
 
-    def __init__(self, *, schedule: Schedule | None = None, poison_at: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, *, schedule: LearningRateSchedule | None = None, poison_at: frozenset[int] = frozenset()
+    ) -> None:
         torch.manual_seed(1)
         self.a = nn.Sequential(nn.Linear(4, 16), nn.Dropout(0.5), nn.Linear(16, 1))
         self.b = nn.Linear(4, 1)
-        rule = schedule or Schedule(peak=0.01)
+        rule = schedule or LearningRateSchedule(peak=0.01)
         self.optimized_modules: Sequence[OptimizedModule] = (
             OptimizedModule("a", self.a, torch.optim.AdamW(self.a.parameters()), rule),
             OptimizedModule("b", self.b, torch.optim.SGD(self.b.parameters()), rule),
@@ -99,7 +108,7 @@ class ToyStage:
     def train(self) -> None:
         self.a.train()
 
-    def losses(self, batch: ToyBatch, shares: Shares = ALONE) -> Losses:
+    def losses(self, batch: ToyBatch, shares: Shares = WHOLE_UPDATE) -> Losses:
         if self.fits is not None and len(batch) > self.fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
         self.calls += 1
@@ -151,7 +160,7 @@ def run(
     **changes: object,
 ) -> Trainer[ToyBatch]:
     reporter = reporter or Events()
-    engine = Engine(torch.device("cpu"), runnable(precision, torch.device("cpu")))
+    engine = Engine(torch.device("cpu"), trainable_precision(precision, torch.device("cpu")))
     items, unseen = data(), data(3)
     order = LengthBucketSampler([1.0] * len(items), batch_size, seed=5)
     torch.manual_seed(2)
@@ -159,20 +168,21 @@ def run(
     def load(numbers: list[int]) -> ToyBatch | None:
         return None if unreadable in numbers else ToyBatch(items[numbers])
 
-    return Trainer(
-        stage,
+    def load_held_out(numbers: list[int]) -> ToyBatch:
+        return ToyBatch(unseen[numbers])
+
+    inputs = TrainerInputs(
+        stage=stage,
         engine=engine,
-        config=replace(config, **changes),  # type: ignore[arg-type]
         training=BatchSource(order.epoch, Prefetcher(load, workers)),
-        held_out=BatchSource(
-            lambda _: [[0, 1, 2]] if held_out else [], Prefetcher(lambda numbers: ToyBatch(unseen[numbers]), 0)
-        ),
+        held_out=BatchSource(lambda _: [[0, 1, 2]] if held_out else [], Prefetcher(load_held_out, 0)),
         fingerprints=fingerprints,
         states=StateFolder(folder / "state", stage.stage),
         exports=folder,
-        metrics_logger=lambda step: MetricsLogger(folder, stage.stage, engine.device, step, reporter),
-        stop=stop or StopRequest(reporter),
+        make_metrics=lambda step: MetricsLogger(folder, stage.stage, engine.device, step, reporter),
+        stop=stop or StopRequest(),
         reporter=reporter,
-        distributed=distributed,
-        saved=saved,
+        distributed=distributed or SINGLE_PROCESS,
+        on_save=saved,
     )
+    return Trainer(inputs, replace(config, **changes))  # type: ignore[arg-type]

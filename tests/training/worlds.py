@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
+from sovits_cli.cli.train import setting_origins
+from sovits_cli.config.layers import Resolved
 from sovits_cli.data.experiment import DatasetInfo, Experiment, TextRow, save_feature
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
+from sovits_cli.training.pipeline import TrainOptions
 
 CODES = 32
 CHANNELS = 24
@@ -112,3 +116,8 @@ def record(folder: Path, count: int, seconds: float = 3.6) -> None:
         soundfile.write(folder / f"{number:02}.wav", wave, RATE)
         lines = [f"{(index + 1) * 0.3:.2f} {name}" for index, name in enumerate(names)]
         (folder / f"{number:02}.phones").write_text("\n".join(lines) + "\n")
+
+
+def options(resolved: Resolved, **more: Any) -> TrainOptions:
+    """How `sovits train` would run these settings on a CPU."""
+    return TrainOptions(device="cpu", origins=setting_origins(resolved.origin), **more)

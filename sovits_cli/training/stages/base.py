@@ -1,6 +1,11 @@
 """What a stage of training is: modules with their optimisers, the loss of a batch for each, and an export.
 
-The trainer of `trainer.py` knows stages by this and nothing else.
+`trainer.py`, `accumulation.py` and `memory_profiler.py` know stages by this and nothing else. In a step they call, in
+this order:
+
+    denominators(batch)            how many tokens, clips or frames its losses are means over
+    sample_noise(batch)            what is random for a clip, so that the batch can be cut afterwards
+    losses(micro_batch, shares)    once a micro-batch; a scalar for each of `optimized_modules`
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sovits_cli.terms import Stage
-from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.optim import LearningRateSchedule
 
 
 class Batch(Protocol):
@@ -38,9 +43,10 @@ class Batch(Protocol):
 BatchIn = TypeVar("BatchIn", bound=Batch)
 
 Shares = Mapping[str, float]
-"""How much of an update a batch makes up, by what losses are means over ("tokens", "clips")."""
+"""How much of an update a batch makes up, by what losses are means over ("tokens", "clips"): n_b / N of
+`accumulation.py`."""
 
-ALONE: Shares = {}
+WHOLE_UPDATE: Shares = {}
 """A batch that is the whole update: what is not named counts whole."""
 
 LR_SCALE = "rate_scale"
@@ -54,7 +60,7 @@ class OptimizedModule:
     name: str
     module: nn.Module
     optimizer: Optimizer
-    schedule: Schedule
+    schedule: LearningRateSchedule
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -67,7 +73,7 @@ class OptimizedModule:
 
     def set_learning_rate(self, step: int, epoch: int) -> float:
         """Put the scheduled rate into every group; returns it."""
-        rate = self.schedule.rate(step, epoch)
+        rate = self.schedule.at(step, epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get(LR_SCALE, 1.0)
         return rate
@@ -75,7 +81,12 @@ class OptimizedModule:
 
 @dataclass(frozen=True)
 class Losses:
-    """Of one batch: a scalar to minimise per player, its share of the update's loss, and means over it to log."""
+    """Of one batch, all tensors ().
+
+    Args:
+        totals: for each optimised module, by its name, what it minimises: the batch's share of the update's loss.
+        metrics: means over the batch, to log.
+    """
 
     totals: Mapping[str, Tensor]
     metrics: Mapping[str, Tensor]
@@ -83,7 +94,13 @@ class Losses:
 
 @dataclass(frozen=True)
 class ExportTag:
-    """The moment of an export: finished epochs (begun ones, if the run ends inside one) and updates."""
+    """The moment of an export, which names its file.
+
+    Args:
+        epoch: finished epochs, or begun ones if the run ends inside one.
+        step: updates.
+        epoch_done: whether the epoch was finished.
+    """
 
     epoch: int
     step: int
@@ -91,7 +108,7 @@ class ExportTag:
 
 
 class TrainingStage(Protocol[BatchIn]):
-    """One of the trainings: what `trainer.run` needs of it."""
+    """One of the trainings: what the trainer needs of it."""
 
     stage: Stage
     optimized_modules: Sequence[OptimizedModule]
@@ -109,11 +126,11 @@ class TrainingStage(Protocol[BatchIn]):
     def train(self) -> None:
         """Switch to training mode (what is frozen stays in evaluation mode)."""
 
-    def losses(self, batch: BatchIn, shares: Shares = ALONE) -> Losses:
+    def losses(self, batch: BatchIn, shares: Shares = WHOLE_UPDATE) -> Losses:
         """Forward pass in training mode. The batch is on the device; autocast is on."""
 
     def evaluate(self, batch: BatchIn) -> Mapping[str, Tensor]:
         """Numbers of a held-out batch in evaluation mode, without gradients; "loss" is the one to be small."""
 
-    def export(self, folder: Path, mark: ExportTag) -> Path:
+    def export(self, folder: Path, tag: ExportTag) -> Path:
         """Write the weights as inference wants them; returns the file."""

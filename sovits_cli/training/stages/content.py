@@ -32,9 +32,8 @@ from sovits_cli.files import atomic
 from sovits_cli.models.phonetic import PhoneticEncoder
 from sovits_cli.terms import FRAMES_PER_TOKEN, Stage
 from sovits_cli.training.kmeans import k_means
-from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages.base import ALONE, ExportTag, Losses, OptimizedModule, Shares
-from sovits_cli.training.stages.gpt import on_cpu
+from sovits_cli.training.optim import LearningRateSchedule, is_on_cpu
+from sovits_cli.training.stages.base import WHOLE_UPDATE, ExportTag, Losses, OptimizedModule, Shares
 
 CROP_FRAMES = 150
 """Frames of one training example: three seconds."""
@@ -64,12 +63,12 @@ class ContentStage:
         self,
         encoder: PhoneticEncoder,
         *,
-        schedule: Schedule,
+        schedule: LearningRateSchedule,
         export: Callable[[PhoneticEncoder, Path, ExportTag], Path],
     ) -> None:
         self._encoder = encoder
         self._export = export
-        optimizer = AdamW(encoder.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY, fused=on_cpu(encoder) or None)
+        optimizer = AdamW(encoder.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY, fused=is_on_cpu(encoder) or None)
         self.optimized_modules: Sequence[OptimizedModule] = (OptimizedModule("content", encoder, optimizer, schedule),)
 
     def modules(self) -> Mapping[str, torch.nn.Module]:
@@ -99,31 +98,31 @@ class ContentStage:
         )
 
     def train(self) -> None:
-        """Nothing in the encoder depends on it; for form's sake."""
+        """Switch to training mode; nothing in the encoder depends on it."""
         self._encoder.train()
 
-    def losses(self, batch: AlignedBatch, shares: Shares = ALONE) -> Losses:
+    def losses(self, batch: AlignedBatch, shares: Shares = WHOLE_UPDATE) -> Losses:
         """Mean cross-entropy per frame, and the share of frames whose best phone is the timed one."""
-        found = _judged(self._encoder, batch.wave, batch.labels)
+        found = _loss_and_accuracy(self._encoder, batch.wave, batch.labels)
         return Losses({"content": found["loss"] * shares.get("clips", 1.0)}, found)
 
     def evaluate(self, batch: AlignedBatch) -> Mapping[str, Tensor]:
-        """The same numbers over whole recordings, each on its own: the encoder levels what it hears as one."""
+        """The same numbers over whole recordings, each on its own: the encoder normalises a recording as a whole."""
         self._encoder.eval()
         lengths = zip(batch.wave_lens.tolist(), batch.frame_lens.tolist(), strict=True)
         each = [
-            _judged(self._encoder, batch.wave[row : row + 1, :samples], batch.labels[row : row + 1, :frames])
+            _loss_and_accuracy(self._encoder, batch.wave[row : row + 1, :samples], batch.labels[row : row + 1, :frames])
             for row, (samples, frames) in enumerate(lengths)
         ]
         return {name: torch.stack([one[name] for one in each]).mean() for name in each[0]}
 
-    def export(self, folder: Path, mark: ExportTag) -> Path:
+    def export(self, folder: Path, tag: ExportTag) -> Path:
         """Make the codebook and write the family into `folder`."""
         self._encoder.eval()
-        return self._export(self._encoder, folder, mark)
+        return self._export(self._encoder, folder, tag)
 
 
-def _judged(encoder: PhoneticEncoder, wave: Tensor, labels: Tensor) -> dict[str, Tensor]:
+def _loss_and_accuracy(encoder: PhoneticEncoder, wave: Tensor, labels: Tensor) -> dict[str, Tensor]:
     """Of samples (B, T) and classes (B, F): loss and frame accuracy."""
     scores = encoder(wave).float()
     loss = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), label_smoothing=LABEL_SMOOTHING)
@@ -146,7 +145,7 @@ class FamilyExporter:
     Args:
         name: of the family.
         version: name of its model version.
-        codes: entries of the codebook.
+        codebook_size: entries of the codebook.
         seed: of the codebook.
         clips: the recordings; `training` and `held_out` are numbers of them.
         reporter: hears how far the codebook is.
@@ -154,24 +153,24 @@ class FamilyExporter:
 
     name: str
     version: str
-    codes: int
+    codebook_size: int
     seed: int
     clips: AlignedDataset
     training: Sequence[int]
     held_out: Sequence[int]
     reporter: Reporter
 
-    def __call__(self, encoder: PhoneticEncoder, folder: Path, mark: ExportTag) -> Path:
+    def __call__(self, encoder: PhoneticEncoder, folder: Path, tag: ExportTag) -> Path:
         """Write the family as it is at a moment; returns the file of the weights."""
         codebook = self._codebook(encoder)
         path = folder / "content.safetensors"
-        about = {"version": self.version, "config": encoder.config.to_dict(), "step": mark.step}
+        about = {"version": self.version, "config": encoder.config.to_dict(), "step": tag.step}
         if self.held_out:
             about["frame_accuracy"] = frame_accuracy(encoder, self.clips, self.held_out)
         save_safetensors(path, {**encoder.state_dict(), **token_tensors(codebook)}, about)
-        described = {"name": self.name, "version": self.version, "content": path.name}
+        model = {"name": self.name, "version": self.version, "content": path.name}
         with atomic(folder / MODEL_FILE, follow_links=False) as temporary:
-            temporary.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(model, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return path
 
     def _codebook(self, encoder: PhoneticEncoder) -> Tensor:
@@ -179,12 +178,12 @@ class FamilyExporter:
         order = np.random.default_rng(self.seed).permutation(len(self.training))[:MAX_CODEBOOK_CLIPS]
         device, pairs = next(encoder.parameters()).device, []
         with torch.inference_mode():
-            for count, place in enumerate(order, start=1):
-                with suppress(InputError):  # told where it was read to train
-                    wave = self.clips[self.training[place]].wave
+            for count, index in enumerate(order, start=1):
+                with suppress(InputError):  # reported where it was read to train
+                    wave = self.clips[self.training[index]].wave
                     pairs.append(pair_means(encoder.features(wave[None].to(device))[0]).cpu())
                 self.reporter.emit(Progress("codebook", count, len(order), "recordings"))
-        return k_means(torch.cat(pairs), self.codes, seed=self.seed)
+        return k_means(torch.cat(pairs), self.codebook_size, seed=self.seed)
 
 
 def frame_accuracy(encoder: PhoneticEncoder, clips: AlignedDataset, numbers: Sequence[int]) -> float:

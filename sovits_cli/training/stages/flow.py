@@ -1,7 +1,8 @@
-"""The SoVITS stage of models with a flow: it learns to make the mel spectrogram of a clip from its codes and phones.
+"""The SoVITS stage of models with a flow: it learns to make the mel spectrogram of a clip from its tokens and phones.
 
-Whole, or by low-rank additions to its attention; the encoders of codes and text stay as they are, as in the official
-trainer. There are no discriminators: one optimized.
+The whole flow, or low-rank additions to its attention (LoRA, Hu et al. 2021); the encoders of tokens and text stay as
+they are, as in the official trainers (s2_train_v3.py and s2_train_v3_lora.py). There are no discriminators: one
+optimised module, one loss, that of flow matching (`models/cfm/flow_matching.py`).
 
 Legend: B batch, T samples, F mel frames, M mel bands.
 """
@@ -24,9 +25,8 @@ from sovits_cli.models.cfm.flow_matching import TrainingNoise, sample_training_n
 from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.sovits.acoustic_model import AcousticInputs
 from sovits_cli.terms import Stage
-from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages.base import ALONE, ExportTag, Losses, OptimizedModule, Shares
-from sovits_cli.training.stages.sovits import AdamWSettings, adamw
+from sovits_cli.training.optim import AdamWSettings, LearningRateSchedule, make_adamw
+from sovits_cli.training.stages.base import WHOLE_UPDATE, ExportTag, Losses, OptimizedModule, Shares
 
 FROZEN_MODULES = ("enc_p", "ssl_proj", "quantizer", "linear_mel")
 """Modules that stay as they are."""
@@ -37,7 +37,7 @@ class FlowStage:
 
     Args:
         model: on the device already, with `add_lora` done if only that is to be trained.
-        rule: of AdamW.
+        adamw: settings of its optimiser.
         schedule: learning rate.
         export: writes the weights.
     """
@@ -48,9 +48,9 @@ class FlowStage:
     def __init__(
         self,
         model: FlowModel,
+        adamw: AdamWSettings,
         *,
-        rule: AdamWSettings,
-        schedule: Schedule,
+        schedule: LearningRateSchedule,
         export: Callable[[FlowModel, Path, ExportTag], Path],
     ) -> None:
         self._model = model
@@ -60,7 +60,7 @@ class FlowStage:
         self._trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
         groups = [{"params": list(self._trained.values())}]
         self.optimized_modules: Sequence[OptimizedModule] = (
-            OptimizedModule("generator", model, adamw(groups, rule), schedule),
+            OptimizedModule("generator", model, make_adamw(groups, adamw), schedule),
         )
 
     def modules(self) -> Mapping[str, nn.Module]:
@@ -72,16 +72,16 @@ class FlowStage:
         return {"clips": float(len(batch))}
 
     def sample_noise(self, batch: SovitsBatch) -> SovitsBatch:
-        """Draw moments, noise and prompts."""
+        """Draw timesteps, noise and the frames that serve as a prompt."""
         return replace(batch, flow_noise=sample_training_noise(*self.frames(batch)))
 
     def train(self) -> None:
-        """Dropout on, but for what stays as it is."""
+        """Turn dropout on, but for what stays as it is."""
         self._model.train()
         for part in FROZEN_MODULES:
             self._model.get_submodule(part).eval()
 
-    def losses(self, batch: SovitsBatch, shares: Shares = ALONE) -> Losses:
+    def losses(self, batch: SovitsBatch, shares: Shares = WHOLE_UPDATE) -> Losses:
         """The official loss, with the draws of the batch if it has any."""
         frames, lens = self.frames(batch)
         loss = self._loss(batch, frames, lens, batch.flow_noise or sample_training_noise(frames, lens))
@@ -96,9 +96,9 @@ class FlowStage:
             draws = sample_training_noise(frames, lens, shortcut=False)
         return {"loss": self._loss(batch, frames, lens, draws)}
 
-    def export(self, folder: Path, mark: ExportTag) -> Path:
+    def export(self, folder: Path, tag: ExportTag) -> Path:
         """Write the weights into `folder`."""
-        return self._export(self._model, folder, mark)
+        return self._export(self._model, folder, tag)
 
     def frames(self, batch: SovitsBatch) -> tuple[Tensor, Tensor]:
         """The scaled mel spectrograms (B, M, F) of the clips, padded with 0, and their frames (B,)."""

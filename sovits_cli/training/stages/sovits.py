@@ -1,8 +1,15 @@
-"""The SoVITS stage: the acoustic model learns to speak codes and phones in the style of a clip.
+"""The SoVITS stage: the acoustic model learns to speak tokens and phones in the style of a clip.
 
-With discriminators it is the official GAN training, except that both sides are updated from one forward pass: the
-generator hears the discriminators as they were before their update. Without them (small models) spectra alone judge.
-A model without a posterior encoder (ours) learns speech from the codes and the text alone, and has no KL loss.
+With discriminators it is the official GAN training (s2_train.py, `train_and_evaluate`), except that both sides are
+updated from one forward pass: the generator hears the discriminators as they were before their update.
+
+    clip ─> VitsModel ─> slice of generated samples ─┬─> mel, STFT ─────────────> 45 L_mel + c L_stft   ┐
+                 │                                   └─> discriminators ─> L_gen + L_fm ("feature map") ├─> generator
+                 └─> prior and posterior of all frames ────────────────────────> L_kl                   ┘
+         real slice ───────────────────────────────────> discriminators ─> L_disc ────> discriminators
+
+All are means over clips, but L_kl, which is one over frames. Without discriminators (small models) spectra alone judge;
+a model without a posterior encoder (ours) learns speech from the tokens and the text alone, and has no L_kl.
 
 Legend: B batch, T samples, F frames, M mel bins.
 """
@@ -10,13 +17,12 @@ Legend: B batch, T samples, F frames, M mel bins.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
 
 from sovits_cli.audio.mel import log_mel, log_mel_from_magnitude
 from sovits_cli.checkpoints.networks import QUANTIZER_MODULES
@@ -33,29 +39,21 @@ from sovits_cli.training.losses import (
     mel_loss,
     multi_resolution_stft,
 )
-from sovits_cli.training.schedule import Schedule
-from sovits_cli.training.stages.base import ALONE, LR_SCALE, ExportTag, Losses, OptimizedModule, Shares
+from sovits_cli.training.optim import AdamWSettings, LearningRateSchedule, make_adamw
+from sovits_cli.training.stages.base import LR_SCALE, WHOLE_UPDATE, ExportTag, Losses, OptimizedModule, Shares
 
 SLOW_MODULES = ("enc_p.text_embedding", "enc_p.encoder_text", "enc_p.mrte")
 """What learns at `text_rate_scale`, one parameter group each, after the group of everything else."""
 
 
 @dataclass(frozen=True)
-class Weights:
-    """What each loss counts; a weight of 0 for `stft` leaves its computation out."""
+class SovitsStageOptions:
+    """What each loss counts, and the optimisers. A weight of 0 for `stft` leaves its computation out."""
 
-    mel: float = 45.0
-    kl: float = 1.0
-    stft: float = 0.0
-
-
-@dataclass(frozen=True)
-class AdamWSettings:
-    """Of both optimisers; `text_rate_scale` is the factor on the learning rate of `SLOW_MODULES`."""
-
-    betas: tuple[float, float] = (0.8, 0.99)
-    eps: float = 1e-9
-    text_rate_scale: float = 0.4
+    mel_weight: float = 45.0
+    kl_weight: float = 1.0
+    stft_weight: float = 0.0
+    adamw: AdamWSettings = field(default_factory=AdamWSettings)
 
 
 class SovitsStage:
@@ -63,9 +61,8 @@ class SovitsStage:
 
     Args:
         model: on the device already.
-        discriminators: discriminators, on the device already; None trains without.
-        weights: what each loss counts.
-        rule: of AdamW.
+        discriminators: on the device already; None trains without.
+        options: weights of the losses, and the optimisers.
         schedule: learning rate of both.
         export: writes the weights.
     """
@@ -77,24 +74,21 @@ class SovitsStage:
         self,
         model: VitsModel,
         discriminators: Discriminators | None,
+        options: SovitsStageOptions,
         *,
-        weights: Weights,
-        rule: AdamWSettings,
-        schedule: Schedule,
+        schedule: LearningRateSchedule,
         export: Callable[[VitsModel, Path, ExportTag], Path],
     ) -> None:
-        self._model, self._discriminators = model, discriminators
-        self._weights = weights
+        self._model, self._discriminators, self._options = model, discriminators, options
         self._export = export
         for part in QUANTIZER_MODULES:
             model.get_submodule(part).requires_grad_(requires_grad=False)
-        optimized_modules = [
-            OptimizedModule("generator", model, adamw(generator_groups(model, rule.text_rate_scale), rule), schedule)
-        ]
+        groups = generator_groups(model, options.adamw.text_rate_scale)
+        optimized = [OptimizedModule("generator", model, make_adamw(groups, options.adamw), schedule)]
         if discriminators is not None:
-            groups = [{"params": list(discriminators.parameters())}]
-            optimized_modules.append(OptimizedModule("discriminator", discriminators, adamw(groups, rule), schedule))
-        self.optimized_modules: Sequence[OptimizedModule] = tuple(optimized_modules)
+            optimizer = make_adamw([{"params": list(discriminators.parameters())}], options.adamw)
+            optimized.append(OptimizedModule("discriminator", discriminators, optimizer, schedule))
+        self.optimized_modules: Sequence[OptimizedModule] = tuple(optimized)
 
     def modules(self) -> Mapping[str, nn.Module]:
         """The networks."""
@@ -115,38 +109,40 @@ class SovitsStage:
         )
 
     def train(self) -> None:
-        """Dropout on."""
+        """Turn dropout on."""
         self._model.train()
         if self._discriminators is not None:
             self._discriminators.train()
 
-    def losses(self, batch: SovitsBatch, shares: Shares = ALONE) -> Losses:
+    def losses(self, batch: SovitsBatch, shares: Shares = WHOLE_UPDATE) -> Losses:
         """The official losses: all are means over clips, except `kl`, which is one over frames."""
         out = self._forward(batch)
         wave = out.wave.float()
         terms = self._spectral(batch, out, wave)
         if self._discriminators is None:
-            return Losses({"generator": _shared(terms, shares)}, {"loss": _shared(terms, ALONE), **terms})
+            return Losses(
+                {"generator": _weighted_sum(terms, shares)}, {"loss": _weighted_sum(terms, WHOLE_UPDATE), **terms}
+            )
         config = self._model.config
         real_wave = cut_slices(batch.wave, out.slice_starts * config.hop_length, config.segment_size)
         real, fake = self._discriminators(real_wave), self._discriminators(wave)
         with _full_precision(wave):
             terms["gen"] = generator_loss(fake).total
             terms["fm"] = feature_loss(real, fake)
-            judged = discriminator_loss(real, fake).total
-        totals = {"generator": _shared(terms, shares), "discriminator": judged * shares.get("clips", 1.0)}
-        return Losses(totals, {"loss": _shared(terms, ALONE), "disc": judged, **terms})
+            disc = discriminator_loss(real, fake).total
+        totals = {"generator": _weighted_sum(terms, shares), "discriminator": disc * shares.get("clips", 1.0)}
+        return Losses(totals, {"loss": _weighted_sum(terms, WHOLE_UPDATE), "disc": disc, **terms})
 
     def evaluate(self, batch: SovitsBatch) -> Mapping[str, Tensor]:
         """The spectral losses without dropout."""
         self._model.eval()
         out = self._forward(batch)
         terms = self._spectral(batch, out, out.wave.float())
-        return {"loss": _shared(terms, ALONE), **terms}
+        return {"loss": _weighted_sum(terms, WHOLE_UPDATE), **terms}
 
-    def export(self, folder: Path, mark: ExportTag) -> Path:
+    def export(self, folder: Path, tag: ExportTag) -> Path:
         """Write the weights into `folder`."""
-        return self._export(self._model, folder, mark)
+        return self._export(self._model, folder, tag)
 
     def _forward(self, batch: SovitsBatch) -> SovitsOutput:
         found: SovitsOutput = self._model(
@@ -158,18 +154,18 @@ class SovitsStage:
 
     def _spectral(self, batch: SovitsBatch, out: SovitsOutput, wave: Tensor) -> dict[str, Tensor]:
         """The weighted losses that need no discriminator; `wave` (B, 1, T) is the generated slice."""
-        config, weights = self._model.config, self._weights
+        config, options = self._model.config, self._options
         with _full_precision(wave):
             real_mel = log_mel_from_magnitude(
                 cut_slices(batch.spec, out.slice_starts, config.segment_frames), config.mel
             )
             real_wave = cut_slices(batch.wave, out.slice_starts * config.hop_length, config.segment_size)
-            terms = {"mel": weights.mel * mel_loss(real_mel, log_mel(wave[:, 0], config.mel))}
-            if weights.stft:
-                terms["stft"] = weights.stft * multi_resolution_stft(real_wave, wave)
+            terms = {"mel": options.mel_weight * mel_loss(real_mel, log_mel(wave[:, 0], config.mel))}
+            if options.stft_weight:
+                terms["stft"] = options.stft_weight * multi_resolution_stft(real_wave, wave)
             if out.latents is not None:
                 of = out.latents
-                terms["kl"] = weights.kl * kl_loss(of.z_p, of.logs_q, of.m_p, of.logs_p, out.frame_mask)
+                terms["kl"] = options.kl_weight * kl_loss(of.z_p, of.logs_q, of.m_p, of.logs_p, out.frame_mask)
         return terms
 
 
@@ -181,13 +177,7 @@ def generator_groups(model: VitsModel, text_rate_scale: float) -> list[dict[str,
     return [{"params": rest}, *({"params": part, LR_SCALE: text_rate_scale} for part in slow)]
 
 
-def adamw(groups: list[dict[str, Any]], rule: AdamWSettings) -> AdamW:
-    """AdamW whose rate is set before each step; on the CPU the fused one, which is the fast one there."""
-    fused = groups[0]["params"][0].device.type == "cpu"
-    return AdamW(groups, lr=0.0, betas=rule.betas, eps=rule.eps, fused=fused or None)
-
-
-def _shared(terms: Mapping[str, Tensor], shares: Shares) -> Tensor:
+def _weighted_sum(terms: Mapping[str, Tensor], shares: Shares) -> Tensor:
     """The sum of all losses, each times the share of the update that its batch makes up."""
     parts = [
         term * shares.get("frames" if name == "kl" else "clips", 1.0) if shares else term

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.checkpoints.safetensors_io import load_safetensors
 from sovits_cli.config import layers
+from sovits_cli.config.layers import Resolved
 from sovits_cli.data.aligned_dataset import AlignedDataset, collate_aligned
 from sovits_cli.errors import DatasetError, ModelError, ResourceError, SettingsError, UsageError
 from sovits_cli.events import Metrics, Skipped
@@ -26,12 +28,13 @@ from sovits_cli.features.semantic_tokens import SemanticTokenizer
 from sovits_cli.locks import held
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.training import setup_content
-from sovits_cli.training.pipeline import TrainResult, plan, train
-from sovits_cli.training.schedule import Schedule
+from sovits_cli.training.optim import LearningRateSchedule
+from sovits_cli.training.pipeline import TrainResult, plan_training, train
 from sovits_cli.training.setup_content import UNUSED
 from sovits_cli.training.stages.content import CROP_FRAMES, ContentStage, FamilyExporter
+from sovits_cli.training.trainer_config import StopRequest
 from tests.training.toys import Events
-from tests.training.worlds import RATE, TONES, record
+from tests.training.worlds import RATE, TONES, options, record
 
 SMALL = (
     "train.stage=content",
@@ -60,24 +63,13 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def arguments(dataset: Path, runs: Path, *sets: str, reporter: Events | None = None) -> dict[str, Any]:
-    resolved = layers.load_settings(sets=[*SMALL, f"train.out={runs}", *sets])
-    return {
-        "settings": resolved.settings,
-        "dataset": dataset,
-        "device": "cpu",
-        "given": lambda key: resolved.origin[key] != "default",
-        "said_where": resolved.origin.__getitem__,
-        "reporter": reporter or Events(),
-    }
+def resolve(runs: Path, *sets: str) -> Resolved:
+    return layers.load_settings(sets=[*SMALL, f"train.out={runs}", *sets])
 
 
-def run(
-    dataset: Path, runs: Path, *sets: str, restart: bool = False, reporter: Events | None = None, init: tuple[Path] = ()
-) -> TrainResult:
-    report = train(**arguments(dataset, runs, *sets, reporter=reporter), restart=restart, init=init)
-    assert report is not None
-    return report
+def run(dataset: Path, runs: Path, *sets: str, reporter: Events | None = None, **more: Any) -> TrainResult:
+    resolved = resolve(runs, *sets)
+    return train(resolved.settings, dataset, options(resolved, **more), reporter=reporter or Events())
 
 
 def weights(runs: Path) -> Tensors:
@@ -257,9 +249,9 @@ OTHER_VALUES = {
 @pytest.mark.parametrize("key", UNUSED)
 def test_what_has_no_part_in_the_stage_is_refused_where_it_is_typed(recordings: Path, tmp_path: Path, key: str) -> None:
     said = f"{key}={OTHER_VALUES[key]}"
-    with pytest.raises(UsageError, match=rf"^{key} is .* \(set {key}.*it has no part in --stage content") as caught:
+    with pytest.raises(UsageError, match=rf"^{key} is .* \(set {key}.*it has no part in the content stage") as caught:
         run(recordings, tmp_path, *QUICK, said)
-    assert caught.value.hint
+    assert caught.value.code == "train.not_of_content"
     assert not (tmp_path / "family").exists()
 
 
@@ -285,8 +277,8 @@ def test_settings_of_other_stages(recordings: Path, plain: Tensors, tmp_path: Pa
     """Typed for this stage they are refused; a recipe holds those of every stage."""
     with pytest.raises(UsageError, match=r"sovits\.train\.c_mel .* belongs to another stage"):
         run(recordings, tmp_path, "sovits.train.c_mel=10")
-    with pytest.raises(UsageError, match=r"--init g\.pth"):
-        run(recordings, tmp_path, init=(Path("g.pth"),))
+    with pytest.raises(UsageError, match=r"initial weights g\.pth"):
+        run(recordings, tmp_path, initial_weights=(Path("g.pth"),))
     with pytest.raises(SettingsError, match=r"content\.family is v2, whose content encoder is hubert"):
         run(recordings, tmp_path, "content.family=v2")
     with pytest.raises(SettingsError, match=r"content\.codebook_size is 4000, but the recordings hold only \d+ pairs"):
@@ -294,16 +286,7 @@ def test_settings_of_other_stages(recordings: Path, plain: Tensors, tmp_path: Pa
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("optimizer:\n  name: adamw\nmodel:\n  n_layer: 2\nsovits:\n  train:\n    c_mel: 10.0\n")
     resolved = layers.load_settings(sets=[*SMALL, *QUICK, f"train.out={tmp_path}"], config_files=[recipe])
-    report = train(
-        resolved.settings,
-        dataset=recordings,
-        device="cpu",
-        given=lambda key: resolved.origin[key] != "default",
-        said_where=resolved.origin.__getitem__,
-        restart=False,
-        reporter=Events(),
-    )
-    assert report is not None
+    train(resolved.settings, recordings, options(resolved))
     assert same(plain, weights(tmp_path))
 
 
@@ -351,7 +334,7 @@ def test_crops_are_cut_from_the_recording_with_their_labels(recordings: Path) ->
     batch = collate_aligned([clips[0], clips[1]])
     assert batch.select(slice(1, 2)).wave.shape == (1, len(clips[1].wave))
     encoder = PhoneticEncoder(PhoneticConfig(width=8, layers=1, phones=clips.phones))
-    stage = ContentStage(encoder, schedule=Schedule(0.0), export=lambda *_: Path())
+    stage = ContentStage(encoder, schedule=LearningRateSchedule(0.0), export=lambda *_: Path())
     drawn = stage.sample_noise(batch)
     assert drawn.wave.shape == (2, 48_080)
     assert drawn.labels.shape == (2, CROP_FRAMES)
@@ -384,9 +367,9 @@ from tests.training.stages.test_content import run
 import torch
 torch.set_num_threads(1)
 after = trainer.Trainer._after_update
-def deadly(self, total):
-    after(self, total)
-    if self._at.step == 4:
+def deadly(self):
+    after(self)
+    if self._position.step == 4:
         os.kill(os.getpid(), signal.SIGKILL)
 trainer.Trainer._after_update = deadly
 run(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
@@ -415,18 +398,17 @@ def test_killed_and_resumed_equals_undisturbed(recordings: Path, tmp_path: Path)
     assert files[0] == files[1]
 
 
-def test_ctrl_c_saves_and_the_same_command_goes_on(recordings: Path, plain: Tensors, tmp_path: Path) -> None:
+def test_asked_to_stop_it_saves_and_the_same_command_goes_on(recordings: Path, plain: Tensors, tmp_path: Path) -> None:
+    stop = StopRequest()
+
     class Stopping(Events):
         def emit(self, event: object) -> None:
             super().emit(event)  # type: ignore[arg-type]
-            if isinstance(event, Metrics) and event.step == 1:
-                signal.raise_signal(signal.SIGINT)
+            stop.wanted = stop.wanted or (isinstance(event, Metrics) and event.step == 1)
 
     said = (*QUICK, "train.log_every_n_steps=1")
     stopped, events = Stopping(), Events()
-    with pytest.raises(KeyboardInterrupt):
-        run(recordings, tmp_path, *said, reporter=stopped)
-    assert "stopping after this step" in stopped.texts()
+    assert not run(recordings, tmp_path, *said, reporter=stopped, stop=stop).finished
     assert [path.name for path in (tmp_path / "family" / "state").iterdir()] == ["content-00000001.pt"]
     run(recordings, tmp_path, *said, reporter=events)
     assert "content: going on from step 1" in events.texts()
@@ -470,7 +452,8 @@ def test_out_of_memory_is_not_the_end(recordings: Path, tmp_path: Path, monkeypa
 
 
 def test_a_plan_costs_something_and_writes_nothing(recordings: Path, tmp_path: Path) -> None:
-    (found,) = plan(**arguments(recordings, tmp_path / "runs", *QUICK), budget_bytes=10**9)
+    resolved = resolve(tmp_path / "runs", *QUICK)
+    (found,) = plan_training(resolved.settings, recordings, options(resolved), budget_bytes=10**9)
     assert (found.stage, found.device, found.batches, found.free_bytes) == ("content", "cpu", 3, 10**9)
     assert 0 < found.peak_bytes < 10**9
     assert found.epoch_s > 0
@@ -485,8 +468,7 @@ def test_auto_takes_what_fits(recordings: Path, tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 def test_on_a_gpu(recordings: Path, tmp_path: Path) -> None:
-    said = arguments(recordings, tmp_path, *QUICK, "train.precision=16-mixed")
-    report = train(**{**said, "device": "cuda:0"}, restart=False)
-    assert report is not None
+    resolved = resolve(tmp_path, *QUICK, "train.precision=16-mixed")
+    report = train(resolved.settings, recordings, replace(options(resolved), device="cuda:0"))
     assert report.finished
     assert torch.cuda.max_memory_allocated() > 0

@@ -22,14 +22,13 @@ from sovits_cli.inference.voice import Voice
 from sovits_cli.models.cfm.flow_matching import sample_training_noise
 from sovits_cli.models.cfm.flow_model import FlowModel
 from sovits_cli.models.cfm.lora import LoraLinear, add_lora
+from sovits_cli.training.optim import AdamWSettings, LearningRateSchedule
 from sovits_cli.training.pipeline import train
-from sovits_cli.training.schedule import Schedule
 from sovits_cli.training.stages.flow import FlowStage
-from sovits_cli.training.stages.sovits import AdamWSettings
 from tests.checkpoints import synthetic_flow as files
 from tests.inference import toys
 from tests.training.toys import Events
-from tests.training.worlds import make_dataset
+from tests.training.worlds import make_dataset, options
 
 QUICK = (
     "train.stage=sovits",
@@ -56,14 +55,7 @@ def dataset(tmp_path: Path):
 
 def run(dataset: Path, runs: Path, *sets: str, reporter: Events | None = None):
     resolved = layers.load_settings(sets=[*QUICK, f"train.out={runs}", *sets])
-    return train(
-        resolved.settings,
-        dataset=dataset,
-        device="cpu",
-        given=lambda key: resolved.origin[key] != "default",
-        restart=False,
-        reporter=reporter or Events(),
-    )
+    return train(resolved.settings, dataset, options(resolved), reporter=reporter or Events())
 
 
 def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
@@ -162,7 +154,7 @@ def test_checkpointing_changes_no_number(dataset, tmp_path):
 
 
 def stage(model: FlowModel) -> FlowStage:
-    return FlowStage(model, rule=AdamWSettings(), schedule=Schedule(1e-3), export=lambda *_: Path())
+    return FlowStage(model, AdamWSettings(), schedule=LearningRateSchedule(1e-3), export=lambda *_: Path())
 
 
 def batch(lens=(60, 44)) -> SovitsBatch:
