@@ -102,7 +102,7 @@ def test_a_clip_without_its_speaker_vector_is_left_out(tmp_path):
     events = Events()
     with pytest.raises(DatasetError, match="no clip of the dataset can be trained on"):
         run(clips.root, tmp_path / "runs", reporter=events)
-    assert "no 7-sv_cn/clip000.wav.pt: sovits prep makes it" in events.texts()
+    assert "no 7-sv_cn/clip000.wav.pt: it was not prepared for this version" in events.texts()
 
 
 def test_begun_from_training_states(tmp_path):
