@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from sovits_cli import paths
-from sovits_cli.cli.context import CommandContext
+from sovits_cli.cli.command import CommandContext, command, group
 from sovits_cli.cli.hints import hint_for
-from sovits_cli.cli.options import command, group
 from sovits_cli.config import aliases, edit, fields, files, layers
 from sovits_cli.errors import SettingsError, UsageError
 from sovits_cli.events import Warned

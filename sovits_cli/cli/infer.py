@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sovits_cli.cli.context import CommandContext
-from sovits_cli.cli.options import command, option
+from sovits_cli.cli.command import CommandContext, command, option
 from sovits_cli.events import Chose, Warned
 from sovits_cli.memory import MemoryUse, memory_use
 from sovits_cli.report import json_output

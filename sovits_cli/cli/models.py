@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sovits_cli.cli.context import CommandContext
+from sovits_cli.cli.command import CommandContext, command, group
 from sovits_cli.cli.hints import hint_for
-from sovits_cli.cli.options import command, group
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Skipped, Warned
 from sovits_cli.report.tables import aligned_columns

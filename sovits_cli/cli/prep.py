@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sovits_cli.cli.context import CommandContext
-from sovits_cli.cli.options import command, option
+from sovits_cli.cli.command import CommandContext, command, option
 from sovits_cli.config.schema import PrepSettings
 from sovits_cli.errors import UsageError
 from sovits_cli.events import Chose

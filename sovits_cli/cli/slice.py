@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sovits_cli.cli.context import CommandContext
-from sovits_cli.cli.options import command, option
+from sovits_cli.cli.command import CommandContext, command, option
 from sovits_cli.data.length_bins import length_bins
 from sovits_cli.events import Chose
 from sovits_cli.report.tables import format_audio, length_histogram

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sovits_cli.cli.context import CommandContext
+from sovits_cli.cli.command import CommandContext, command, option
 from sovits_cli.cli.hints import hint_for
-from sovits_cli.cli.options import command, option
 from sovits_cli.errors import UsageError
 from sovits_cli.events import Note, Reporter
 from sovits_cli.report.tables import plan_table

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sovits_cli.cli.context import CommandContext
-from sovits_cli.cli.options import command, group, option
+from sovits_cli.cli.command import CommandContext, command, group, option
 from sovits_cli.errors import AudioError
 from sovits_cli.events import Chose, Skipped
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sovits_cli.cli.context import CommandContext
-from sovits_cli.cli.options import command, option
+from sovits_cli.cli.command import CommandContext, command, option
 from sovits_cli.config import aliases, fields
-from sovits_cli.errors import SettingsError
+from sovits_cli.config.layers import load_settings
+from sovits_cli.errors import SettingsError, TextError
+from sovits_cli.events import Skipped
+from sovits_cli.report.console import Console
+from sovits_cli.text.languages import LANGUAGES
 from tests.cli import sample
 from tests.cli.conftest import Sovits
 from tests.differences import every_case
@@ -105,3 +110,44 @@ def test_old_flags_work_and_name_the_new_one(sovits: Sovits, monkeypatch: pytest
             problems.append(f"{old} and {new}: {both.stderr!r}")
         assert old not in sovits("sample", "--help").stdout
     assert problems == []
+
+
+# The context that a command body gets.
+
+
+@dataclass(frozen=True)
+class Result:
+    count: int
+
+
+def new_context(*sets: str, json: bool = False) -> CommandContext:
+    return CommandContext(load_settings(sets=sets), Console(json=json))
+
+
+def test_it_knows_what_was_given() -> None:
+    made = new_context("slice.max_sec=9")
+    assert made.settings.slice.max_sec == 9
+    assert (made.given("slice.max_sec"), made.given("slice.mono")) == (True, False)
+
+
+def test_the_device_is_chosen_once_and_named(capsys: pytest.CaptureFixture[str]) -> None:
+    made = new_context("device=cpu")
+    assert (made.device, made.device, made.reporter.device) == ("cpu", "cpu", "cpu")
+    assert capsys.readouterr().err == "device: cpu (asked for)\n"
+
+
+def test_a_result_is_text_or_a_document_with_what_was_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    new_context().result(Result(3), "three")
+    assert capsys.readouterr().out == "three\n"
+    machine = new_context(json=True)
+    machine.reporter.emit(Skipped("a.wav", "is silent"))
+    machine.result(Result(3), "three")
+    assert json.loads(capsys.readouterr().out) == {"count": 3, "skipped": [{"item": "a.wav", "reason": "is silent"}]}
+
+
+def test_languages_that_cannot_be_used_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(type(LANGUAGES), "problems", (TextError("xx is broken", hint="mend it"),))
+    new_context().warn_of_unusable_languages()
+    assert capsys.readouterr().err == "warning: xx is broken\nhint: mend it\n"

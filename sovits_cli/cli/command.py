@@ -14,7 +14,7 @@
         report = slice_recordings(inputs, context.settings.slice, reporter=context.reporter)
         context.result(report, text=f"{report.count} slices in {report.folder}")
 
-`context` (cli/context.py) holds settings, reporter, device and result; never print or exit, raise errors of errors.py.
+`context` holds settings, reporter, device and result; never print or exit, raise errors of errors.py.
 A Skipped or Doubtful event makes the exit code 7. Every command has --json --quiet --debug --device --config --set
 besides its own.
 In tests: `typer.testing.CliRunner().invoke(sovits_cli.cli.app.app, ["slice", ...])`.
@@ -25,20 +25,79 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_args, get_type_hints
 
 import typer
 
-from sovits_cli.cli.context import CommandContext
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.config import aliases, fields, files, layers
+from sovits_cli.config.schema import Settings
+from sovits_cli.devices import find_device
 from sovits_cli.errors import EXIT_SOME_FAILED, UsageError
-from sovits_cli.events import Note
+from sovits_cli.events import Chose, Note, Warned
+from sovits_cli.report import json_output
 from sovits_cli.report.console import Console
 
 P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class CommandContext:
+    """One run of one command.
+
+    Args:
+        resolved: settings, with the origin of each key.
+        reporter: takes events; hand it to the pipeline.
+        debug: --debug was given.
+    """
+
+    resolved: layers.Resolved
+    reporter: Console
+    debug: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, all layers merged."""
+        return self.resolved.settings
+
+    @property
+    def origin(self) -> Mapping[str, str]:
+        """Key -> where its value was set, "default" if nowhere."""
+        return self.resolved.origin
+
+    def given(self, key: str) -> bool:
+        """Tell whether anything but the defaults set this key."""
+        return self.origin[key] != "default"
+
+    @cached_property
+    def device(self) -> str:
+        """The device for torch ("cpu", "cuda:0", "mps"); the first use imports torch and reports the choice."""
+        found = find_device(self.settings.device)
+        self.reporter.device = found.name
+        self.reporter.emit(Chose("device", found.name, found.why))
+        return found.name
+
+    def warn_of_unusable_languages(self) -> None:
+        """Name the languages that other packages register and that cannot be used."""
+        from sovits_cli.text.languages import LANGUAGES
+
+        for problem in LANGUAGES.problems:
+            self.reporter.emit(Warned(problem.message, **problem.advice))
+
+    def result(self, value: object, text: str = "") -> None:
+        """Give the result: `text` goes to stdout for people, or `value` as one JSON line with --json.
+
+        `value` is a frozen dataclass or a mapping; what was left out is added to it as "skipped".
+        """
+        if not self.reporter.json:
+            self.reporter.result(None, text)
+            return
+        document = json_output.plain(value)
+        if isinstance(document, dict) and self.reporter.skipped:
+            document.setdefault("skipped", json_output.plain(self.reporter.skipped))
+        self.reporter.result(document, text)
 
 
 @dataclass(frozen=True)
