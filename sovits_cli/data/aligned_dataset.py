@@ -139,6 +139,7 @@ class AlignedDataset(Dataset[AlignedItem]):
     def __getitem__(self, index: int) -> AlignedItem:
         path, alignment = self._kept[index]
         wave, _ = read_audio(path, rate=SSL_RATE_HZ, mono=True)
+        # Lengths of the survey are those of the header; the decoder has the last word.
         frames = content_frames(len(wave))
         if frames < content_frames(round(self._limits[0] * SSL_RATE_HZ)):
             raise DatasetError(f"{path.name}: {len(wave) / SSL_RATE_HZ:.2f} s of audio, less than its header says")

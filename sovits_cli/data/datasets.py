@@ -102,6 +102,7 @@ class GptDataset(Dataset[GptItem]):
         self._kept: list[GptItem] = []
         text, semantic = experiment.read_text(), experiment.read_semantic()
         left_out = [*text.left_out, *semantic.left_out]
+        # A name is left out once: what is wrong in one table is not said again for the other.
         refused = {item.name for item in left_out}
         for name, tokens in semantic.rows.items():
             try:
@@ -253,6 +254,7 @@ class SovitsDataset(Dataset[SovitsItem]):
             self._check_speaker(self._experiment.speaker_path(name))
         return seconds
 
+    # A header says how long the audio is without decoding it, so that other features are noticed before training.
     def _check_content(self, shape: tuple[int, ...], seconds: float) -> None:
         frames = int(seconds * self._spec.sample_rate) // self._spec.hop
         if len(shape) != 3 or shape[:2] != (1, self._channels):
@@ -276,6 +278,7 @@ class SovitsDataset(Dataset[SovitsItem]):
 
     def _read_clip(self, name: str) -> _DecodedClip:
         wave, _ = read_audio(self._experiment.wave_path(name), rate=self._spec.sample_rate, mono=True)
+        # As int16, which is what the file holds unless it was resampled: half the memory of floats.
         samples = np.clip(np.round(wave * _INT16), -_INT16, _INT16 - 1).astype(np.int16)
         content = load_feature(self._experiment.content_path(name))[0]
         speaker = load_feature(self._experiment.speaker_path(name))[0].float() if self._speaker_channels else None

@@ -270,6 +270,8 @@ def _text_row(cells: list[str]) -> TextRow:
     return TextRow(name, tuple(phones.split()), _counts(counts), norm)
 
 
+# Phones per character are written as Python prints a list: "[2, 1, 2]", or "None". The official program reads them with
+# `eval`; here they are parsed, and anything else is no row.
 def _counts(text: str) -> tuple[int, ...] | None:
     if text.strip() == "None":
         return None
@@ -307,7 +309,7 @@ def load_feature(path: Path) -> Tensor:
         DatasetError: missing, broken, something else than a tensor, or with NaN or infinite values, which would spoil a
             training step without saying whose they are.
     """
-    found = _mapped(path).clone()
+    found = _mapped(path).clone()  # the map would keep the file open
     if found.is_floating_point() and not bool(found.isfinite().all()):
         raise DatasetError(
             f"{path.parent.name}/{path.name} holds NaN or infinite values",

@@ -223,6 +223,12 @@ def _list_row(line: str, source: Path, number: int, language: str) -> tuple[Mani
     return row, extra
 
 
+# Up to two bars that stand alone end the text; three or more, or one with a space beside it, are part of it:
+#
+#     Hello there.|happy|take two    ->  "Hello there."           + happy, take two
+#     One | two.|happy               ->  "One | two."             + happy
+#     a|b|c|d                        ->  "a|b|c|d"
+#     Dr. [Nguyen|win] is in.        ->  all of it: a bar in brackets gives a reading
 def text_field(rest: str) -> tuple[str, str]:
     """Split what follows the third bar of a line into the text and the fields after it, as the header has it."""
     if len(_BAR.findall(rest)) > MAX_EXTRA_FIELDS:

@@ -128,6 +128,7 @@ def read_slices(path: Path, language: str) -> Manifest:
             continue
         try:
             row = parse_json(line)
+            # A manifest may be somebody else's: its files lie in its folder, or the row is none.
             recording = inside(path.parent, str(row["file"]))
             text = str(row.get("text") or "").strip()
             code = language_code(str(row.get("language") or ""), language)

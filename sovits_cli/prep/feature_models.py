@@ -18,8 +18,10 @@ from sovits_cli.prep.resume_log import digest_of_path
 from sovits_cli.terms import DATASET_RATE_HZ
 from sovits_cli.versions import ContentKind, ModelVersion
 
+# GPT-SoVITS, prepare_datasets/2-get-hubert-wav32k.py, `name2go`: HuBERT reads the mix times 1145.14, as if full scale
+# were that; in inference it reads the reference as it is.
 CONTENT_SCALE = {ContentKind.HUBERT: 1145.14, ContentKind.PHONETIC: 1.0}
-"""Full scale as the encoder hears it in preparation. The odd number is the official program's."""
+"""Full scale of the encoder's input in preparation."""
 
 
 class FeatureModels(Protocol):
@@ -30,7 +32,7 @@ class FeatureModels(Protocol):
         version: its row in the version table.
         content_key, semantic_key: identity of encoder and codebook.
         bert_key: identity of the text encoder; None for a model without one.
-        speaker_key: identity of the speaker encoder; None for a version that takes no speaker vectors.
+        speaker_key: identity of the speaker encoder; None for a version that takes no speaker embeddings.
         content_scale: full scale of the encoder's input.
     """
 
@@ -59,7 +61,7 @@ class FeatureModels(Protocol):
         """Normalised text to BERT features (D, P) as they are stored."""
 
     def speaker(self, wave: Tensor) -> Tensor:
-        """Samples (T,) at the rate of the dataset to a speaker vector (1, V) as it is stored."""
+        """Samples (T,) at the rate of the dataset to a speaker embedding (1, V) as it is stored."""
 
 
 class BundleFeatureModels:
@@ -71,6 +73,8 @@ class BundleFeatureModels:
         name: what finds the bundle again: its name, or its folder.
     """
 
+    # A dataset that is done already loads no network: keys come from the bytes of the files, and each model is loaded
+    # when a clip first needs it.
     def __init__(self, bundle: Bundle, device: str, name: str) -> None:
         self._bundle = bundle
         self._device = torch.device(device)
@@ -111,7 +115,7 @@ class BundleFeatureModels:
 
     def tokens(self, features: Tensor) -> list[int]:
         """Content features (1, C, F) to semantic tokens."""
-        return [int(code) for code in self._tokenizer.tokens(features)]
+        return [int(token) for token in self._tokenizer.tokens(features)]
 
     def bert(self, norm: str, word2ph: list[int]) -> Tensor:
         """Normalised text to BERT features (D, P)."""
@@ -119,11 +123,12 @@ class BundleFeatureModels:
             return self._stored(self._bert.features(norm, word2ph))
 
     def speaker(self, wave: Tensor) -> Tensor:
-        """Samples (T,) at the rate of the dataset to a speaker vector (1, V)."""
+        """Samples (T,) at the rate of the dataset to a speaker embedding (1, V)."""
         return self._stored(self._speaker.embed(wave, DATASET_RATE_HZ))
 
     def _stored(self, features: Tensor) -> Tensor:
         """Half precision where a GPU made them, as the official program stores them."""
+        # What half precision cannot hold stays in single: infinity in one clip would end a training.
         half = self._device.type == "cuda" and bool(features.abs().max() < torch.finfo(torch.float16).max)
         return features.to("cpu", torch.float16 if half else torch.float32)
 

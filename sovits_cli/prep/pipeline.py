@@ -193,6 +193,7 @@ def _build(
             runner.leave_out(item)
         clips = [Clip(row) for row in manifest.rows]
         passes = _passes(experiment, manifest, models, options, reporter)
+        # A clip that fails is missing from there on: the tables hold only what passed every step.
         for pass_ in passes:
             clips = runner.run(pass_, clips)
             if not clips:
@@ -273,6 +274,7 @@ def _report_earlier_run(experiment: Experiment, manifest: Manifest, models: Feat
 
 def _rows_of_earlier_run(path: Path, read: Callable[[], Table[Row]]) -> dict[str, Row]:
     """The rows of a table of an earlier run; none if there is none, or it cannot be used."""
+    # Once the tables are written, the log drops its copy of their rows (`ResumeLog.compact`), and they are read back.
     try:
         return read().rows if path.is_file() else {}
     except DatasetError:

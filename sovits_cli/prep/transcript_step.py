@@ -49,6 +49,7 @@ class TranscriptStep(PrepStep[Reading]):
 
     def key(self, clip: Clip) -> str:
         """Language, text, and the phones that an experiment folder brought along."""
+        # Also the versions of packages that registered a language: their new release may read otherwise.
         row = clip.row
         existing = row.existing.phones if row.existing else None
         how = (row.language, self._compat, self._words.key, *_registered(row.language))

@@ -201,6 +201,7 @@ def _transcribe(path: Path, lang: str, recogniser: SpeechRecogniser) -> tuple[Ma
     code, text, reason = only or "", "", ""
     try:
         wave, _ = read_audio(path, rate=RATE_HZ, mono=True)
+        # Whisper makes up words over silence, so that it does not get to see any.
         if float(_levels_db(wave).max(initial=-np.inf)) < _SILENT_DB:
             reason = "silent"
         else:
@@ -226,6 +227,7 @@ def _usable_text(transcription: Transcription, wave: np.ndarray) -> tuple[str, s
     if loop or any(part.repetition > _MAX_REPETITION for part in kept):
         repeated = (loop[1] or loop[2]) if loop else text[:30]
         return "", f"what was heard repeats itself: {repeated.strip()!r}"
+    # Less than a second of speech may be all of one word: its letters are measured against a second.
     speech_s = sum(part.end_s - part.start_s for part in kept)
     if len(text) > _MAX_LETTERS_PER_S * max(speech_s, 1.0):
         return "", f"{len(text)} letters were heard in {speech_s:.1f} s"

@@ -18,7 +18,7 @@ TEXTS = {
     "ko": "사람은 {}명입니다.",
     "yue": "我哋今日食咗{}碗飯。",
 }
-CLIPS = 8
+CLIPS = 4
 WORKERS = 4
 
 PREPARE = f"""
@@ -34,7 +34,7 @@ print(report.clips, heard.skipped, *sorted(report.languages))
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory):
-    """A list of forty clips, the languages in turn."""
+    """A list of twenty clips, the languages in turn."""
     folder = tmp_path_factory.mktemp("spoken")
     rows = []
     for number in range(CLIPS):

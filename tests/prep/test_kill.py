@@ -57,7 +57,7 @@ print(run(root / "in", root / "out", workers=2).clips, peak())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("few", "many"), [(50, 300), pytest.param(500, 10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("few", "many"), [(20, 120), pytest.param(500, 10_000, marks=pytest.mark.slow)])
 def test_many_short_files_need_little_memory(tmp_path, few, many):
     """A few kilobytes a clip: what the tables say of it, and nothing of its audio."""
     peaks = []
