@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from sovits_cli.checkpoints import catalogue
+from sovits_cli.checkpoints import catalogue, download
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.model import Text2Semantic
 from tests.checkpoints import synthetic
+from tests.checkpoints.hub import BODY, REMOTE, Hub, serving
 
 
 @pytest.fixture
@@ -32,3 +33,18 @@ def shipped(tmp_path, monkeypatch):
 @pytest.fixture
 def runs(tmp_path):
     return tmp_path / "runs"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """No download waits before it goes on."""
+    monkeypatch.setattr(download, "_PAUSE_S", 0.0)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A hub that has one file, `REMOTE`."""
+    made = Hub({str(REMOTE): BODY})
+    with serving(made) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        yield made

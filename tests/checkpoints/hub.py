@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from sovits_cli.checkpoints.hub_protocol import RemoteFile
+
+REMOTE = RemoteFile("someone/voices", "folder/a.pth")
+BODY = random.Random(1).randbytes(300_000)
+SHA = hashlib.sha256(BODY).hexdigest()
 
 LARGE_BYTES = 4000
 """From this size on, the tag of a file is its SHA-256; below it is the name that git has for it."""

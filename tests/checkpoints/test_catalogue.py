@@ -325,7 +325,7 @@ class TestBegunFrom:
         assert with_initial_weights(base, []) == base
         assert read_discriminator_weights(base) == {}
 
-    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=str)
+    @every_case("dtype", [torch.float32, torch.float16])
     def test_a_training_state_of_the_official_program(self, base, tmp_path, monkeypatch, dtype):
         """No config, no version, an optimiser that is not read; its posterior encoder goes on, an export has none."""
         sizes = synthetic.TINY_SOVITS.to_official()["model"]

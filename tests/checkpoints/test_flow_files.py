@@ -19,7 +19,7 @@ from tests.checkpoints import synthetic_flow as files
 from tests.differences import every_case
 
 LAYER = "estimator.transformer_blocks.1.attn.to_out.0"
-EACH = pytest.mark.parametrize("name", files.FLOWS)
+EACH = every_case("name", files.FLOWS)
 
 
 @EACH

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.differences import every_case
+
 ROOT = Path(__file__).parents[2]
 WRITERS = ("official GPT", "official SoVITS", "safetensors", "state", "features", "convert")
 
@@ -31,6 +33,7 @@ from sovits_cli.terms import Stage
 from sovits_cli.training.state import Position, StateFolder, TrainingState
 from sovits_cli.versions import version
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 
 folder = Path(sys.argv[1])
 weight = {f"layer.{i}": torch.arange(20_000.0) for i in range(4)}
@@ -100,14 +103,14 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, o
     return found
 
 
-@pytest.mark.parametrize("writer", WRITERS)
+@every_case("writer", WRITERS)
 def test_a_write_that_fails_is_told_and_leaves_what_was_there(told, writer):
-    *failed, max_clips_that_fit = told[writer]
+    *failed, fits = told[writer]
     assert len(failed) == 6
     for one in failed:
         assert str(one["told"]).startswith("ResourceError: cannot write "), one
         assert one["kept"], one
-    assert (max_clips_that_fit["told"], max_clips_that_fit["kept"]) == ("written", True)
+    assert (fits["told"], fits["kept"]) == ("written", True)
 
 
 def test_the_command_says_it_in_one_line_and_a_hint(told):

@@ -14,13 +14,12 @@ from sovits_cli.checkpoints.bundle import FILES_FOLDER
 from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.checkpoints.hub_cache import pull_model, remove_model, verify_unchanged, voices_using
 from sovits_cli.checkpoints.networks import load_gpt, load_vits
-from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY, PinnedFile, PublishedPart
+from sovits_cli.checkpoints.registry import HUB_REPO, REGISTRY, PinnedFile
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError, NetworkError, ResourceError
 from sovits_cli.events import Note, Progress
 from sovits_cli.features import content
 from sovits_cli.locks import held
-from sovits_cli.versions import VERSIONS, DecoderKind
 from tests.checkpoints import hub_models, synthetic
 from tests.checkpoints.hub import PORTAL, Hub, record, serving
 from tests.differences import every_case
@@ -173,22 +172,6 @@ def test_unknown_and_unreadable(heard, models):
             pull_model("v2", heard)
 
 
-@every_case("row", REGISTRY.values())
-def test_every_row_has_what_its_version_needs(row):
-    version = VERSIONS[row.version]
-    assert {"gpt", "sovits", "content", "bert"} <= row.parts.keys()
-    assert ("speaker" in row.parts) == version.speaker_embedding
-    assert ("vocoder" in row.parts) == (version.decoder.kind is DecoderKind.FLOW)
-    assert ("discriminator" in row.parts) == (version.decoder.kind is DecoderKind.VITS)
-    for part in row.parts.values():
-        assert len({file.rpartition("/")[0] for file in part.files}) == 1, "the files of a part lie in one folder"
-        assert ".." not in part.path
-
-
-def test_every_official_version_can_be_pulled():
-    assert {row.version for row in REGISTRY.values()} == {row.name for row in VERSIONS.values() if row.official}
-
-
 @every_case("name", REGISTRY)
 @pytest.mark.usefixtures("hub")
 def test_every_row_is_pulled(name, heard, models):
@@ -270,14 +253,6 @@ def pinned(monkeypatch, pin):
     row = REGISTRY["v1"]
     part = replace(row.parts["sovits"], pins={SOVITS: pin})
     monkeypatch.setitem(REGISTRY, "v1", replace(row, parts={**row.parts, "sovits": part}))
-
-
-def test_the_published_beginnings_are_known():
-    """Of every SoVITS model: the table of the official program."""
-    pins = {name: row.parts["sovits"].pin(row.parts["sovits"].path).head_md5 for name, row in REGISTRY.items()}
-    assert all(pin is not None and len(pin) == 32 for pin in pins.values()), pins
-    assert len(set(pins.values())) == len(pins)
-    assert PublishedPart(("a",)).pin("a") == PinnedFile()
 
 
 class TestAfterABelievingVersion:

@@ -15,6 +15,7 @@ from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.phonetic import PhoneticConfig, PhoneticEncoder
 from sovits_cli.versions import VERSIONS
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 
 
 def test_a_gpt_file(tmp_path):
@@ -84,7 +85,7 @@ def damaged(path, change):
     official.write_sovits(path, weight, file.config, info="x", version=file.version)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("change", "said"),
     [
         (lambda weight: weight.pop("dec.conv_pre.bias"), r"1 missing \(dec\.conv_pre\.bias\)"),
@@ -92,7 +93,6 @@ def damaged(path, change):
         (lambda weight: weight.update({"dec.conv_pre.bias": torch.ones(2)}), "1 of another shape"),
         (lambda weight: weight["dec.conv_pre.bias"].fill_(float("nan")), "holds NaN or infinite values"),
     ],
-    ids=["missing", "unexpected", "shape", "nan"],
 )
 def test_what_does_not_fit(tmp_path, change, said):
     path = tmp_path / "a.pth"
@@ -126,7 +126,7 @@ def test_a_gpt_there_and_back(tmp_path):
     assert read_metadata(new)["kind"] == "gpt"
 
 
-@pytest.mark.parametrize("code", [b"PK", b"01"])
+@every_case("code", [b"PK", b"01"])
 def test_a_sovits_model_there_and_back(tmp_path, code):
     old, new, back = tmp_path / "a.pth", tmp_path / "a.safetensors", tmp_path / "b.pth"
     synthetic.write_sovits(old, synthetic.TINY_SOVITS, code=code)
@@ -160,7 +160,7 @@ def test_names_that_say_no_container(tmp_path):
     assert not (tmp_path / "a.bin").exists()
 
 
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "stream"])
+@every_case("zipped", [True, False])
 def test_tied_weights_are_written_under_each_of_their_names(tmp_path, zipped):
     old, new, back = tmp_path / "a.ckpt", tmp_path / "a.safetensors", tmp_path / "b.ckpt"
     weight = synthetic.write_gpt(old, synthetic.TINY_GPT)

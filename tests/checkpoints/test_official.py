@@ -19,6 +19,7 @@ from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.versions import version
 from tests.checkpoints import synthetic
+from tests.differences import every_case
 from tests.parity.golden import FOLDER
 
 MANIFESTS = FOLDER / "manifests"
@@ -148,7 +149,7 @@ def test_a_training_state_has_the_sizes_of_its_version(tmp_path):
         official.read_sovits(path)
 
 
-@pytest.mark.parametrize("code", [b"PK", b"00"])
+@every_case("code", [b"PK", b"00"])
 def test_old_files_without_a_version(tmp_path, code):
     """v1 files say no version: it is told by the phones, and sets what their configuration leaves out."""
     path = tmp_path / "old.pth"

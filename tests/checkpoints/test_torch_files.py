@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections import OrderedDict
 
-import pytest
 import torch
 
 from sovits_cli.checkpoints.restricted_unpickler import MAX_STEPS, PickleBudget
@@ -39,10 +38,9 @@ def whole():
     }
 
 
-@pytest.mark.parametrize(
+@every_case(
     "options",
     [{}, {"_use_new_zipfile_serialization": False}, {"pickle_protocol": 4}],
-    ids=["zip", "stream", "newer-pickle"],
 )
 def test_reads_what_torch_writes(tmp_path, options):
     path = tmp_path / "a.pth"

@@ -48,7 +48,7 @@ def weight():
     return {key: value + 1 for key, value in network().state_dict().items()}
 
 
-@pytest.mark.parametrize("replace", [False, True])
+@every_case("replace", [False, True])
 def test_all_keys_fit(replace):
     module, given = network(), {key: value.half() for key, value in weight().items()}
     assert load_weights(module, given, replace=replace) == LoadReport()
