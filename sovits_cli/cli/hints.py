@@ -179,7 +179,7 @@ HINTS: Final[Mapping[str, Template]] = {
     "train.not_of_content": "leave it away; sovits config show lists content.*, what this stage has of its own",
     "train.other_dimensions": "fine-tuning keeps the base model's dimensions; --from-scratch trains the recipe's",
     "train.other_model": "sovits train --name OTHER keeps both; --restart begins this one anew",
-    "train.profile_too_large": (
+    "train.profile_out_of_memory": (
         "sovits train --activation-checkpointing --batch-size 1, or close what else uses the memory"
     ),
     "train.states_unreadable": "sovits train --restart begins it anew (or remove {states})",
