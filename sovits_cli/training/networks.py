@@ -36,7 +36,7 @@ from sovits_cli.models.t2s.config import OFFICIAL_BERT_DIM, T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.terms import Stage
 from sovits_cli.training.state import STATES, StateFolder
-from sovits_cli.versions import DecoderKind, TrainingDefaults
+from sovits_cli.versions import TrainingDefaults
 
 POSTERIOR_PREFIX = "enc_q."
 CHANGEABLE_KEYS = {"p_dropout", "dropout", "position_dropout", "block_dropout", "attention_dropout", "segment_size"}
@@ -161,9 +161,23 @@ def build_flow(base: Bundle, settings: Settings, reporter: Reporter) -> FlowMode
     return model
 
 
-def warn_unused_settings(base: Bundle, settings: Settings, is_set: Callable[[str], bool], reporter: Reporter) -> None:
-    """Name the settings that were set and mean nothing for this kind of model."""
-    unused: tuple[str, ...] = FLOW_KEYS if base.version.decoder.kind is DecoderKind.VITS else VITS_KEYS
+def warn_unused_settings(
+    base: Bundle,
+    settings: Settings,
+    is_set: Callable[[str], bool],
+    reporter: Reporter,
+    *,
+    unused: tuple[str, ...],
+) -> None:
+    """Name the settings that were set and mean nothing for this kind of model.
+
+    Args:
+        base: the base model.
+        settings: those of the run.
+        is_set: whether somebody gave a key a value.
+        reporter: is told.
+        unused: keys of `sovits.train` that the kind of decoder has no use for.
+    """
     if not training_defaults(base, settings).posterior_encoder:
         unused += POSTERIOR_KEYS
     for name in unused:

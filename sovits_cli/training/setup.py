@@ -168,7 +168,6 @@ def setup_sovits(context: VoiceTrainContext) -> StageSetup[Any]:
     engine = make_engine(context, own.precision or train.precision, is_set=is_set)
     seed = train.seed if own.seed is None else own.seed
     seed_all(seed)
-    networks.warn_unused_settings(context.base, settings, context.is_set, context.reporter)
     decoder = DECODERS[context.base.version.decoder.kind](context, engine)
     clips = SovitsDataset(
         context.experiment,
@@ -236,6 +235,7 @@ class DecoderSetup:
 
 def setup_vits(context: VoiceTrainContext, engine: Engine) -> DecoderSetup:
     """Networks that make samples, with discriminators."""
+    _warn_unused(context, networks.FLOW_KEYS)
     own, defaults = context.settings.sovits.train, networks.training_defaults(context.base, context.settings)
     built = networks.build_vits(context.base, context.settings, context.reporter)
     model = engine.place(built.model)
@@ -263,6 +263,7 @@ def setup_vits(context: VoiceTrainContext, engine: Engine) -> DecoderSetup:
 
 def setup_flow(context: VoiceTrainContext, engine: Engine) -> DecoderSetup:
     """A network that makes mel spectrograms along a flow."""
+    _warn_unused(context, networks.VITS_KEYS)
     model = engine.place(networks.build_flow(context.base, context.settings, context.reporter))
     model.cfm.estimator.activation_checkpointing = context.settings.train.activation_checkpointing
     adamw = _adamw_settings(context.settings)
@@ -280,6 +281,10 @@ DECODERS: dict[DecoderKind, Callable[[VoiceTrainContext, Engine], DecoderSetup]]
     DecoderKind.FLOW: setup_flow,
 }
 """The table of networks, by the trait that versions name."""
+
+
+def _warn_unused(context: VoiceTrainContext, unused: tuple[str, ...]) -> None:
+    networks.warn_unused_settings(context.base, context.settings, context.is_set, context.reporter, unused=unused)
 
 
 def _adamw_settings(settings: Settings) -> AdamWSettings:
