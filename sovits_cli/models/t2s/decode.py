@@ -1,9 +1,8 @@
 """Requests in, semantic tokens out: the decoding loop, many utterances at once (continuous batching).
 
-A row that ends takes the next request at once.
-The official program decodes fixed batches and waits for the longest (AR/models/t2s_model.py,
-`infer_panel_batch_infer`). Here a row's tokens depend on its own request and seed, not on the rows beside it: see
-`GumbelNoise`, `KVCache` and `PackedLinear`. Knows no text, audio or files.
+A row that ends takes the next request at once, where the official program decodes fixed batches and waits for the
+longest (AR/models/t2s_model.py, `infer_panel_batch_infer`). A row's tokens depend on its own request and seed, not on
+the rows beside it: see `GumbelNoise`, `KVCache` and `PackedLinear`. Knows no text, audio or files.
 
 Legend: B rows being decoded, P phones, S semantic tokens, D width, V vocabulary.
 """
