@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from sovits_cli.errors import SettingsError
 from sovits_cli.terms import Precision
 from sovits_cli.versions import VERSIONS, ModelVersion
 
@@ -17,6 +18,15 @@ class Section(BaseModel):
 
     # strict: `epochs: true` or `mono: 1` is a slip, not a number or a switch
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    def changed(self, **values: object) -> Self:
+        """The same settings with some values changed. Raises SettingsError: one of them does not fit."""
+        try:
+            return type(self).model_validate({**self.model_dump(), **values})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(map(str, first["loc"]))
+            raise SettingsError(f"{key} is {first['input']!r}: {first['msg']}", fields={"key": key}) from None
 
 
 def _precision_name(value: object) -> object:

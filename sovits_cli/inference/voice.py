@@ -188,7 +188,7 @@ class Voice:
         """
         # validated anew, for ranges; what is not said here is as in the settings
         change = {name: value for name, value in (("lang", lang), ("seed", seed)) if value is not None}
-        whole = InferenceSettings.model_validate({**(settings or InferenceSettings()).model_dump(), **change})
+        whole = (settings or InferenceSettings()).changed(**change)
         return synthesis_request(text, self._networks.bundle, whole, words=lexicon)
 
     def stream(

@@ -6,6 +6,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from sovits_cli.config import values
+from sovits_cli.config.schema import InferenceSettings
+from sovits_cli.errors import SettingsError
 from sovits_cli.versions import VERSIONS
 from tests.differences import every_case
 
@@ -42,3 +44,13 @@ def test_null_is_told_by_the_rule_and_its_exceptions() -> None:
     assert values.null_text(lambda row: 5.0 if row.name in small else 15.0) == "null: 15, mini 5"
     assert values.null_text(lambda row: {"v3": 32.0, "v4": 8.0}.get(row.name)) == "null: v3 32, v4 8"
     assert values.null_text(lambda row: True) == "null: true"
+
+
+def test_settings_are_changed_by_making_others() -> None:
+    speech = InferenceSettings(speed=1.5)
+    assert speech.changed(seed=3) == InferenceSettings(speed=1.5, seed=3)
+    assert speech.seed is None
+    with pytest.raises(SettingsError, match="seed is -1: Input should be greater than or equal to 0"):
+        speech.changed(seed=-1)
+    with pytest.raises(SettingsError, match="sped is 2"):
+        speech.changed(sped=2)
