@@ -7,6 +7,9 @@
     for part in voice.stream("A text of any length.", reference, seed=1):
         part.samples, part.rate, part.text, part.verdict
 
+`slice_recordings`, `prepare_dataset` and `train` make such a voice: each takes settings objects and a reporter, and
+returns what it did.
+
 Everything named here is public, typed, and free of terminal and flags; what it raises is a `SovitsError`. Importing
 the package costs nothing: a name is loaded when it is first asked for (PEP 562).
 """
@@ -19,7 +22,13 @@ TYPE_CHECKING = False  # as in typing, which takes longer to import than all thi
 if TYPE_CHECKING:
     from sovits_cli.audio.slicing import SlicedRecording, SliceResult, slice_recordings
     from sovits_cli.config.schema import InferenceSettings, PrepSettings, Settings, SliceSettings
-    from sovits_cli.config.training_sections import DataSettings
+    from sovits_cli.config.training_sections import (
+        ContentSettings,
+        DataSettings,
+        OptimizerSettings,
+        SovitsSettings,
+        TrainSettings,
+    )
     from sovits_cli.data.experiment import LeftOut
     from sovits_cli.data.length_bins import LengthBin
     from sovits_cli.errors import (
@@ -58,12 +67,21 @@ if TYPE_CHECKING:
     from sovits_cli.prep.pipeline import PrepPlan, PrepResult, plan_dataset, prepare_dataset
     from sovits_cli.prep.step_runner import StepPlan
     from sovits_cli.text.lexicon import Lexicon, load_lexicon
+    from sovits_cli.training.pipeline import TrainOptions, TrainResult, plan_training, train
+    from sovits_cli.training.planner import StagePlan
+    from sovits_cli.training.trainer_config import StageResult, StopRequest
 
 __version__ = "0.1.0"
 
 _MODULES = {
     "audio.slicing": ("SliceResult", "SlicedRecording", "slice_recordings"),
-    "config.training_sections": ("DataSettings",),
+    "config.training_sections": (
+        "ContentSettings",
+        "DataSettings",
+        "OptimizerSettings",
+        "SovitsSettings",
+        "TrainSettings",
+    ),
     "config.schema": ("InferenceSettings", "PrepSettings", "Settings", "SliceSettings"),
     "data.experiment": ("LeftOut",),
     "data.length_bins": ("LengthBin",),
@@ -103,6 +121,9 @@ _MODULES = {
     "prep.pipeline": ("PrepPlan", "PrepResult", "plan_dataset", "prepare_dataset"),
     "prep.step_runner": ("StepPlan",),
     "text.lexicon": ("Lexicon", "load_lexicon"),
+    "training.pipeline": ("TrainOptions", "TrainResult", "plan_training", "train"),
+    "training.planner": ("StagePlan",),
+    "training.trainer_config": ("StageResult", "StopRequest"),
 }
 """Module of ours -> what of it is public. `tests/test_public_surface.py` holds the names and their signatures."""
 
@@ -112,6 +133,7 @@ __all__ = [
     "Audio",
     "AudioError",
     "Chose",
+    "ContentSettings",
     "DataSettings",
     "DatasetError",
     "Doubtful",
@@ -125,6 +147,7 @@ __all__ = [
     "ModelError",
     "NetworkError",
     "Note",
+    "OptimizerSettings",
     "PrepPlan",
     "PrepResult",
     "PrepSettings",
@@ -142,11 +165,18 @@ __all__ = [
     "SliceSettings",
     "SlicedRecording",
     "SovitsError",
+    "SovitsSettings",
     "SpokenUtterance",
+    "StagePlan",
+    "StageResult",
     "StepPlan",
+    "StopRequest",
     "Surveyed",
     "SynthesisRequest",
     "TextError",
+    "TrainOptions",
+    "TrainResult",
+    "TrainSettings",
     "UnforeseenError",
     "UsageError",
     "Verdict",
@@ -155,9 +185,11 @@ __all__ = [
     "__version__",
     "load_lexicon",
     "plan_dataset",
+    "plan_training",
     "prepare_dataset",
     "read_recording",
     "slice_recordings",
+    "train",
 ]
 
 
