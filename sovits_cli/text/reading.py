@@ -119,22 +119,7 @@ def read_text(
     return Reading(_read(text, lang, ReadingOptions(table, compat, words)))
 
 
-def read_for_speech(
-    text: str, lang: str, table: SymbolTable, *, compat: bool = False, words: Lexicon = lexicon.EMPTY_LEXICON
-) -> Reading:
-    """Read a text for a model to speak, see `pieces_for_speech`.
-
-    Args:
-        text: a sentence or so.
-        lang: a mode of `segment`.
-        table: symbol table of the model that will speak.
-        compat: read exactly as the official program does, defects included.
-        words: how some words are read.
-    """
-    return Reading(pieces_for_speech(text, lang, ReadingOptions(table, compat, words)))
-
-
-def pieces_for_speech(text: str, lang: str, options: ReadingOptions) -> tuple[Piece, ...]:
+def read_for_speech(text: str, lang: str, options: ReadingOptions) -> tuple[Piece, ...]:
     """Read a text for a model to speak: a very short one gets a full stop before it.
 
     Official: `TTS_infer_pack/TextPreprocessor.py`, `get_phones_and_bert`. Raises TextError, as `read_text` does.

@@ -20,14 +20,22 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
-from functools import lru_cache
 
 from sovits_cli.errors import TextError
 from sovits_cli.text import languages
-from sovits_cli.text.language import HAN, KANA, LATIN, UnicodeScript
+from sovits_cli.text.language import (
+    HAN,
+    KANA,
+    LATIN,
+    RunKind,
+    UnicodeScript,
+    is_chinese,
+    is_japanese,
+    is_japanese_document,
+    japanese_end,
+    script_runs,
+)
 from sovits_cli.text.languages import LANGUAGES
-from sovits_cli.text.resources import POWER_OF_TEN
 
 # In the mode `auto`, step by step:
 #
@@ -38,131 +46,6 @@ from sovits_cli.text.resources import POWER_OF_TEN
 #   _with_numbers en     |zh |zh  |zh    |zh  |ja   |ja     |<u>      15 is written together with 卖
 #   _with_unknown en     |zh |zh  |zh    |zh  |ja   |ja     |ja       as what stands before
 #   _merged       iPhone |15卖8999元，         |東京タワー😀。
-
-# A text in runs of one script each: letters, digits, and the marks that belong to either.
-
-
-class RunKind(Enum):
-    """What a stretch is that has no letters of a known script."""
-
-    DIGITS = "digits"
-    UNKNOWN = "letters of another script"
-    MARKS = "marks and white space, nothing else in the text"
-
-
-_UNITS = "km/h|m/s|[cmk]?m[²³23]|[cmnk]?m|[mk]?g|m?[lL]|[kMG]?Hz|d[bB]|kWh?|ms|[KMGT]B|°[CF]"
-_FRACTIONS = "¼-¾⅐-⅞"
-_SYMBOL = r"[^\w\s!-/:-@\[-`{-~¡-¿‐-⁯、-〟＀-￯]"
-
-
-@lru_cache(maxsize=32)
-def _run_pattern(scripts: tuple[UnicodeScript, ...], *, is_official: bool) -> re.Pattern[str]:
-    """A stretch of digits, of one of the scripts (`s0`, `s1`, …), of letters of others and of Latin ones, or a mark."""
-    letter = rf"[^\W\d_{''.join(script.letters for script in scripts)}]"
-    stretches = "|".join(f"(?P<s{position}>[{script.letters}]+)" for position, script in enumerate(scripts))
-    if is_official:
-        digits, word = r"\d+(?:[^\w\s]\d+)*", rf"(?:{letter}|{_SYMBOL}|(?<=\w)['’])+"
-    else:
-        unit = rf"(?:{_UNITS})(?!{letter}|\d)"
-        power = rf"{POWER_OF_TEN}[+-]?\d+(?!{letter}|\d)"
-        amount = rf"(?:\d+(?:[.,:/~～\-]\d+)*(?:{power}|\s?[{_FRACTIONS}])?|[{_FRACTIONS}])"
-        number = rf"(?:(?<!\w)[-+−])?(?:(?:HK|US)?[$€£￥¥])?{amount}"
-        sharp = rf"(?<!{letter}{letter})(?:#|\+\+)(?![A-Za-z])"  # C#, C++
-        digits, word = rf"{number}(?:[%‰℃℉]|{unit})?", rf"{letter}+(?:['’]{letter}+)*(?:{sharp})?"
-    return re.compile(rf"(?P<digits>{digits})|{stretches}|(?P<word>{word})|(?P<marks>.)", re.DOTALL)
-
-
-_OPENING = re.compile(r"[“‘(（「『《【〈\[{#@$€£￥¥]+$")  # marks that belong to what follows
-
-
-def script_runs(
-    text: str, scripts: Sequence[UnicodeScript], *, is_official: bool
-) -> Iterator[tuple[UnicodeScript | RunKind, str]]:
-    """Stretches in order; joined they are the text.
-
-    Marks and white space belong to what is before them, opening ones to what follows.
-
-    Args:
-        text: a sentence or so.
-        scripts: those to be told apart.
-        is_official: with marks and numbers as the official program takes them.
-    """
-    others = tuple(script for script in scripts if script != LATIN)
-    kind: UnicodeScript | RunKind | None = None
-    held, own = "", 0  # what is not yet given, and how much of it is no mark after its stretch
-    for found in _run_pattern(others, is_official=is_official).finditer(text):
-        group = str(found.lastgroup)
-        if group == "marks":
-            held += found[0]
-            continue
-        if kind:
-            opening = None if is_official else _OPENING.search(held, own)
-            cut = opening.start() if opening else len(held)
-            yield kind, held[:cut]
-            held = held[cut:]
-        held += found[0]
-        own = len(held)
-        if group == "digits":
-            kind = RunKind.DIGITS
-        elif group == "word":
-            kind = LATIN if LATIN.pattern.search(found[0]) else RunKind.UNKNOWN
-        else:
-            kind = others[int(group[1:])]
-    if held:
-        yield kind or RunKind.MARKS, held
-
-
-# Han characters as Chinese or Japanese, told by the character sets that hold them.
-
-_NEVER_JAPANESE = frozenset("你妳她這很吃喝哪呀吧們您啊嗎呢麼沒")
-"""Everyday Chinese characters that Japanese character sets hold too."""
-
-_KANA_PER_CHINESE = 10
-"""A Japanese document may quote Chinese, but has more kana than so many for each Chinese character."""
-
-
-@lru_cache(maxsize=32768)
-def is_chinese(character: str) -> bool:
-    """Whether only Chinese writes it: in a Chinese character set, in no Japanese one."""
-    if character < "一" or character > "鿿":
-        return False
-    return character in _NEVER_JAPANESE or (
-        not _is_in_charset("shift_jis", character)
-        and (_is_in_charset("gb2312", character) or _is_in_charset("big5hkscs", character))
-    )
-
-
-@lru_cache(maxsize=32768)
-def is_japanese(character: str) -> bool:
-    """Whether only Japanese writes it."""
-    if character == "々":
-        return True
-    is_han = "一" <= character <= "鿿"
-    return (
-        is_han
-        and _is_in_charset("shift_jis", character)
-        and not (_is_in_charset("gb2312", character) or _is_in_charset("big5", character))
-    )
-
-
-def is_japanese_document(text: str, kana: int) -> bool:
-    """Whether the Han characters of a text with so many kana are Japanese."""
-    return kana > _KANA_PER_CHINESE * sum(map(is_chinese, text))
-
-
-def japanese_end(text: str) -> int:
-    """Where a Chinese stretch ends: at the first Japanese character that no Chinese one follows."""
-    last = max((position for position, character in enumerate(text) if is_chinese(character)), default=-1)
-    return next((position for position in range(last + 1, len(text)) if is_japanese(text[position])), len(text))
-
-
-def _is_in_charset(charset: str, character: str) -> bool:
-    try:
-        character.encode(charset)
-    except UnicodeEncodeError:
-        return False
-    return True
-
 
 AUTO = "auto"
 _ALL = "all"

@@ -23,7 +23,7 @@ from sovits_cli.errors import SovitsError, TextError, contained
 from sovits_cli.events import Reporter, Silent, Skipped
 from sovits_cli.text import cuts, lexicon, segment, symbols
 from sovits_cli.text.frontend import excerpt
-from sovits_cli.text.reading import Piece, ReadingOptions, WordSpan, pieces_for_speech, words_of
+from sovits_cli.text.reading import Piece, ReadingOptions, WordSpan, read_for_speech, words_of
 from sovits_cli.text.split import MIN_CHARS, PAUSES_S, Boundary, Sentence, split_in_two, split_sentences
 
 OUR_CUT = "auto"
@@ -309,4 +309,4 @@ class _Reader:
         return halves
 
     def _read(self, text: str) -> tuple[Piece, ...]:
-        return pieces_for_speech(text, self._lang, self._options)
+        return read_for_speech(text, self._lang, self._options)

@@ -73,9 +73,13 @@ def read(item: Item) -> Any:
             [run.lang, run.text] for run in segment.language_runs(item.text, segment.find_mode(item.mode), compat=True)
         ]
     table = SymbolTable(item.want["version"])
-    said = reading.read_for_speech(item.text, item.mode, table, compat=True)
-    pieces = [[piece.lang, piece.text, piece.norm] for piece in said.pieces]
-    return _comparable(pieces, [len(piece.phones) for piece in said.pieces], symbols.ids(said.phones, table))
+    found = reading.read_for_speech(item.text, item.mode, reading.ReadingOptions(table, compat=True))
+    pieces = [[piece.lang, piece.text, piece.norm] for piece in found]
+    return _comparable(
+        pieces,
+        [len(piece.phones) for piece in found],
+        symbols.ids([phone for piece in found for phone in piece.phones], table),
+    )
 
 
 def why(item: Item) -> str:

@@ -47,9 +47,8 @@ def speak(text: str, lang: str, *, compat: bool) -> None:
     known = symbols.known(SymbolTable.V2)
     carrying = lexicon.encode_inline(utterances.strip_pauses(text), lang)[0]
     for piece in split_sentences(carrying, lang):
-        said = reading.read_for_speech(piece.text, lang, SymbolTable.V2, compat=compat)
-        assert compat or set(said.phones) <= known
-        for part in said.pieces:
+        for part in reading.read_for_speech(piece.text, lang, reading.ReadingOptions(SymbolTable.V2, compat)):
+            assert compat or set(part.phones) <= known
             guessed_words(part)
             assert part.word2ph is None or sum(part.word2ph) == len(part.phones)
 
