@@ -109,14 +109,14 @@ def test_unreadable_sentences_are_exit_code_7(place, monkeypatch):
     from sovits_cli.errors import TextError
     from sovits_cli.text import utterances
 
-    whole = utterances.pieces_for_speech
+    whole = utterances.read_for_speech
 
-    def pieces_for_speech(text, *how, **more):
+    def read_for_speech(text, *how, **more):
         if "Hello" in text:
             raise TextError("nothing to read")
         return whole(text, *how, **more)
 
-    monkeypatch.setattr(utterances, "pieces_for_speech", pieces_for_speech)
+    monkeypatch.setattr(utterances, "read_for_speech", read_for_speech)
     result = infer(*LITERAL)
     assert result.exit_code == 7
     assert "left out: 'Hello there, my old friend.': nothing to read" in result.stderr

@@ -175,14 +175,14 @@ def test_a_voice_without_prompts_takes_none(toy, home):
 
 
 def test_what_cannot_be_read_is_left_out(toy, reference, heard, monkeypatch):
-    whole = utterances.pieces_for_speech
+    whole = utterances.read_for_speech
 
-    def pieces_for_speech(text, *how, **more):
+    def read_for_speech(text, *how, **more):
         if "How" in text or "none" in text:
             raise TextError("nothing to read")
         return whole(text, *how, **more)
 
-    monkeypatch.setattr(utterances, "pieces_for_speech", pieces_for_speech)
+    monkeypatch.setattr(utterances, "read_for_speech", read_for_speech)
     assert [part.index for part in toy.stream(TEXT, reference, reporter=heard)][-1] == 1
     assert [event.reason for event in heard.of(Skipped)] == ["nothing to read"]
     with pytest.raises(TextError, match="nothing to read"):
