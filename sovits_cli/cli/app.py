@@ -90,7 +90,7 @@ class Root(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command, or name the nearest one."""
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        if name not in COMMANDS and not name.startswith("-"):  # a wrong option is told by typer, see usage_error
             near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
             hint = f"did you mean `sovits {near[0]}`?" if near else "sovits --help lists the commands"
             raise UsageError(f"unknown command {name}", hint=hint)
@@ -139,7 +139,7 @@ class Root(TyperGroup):
 def _tell(error: BaseException, args: Sequence[str]) -> int:
     """Tell any failure in one line and say its exit code."""
     before_end = args[: args.index("--")] if "--" in args else args
-    if type(error).__name__ == "NoArgsIsHelpError":
+    if type(error).__name__ == "NoArgsIsHelpError":  # of click, which recent typers carry inside: no import finds it
         Console().out(str(error))
         return EXIT_OK
     explained = explain(error)
@@ -160,7 +160,7 @@ def explain(error: BaseException) -> SovitsError:
         return ResourceError(f"no space left on the disk ({error.filename or 'while writing'})", hint="free some space")
     if isinstance(error, typer.Abort):
         return Interrupted("interrupted")
-    if hasattr(error, "format_message"):
+    if hasattr(error, "format_message"):  # every usage error of click
         return usage_error(error)
     return UnforeseenError(error)
 

@@ -145,7 +145,7 @@ def command(
     Its other parameters are arguments and options of its own (annotated for typer); `flags` are settings.
     Without `surroundings` it works even where settings files are broken, and knows nothing of them.
     """
-    every = tuple(dict.fromkeys((*flags, option("device"))))
+    every = tuple(dict.fromkeys((*flags, option("device"))))  # once, even where a command lists it itself
 
     def decorate(body: Callable[Concatenate[CommandContext, P], None]) -> Callable[..., None]:
         def run_command(**given: Any) -> None:
@@ -167,6 +167,7 @@ def command(
                 notes,
             )
 
+        # typer reads names, types and help of its parameters off a signature: this one is made, not written
         _give_signature(run_command, body, every)
         return run_command
 
@@ -192,7 +193,7 @@ def _run(
 ) -> None:
     console = Console(quiet=common["quiet"], json=common["as_json"], debug=common["debug"], hint_for=hint_for)
     try:
-        resolved = load()
+        resolved = load()  # within: a broken settings file is told by the console too, and its bars are closed
         for note in (*notes, *resolved.notes):
             console.emit(note)
         body(CommandContext(resolved, console, debug=common["debug"]))

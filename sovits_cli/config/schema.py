@@ -45,6 +45,7 @@ class SliceSettings(Section):
         default=None, ge=8000, le=192_000, description="sample rate of the slices in Hz; null: as the source"
     )
     mono: bool = Field(default=False, description="mix the channels down to one")
+    # tools/slice_audio.py: tmp_max = abs(chunk).max(); chunk = chunk / tmp_max * (max * alpha) + (1 - alpha) * chunk
     max: float | None = Field(
         default=None, ge=0, le=1, description="loudness mix: peak of the scaled part; 0.9 if only alpha is given"
     )

@@ -40,18 +40,22 @@ class DataSettings(Section):
     pad_val: int = Field(
         default=1024, ge=0, description="semantic token that fills short rows; the end token of the model"
     )
+    # AR/data/dataset.py, `Text2SemanticDataset.init_batch`, has the same limits as arguments that nobody passes: 3 to 25
+    # phones a second, and as many phones as max_sec * 25 tokens / 2.5
     min_phones_per_sec: float = Field(default=3.0, ge=0, description="a clip of slower speech does not train the GPT")
     max_phones_per_sec: float = Field(default=25.0, gt=0, description="a clip of faster speech does not train the GPT")
     max_phones: int | None = Field(
         default=None, ge=1, description="most phones of a clip that trains the GPT; null: ten per second of max_sec"
     )
     strict: bool = Field(default=False, description="stop if any clip is left out of the training")
+    # there a set of fewer than 100 clips is repeated max(2, 100 // clips) times, which makes an epoch several
     repeat_below: int = Field(
         default=0, ge=0, description="repeat a dataset of fewer clips, up to about so many (officially 100)"
     )
     validation_split: float = Field(
         default=0.02, ge=0, lt=1, description="share of the clips held out for validation, at least 4 of 40"
     )
+    # an official key, which the official trainer never reads: it validates nothing
     max_eval_sample: int = Field(default=50, ge=0, description="most clips held out for validation; 0: none")
 
 
@@ -83,6 +87,8 @@ class TrainSettings(Section):
     activation_checkpointing: bool = Field(
         default=False, description="compute activations again instead of keeping them: slower, a fraction of the memory"
     )
+    # fixed to 4 in the official GPT trainer (AR/models/t2s_lightning_module.py, `training_step`), which reads neither
+    # this key nor the next one
     gradient_accumulation: int | None = Field(
         default=None, ge=1, description="batches per optimiser step, GPT stage; null: 4, fewer on a small dataset"
     )
@@ -125,6 +131,8 @@ class OptimizerSettings(Section):
     """Optimiser of the GPT stage: its learning rate rises to `lr`, then falls to `lr_end` along a cosine."""
 
     name: Literal["scaled_adam", "adamw"] = Field(default="scaled_adam", description="the official one, or AdamW")
+    # s1longer-v2.yaml sets lr, lr_init, lr_end, warmup_steps and decay_steps; its trainer runs at 0.002 from the second
+    # step on, whatever they are. Here they count (configs/official.yaml has the official course)
     lr: float | None = Field(
         default=None, gt=0, description="highest learning rate; null: 0.002 for scaled_adam, 0.0003 for adamw"
     )
@@ -182,6 +190,7 @@ class SovitsTrainSettings(Section):
         default=(0.8, 0.99), description="betas of AdamW"
     )
     eps: float = Field(default=1e-9, gt=0, description="epsilon of AdamW")
+    # s2_train.py, `ExponentialLR`: once an epoch, and once before the first
     lr_decay: float = Field(default=0.999875, gt=0, le=1, description="learning rate factor per epoch")
     warmup_steps: int = Field(default=0, ge=0, description="steps from a hundredth of learning_rate up to it")
     lr_end: float | None = Field(
@@ -212,7 +221,9 @@ class SovitsTrainSettings(Section):
         description="width of the discriminators, 1 being the official one; 0: train without; "
         + null_text(lambda row: row.training.discriminator_width),
     )
+    # of enc_p.text_embedding, enc_p.encoder_text and enc_p.mrte (s2_train.py, the parameter groups of `optim_g`)
     text_low_lr_rate: float = Field(default=0.4, ge=0, le=1, description="learning rate factor of the text encoder")
+    # the web interface writes a text: "32"
     lora_rank: LoraRank = Field(
         default=32, ge=0, le=1024, description="rank of the low-rank tuning of v3 and v4; 0: the whole flow is tuned"
     )
@@ -242,6 +253,7 @@ class SovitsModelSettings(Section):
     n_layers: int | None = Field(default=None, ge=1, description="layers of the text encoder")
     kernel_size: int | None = Field(default=None, ge=1, description="kernel of the feed-forward layers")
     p_dropout: float | None = Field(default=None, ge=0, lt=1, description="dropout")
+    # as in HiFi-GAN (Kong et al. 2020): 1 has two convolutions a dilation, 2 has one
     resblock: Literal["1", "2"] | None = Field(default=None, description="kind of the decoder's residual blocks")
     resblock_kernel_sizes: Numbers | None = Field(default=None, description="kernels of the residual blocks")
     resblock_dilation_sizes: Annotated[tuple[Numbers, ...], Field(strict=False)] | None = Field(
@@ -257,6 +269,7 @@ class SovitsModelSettings(Section):
     semantic_frame_rate: Literal["25hz", "50hz"] | None = Field(default=None, description="semantic tokens per second")
     freeze_quantizer: bool | None = Field(default=None, description="keep the codebook as it is")
     version: str | None = Field(default=None, min_length=1, description="model version that the checkpoint names")
+    # ours from here on: an official s2.json has no such keys, as its models all have the same
     content_channels: int | None = Field(default=None, ge=1, description="width of the content features")
     codebook_size: int | None = Field(default=None, ge=1, description="semantic tokens")
     mrte_channels: int | None = Field(default=None, ge=1, description="width of the text-to-content attention")
