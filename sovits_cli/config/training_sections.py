@@ -40,7 +40,7 @@ class DataSettings(Section):
     pad_val: int = Field(
         default=1024, ge=0, description="semantic token that fills short rows; the end token of the model"
     )
-    # AR/data/dataset.py, `Text2SemanticDataset.init_batch`, has the same limits as arguments that nobody passes: 3 to 25
+    # AR/data/dataset.py, `Text2SemanticDataset.init_batch`, has these limits as arguments that nobody passes: 3 to 25
     # phones a second, and as many phones as max_sec * 25 tokens / 2.5
     min_phones_per_sec: float = Field(default=3.0, ge=0, description="a clip of slower speech does not train the GPT")
     max_phones_per_sec: float = Field(default=25.0, gt=0, description="a clip of faster speech does not train the GPT")
