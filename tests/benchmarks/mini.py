@@ -30,10 +30,8 @@ import numpy as np
 import soundfile
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from sovits_cli import InferenceSettings, Reference, Voice
 from sovits_cli.checkpoints.catalogue import find_model
-from sovits_cli.config.schema import InferenceSettings
-from sovits_cli.inference.reference import Reference
-from sovits_cli.inference.voice import Voice
 from sovits_cli.inference.writer import joined
 from tests.tools.recogniser import errors, hear_samples
 from tests.tools.teacher_speech import RATE_HZ, VOICES, Take, record
