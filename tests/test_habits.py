@@ -15,7 +15,7 @@ from tests import source
 from tests.differences import differences
 from tests.source import FILES, PACKAGE, ROOT, Function, length, name, room, tree
 
-MAX_MODULES = 226
+MAX_MODULES = 207
 MAX_LINES, MIN_LINES = 500, 40
 
 SHORT = {
@@ -76,34 +76,30 @@ OFFICIAL = {
 }
 """Files of the official program whose folder is called as a room of ours."""
 
-MIN_COMMENTS_PER_100: dict[str, float] = {"models": 4.0}
+MIN_COMMENTS_PER_100 = {
+    "audio": 7.3,
+    "checkpoints": 3.1,
+    "cli": 1.3,
+    "config": 1.2,
+    "data": 3.4,
+    "errors.py": 0.8,
+    "features": 5.3,
+    "files.py": 2.8,
+    "inference": 3.9,
+    "locks.py": 1.5,
+    "memory.py": 0.6,
+    "models": 4.1,
+    "prep": 3.0,
+    "report": 2.2,
+    "text": 3.7,
+    "versions.py": 2.1,
+}
 """Room -> comment lines in a hundred lines, at least."""
 
 LEFT: dict[str, dict[str, int]] = {
-    "outside_500_and_40_lines": {"inference": 1, "training": 2},
-    "one_name_for_two_things": {"sovits_cli": 4},
-    "private_words": {"checkpoints": 1, "cli": 3, "data": 5, "features": 1, "inference": 8, "text": 11, "training": 21},
-    "flags_below_the_command_line": {"training": 37},
-    "many_parameters_without_a_word": {
-        "checkpoints": 5,
-        "cli": 1,
-        "inference": 6,
-        "prep": 1,
-        "report": 1,
-        "text": 4,
-        "training": 10,
-    },
-    "without_a_test_of_its_own": {
-        "audio": 4,
-        "checkpoints": 8,
-        "cli": 1,
-        "config": 1,
-        "data": 1,
-        "inference": 3,
-        "prep": 5,
-        "text": 17,
-        "training": 13,
-    },
+    "one_name_for_two_things": {"sovits_cli": 3},
+    "many_parameters_without_a_word": {"training": 10},
+    "without_a_test_of_its_own": {"training": 10},
 }
 """Rule -> room -> how many it still has."""
 

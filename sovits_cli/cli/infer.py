@@ -58,7 +58,7 @@ LARGE_BYTES = 1 << 18
     option("inference.guidance"),
     option("inference.parallel"),
 )
-def infer_command(
+def infer_command(  # noqa: PLR0913 - a parameter a flag
     context: CommandContext,
     ref: Annotated[
         str | None, typer.Option("--ref", metavar="FILE", help="recording of the voice, 3 s or longer; or builtin:NAME")

@@ -188,7 +188,7 @@ class SovitsDataset(Dataset[SovitsItem]):
         DatasetError: the text table is missing or no table.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - four traits of a model, and three of the reading
         self,
         experiment: Experiment,
         table: SymbolTable,

@@ -7,26 +7,21 @@ named by `LANGUAGES.problems`.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 from sovits_cli.errors import TextError
-from sovits_cli.text import symbols
-from sovits_cli.text.language import Language, UnicodeScript
+from sovits_cli.text import language, symbols
+from sovits_cli.text.language import EAST_ASIAN, HAN, HANGUL, KANA, LATIN, Language, Syllables, UnicodeScript
+from sovits_cli.text.resources import once
 from sovits_cli.versions import SymbolTable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
-import difflib
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
-
-from sovits_cli.text import language
-from sovits_cli.text.language import EAST_ASIAN, HAN, HANGUL, KANA, LATIN, Syllables
-from sovits_cli.text.resources import once
-
-# Languages that other packages register by an entry point; a broken one is left out and named.
 
 GROUP = "sovits.languages"
 """The entry points: code = "module:ROW"."""
@@ -93,11 +88,15 @@ def _fault(code: str, row: object, known: Sequence[Language]) -> str:
         return f"{strange[0]!r} is no symbol of the tables it names"
     if not row.scripts:
         return "it has no script"
-    for script in row.scripts:
-        for other in (script for row in known for script in row.scripts):
-            if script != other and (shared := _letters(script) & _letters(other)):
-                return f"{min(shared)!r} of its script {script.name} is a letter of {other.name} already"
     re.compile(row.after_quotation)
+    return _shared_letter(row.scripts, [script for row in known for script in row.scripts])
+
+
+def _shared_letter(scripts: Sequence[UnicodeScript], known: Sequence[UnicodeScript]) -> str:
+    """What is wrong where a letter of a script belongs to another one already; empty where none does."""
+    for script, other in product(scripts, known):
+        if script != other and (shared := _letters(script) & _letters(other)):
+            return f"{min(shared)!r} of its script {script.name} is a letter of {other.name} already"
     return ""
 
 
