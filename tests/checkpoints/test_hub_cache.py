@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -198,7 +199,7 @@ class TestWhatIsBelieved:
         assert not (models / "v1").exists()
         assert not [path for path in models.rglob("*") if path.is_file()]
 
-    @pytest.mark.parametrize(
+    @every_case(
         ("file", "other", "said"),
         [
             (SOVITS, GPT, "is a GPT model: expected a SoVITS model"),
@@ -210,11 +211,14 @@ class TestWhatIsBelieved:
         ],
     )
     def test_another_file_of_the_family(self, hub, heard, models, file, other, said):
+        shutil.rmtree(models, ignore_errors=True)
+        published = dict(hub.files)
         hub.files[f"{HUB_REPO}/{file}"] = hub.files[f"{HUB_REPO}/{other}"]
         with pytest.raises(NetworkError, match=f"{file.rpartition('/')[2]} is not the file it should be: .*{said}"):
             pull_model("v1", heard)
         assert not (models / "v1").exists()
         assert file not in (record(models) if (models / "files" / "pulled.json").is_file() else {})
+        hub.files = published
 
     def test_the_vocoder_of_another_version(self, hub, heard):
         hub.files[f"{HUB_REPO}/gsv-v4-pretrained/vocoder.pth"] = hub.files[
@@ -304,10 +308,11 @@ class TestAfterABelievingVersion:
         assert "pull" not in hint_for(caught.value)
 
 
+@every_case("file", ["../../victim", "absolute", "[["])
 @pytest.mark.usefixtures("hub")
-@pytest.mark.parametrize("file", ["../../victim", "absolute", "[["])
 def test_a_record_from_elsewhere_removes_nothing_outside(heard, models, file):
     """Files of the record that no model is made of are removed with a model."""
+    shutil.rmtree(models, ignore_errors=True)
     pull_model("v1", heard)
     victim = models.parent / "victim"
     victim.write_text("mine")

@@ -60,7 +60,8 @@ def test_a_code_that_the_keys_contradict(tmp_path):
 def test_discriminators_and_vocoders(tmp_path):
     path = tmp_path / "D_1.pth"
     torch.save({"model": synthetic.filled(Discriminators(VERSIONS["v2Pro"].discriminator_periods))}, path)
-    assert (verify_model(path).what, verify_model(path).keys) == ("a SoVITS discriminator", 147)
+    found = verify_model(path)
+    assert (found.what, found.keys) == ("a SoVITS discriminator", 147)
 
 
 def test_encoders(tmp_path):

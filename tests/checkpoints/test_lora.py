@@ -19,6 +19,7 @@ from sovits_cli.cli.app import app
 from sovits_cli.errors import ModelError
 from tests.checkpoints import synthetic
 from tests.checkpoints import synthetic_flow as files
+from tests.differences import every_case
 
 EACH = pytest.mark.parametrize("name", [pytest.param(name, id=f"{name}_lora") for name in files.FLOWS])
 WRAPPER = "cfm.base_model.model."
@@ -118,8 +119,7 @@ def _refused(*words):
     return error, hint
 
 
-@EACH
-@pytest.mark.parametrize("command", ["convert", "verify"])
+@every_case("name, command", [(name, command) for name in files.FLOWS for command in ("convert", "verify")])
 def test_a_base_that_is_missing(lora, name, command, tmp_path):
     """The other version does not serve, though its tensors would fit."""
     path = lora(name)
@@ -134,14 +134,14 @@ def test_a_base_that_is_missing(lora, name, command, tmp_path):
     assert summarise_model(read_model(path)).what == f"a SoVITS LoRA ({name})"
 
 
-@pytest.mark.parametrize("command", ["convert", "verify"])
-def test_a_base_of_another_size(lora, command, tmp_path, monkeypatch):
+def test_a_base_of_another_size(lora, tmp_path, monkeypatch):
     path = lora("v3")
     monkeypatch.setattr(files, "TINY_DIT", replace(files.TINY_DIT, dim=48))
     files.write_flow(paths.models_dir() / "v3" / "sovits.pth", "v3")
     new = tmp_path / "whole.pth"
-    error, _ = _refused(command, path, *([new] if command == "convert" else []))
-    assert "does not fit its base model" in error
+    for command in (("convert", path, new), ("verify", path)):
+        error, _ = _refused(*command)
+        assert "does not fit its base model" in error
     assert not new.exists()
 
 
@@ -162,10 +162,10 @@ def test_a_lora_without_its_configuration(lora, tmp_path):
         convert_model(tmp_path / "b.pth", tmp_path / "whole.pth")
 
 
-@pytest.mark.parametrize("said", ["{", json.dumps({"name": "x", "version": "v9", "content": "."})])
-def test_models_that_are_broken_are_passed_over(lora, said):
+@every_case("record", ["{", json.dumps({"name": "x", "version": "v9", "content": "."})])
+def test_models_that_are_broken_are_passed_over(lora, record):
     path = lora("v3")
     newer = paths.models_dir() / "newer"
-    newer.mkdir()
-    (newer / "model.json").write_text(said)
+    newer.mkdir(exist_ok=True)
+    (newer / "model.json").write_text(record)
     assert read_whole_sovits(path).version.name == "v3"

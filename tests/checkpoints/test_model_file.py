@@ -60,16 +60,17 @@ def test_a_version_code_wins_over_shapes():
     assert detect_versions(ModelKind.LORA, {"cfm.x.lora_A.weight": torch.empty(1)}, {}, b"04") == ("v4",)
 
 
-@pytest.mark.parametrize("name", synthetic_flow.FLOWS)
+@every_case("name", synthetic_flow.FLOWS)
 def test_published_models_are_told_by_how_they_begin(name, tmp_path, monkeypatch):
     """They have the same tensors, and may say nothing of their version, or another one."""
     path = tmp_path / "a.pth"
     synthetic_flow.write_flow(path, "v3")
     head = hashlib.md5(path.read_bytes()[:HEAD_BYTES]).hexdigest()
-    monkeypatch.setitem(VERSIONS, name, replace(VERSIONS[name], head_md5=head))
-    assert read_model_file(path).versions == (name,)
-    path.write_bytes(path.read_bytes() + b"longer")
-    assert read_model_file(path).versions == (name,), "only the beginning counts"
+    with monkeypatch.context() as patch:
+        patch.setitem(VERSIONS, name, replace(VERSIONS[name], head_md5=head))
+        assert read_model_file(path).versions == (name,)
+        path.write_bytes(path.read_bytes() + b"longer")
+        assert read_model_file(path).versions == (name,), "only the beginning counts"
 
 
 def test_our_own_version_is_taken_from_the_config():

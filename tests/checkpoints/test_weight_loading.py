@@ -212,7 +212,7 @@ def test_what_makes_the_tokens_and_the_discriminators_are_looked_at_too(tmp_path
     path, judges = tmp_path / "a.pth", tmp_path / "d.pth"
     weight = synthetic.filled(VitsModel(synthetic.TINY_SOVITS, posterior=False))
     config = synthetic.TINY_SOVITS.to_official()
-    weights = synthetic.filled(Discriminators(VERSIONS["v2Pro"].discriminator_periods))
+    weights = synthetic.filled(Discriminators(VERSIONS["v2Pro"].discriminator_periods, width=1 / 32))
     bundle = Bundle("a", VERSIONS["v2"], path, path, None, None, "files", "", discriminator=judges)
     torch.save({"weight": weight, "config": config, "info": ""}, path)
     torch.save({"model": weights}, judges)
