@@ -23,7 +23,7 @@ from sovits_cli.data.experiment import Experiment
 from sovits_cli.errors import SovitsError
 from sovits_cli.events import Event, Note, Reporter, Warned
 from sovits_cli.terms import Precision, Stage
-from sovits_cli.training import samples
+from sovits_cli.training import export
 from sovits_cli.training.curriculum import phase_limits_s
 from sovits_cli.training.data import BatchingOptions, ClipDataset, ClipSurvey, StageData
 from sovits_cli.training.distributed import SINGLE_PROCESS, DistributedContext
@@ -272,4 +272,4 @@ def sample_writer(
                 if wave is not None:
                     yield clips.names[number], wave
 
-    return lambda step: samples.write_samples(context.folder, f"{stage}-{step:08}", speaker.rate, waves())
+    return lambda step: export.write_samples(context.folder, f"{stage}-{step:08}", speaker.rate, waves())

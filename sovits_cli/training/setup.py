@@ -24,7 +24,7 @@ from sovits_cli.errors import SettingsError
 from sovits_cli.events import Reporter, Warned
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.terms import Stage
-from sovits_cli.training import networks, samples
+from sovits_cli.training import export, networks
 from sovits_cli.training.context import (
     Speaker,
     VoiceTrainContext,
@@ -143,9 +143,9 @@ def setup_gpt(context: VoiceTrainContext) -> StageSetup[Any]:
     )
     found = with_curriculum(context, found, config)
     stage = make_stage(_gpt_schedule(settings, total_updates(context, config, found), context.reporter))
-    voice = samples.BaseVoice(context.base, context.experiment, engine.device)
+    voice = export.BaseVoice(context.base, context.experiment, engine.device)
     can_speak = not context.base.version.decoder.vocoder
-    speak = partial(samples.speak_with_gpt, model, voice=voice) if can_speak else None
+    speak = partial(export.speak_with_gpt, model, voice=voice) if can_speak else None
     return StageSetup(
         stage=stage,
         engine=engine,
@@ -257,7 +257,7 @@ def setup_vits(context: VoiceTrainContext, engine: Engine) -> DecoderSetup:
             "discriminator": defaults.discriminator_width,
             "posterior": defaults.posterior_encoder,
         },
-        partial(samples.speak_with_sovits, model),
+        partial(export.speak_with_sovits, model),
     )
 
 

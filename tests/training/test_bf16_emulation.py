@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 
-import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sovits_cli.training import bf16_emulation
-from sovits_cli.training.bf16_emulation import Bf16Emulation
+from sovits_cli.training import engine
+from sovits_cli.training.engine import Bf16Emulation
+from tests.differences import every_case
 
 PRODUCTS: dict[str, tuple[Callable[..., Tensor], tuple[tuple[int, ...], ...]]] = {
     "matrices": (torch.mm, ((5, 8), (8, 3))),
@@ -30,7 +30,7 @@ class Formats(TorchDispatchMode):
         self.seen: set[torch.dtype] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        if func in bf16_emulation._PRODUCTS:
+        if func in engine._PRODUCTS:
             self.seen |= {one.dtype for one in args if isinstance(one, Tensor)}
         return func(*args, **(kwargs or {}))
 
@@ -47,7 +47,7 @@ def found(name: str, *, wide: bool) -> tuple[list[Tensor], set[torch.dtype]]:
     return [out, *(leaf.grad for leaf in leaves if leaf.grad is not None)], formats.seen
 
 
-@pytest.mark.parametrize("name", PRODUCTS)
+@every_case("name", PRODUCTS)
 def test_equals_the_kernels_of_the_cpu(name: str) -> None:
     ours, formats = found(name, wide=True)
     theirs, native = found(name, wide=False)

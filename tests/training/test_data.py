@@ -15,6 +15,7 @@ from sovits_cli.events import Surveyed, Warned
 from sovits_cli.terms import Stage
 from sovits_cli.training.curriculum import phase_limits_s
 from sovits_cli.training.data import BatchingOptions, ClipSurvey, StageData, make_stage_data
+from tests.differences import every_case
 from tests.training.toys import Events, ToyBatch
 
 
@@ -48,7 +49,7 @@ def prepare(
     return make_stage_data(clips, collate, how, Events())
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("count", "most", "held_out"),
     [(19, 8, 0), (20, 8, 2), (60, 8, 4), (150, 8, 4), (400, 8, 8), (400, 0, 0), (999, 50, 20)],
 )
@@ -154,7 +155,7 @@ def test_a_small_set_is_repeated_if_asked() -> None:
     assert prepare(numbers(12), repeat_below=12).clips == 12
 
 
-@pytest.mark.parametrize(("epochs", "max_steps"), [(6, None), (1, 60)])
+@every_case(("epochs", "max_steps"), [(6, None), (1, 60)])
 def test_the_limit_rises_over_the_run(epochs: int, max_steps: int | None) -> None:
     clips = numbers(70)
     found = prepare(clips, held_out=0.0)

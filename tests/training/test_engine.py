@@ -10,13 +10,14 @@ import torch
 
 from sovits_cli.terms import Precision
 from sovits_cli.training.engine import Engine, trainable_precision
+from tests.differences import every_case
 from tests.training import toys
 from tests.training.toys import Events, ToyStage, run
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("wanted", "device", "used"),
     [
         ("16-mixed", "cpu", "bf16-mixed"),

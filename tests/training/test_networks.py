@@ -2,14 +2,13 @@
 
 from types import SimpleNamespace
 
-import pytest
-
 from sovits_cli.config.schema import Settings
 from sovits_cli.training.networks import training_defaults
 from sovits_cli.versions import VERSIONS
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize("version", VERSIONS.values(), ids=list(VERSIONS))
+@every_case("version", VERSIONS.values())
 def test_learning_is_as_the_version_wants_unless_asked_otherwise(version):
     base = SimpleNamespace(version=version)
     assert training_defaults(base, Settings()) == version.training

@@ -1,11 +1,14 @@
 """ScaledAdam beyond the golden file: exact resume, groups, limits."""
 
 import copy
+import math
 
 import pytest
 import torch
 
-from sovits_cli.training.optim import MAX_SCALAR, ScaledAdam
+from sovits_cli.training.optim import MAX_SCALAR, LearningRateSchedule, ScaledAdam
+from tests.differences import every_case
+from tests.training.worlds import every_case_apart
 
 
 def _params(seed=0):
@@ -22,7 +25,7 @@ def _train(params, optimizer, steps, seed):
         optimizer.step()
 
 
-@pytest.mark.parametrize("steps", [1, 3, 4, 7, 11])
+@every_case_apart("steps", [1, 3, 4, 7, 11])
 def test_resume_is_exact(steps, tmp_path):
     straight = _params()
     optimizer = ScaledAdam(straight, clipping_period=5)
@@ -94,3 +97,37 @@ def test_learns_a_line():
     for _ in range(200):
         optimizer.step(closure)
     assert losses[-1] < 0.05 * losses[0]
+
+
+# --- the learning rate -----------------------------------------------------------------------------------------
+
+OFFICIAL = LearningRateSchedule(peak=0.01, initial=1e-5, final=1e-4, warmup_steps=2000, decay_steps=40_000)
+
+
+@every_case(
+    ("step", "rate"),
+    [
+        (0, 1e-5),
+        (1000, (1e-5 + 0.01) / 2),
+        (2000, 0.01),
+        (21_000, (0.01 + 1e-4) / 2),
+        (40_000, 1e-4),
+        (90_000, 1e-4),
+    ],
+)
+def test_official_shape(step: int, rate: float) -> None:
+    assert OFFICIAL.at(step) == pytest.approx(rate)
+
+
+def test_constant_without_decay() -> None:
+    assert {LearningRateSchedule(peak=0.002).at(step) for step in (0, 7, 10**6)} == {0.002}
+
+
+def test_decay_per_epoch() -> None:
+    assert LearningRateSchedule(peak=1.0, epoch_decay=0.5).at(3, epoch=2) == 0.25
+
+
+def test_never_rises_after_the_warm_up() -> None:
+    rates = [OFFICIAL.at(step) for step in range(2000, 41_000, 500)]
+    assert rates == sorted(rates, reverse=True)
+    assert all(math.isfinite(rate) and rate > 0 for rate in rates)

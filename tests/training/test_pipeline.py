@@ -31,7 +31,7 @@ from sovits_cli.training.stages.gpt import GptStage
 from sovits_cli.training.stages.sovits import SovitsStage
 from tests.kills import Kills, run_and_kill
 from tests.training.toys import Events
-from tests.training.worlds import CODES, make_dataset, make_family, options
+from tests.training.worlds import CODES, every_case_apart, make_dataset, make_family, options
 
 Tensors = dict[str, torch.Tensor]
 
@@ -160,7 +160,7 @@ GPT_KEYS = [
 ]
 
 
-@pytest.mark.parametrize("said", GPT_KEYS)
+@every_case_apart("said", GPT_KEYS)
 def test_each_key_of_the_gpt_stage_changes_the_training(
     world: World, plain: dict[str, Tensors], tmp_path: Path, said: str
 ) -> None:
@@ -198,7 +198,7 @@ SOVITS_KEYS = [
 ]
 
 
-@pytest.mark.parametrize("said", SOVITS_KEYS)
+@every_case_apart("said", SOVITS_KEYS)
 def test_each_key_of_the_sovits_stage_changes_the_training(
     world: World, plain: dict[str, Tensors], tmp_path: Path, said: str
 ) -> None:
@@ -314,7 +314,7 @@ def test_fine_tuning_refuses_other_dimensions(world: World, tmp_path: Path) -> N
         run(world.dataset, tmp_path, "sovits.data.hop_length=640", stage="sovits")
 
 
-@pytest.mark.parametrize(
+@every_case_apart(
     ("said", "message"),
     [
         ("sovits.model.mrte_heads=1", "sovits.model.mrte_heads is 1, but"),
@@ -533,7 +533,7 @@ def test_an_official_recipe_changes_the_training(world: World, plain: dict[str, 
     )
 
 
-@pytest.mark.parametrize("stage", ["gpt", "sovits"])
+@every_case_apart("stage", ["gpt", "sovits"])
 def test_recomputing_activations_changes_nothing(
     world: World, plain: dict[str, Tensors], tmp_path: Path, stage: str
 ) -> None:
@@ -641,7 +641,7 @@ def test_a_rising_limit_is_reported(world: World, tmp_path: Path) -> None:
     assert "GiB" in events.texts()
 
 
-@pytest.mark.parametrize("blocked", ["runs", "runs/v", "runs/v/state"])
+@every_case_apart("blocked", ["runs", "runs/v", "runs/v/state"])
 def test_something_in_the_way_of_the_run_is_told_before_anything_is_trained(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocked: str
 ) -> None:
@@ -656,7 +656,7 @@ def test_something_in_the_way_of_the_run_is_told_before_anything_is_trained(
     assert f"{place} is in the way" in planned(world.dataset, tmp_path / "runs")
 
 
-@pytest.mark.parametrize("folder", [".", "runs", "runs/v", "runs/v/state"])
+@every_case_apart("folder", [".", "runs", "runs/v", "runs/v/state"])
 def test_a_place_that_is_read_only_is_told_before_anything_is_trained(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:

@@ -12,6 +12,7 @@ from sovits_cli.report.tables import plan_table
 from sovits_cli.training import planner, step_cost
 from sovits_cli.training.planner import MAX_AUTO_BATCH_SIZE, choose_batch_size, max_clips_that_fit, plan_stage
 from sovits_cli.training.step_cost import ProfiledStep, StepCost
+from tests.differences import every_case
 from tests.training.profilers import gpt
 from tests.training.toys import Events
 
@@ -77,7 +78,7 @@ def test_as_many_clips_as_fit() -> None:
     assert not profiler.tried
 
 
-@pytest.mark.parametrize("free", [2e9, 3e9, 4e9])
+@every_case("free", [2e9, 3e9, 4e9])
 def test_on_a_gpu_the_batch_of_auto_has_been_tried(free: float) -> None:
     gpu: Any = Gpu()
     promised = next(n for n in range(32, 0, -1) if gpu.cost.memory(n, n * 540) <= 0.9 * free)

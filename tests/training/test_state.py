@@ -20,6 +20,7 @@ from sovits_cli.events import Warned
 from sovits_cli.terms import Stage
 from sovits_cli.training.state import Position, StateFolder, TrainingState, capture_rng, restore_rng
 from tests.training.toys import Events
+from tests.training.worlds import every_case_apart
 
 
 def state(step: int) -> TrainingState:
@@ -181,10 +182,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("place", "value", "said"), WRONG, ids=[f"{place} {said}" for place, _, said in WRONG])
+@every_case_apart(("place", "value", "said"), WRONG)
 def test_wrong_content_is_named_and_the_state_before_it_taken(
-    tmp_path: Path, folder: StateFolder, place: str, value: object, said: str
+    tmp_path: Path, place: str, value: object, said: str
 ) -> None:
+    folder = StateFolder(tmp_path, Stage.GPT)
     folder.save(state(1))
     change(folder.save(state(2)), place, value)
     events = Events()
@@ -240,10 +242,11 @@ def test_a_state_belongs_to_itself(folder: StateFolder) -> None:
     assert torch.equal(found.modules["net"]["weight"], torch.arange(3.0))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", pickle.dumps(Bomb()), b"{}"])
+@every_case_apart("content", [b"", b"PK\x03\x04", pickle.dumps(Bomb()), b"{}"])
 def test_what_is_no_state_is_named_and_runs_nothing(
-    tmp_path: Path, folder: StateFolder, content: bytes, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = StateFolder(tmp_path, Stage.GPT)
     monkeypatch.chdir(tmp_path)
     folder.save(state(1))
     (tmp_path / "gpt-00000002.pt").write_bytes(content)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sovits_cli.training.memory_profiler import GPU_SHAPES, SHORT_SHAPES
 from sovits_cli.training.step_cost import ProfiledStep, StepCost, fit, fit_from_above, fit_through_the_middle
+from tests.differences import every_case
 
 GIB = 2**30
 USABLE_SHARE = 1.03
@@ -78,7 +79,7 @@ def test_memory_that_grows_evenly_is_told_within_a_tenth(table: Table, rate: int
         assert 1.0 <= cost.memory(clips, positions) / table(clips, positions) <= 1.1
 
 
-@pytest.mark.parametrize("seed", range(8))
+@every_case("seed", range(8))
 def test_workspaces_of_a_tenth_of_a_gigabyte_are_borne(seed: int) -> None:
     """Short steps alone, solved exactly, told 2.4 times too much of 1 x 80 s, and a third of 8 x 20 s."""
     workspace = Workspaces(seed, 0.1 * GIB)
@@ -137,7 +138,7 @@ def test_one_disturbed_step_does_not_move_the_time(
     assert np.abs(rows[others] @ found / values[others] - 1).mean() < 0.1
 
 
-@pytest.mark.parametrize(
+@every_case(
     "table",
     [
         lambda clips, positions: max(0.135 + 0.004 * clips, 2.1e-5 * positions),  # 8 x 10 s 0.167, 8 x 54 s 0.34
@@ -145,7 +146,6 @@ def test_one_disturbed_step_does_not_move_the_time(
         lambda clips, positions: 0.5e-3 * positions + 2e-8 * positions**2 / clips,
         lambda clips, positions: 0.2,
     ],
-    ids=["gpt", "sovits", "square", "starting"],
 )
 def test_seconds_are_told_within_fifteen_hundredths(table: Table) -> None:
     cost = tried(sovits_bytes, table, [*SHORT_SHAPES, *GPU_SHAPES])

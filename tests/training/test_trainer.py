@@ -21,6 +21,7 @@ from sovits_cli.training.stages.base import ExportTag
 from sovits_cli.training.state import StateFolder, TrainingState
 from sovits_cli.training.trainer_config import Fingerprints, SaveEvent, StopRequest
 from tests.training.toys import Events, ToyStage, run
+from tests.training.worlds import every_case_apart
 
 
 def same(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
@@ -98,7 +99,7 @@ def test_schedule_is_applied(tmp_path: Path) -> None:
     assert same(before, still.tensors())  # the first rate of this warm-up is 0
 
 
-@pytest.mark.parametrize("workers", [0, 3])
+@every_case_apart("workers", [0, 3])
 def test_readers_do_not_change_the_result(tmp_path: Path, workers: int) -> None:
     assert same(trained(tmp_path / "a"), trained(tmp_path / "b", workers=workers))
 
@@ -114,7 +115,7 @@ def test_exports_at_the_end_only(tmp_path: Path) -> None:
     assert stage.exported == [ExportTag(3, 9, True)]
 
 
-@pytest.mark.parametrize("precision", list(Precision))
+@every_case_apart("precision", list(Precision))
 def test_precision_runs_on_a_cpu(tmp_path: Path, precision: Precision) -> None:
     assert run(ToyStage(), tmp_path, precision=precision).fit().finished
 
@@ -135,7 +136,7 @@ class StopAt(StopRequest):
         pass
 
 
-@pytest.mark.parametrize("calls", [1, 3, 5, 8])
+@every_case_apart("calls", [1, 3, 5, 8])
 def test_stopped_and_resumed_equals_undisturbed(tmp_path: Path, calls: int) -> None:
     stopped = ToyStage()
     outcome = run(stopped, tmp_path / "b", stop=StopAt(stopped, calls)).fit()
@@ -364,7 +365,7 @@ UNFIT = [
 ]
 
 
-@pytest.mark.parametrize(("place", "value", "said"), UNFIT, ids=[said for _, _, said in UNFIT])
+@every_case_apart(("place", "value", "said"), UNFIT)
 def test_a_state_of_other_networks_is_named_and_the_one_before_it_taken(
     tmp_path: Path, place: str, value: object, said: str
 ) -> None:

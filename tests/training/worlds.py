@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 
@@ -19,6 +23,7 @@ from sovits_cli.models.sovits.vits import VitsModel
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.training.pipeline import TrainOptions
+from tests.differences import differences
 
 CODES = 32
 CHANNELS = 24
@@ -121,3 +126,32 @@ def record(folder: Path, count: int, seconds: float = 3.6) -> None:
 def options(resolved: Resolved, **more: Any) -> TrainOptions:
     """How `sovits train` would run these settings on a CPU."""
     return TrainOptions(device="cpu", origins=setting_origins(resolved.origin), **more)
+
+
+def every_case_apart(
+    names: str | Sequence[str], cases: Iterable[Any], *, ids: Callable[[Any], object] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """As `tests.differences.every_case`, with a `tmp_path` and a `monkeypatch` of its own for each case."""
+    filled = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    table = list(cases)
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        asked = inspect.signature(test)
+
+        @wraps(test)
+        def run(**fixtures: Any) -> None:
+            with differences() as compare:
+                for number, case in enumerate(table):
+                    values = dict(zip(filled, [case] if len(filled) == 1 else case, strict=True))
+                    folder = fixtures["tmp_path"] / f"case{number:02}"
+                    folder.mkdir()
+                    with compare(ids(case) if ids else repr(case)), pytest.MonkeyPatch.context() as patched:
+                        own = {"tmp_path": folder, "monkeypatch": patched}
+                        own = {name: value for name, value in own.items() if name in asked.parameters}
+                        test(**{**fixtures, **own, **values})
+
+        left = [one for name, one in asked.parameters.items() if name not in (*filled, "monkeypatch")]
+        run.__signature__ = asked.replace(parameters=left)  # type: ignore[attr-defined]
+        return run
+
+    return decorate

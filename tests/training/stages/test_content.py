@@ -34,7 +34,7 @@ from sovits_cli.training.setup_content import UNUSED
 from sovits_cli.training.stages.content import CROP_FRAMES, ContentStage, FamilyExporter
 from sovits_cli.training.trainer_config import StopRequest
 from tests.training.toys import Events
-from tests.training.worlds import RATE, TONES, options, record
+from tests.training.worlds import RATE, TONES, every_case_apart, options, record
 
 SMALL = (
     "train.stage=content",
@@ -142,7 +142,7 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize("said", KEYS)
+@every_case_apart("said", KEYS)
 def test_each_key_changes_the_training(recordings: Path, plain: Tensors, tmp_path: Path, said: str) -> None:
     few = "data.m" in said and "sec" in said
     if few:  # the limit leaves a part of the recordings: enough of them
@@ -162,7 +162,7 @@ WINS = [
 ]
 
 
-@pytest.mark.parametrize(("general", "own"), WINS)
+@every_case_apart(("general", "own"), WINS)
 def test_what_the_stage_says_of_its_own_wins(
     recordings: Path, plain: Tensors, tmp_path: Path, general: str, own: str
 ) -> None:
@@ -187,9 +187,7 @@ def test_without_any_word_it_trains_as_long_as_ever(
     assert "content: 22 clips, 2 more held out, 2 updates of 1 x 11 clips, precision 32" in events.texts()
 
 
-@pytest.mark.parametrize(
-    "said", ["data.num_workers=3", "train.save_every_n_steps=1", "train.if_save_every_weights=true"]
-)
+@every_case_apart("said", ["data.num_workers=3", "train.save_every_n_steps=1", "train.if_save_every_weights=true"])
 def test_how_it_is_read_and_saved_changes_nothing(recordings: Path, plain: Tensors, tmp_path: Path, said: str) -> None:
     assert same(plain, trained(recordings, tmp_path, said))
 
@@ -246,7 +244,7 @@ OTHER_VALUES = {
 }
 
 
-@pytest.mark.parametrize("key", UNUSED)
+@every_case_apart("key", UNUSED)
 def test_what_has_no_part_in_the_stage_is_refused_where_it_is_typed(recordings: Path, tmp_path: Path, key: str) -> None:
     said = f"{key}={OTHER_VALUES[key]}"
     with pytest.raises(UsageError, match=rf"^{key} is .* \(set {key}.*it has no part in the content stage") as caught:
@@ -268,7 +266,7 @@ def test_what_has_no_part_in_the_stage_is_named_where_it_stands_in_a_file(
     assert same(plain, weights(tmp_path))
 
 
-@pytest.mark.parametrize("said", ["train.from_scratch=true", "train.audio_samples=0", "train.keep_weights=1"])
+@every_case_apart("said", ["train.from_scratch=true", "train.audio_samples=0", "train.keep_weights=1"])
 def test_what_is_true_of_the_stage_may_be_said(recordings: Path, plain: Tensors, tmp_path: Path, said: str) -> None:
     assert same(plain, trained(recordings, tmp_path, said))
 

@@ -1,12 +1,12 @@
 """The GPT stage by itself."""
 
-import pytest
 import torch
 
 from sovits_cli.training.stages.gpt import with_token_noise
+from tests.differences import every_case
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+@every_case("share", [0.0, 0.1, 0.5])
 def test_a_share_of_the_tokens_is_replaced(share: float) -> None:
     torch.manual_seed(1)
     codes = torch.full((40, 500), 7)

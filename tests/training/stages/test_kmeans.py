@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sovits_cli.training import kmeans
-from sovits_cli.training.kmeans import k_means, lloyd, nearest_centres
+from sovits_cli.training.stages import content
+from sovits_cli.training.stages.content import k_means, lloyd, nearest_centres
 
 
 def inertia(points: Tensor, centres: Tensor) -> float:
@@ -42,7 +42,7 @@ def test_what_a_sample_began_goes_on_with_all_points(
     clouds: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points, truth = clouds
-    monkeypatch.setattr(kmeans, "SAMPLE_PER_CENTRE", 8)
+    monkeypatch.setattr(content, "SAMPLE_PER_CENTRE", 8)
     assert inertia(points, k_means(points, 24, seed=0)) <= 1.3 * inertia(points, truth)
 
 
@@ -63,6 +63,6 @@ def test_fewer_points_than_centres_and_equal_points() -> None:
 def test_distances_in_chunks(clouds: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
     points, truth = clouds
     whole = nearest_centres(points, truth)
-    monkeypatch.setattr(kmeans, "CHUNK", 77)
+    monkeypatch.setattr(content, "CHUNK", 77)
     assert torch.equal(nearest_centres(points, truth)[0], whole[0])
     assert torch.equal(whole[0], torch.cdist(points, truth).argmin(1))
