@@ -21,6 +21,18 @@ from sovits_cli.versions import ModelVersion
 
 Origin = Literal["bundled", "installed", "trained", "files"]
 
+MODEL_FILE = "model.json"
+"""In `<models dir>/<name>/`: an installed model."""
+
+FILES_FOLDER = "files"
+"""In the models directory: the files that were pulled."""
+
+VOICE_FILE = "voice.json"
+"""In `runs/<name>/`: a voice trained here."""
+
+MAX_JSON_BYTES = 16 << 20
+"""A configuration takes 1 kB, the vocabulary of 21 000 words 0.4 MB."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -73,14 +85,6 @@ class Bundle:
         return sum(file.stat().st_size for file in files if file.is_file())
 
 
-MODEL_FILE = "model.json"
-"""In `<models dir>/<name>/`: an installed model."""
-
-
-FILES_FOLDER = "files"
-"""In the models directory: the files that were pulled."""
-
-
 class BrokenModelError(ModelError):
     """A pulled model with a file that is not what it should be; `why` is what was said of the file."""
 
@@ -130,14 +134,6 @@ def _uses(model: Path, path: Path) -> bool:
         return True
     wanted = real_path(path)
     return any(wanted == path or path in wanted.parents for path in paths if path != real_path(model.parent))
-
-
-VOICE_FILE = "voice.json"
-"""In `runs/<name>/`: a voice trained here."""
-
-
-MAX_JSON_BYTES = 16 << 20
-"""A configuration takes 1 kB, the vocabulary of 21 000 words 0.4 MB."""
 
 
 def read_json_object(path: Path, *, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:

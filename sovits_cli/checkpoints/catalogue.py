@@ -35,6 +35,14 @@ _MAX_CHARACTERS = 1024
 _MAX_BASES = 16
 """A voice tuned from a voice tuned from a voice …"""
 
+_REPLACED_PART = {
+    ModelKind.GPT: "gpt",
+    ModelKind.SOVITS: "sovits",
+    ModelKind.LORA: "sovits",
+    ModelKind.DISCRIMINATOR: "discriminator",
+}
+"""Which part of a model a file takes the place of."""
+
 
 def find_model(name: str | None = None, *, runs: Path = Path("runs"), trained: bool = True) -> Bundle:
     """Find a model.
@@ -222,15 +230,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
-
-
-_REPLACED_PART = {
-    ModelKind.GPT: "gpt",
-    ModelKind.SOVITS: "sovits",
-    ModelKind.LORA: "sovits",
-    ModelKind.DISCRIMINATOR: "discriminator",
-}
-"""Which part of a model a file takes the place of."""
 
 
 def bundle_from_files(

@@ -16,6 +16,19 @@ from sovits_cli.errors import NetworkError
 _PORTS = {"https": 443, "http": 80}
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
+OFFICIAL_HUB = "https://huggingface.co"
+
+MAX_WEIGHTS_DOWNLOAD_BYTES, MAX_JSON_DOWNLOAD_BYTES = 4_000_000_000, 16_000_000
+"""No published file is larger: weights, and JSON beside them."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_GIT_BLOB = re.compile(r"[0-9a-f]{40}")
+
+_RETRYABLE_STATUS = {408, 429, 500, 502, 503, 504}
+
+RETRY = "try again: what is here already is kept; HF_ENDPOINT=https://… names a mirror"
+
 
 class Address:
     """An HTTP address.
@@ -54,25 +67,6 @@ class Address:
     def has_odd_port(self) -> bool:
         """Whether it is not the port of its scheme."""
         return self.port not in (None, _PORTS[self.scheme])
-
-
-OFFICIAL_HUB = "https://huggingface.co"
-
-
-MAX_WEIGHTS_DOWNLOAD_BYTES, MAX_JSON_DOWNLOAD_BYTES = 4_000_000_000, 16_000_000
-"""No published file is larger: weights, and JSON beside them."""
-
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-_GIT_BLOB = re.compile(r"[0-9a-f]{40}")
-
-
-_RETRYABLE_STATUS = {408, 429, 500, 502, 503, 504}
-
-
-RETRY = "try again: what is here already is kept; HF_ENDPOINT=https://… names a mirror"
 
 
 class InterruptedTransferError(NetworkError):

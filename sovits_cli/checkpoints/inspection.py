@@ -49,6 +49,11 @@ from sovits_cli.models.t2s.model import Text2Semantic
 from sovits_cli.models.vocoders import VOCODERS
 from sovits_cli.versions import VERSIONS, VocoderKind, version
 
+SAFETENSORS_SUFFIX = ".safetensors"
+
+OFFICIAL_SUFFIXES = {ModelKind.GPT: ".ckpt", ModelKind.SOVITS: ".pth", ModelKind.LORA: ".pth"}
+"""Kinds that the official program reads from files of its own form, and the suffix it gives them."""
+
 
 @dataclass(frozen=True)
 class ModelSummary:
@@ -253,13 +258,6 @@ _PREFIXES = {ModelKind.HUBERT: "hubert.", ModelKind.BERT: "bert."}
 
 def _spelled(kind: ModelKind, key: str) -> str:
     return normalise_key(key, _PREFIXES[kind]) if kind in _PREFIXES else key
-
-
-SAFETENSORS_SUFFIX = ".safetensors"
-
-
-OFFICIAL_SUFFIXES = {ModelKind.GPT: ".ckpt", ModelKind.SOVITS: ".pth", ModelKind.LORA: ".pth"}
-"""Kinds that the official program reads from files of its own form, and the suffix it gives them."""
 
 
 def convert_model(source: Path, target: Path) -> str:

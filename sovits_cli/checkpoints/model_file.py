@@ -23,6 +23,18 @@ from sovits_cli.errors import ModelError
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.versions import HEAD_BYTES, VERSIONS, ModelVersion
 
+# A folder as Hugging Face and the vocoders' authors publish it: config.json, one of these, a vocabulary at times.
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "bigvgan_generator.pt", "vocoder.pth")
+"""The first that exists is read."""
+
+_OLD_SPELLING = {
+    "parametrizations.weight.original0": "weight_g",
+    "parametrizations.weight.original1": "weight_v",
+    "LayerNorm.gamma": "LayerNorm.weight",
+    "LayerNorm.beta": "LayerNorm.bias",
+}
+"""Weight norm and layer norm have two spellings each; these are the ones we use."""
+
 
 class ModelKind(StrEnum):
     """What a file can be, in words for the user."""
@@ -153,7 +165,7 @@ def _read_torch(path: Path) -> ModelFile:
     return ModelFile(
         path=path,
         kind=kind,
-        versions=detect_versions(kind, weight, config, magic, lambda: _head_md5(path)),
+        versions=detect_versions(kind, weight, config, magic, lambda: head_md5(path)),
         weight=weight,
         config=config,
         info=_info(top),
@@ -256,7 +268,7 @@ def detect_versions(
     return tuple(row.name for row in fitting)
 
 
-def _head_md5(path: Path) -> str:
+def head_md5(path: Path) -> str:
     """MD5 of the beginning of a file."""
     with open_regular_file(path) as file:
         return hashlib.md5(file.read(HEAD_BYTES), usedforsecurity=False).hexdigest()
@@ -291,20 +303,6 @@ def _is_official_size(row: ModelVersion, weight: Mapping[str, Tensor]) -> bool:
     first = weight.get("dec.conv_pre.weight")
     channels = row.dimensions.get("upsample_initial_channel", SovitsConfig.upsample_initial_channel)
     return first is None or first.shape[0] == channels
-
-
-# A folder as Hugging Face and the vocoders' authors publish it: config.json, one of these, a vocabulary at times.
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin", "bigvgan_generator.pt", "vocoder.pth")
-"""The first that exists is read."""
-
-
-_OLD_SPELLING = {
-    "parametrizations.weight.original0": "weight_g",
-    "parametrizations.weight.original1": "weight_v",
-    "LayerNorm.gamma": "LayerNorm.weight",
-    "LayerNorm.beta": "LayerNorm.bias",
-}
-"""Weight norm and layer norm have two spellings each; these are the ones we use."""
 
 
 def read_folder_config(folder: Path) -> dict[str, Any]:

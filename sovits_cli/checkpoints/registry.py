@@ -10,18 +10,39 @@ it, so the hub says them, the first pull records them, and every file is recogni
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sovits_cli.checkpoints.bundle import read_json_object
-from sovits_cli.checkpoints.model_file import ModelFile, ModelKind, read_model_file
+from sovits_cli.checkpoints.model_file import ModelFile, ModelKind, head_md5, read_model_file
 from sovits_cli.errors import ModelError
-from sovits_cli.versions import HEAD_BYTES, VERSIONS, VocoderKind
+from sovits_cli.versions import VERSIONS, VocoderKind
 
 HUB_REPO = "lj1995/GPT-SoVITS"
 """Where the authors of the official program publish its models."""
+
+PART_KINDS = {
+    "gpt": ModelKind.GPT,
+    "sovits": ModelKind.SOVITS,
+    "discriminator": ModelKind.DISCRIMINATOR,
+    "content": ModelKind.HUBERT,
+    "bert": ModelKind.BERT,
+    "speaker": ModelKind.SPEAKER,
+    "vocoder": ModelKind.VOCODER,
+}
+"""What each part of a model is."""
+
+_JSON_KEYS = {
+    ("content", "config.json"): ("hidden_size", "num_hidden_layers", "num_attention_heads"),
+    ("bert", "config.json"): ("hidden_size", "num_hidden_layers", "num_attention_heads"),
+    ("bert", "tokenizer.json"): ("model",),
+    ("vocoder", "config.json"): ("num_mels", "upsample_rates"),
+}
+"""What a network cannot be built without."""
+
+_ANTI_ALIASED = "activation_post."
+"""Beginning of keys that BigVGAN has and the vocoder of v4 has not."""
 
 
 @dataclass(frozen=True)
@@ -143,31 +164,6 @@ def find_published(name: str) -> PublishedModel:
         ) from None
 
 
-PART_KINDS = {
-    "gpt": ModelKind.GPT,
-    "sovits": ModelKind.SOVITS,
-    "discriminator": ModelKind.DISCRIMINATOR,
-    "content": ModelKind.HUBERT,
-    "bert": ModelKind.BERT,
-    "speaker": ModelKind.SPEAKER,
-    "vocoder": ModelKind.VOCODER,
-}
-"""What each part of a model is."""
-
-
-_JSON_KEYS = {
-    ("content", "config.json"): ("hidden_size", "num_hidden_layers", "num_attention_heads"),
-    ("bert", "config.json"): ("hidden_size", "num_hidden_layers", "num_attention_heads"),
-    ("bert", "tokenizer.json"): ("model",),
-    ("vocoder", "config.json"): ("num_mels", "upsample_rates"),
-}
-"""What a network cannot be built without."""
-
-
-_ANTI_ALIASED = "activation_post."
-"""Beginning of keys that BigVGAN has and the vocoder of v4 has not."""
-
-
 def verify_published_file(path: Path, row: PublishedModel, part: str, file: str) -> str:
     """Say what a file is.
 
@@ -181,18 +177,18 @@ def verify_published_file(path: Path, row: PublishedModel, part: str, file: str)
         ModelError: it is something else; the message begins with `path`.
     """
     if file.endswith(".json"):
-        return _recognised_json(path, part, file)
+        return _verify_json(path, part, file)
     contents = read_model_file(path)
     if contents.kind is not PART_KINDS[part]:
         raise ModelError(f"{path} is {contents}: expected {PART_KINDS[part]}")
     _check_version(contents, row, part)
     head = row.parts[part].pin(file).head_md5
-    if head is not None and _head(path) != head:
+    if head is not None and head_md5(path) != head:
         raise ModelError(f"{path} is {contents}, but not the published one: it begins otherwise")
     return str(contents)
 
 
-def _recognised_json(path: Path, part: str, file: str) -> str:
+def _verify_json(path: Path, part: str, file: str) -> str:
     name = file.rpartition("/")[2]
     found = read_json_object(path)
     for key in _JSON_KEYS[part, name]:
@@ -209,8 +205,3 @@ def _check_version(contents: ModelFile, row: PublishedModel, part: str) -> None:
         is_bigvgan = any(key.startswith(_ANTI_ALIASED) for key in contents.weight)
         if is_bigvgan != (VERSIONS[row.version].decoder.vocoder is VocoderKind.BIGVGAN):
             raise ModelError(f"{contents.path} is another vocoder: expected that of {row.version}")
-
-
-def _head(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.md5(file.read(HEAD_BYTES), usedforsecurity=False).hexdigest()

@@ -36,6 +36,12 @@ MAX_METADATA_CHARACTERS = 1 << 20
 _LENGTH_BYTES = 8
 """The file begins with the length of its header."""
 
+MAX_CONFIG_VALUES = 10_000
+
+MAX_CONFIG_DEPTH = 16
+
+MAX_CONFIG_CHARACTERS = 1 << 20
+
 
 def save_safetensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors (as they are, on the CPU) and plain metadata (`about`); the file appears whole or not at all.
@@ -108,15 +114,6 @@ def _opened(path: Path) -> Iterator[Any]:
         raise ModelError(
             f"{path} is no readable safetensors file: {printable(str(error))}", hint="fetch or copy the file again"
         ) from error
-
-
-MAX_CONFIG_VALUES = 10_000
-
-
-MAX_CONFIG_DEPTH = 16
-
-
-MAX_CONFIG_CHARACTERS = 1 << 20
 
 
 def plain_config(config: object, path: Path) -> dict[str, object]:

@@ -29,6 +29,22 @@ from sovits_cli.models.dimensions import DimensionError
 _SHOWN = 3
 """Keys named in a message; the rest are counted."""
 
+MAX_WEIGHT = 1e6
+"""Half precision, which official files have, ends at 65 504. Statistics (buffers) may be larger."""
+
+_BLANK = "holds nothing but zeros"
+
+_HINT = "fetch the file again, or export it again"
+
+N = TypeVar("N", bound=nn.Module)
+
+_RANDOM = (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
+
+_FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.randn, torch.rand)
+
+_SPARE_VALUES, _SPARE_TIMES = 16 << 20, 4
+"""A network may make this many values, and so many times those of its file, while it is built."""
+
 
 @dataclass(frozen=True)
 class ShapeMismatch:
@@ -158,16 +174,6 @@ def _article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "AEIOU" else f"a {noun}"
 
 
-MAX_WEIGHT = 1e6
-"""Half precision, which official files have, ends at 65 504. Statistics (buffers) may be larger."""
-
-
-_BLANK = "holds nothing but zeros"
-
-
-_HINT = "fetch the file again, or export it again"
-
-
 def check_dtypes(network: nn.Module, weight: Mapping[str, Tensor], *, source: Path | None) -> None:
     """Refuse whole numbers, truth values and complex numbers where the network has floating-point ones.
 
@@ -260,19 +266,6 @@ def _unsound(source: Path | None, key: str, why: str) -> ModelError:
     return ModelError(f"{where} broken: {printable(key)} {why}", hint=_HINT)
 
 
-N = TypeVar("N", bound=nn.Module)
-
-
-_RANDOM = (torch.Tensor.normal_, torch.Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_)
-
-
-_MAKERS = (torch.empty, torch.zeros, torch.ones, torch.randn, torch.rand)
-
-
-_SPARE_VALUES, _SPARE_TIMES = 16 << 20, 4
-"""A network may make this many values, and so many times those of its file, while it is built."""
-
-
 def build_network(
     make: Callable[[], N],
     weight: Mapping[str, Tensor],
@@ -358,7 +351,7 @@ class _AllocationLimit(TorchFunctionMode):
         # Filling 300 million values at random takes longer than reading them, and they are replaced anyway.
         if func in _RANDOM:
             return args[0] if args else (kwargs or {})["tensor"]
-        if func in _MAKERS:
+        if func in _FACTORIES:
             self._left -= prod(args[0] if isinstance(args[0], Sequence) else args)
             if self._left < 0:
                 raise ValueError("it is far larger than its weights")
