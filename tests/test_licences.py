@@ -37,13 +37,15 @@ def rows_of(path: Path) -> list[str]:
 
 
 def data_files() -> set[str]:
-    """Everything in the wheel that is no Python and no notice."""
+    """Everything in the wheel that is no Python and no notice (`py.typed` is an empty mark)."""
     inside = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file()}
     inside |= {path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*") if path.is_file()}
     return {
         path.as_posix()
         for path in inside
-        if path.suffix not in {".py", ".pyc"} and path.parts[0] != NOTICES.name and not path.name.startswith(".")
+        if path.suffix not in {".py", ".pyc", ".typed"}
+        and path.parts[0] != NOTICES.name
+        and not path.name.startswith(".")
     }
 
 
