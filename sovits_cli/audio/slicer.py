@@ -95,12 +95,11 @@ class SlicerParams:
 #
 #     L <= m          | sound |...p...| sound |            p = argmin r[s..i]: both clips end there, nothing is left out
 #
-#     m < L <= 2 m    | sound |..pl..p..pr..| sound |      pl = argmin r[s..s+m], pr = argmin r[i-m..i],
-#                              ---->|##|<----              p = argmin r[i-m..s+m], where the two stretches overlap;
-#                                                          min(pl, p) to max(pr, p) is left out
+#     L > m           | sound |..pl......pr..| sound |     pl = argmin r[s..s+m], pr = argmin r[i-m..i]:
+#                              --->|####|<---              pl to pr is left out
 #
-#     L > 2 m         | sound |..pl......pr..| sound |     pl to pr is left out
-#                              --->|####|<---
+# (Up to L = 2 m the two stretches overlap, and there the official slicer also asks for p = argmin r[i-m..s+m] and takes
+# min(pl, p) and max(pr, p). These are pl and pr: p lies in both stretches, so each of them is p or beyond it.)
 #
 # The silence at the end of the recording has a left cut only: argmin r[s..min(end, s+m)].
 class SilenceSlicer:
@@ -195,13 +194,7 @@ class SilenceSlicer:
         if end - begin <= self._kept:
             cut = quietest(begin, end)
             return cut, cut
-        left, right = self._left_cut(begin), quietest(end - self._kept, end)
-        if end - begin > 2 * self._kept:
-            return left, right
-        if begin == 0:
-            return 0, right
-        between = quietest(end - self._kept, begin + self._kept)
-        return min(left, between), max(right, between)
+        return self._left_cut(begin), quietest(end - self._kept, end)
 
     def _left_cut(self, begin: int) -> int:
         """Choose the end of the clip before a long silence."""

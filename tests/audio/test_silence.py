@@ -54,7 +54,7 @@ def test_the_quietest_frame_is_the_first_of_equals():
 
 
 def test_the_quietest_pause_goes_before_a_deeper_instant():
-    assert history(9, 9, 0, 9, 9, 2, 1, 2, 9).quietest_pause(0, 8, 3) == 6
+    assert history(9, 9, 0, 9, 9, 1, 2, 2, 9).quietest_pause(0, 8, 3) == 5
     assert history(2, 1).quietest_pause(0, 1, 3) == 1
 
 

@@ -133,9 +133,17 @@ _PARAMS = st.builds(
 
 @pytest.mark.usefixtures("chunks")
 @settings(max_examples=60, deadline=None, suppress_health_check=_FIXED)
-@given(pattern=_PATTERN, params=_PARAMS, rate=st.sampled_from([1000, 1100, 441]), block=st.integers(1, 5000))
-def test_stream_in_any_blocks_equals_the_definition(pattern, params, rate, block):
+@given(
+    pattern=_PATTERN,
+    params=_PARAMS,
+    rate=st.sampled_from([1000, 1100, 441]),
+    block=st.integers(1, 5000),
+    hiss=st.sampled_from([0.0, 0.005]),
+)
+def test_stream_in_any_blocks_equals_the_definition(pattern, params, rate, block, hiss):
+    """Also where silence is no digital silence, so that it is quieter in some places than in others."""
     wave = _speech([part / 50 * (1 if loud else -1) for loud, part in pattern], rate)
+    wave = wave + np.random.default_rng(0).standard_normal(len(wave)).astype(np.float32) * np.float32(hiss)
     assert _slice(wave, params, rate, block) == _Whole(wave, params, rate).spans()
 
 
@@ -162,6 +170,17 @@ def test_same_places_at_every_rate(rate):
     assert len(spans) == 3
     assert [span.start / rate for span in spans] == pytest.approx([0, 6.5, 13.2], abs=0.3)
     assert spans[-1].end == len(wave)
+
+
+def test_a_silence_longer_than_what_is_kept_and_not_twice_as_long_is_cut_at_up_to_three_frames():
+    """Quietest in its middle, where both sides may reach: there nothing is left out beyond what lies between."""
+    silence = np.full(120, 0.01, np.float32)
+    silence[55:65] = 0.001
+    wave = np.concatenate([np.ones(600, np.float32), silence, np.ones(600, np.float32)])
+    spans = _slice(wave, SMALL)
+    assert spans == _Whole(wave, SMALL, RATE).spans()
+    assert len(spans) == 2
+    assert spans[0].end <= 680 <= spans[1].start + 80
 
 
 def test_forced_cut_goes_into_the_quietest_place():

@@ -94,3 +94,22 @@ def test_bert_those_of_an_experiment_folder_are_taken_if_they_fit(tmp_path, widt
     _, path = bert_run(tmp_path, clip(), models, source)
     assert models.read == read
     assert float(load_feature(path)[0, 0]) == (2.0 if read else 9.0)
+
+
+def test_one_clip_of_another_encoder_and_nothing_of_the_folder_is_taken(tmp_path):
+    """Also where the clips after it agree: whose they are is not known."""
+    theirs, mine = Experiment(tmp_path / "theirs"), Experiment(tmp_path / "mine")
+    models, heard = FakeModels(), RecordingReporter()
+    step = ContentStep(mine, models, theirs, heard)
+    samples = torch.linspace(-1, 1, 3200).numpy()
+    good = models.encode(torch.from_numpy(samples))
+    names = [f"{letter}.wav" for letter in "abcdefg"]
+    for name in names:
+        save_feature(theirs.content_path(name), -good if name == "a.wav" else good)
+    for name in names:
+        step.finish(clip(name=name), samples)
+        assert torch.equal(load_feature(mine.content_path(name)), good)
+    assert models.encoded == 1 + len(names)
+    assert [event.text for event in heard.events] == [
+        f"the features in {theirs.content_dir} are not those of fake: making them anew"
+    ]

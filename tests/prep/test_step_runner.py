@@ -9,6 +9,9 @@ from sovits_cli.errors import DatasetError, ResourceError, SovitsError
 from sovits_cli.events import Skipped
 from sovits_cli.prep import recording_steps
 from sovits_cli.prep.pipeline import PrepOptions, plan_steps
+from sovits_cli.prep.recording_steps import AudioStep, RecordingStep
+from sovits_cli.prep.resume_log import ResumeLog
+from sovits_cli.prep.step_runner import Clip, Pass, StepRunner
 from tests.data.recordings import spoken_folder
 from tests.differences import every_case
 from tests.prep.fakes import FakeModels, RecordingReporter, contents, run
@@ -99,3 +102,13 @@ def test_a_recording_is_opened_three_times_and_decoded_once(spoken, tmp_path, mo
     assert sorted(opened) == sorted(2 * list(spoken.glob("*.wav")))
     run(spoken, tmp_path / "dataset", models)
     assert (len(read), len(opened)) == (4, 8)
+
+
+def test_the_samples_of_a_clip_go_when_its_pass_is_over(spoken, tmp_path):
+    clips = [Clip(row) for row in read_manifest(spoken, "en").rows]
+    with ResumeLog(tmp_path / "prep.jsonl") as log:
+        runner = StepRunner(log, 2, RecordingReporter())
+        for pass_ in (Pass.of(RecordingStep(0.0, 54.0)), Pass.of(AudioStep(Experiment(tmp_path)))):
+            assert runner.run(pass_, clips) == clips
+    assert len(list((tmp_path / "5-wav32k").iterdir())) == 4
+    assert [clip.samples for clip in clips] == [None] * 4
