@@ -83,8 +83,10 @@ class GradientAccumulator(Generic[Item]):
         totals = self._distributed.all_reduce_sum({name: sum(one[name] for one in counts) for name in names})
         if not totals[names[0]]:
             return None
+        # Dropout draws in the forward pass: the second try must see the same numbers as the first would have.
         generators = _generator_states(self._engine.device)
         while True:
+            # Gradients of a try that failed half-way are thrown away with it.
             for optimized in self._stage.optimized_modules:
                 optimized.optimizer.zero_grad(set_to_none=True)
             attempt = _Attempt()
@@ -96,6 +98,7 @@ class GradientAccumulator(Generic[Item]):
                     raise
             max_positions = self._halved(attempt)
             _restore_generators(generators, self._engine.device)
+        # One reduction per update, not per batch: the shares have seen to the weights already.
         for optimized in self._stage.optimized_modules:
             self._distributed.all_reduce_gradients(optimized.parameters)
         return AccumulatedGradients(metrics, max_positions)
@@ -104,6 +107,7 @@ class GradientAccumulator(Generic[Item]):
         self, batch: Item, totals: Mapping[str, float], max_positions: int | None, attempt: _Attempt
     ) -> Iterator[tuple[Mapping[str, Tensor], float]]:
         """Add the gradients of one batch; gives its numbers with their share of the update."""
+        # Before the cut, so that a clip gets the same noise whatever micro-batch it lands in.
         with_noise = self._stage.sample_noise(batch.to(self._engine.device, non_blocking=True))
         for part in micro_batches(with_noise, max_positions):
             attempt.positions, attempt.clips = part.positions, len(part)
@@ -114,6 +118,7 @@ class GradientAccumulator(Generic[Item]):
     def _halved(self, attempt: _Attempt) -> int:
         """Half of what did not fit; reported."""
         name, clips = self._stage.stage.value, attempt.clips
+        # The allocator's reserve is cut for the large batch: without this the smaller one may not fit either.
         self._engine.free_cache()
         if clips < 2:
             raise ResourceError(f"{name}: out of memory with a single clip", code="train.clip_too_large")
@@ -133,6 +138,7 @@ def micro_batches(batch: Item, max_positions: int | None) -> Iterator[Item]:
     if max_positions is None or batch.positions <= max_positions:
         yield batch
         return
+    # Clips of a batch are of similar length, so that positions per clip are about the same.
     clips = max(1, len(batch) * max_positions // batch.positions)
     for start in range(0, len(batch), clips):
         yield batch.select(slice(start, start + clips))

@@ -166,21 +166,45 @@ def seed_all(seed: int) -> None:
 
 
 def report_clips(context: TrainContext, stage: Stage, clips: ClipDataset[Any], *, advise: bool = True) -> None:
-    """Report what trains and what does not. Raises DatasetError if nothing is left."""
+    """Report what trains and what does not.
+
+    Args:
+        context: of the run, whose folder lists what is left out.
+        stage: whose clips these are.
+        clips: its dataset.
+        advise: whether long clips have to be there for long sentences to be learnt.
+
+    Raises:
+        DatasetError: nothing is left to train on.
+    """
     data = context.settings.data
     survey = ClipSurvey(stage, context.folder, data.max_sec, strict=data.strict, writes=context.writes, advises=advise)
     survey.report(clips, context.reporter)
 
 
 def batch_size(context: TrainContext, wanted: int | str, profiler: MemoryProfiler[Any], clips: ClipDataset[Any]) -> int:
-    """The batch size that was asked for, or that fits: on the tightest of the devices that train together."""
+    """The batch size that was asked for, or that fits: on the tightest of the devices that train together.
+
+    Args:
+        context: of the run.
+        wanted: clips in a batch, or "auto".
+        profiler: finds what a step costs.
+        clips: of the stage.
+    """
     found: int = choose_batch_size(wanted, profiler, clips.lengths_s, context.budget_bytes, context.reporter)
     smallest: int = min(context.distributed.all_gather(found))
     return smallest
 
 
 def batching(context: TrainContext, seconds: float | None, seed: int, size: int) -> BatchingOptions:
-    """How a stage's clips become batches: `size` of them, or so many `seconds`."""
+    """How a stage's clips become batches: `size` of them, or so many `seconds`.
+
+    Args:
+        context: of the run.
+        seconds: of audio in a batch; None goes by `size`.
+        seed: of the order, and of which clips are held out.
+        size: clips in a batch.
+    """
     data = context.settings.data
     return BatchingOptions(
         size=size if seconds is None else None,
@@ -257,7 +281,17 @@ class Speaker:
 def sample_writer(
     context: TrainContext, clips: ClipDataset[Any], found: StageData[Any], speaker: Speaker
 ) -> Callable[[int], object]:
-    """Writes the shortest held-out clips, spoken at a step; a clip that cannot be spoken is reported and left out."""
+    """Writes the shortest held-out clips, spoken at a step; a clip that cannot be spoken is reported and left out.
+
+    Args:
+        context: of the run.
+        clips: of the stage.
+        found: which of them are held out.
+        speaker: speaks one of them.
+
+    Returns:
+        A function of the step.
+    """
     speak, stage = speaker.speak, speaker.stage.value
     if speak is None:
         return lambda _: None

@@ -227,6 +227,7 @@ def make_stage_data(
     plan_up_to = partial(_plan, kept, lengths_s, how)
     held_out_batches = _plan(shortest_first, lengths_s, replace(how, seed=0))(0) if shortest_first else []
     plan = plan_up_to(math.inf)
+    # What decides the order: names and lengths of the clips, and how they are batched.
     items = [[names[index], round(lengths_s[index], 3)] for index in kept]
     return StageData(
         training=BatchSource(plan, Prefetcher(load, how.workers)),
@@ -285,7 +286,9 @@ def _choose_held_out(names: Sequence[str], how: BatchingOptions) -> set[int]:
     count = len(names)
     if count < MIN_CLIPS_TO_HOLD_OUT or not how.held_out:
         return set()
+    # Few clips judge badly, many are missing in the training: at least four, at most a tenth.
     wanted = max(MIN_HELD_OUT, round(how.held_out * count))
     wanted = min(wanted, int(max(MAX_HELD_OUT_SHARE, how.held_out) * count), how.max_held_out)
+    # By name, so that the same clips are held out whatever order the dataset lists them in.
     by_name = sorted(range(count), key=lambda index: names[index])
     return set(random.Random(how.seed).sample(by_name, wanted))

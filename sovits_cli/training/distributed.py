@@ -55,6 +55,7 @@ class DistributedContext:
         """Sums over all processes; every one names the same keys."""
         if self.world_size == 1:
             return dict(values)
+        # Every process sends its numbers in the same order, whatever that of its dictionary.
         names = sorted(values)
         summed = torch.tensor([values[name] for name in names], dtype=torch.float64, device=self.communication_device)
         dist.all_reduce(summed)
@@ -72,6 +73,8 @@ class DistributedContext:
         """Give every process the sum of all gradients; what has none anywhere keeps none."""
         if self.world_size == 1:
             return
+        # A process whose share of an update is empty has no gradients: its part of the sum is zero, not missing.
+        # Without this the others would wait for it for ever.
         there = self.all_reduce_any(*(parameter.grad is not None for parameter in parameters))
         for parameter, used in zip(parameters, there, strict=True):
             if used:
@@ -115,6 +118,7 @@ def process_group(device: torch.device) -> Iterator[DistributedContext]:
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
+    # NCCL moves tensors between GPUs; gloo works everywhere and moves them through the CPU.
     fast = device.type == "cuda" and dist.is_nccl_available()
     dist.init_process_group("nccl" if fast else "gloo", rank=rank, world_size=world)
     try:
@@ -137,6 +141,7 @@ def locked_run_folder(folder: Path, context: DistributedContext, *, writes: bool
                 stack.enter_context(held(folder))
         except ResourceError as error:
             refused = error
+        # Nobody may go on alone: the others would wait in the first reduction.
         if context.all_reduce_any(refused is not None)[0]:
             raise refused or ResourceError(
                 f"{folder} cannot be written by the first process", hint="the first process says why"

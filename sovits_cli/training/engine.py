@@ -103,6 +103,7 @@ class Engine:
 
     def __init__(self, device: torch.device, precision: Precision) -> None:
         self.precision = precision
+        # Products of float32 matrices with 10 bits of mantissa: three times as fast, and what the official runs use.
         if device.type == "cuda":  # TF32, as the official trainers
             torch.set_float32_matmul_precision("high")
         accelerator, devices = device.type, [device.index or 0] if device.type == "cuda" else 1
@@ -148,6 +149,7 @@ class Engine:
 
     def clip(self, module: nn.Module, optimizer: Optimizer, max_norm: float) -> float:
         """Scale the gradients down to `max_norm` together (0: leave them). Returns their norm before."""
+        # A limit of infinity still computes the norm, which is logged and checked for NaN.
         limit = max_norm or float("inf")
         norm = self.fabric.clip_gradients(module, optimizer, max_norm=limit, error_if_nonfinite=False)
         return float(norm) if norm is not None else 0.0
@@ -175,6 +177,7 @@ class Engine:
         if not isinstance(self._format, Autocast) or self._format.scaler is None:
             yield
             return
+        # The scale of a training begins at 65536: trial steps at that scale would overflow and show nothing.
         kept = self._format.scaler
         self._format.scaler = torch.amp.GradScaler(self.device.type, init_scale=1.0)
         try:

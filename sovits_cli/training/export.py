@@ -140,6 +140,7 @@ class Exporter:
             return
         best = _best(read_json_object(folder / VOICE_FILE)).values()
         found = [path for path in folder.iterdir() if re.fullmatch(pattern, path.name)]
+        # By time and not by number: a run that was begun anew has small numbers again.
         aged = sorted(found, key=lambda path: (path.stat().st_mtime_ns, path == newest))
         for path in aged[: -self.keep]:
             if path.name not in best:
@@ -192,7 +193,14 @@ class BaseVoice:
 
 
 def decode_tokens(model: VitsModel, tokens: Tensor, phones: Tensor, style: Tensor) -> Tensor:
-    """Tokens (S,) and phones (P,) in a style (1, C, 1) to samples (T,); the same noise every time."""
+    """What an acoustic model makes of tokens and phones in a style: samples (T,), with the same noise every time.
+
+    Args:
+        model: in evaluation mode.
+        tokens: (S,) int64.
+        phones: (P,) int64.
+        style: (1, C, 1).
+    """
     noise = torch.Generator().manual_seed(0)
     wave: Tensor = model.decode(tokens[None, None], phones[None], style, noise=noise)[0, 0]
     return wave
@@ -213,6 +221,7 @@ def speak_with_gpt(model: Text2Semantic, item: GptItem, *, voice: BaseVoice) -> 
     """How the GPT goes on from the beginning of a clip: (T,); None if it says nothing."""
     device = next(model.parameters()).device
     model.eval()
+    # As in use: the GPT goes on from tokens of the speaker, here from the clip's own beginning.
     prompt = item.tokens[: min(PROMPT_S * SEMANTIC_RATE_HZ, len(item.tokens) // 2)].to(device)
     bert = None if item.bert is None else item.bert.to(device)
     request = T2SRequest(item.phones.to(device), bert, prompt, seed=0)
@@ -223,7 +232,14 @@ def speak_with_gpt(model: Text2Semantic, item: GptItem, *, voice: BaseVoice) -> 
 
 
 def write_samples(folder: Path, prefix: str, rate: int, waves: Iterator[tuple[str, Tensor]]) -> list[Path]:
-    """Write the samples (T,) of one save, by the names of their clips: `samples/<prefix>-<clip>.wav`."""
+    """Write the samples of one save: `samples/<prefix>-<clip>.wav`.
+
+    Args:
+        folder: of the run.
+        prefix: stage and step.
+        rate: sample rate.
+        waves: names of clips and samples (T,) in [-1, 1].
+    """
     paths = []
     for name, wave in waves:
         path = folder / FOLDER / f"{prefix}-{Path(name).stem}.wav"

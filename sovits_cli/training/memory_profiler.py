@@ -204,6 +204,7 @@ class MemoryProfiler(Generic[Item]):
         when all is kept that they are made from. `hold` makes room for gradients beforehand: then that second position
         is the peak of short steps too, higher by the room of those that come last.
         """
+        # Of the last module, whose gradients come last: the others' are there at the true peak as well.
         spared = _gradient_bytes(stage.optimized_modules[-1].parameters) if hold else 0
         if self.device.type == "cpu":
             memory.reset_peak_rss()  # what other steps left
@@ -251,10 +252,12 @@ class MemoryProfiler(Generic[Item]):
             room = sum(_gradient_bytes(optimized.parameters) for optimized in stage.optimized_modules)
         if self.device.type == "cpu":
             memory.reset_peak_rss(trim=False)
+        # Counted from here: what the batch and the room take is not the step's.
         with PeakMemoryMeter(self.device, _state_bytes(stage) + room, counting=watch) as watched:
             began_s = self._clock_s()
             self._engine.forward_backward(stage, stage.sample_noise(batch))
             computed_s, peak_bytes = self._clock_s(), self._resident_bytes(watched.lap())
+            # Until here the activations count, from here on the optimisers' temporaries.
             for optimized in stage.optimized_modules:
                 self._engine.clip(optimized.module, optimized.optimizer, 1.0)
                 self._engine.step(optimized.optimizer)

@@ -132,6 +132,7 @@ class MetricsLogger:
         """Publish the means of the steps since the last reading, with speed, memory and learning rates."""
         now = time.perf_counter()
         values = self.means.pop()
+        # Means first: their tensors are read here, which waits for the device, once a reading.
         values |= rates
         values["samples_per_s"] = self._items / max(now - self._since, 1e-9)
         values["memory_gib"] = memory_gib(self._device)

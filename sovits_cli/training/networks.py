@@ -132,6 +132,7 @@ def build_vits(base: Bundle, settings: Settings, reporter: Reporter) -> VitsNetw
         source=base.sovits,
         optional=VITS_OPTIONAL_KEYS,
     )
+    # Exports leave the posterior encoder out, as the official ones do: speaking needs none.
     lacking = any(key.startswith(POSTERIOR_PREFIX) for key in report.missing)
     _restore_missing(model if lacking else None, discriminators, base, reporter)
     return VitsNetworks(model, discriminators)
@@ -235,6 +236,7 @@ def _fresh_vits(base: Bundle, given: Mapping[str, Mapping[str, Any]], *, posteri
     fresh = _fresh_sovits(base, frozen)
     config = SovitsConfig.from_official({name: {**fresh.get(name, {}), **given[name]} for name in given})
     model = VitsModel(config, posterior=posterior)
+    # Only the quantizer is taken over: tokens must mean the same as in the dataset.
     others = tuple({key.split(".")[0] + "." for key in model.state_dict()} - {f"{part}." for part in QUANTIZER_MODULES})
     load_weights(model, frozen, optional=(*others, *VITS_OPTIONAL_KEYS), source=base.sovits)
     return model
@@ -285,7 +287,17 @@ def _changeable(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refuse_other_dimensions(section: str, given: Mapping[str, Any], own: Mapping[str, Any], base: Path) -> None:
-    """Raise SettingsError for dimensions that are not the base's."""
+    """Refuse dimensions that are not the base model's.
+
+    Args:
+        section: of the settings ("sovits.model"), for the message.
+        given: what the recipe says.
+        own: what the base model has.
+        base: its file, for the message.
+
+    Raises:
+        SettingsError: a dimension differs that a tensor has the shape of.
+    """
     for key, value in given.items():
         if key in own and key not in CHANGEABLE_KEYS and _plain(value) != _plain(own[key]):
             raise SettingsError(

@@ -142,10 +142,12 @@ def _rms(tensors: list[Tensor]) -> Tensor:
 def _clip_factor(grads: list[Tensor], shared: dict[str, Any], group: dict[str, Any]) -> Tensor:
     """Factor, at most 1, for gradients of tensor sizes; keeps the ring of norms and its threshold up to date."""
     step, period = shared["step"], group["clipping_period"]
+    # The first step has no norms to compare with.
     if group["clipping_scale"] is None or step == 0:
         return torch.ones_like(shared["threshold"])
     weight = torch.ones(len(grads), device=grads[0].device)
     weight[torch.tensor([g.numel() > 1 for g in grads], device=weight.device)] = shared["rms"]
+    # Weighted by the rms of each tensor: the norm of the gradient with respect to its relative change.
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)) * weight)
     shared["norms"][step % period] = norm
     if step % period == 0:
@@ -165,6 +167,7 @@ def _update_sizes(
 ) -> None:
     """Learn how large each tensor should be: p . g is the gradient of the logarithm of its size."""
     step, lr, (beta1, beta2) = shared["step"], group["lr"], group["betas"]
+    # d loss / d log(size) of p = size · direction is the dot product of p and its gradient.
     dots = [torch.dot(p.reshape(-1), g.reshape(-1)) for p, g in zip(params, grads, strict=True)]
     shared["size_grads"][step % SIZE_PERIOD] = torch.stack(dots) * clip
     if step % SIZE_PERIOD != SIZE_PERIOD - 1:
@@ -175,6 +178,7 @@ def _update_sizes(
     correction = 1 - beta ** ((step + 1) / SIZE_PERIOD)
     change = -lr * SCALAR_LR * math.sqrt(correction) * size_grads.sum(0) / (shared["size_square"].sqrt() + EPS)
     change = change.masked_fill(rms < MIN_RMS, 0.0).masked_fill(rms > MAX_RMS, -lr * SCALAR_LR * SIZE_PERIOD)
+    # The decay of `delta` spreads the change over the next steps: together they add up to `amount`.
     for delta, p, amount in zip(deltas, params, change.tolist(), strict=True):
         delta.add_(p, alpha=(1 - beta1) * amount)
 
@@ -192,6 +196,7 @@ def _update_values(
     correction = 1 - beta2 ** (shared["step"] + 1)
     torch._foreach_mul_(squares, beta2)
     torch._foreach_addcmul_(squares, grads, grads, 1 - beta2)
+    # A tensor that is all zeros would never leave zero at a step in proportion to its size: hence the floor.
     sizes = iter(shared["rms"].clamp_min(MIN_RMS).tolist())
     rates, corrections = [], []
     for p in params:

@@ -69,6 +69,7 @@ class _LiveTensorBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # A view or an in-place result lives in the storage of an argument: it takes no memory of its own.
         before = {_storage_key(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
         out = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(out):
@@ -83,6 +84,7 @@ class _LiveTensorBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         size = storage.nbytes()
         self.now += size
         self.peak = max(self.peak, self.now)
+        # Storages are freed without a call that could be dispatched: only the garbage collector knows.
         weakref.finalize(storage, self._gone, size)
 
     def _gone(self, size: int) -> None:
@@ -110,6 +112,7 @@ def everything_restored(modules: Sequence[nn.Module]) -> Iterator[None]:
     needs = [one.requires_grad for one in parameters]
     changing: list[Tensor] = [one for one in parameters if one.requires_grad]
     changing += [one for module in modules for one in module.buffers()]
+    # Frozen weights cannot change, buffers can: running means, the codebook's counters.
     kept = [one.detach().to("cpu", copy=True) for one in changing]
     try:
         yield

@@ -105,6 +105,13 @@ def choose_batch_size(
 ) -> int:
     """The batch size that was asked for; for `auto` the largest whose longest clips fit.
 
+    Args:
+        wanted: clips in a batch, or "auto".
+        profiler: finds what a step costs.
+        lengths_s: of the clips of the stage.
+        budget_bytes: memory to plan for; None is what the device has free.
+        reporter: hears what `auto` chose.
+
     Raises:
         ResourceError: not even one of the longest clips fits.
     """

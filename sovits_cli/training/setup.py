@@ -99,6 +99,7 @@ def setup_gpt(context: VoiceTrainContext) -> StageSetup[Any]:
     seed_all(train.seed)
     model = engine.place(networks.build_gpt(context.base, settings))
     model.h.activation_checkpointing = train.activation_checkpointing
+    # The official recipes name the end token as padding: another value would be another model.
     if context.is_set("data.pad_val") and settings.data.pad_val != model.config.eos:
         raise SettingsError(
             f"data.pad_val is {settings.data.pad_val}, but the end token of the model is {model.config.eos}",
@@ -197,6 +198,7 @@ def setup_sovits(context: VoiceTrainContext) -> StageSetup[Any]:
         initial=own.learning_rate * SOVITS_WARM_UP_FROM,
         final=own.lr_end or 0.0,
         warmup_steps=own.warmup_steps,
+        # The official SoVITS trainer decays once an epoch and has no cosine; `lr_end` asks for one.
         decay_steps=0 if own.lr_end is None else own.decay_steps or total_updates(context, config, found),
         epoch_decay=own.lr_decay,
     )

@@ -124,6 +124,7 @@ def restore_rng(state: Mapping[str, Any]) -> None:
     kind, keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))  # noqa: NPY002
     torch.set_rng_state(state["torch"])
+    # A state from a machine with more GPUs, or none, is no reason not to go on.
     if torch.cuda.is_available():
         for device, one in enumerate(state["cuda"][: torch.cuda.device_count()]):
             torch.cuda.set_rng_state(one, device)
@@ -156,9 +157,11 @@ class StateFolder:
     def save(self, state: TrainingState) -> Path:
         """Write a state and drop old ones. A failed write leaves what was there."""
         path = self._folder / f"{self._stage.value}-{state.position.step:08d}.pt"
+        # A plain dictionary, not the dataclass: a class cannot be read without running code of its module.
         content = {item.name: getattr(state, item.name) for item in fields(state)}
         content["position"] = asdict(state.position)
         save_torch_file(path, content)
+        # Only now, when the new one is there whole.
         for old in [] if self._keep_all else self._paths()[STATES_KEPT:]:
             old.unlink(missing_ok=True)
         return path

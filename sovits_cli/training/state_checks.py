@@ -198,7 +198,15 @@ def check_fit(
     saved_modules: Mapping[str, Mapping[str, Tensor]],
     saved_optimizers: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Raise WrongStateError unless loading these values into these networks and optimisers would succeed."""
+    """Make sure that loading these values into these networks and optimisers would succeed.
+
+    Args:
+        modules, optimizers: of the run, by name.
+        saved_modules, saved_optimizers: their states in a file.
+
+    Raises:
+        WrongStateError: it would not.
+    """
     _check_names("module", modules, saved_modules)
     for name, module in modules.items():
         check_tensors(name, module, saved_modules[name])

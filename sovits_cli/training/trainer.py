@@ -78,9 +78,11 @@ class Trainer(Generic[Item]):
         Raises:
             ResourceError: no state can be written where they are kept; nothing was trained.
         """
+        # A finished run may be prolonged: more epochs or steps than before make it go on.
         if self._position.finished and not self._has_more():
             self._reporter.emit(Note(f"{self._name}: finished already, after {self._position.step} steps"))
             return self._result()
+        # Hours of training must not end at a disk that was full from the beginning: the size of a state is known now.
         if self._distributed.is_main:
             optimizers = [optimized.optimizer for optimized in self._stage.optimized_modules]
             self._in.states.check(state_bytes(self._stage.modules(), optimizers))
@@ -129,9 +131,11 @@ class Trainer(Generic[Item]):
             raise DatasetError(f"{self._name}: the dataset gives no batch to train on")
         self._stage.train()
         rest, size = plan[self._position.batch :], self._batches_per_update
+        # The last group of an epoch may be smaller: no clip is left out, and none waits for the next epoch.
         groups = [rest[start : start + size] for start in range(0, len(rest), size)]
         with closing(_read_batches(groups, self._in.training.prefetcher, self._distributed)) as read:
             for group, batches in read:
+                # A batch is None where none of its clips can be read any more; the others of the update go on.
                 self._update([batch for batch in batches if batch is not None])
                 self._position.step += 1
                 self._position.batch += len(group)
@@ -149,6 +153,7 @@ class Trainer(Generic[Item]):
         if not self._has_more():
             return
         phase_ends = limit_s(at.epoch) != before_s
+        # A phase of the curriculum that ends is saved: its loss tells whether the longer clips help.
         if phase_ends or at.epoch % self._config.save_every_epochs == 0:
             self._save()
         if phase_ends:
@@ -167,7 +172,9 @@ class Trainer(Generic[Item]):
             self._progress_at = now
             self._reporter.emit(Progress(self._name, step, self._total, "steps", self._progress_text()))
         is_late = now - self._saved_at >= self._config.save_every_s
+        # All processes decide alike, whoever of them heard the signal or looked at the clock.
         self._stopping, is_late = self._distributed.all_reduce_any(self._in.stop.wanted, is_late)
+        # The last step is saved by `_finish`, with its export.
         if every and step % every == 0 and self._has_more():
             self._save()
         elif is_late and not self._stopping:
@@ -178,6 +185,7 @@ class Trainer(Generic[Item]):
         modules, engine = self._stage.optimized_modules, self._engine
         for optimized in modules:
             optimized.set_learning_rate(self._position.step, self._position.epoch)
+        # Remembered in the position, so that a resumed run does not run out of memory once more.
         found = self._accumulator.accumulate(batches, self._position.max_micro_batch_positions)
         if found is None:
             return
@@ -185,6 +193,7 @@ class Trainer(Generic[Item]):
         for values, share in found.metrics:
             self._metrics.means.add(values, share)
         clip_norm = self._config.clip_norm
+        # All norms are looked at before any optimiser steps: one side of a GAN never steps without the other.
         norms = {one.name: engine.clip(one.module, one.optimizer, clip_norm) for one in modules}
         if self._can_step(norms):
             for optimized in modules:
@@ -207,6 +216,7 @@ class Trainer(Generic[Item]):
         return self._engine.scales_loss  # a scaler steps by itself, or not at all
 
     def _learning_rate(self) -> dict[str, float]:
+        # The rate of the step that was just done, not of the next one.
         at, schedule = self._position, self._stage.optimized_modules[0].schedule
         return {"lr": schedule.at(max(at.step - 1, 0), at.epoch)}
 
@@ -333,14 +343,17 @@ class Trainer(Generic[Item]):
             return
         if state.model != self._in.fingerprints.model:
             raise ModelError(f"{self._name}: this run was begun with another model or recipe", code="train.other_model")
+        # `_check_fit` has looked at every shape: from here on nothing fails half-way.
         for name, module in self._stage.modules().items():
             module.load_state_dict(state.modules[name])
         for optimized in self._stage.optimized_modules:
             optimized.load_state_dict(state.optimizers[optimized.name])
         self._engine.load_state_dict(dict(state.scaler))
+        # A run that goes on with more processes than before has no generators for the new ones: they keep their seed.
         if self._distributed.rank < len(state.rng):
             restore_rng(state.rng[self._distributed.rank])
         at = self._position = state.position
+        # "Batch 17 of the epoch" means something only in the same order of batches.
         if state.batches != self._in.fingerprints.batches and at.batch:
             at.batch = 0
             self._reporter.emit(Note(f"{self._name}: dataset or batch size changed, epoch {at.epoch + 1} restarts"))

@@ -84,6 +84,7 @@ class ContentStage:
 
         Drawn on the CPU, so that a seed gives the same training on every device.
         """
+        # Levels and noise make the encoder deaf to how a recording was made, which tells nothing of its phones.
         device, clips, samples = batch.wave.device, len(batch), content_samples(CROP_FRAMES)
         room = (batch.frame_lens - CROP_FRAMES + 1).to(device)
         starts = (torch.rand(clips).to(device) * room).long()

@@ -125,6 +125,8 @@ class SovitsStage:
             )
         config = self._model.config
         real_wave = cut_slices(batch.wave, out.slice_starts * config.hop_length, config.segment_size)
+        # Both losses from one pass: `fake` keeps its graph, and backward takes the gradients of one side only
+        # (`inputs=`), so that nothing has to be detached and computed again as the official trainer does.
         real, fake = self._discriminators(real_wave), self._discriminators(wave)
         with _full_precision(wave):
             terms["gen"] = generator_loss(fake).total
