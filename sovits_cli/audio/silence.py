@@ -93,6 +93,7 @@ class RmsHistory:
 
     def append(self, levels: np.ndarray) -> None:
         """Add levels (F,) at the end."""
+        # A copy of what is kept, which is little: a slicer forgets as it goes on, down to its longest search.
         self._levels = np.concatenate([self._levels, levels])
 
     def forget(self, before: int) -> None:

@@ -136,6 +136,7 @@ class _SliceJob:
         """Slice one recording into a staging folder; its slices move in place when all are there."""
         with AudioReader(path) as reader, folder.staging() as staging:
             info = reader.info
+            # Leaving the writer waits for the last copy, so that all slices are there when they move in place.
             with SliceWriter(path, self.format, staging, folder.name(source)) as writer:
                 samples = self._find_spans(reader, writer, progress)
             slices = [_slice_row(written, source, info.rate) for written in writer.written]
