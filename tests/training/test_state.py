@@ -80,6 +80,18 @@ def test_a_state_from_before_several_processes_is_read(tmp_path: Path) -> None:
     assert found.rng[0]["python"][0] == 3
 
 
+def test_a_position_with_the_keys_of_before_is_read(folder: StateFolder) -> None:
+    """States made before the field's words were the tree's: what memory allowed is remembered over the change."""
+    path = folder.save(state(3))
+    content = torch.load(path, weights_only=True)
+    del content["position"]["max_micro_batch_positions"]
+    content["position"]["most_places"] = 640
+    torch.save(content, path)
+    found = folder.newest(Events())
+    assert found is not None
+    assert found.position == replace(state(3).position, max_micro_batch_positions=640)
+
+
 def test_only_the_last_two_stay(tmp_path: Path, folder: StateFolder) -> None:
     (tmp_path / "gpt-notes.pt").write_bytes(b"the user's own")
     for step in (9, 10, 11):
