@@ -15,7 +15,7 @@ from tests import source
 from tests.differences import differences
 from tests.source import FILES, PACKAGE, ROOT, Function, length, name, room, tree
 
-MAX_MODULES = 207
+MAX_MODULES = 186
 MAX_LINES, MIN_LINES = 500, 40
 
 SHORT = {
@@ -23,8 +23,10 @@ SHORT = {
 }
 """File under 40 lines -> why it is one."""
 
-TWICE: dict[str, str] = {}
-"""Public class defined in two modules -> why."""
+TWICE = {
+    "word_phones": "a hook: the row of each language names its own",
+}
+"""Public class defined in two modules, or function in more -> why."""
 
 NOT_OURS = {
     "adrift": "penalty",
@@ -77,29 +79,27 @@ OFFICIAL = {
 """Files of the official program whose folder is called as a room of ours."""
 
 MIN_COMMENTS_PER_100 = {
-    "audio": 7.3,
-    "checkpoints": 3.1,
-    "cli": 1.3,
-    "config": 1.2,
-    "data": 3.4,
-    "errors.py": 0.8,
-    "features": 5.3,
-    "files.py": 2.8,
-    "inference": 3.9,
-    "locks.py": 1.5,
-    "memory.py": 0.6,
-    "models": 4.1,
-    "prep": 3.0,
-    "report": 2.2,
-    "text": 3.7,
-    "versions.py": 2.1,
+    "audio": 6.6,
+    "checkpoints": 2.8,
+    "cli": 1.4,
+    "config": 1.9,
+    "data": 3.1,
+    "errors.py": 0.7,
+    "features": 4.8,
+    "files.py": 2.5,
+    "inference": 3.5,
+    "locks.py": 1.3,
+    "memory.py": 0.5,
+    "models": 3.7,
+    "prep": 2.7,
+    "report": 1.9,
+    "text": 3.4,
+    "training": 1.1,
+    "versions.py": 1.9,
 }
 """Room -> comment lines in a hundred lines, at least."""
 
-LEFT: dict[str, dict[str, int]] = {
-    "one_name_for_two_things": {"sovits_cli": 3},
-    "without_a_test_of_its_own": {"training": 4},
-}
+LEFT: dict[str, dict[str, int]] = {"without_a_test_of_its_own": {"text": 1, "training": 4}}
 """Rule -> room -> how many it still has."""
 
 Finding = tuple[str, str]
@@ -208,7 +208,7 @@ def test_the_habits_of_the_house() -> None:
 
 
 def test_fewer_doors() -> None:
-    assert len(FILES) <= MAX_MODULES
+    assert len([path for path in FILES if path.name != "__init__.py"]) <= MAX_MODULES
 
 
 def comments_per_100() -> dict[str, float]:

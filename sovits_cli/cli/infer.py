@@ -175,13 +175,13 @@ def _request(
     context: CommandContext, inputs: InferInputs, bundle: Bundle, *, any_language: bool = False
 ) -> SynthesisRequest:
     """The text to speak, read and checked; `any_language`: also what the model is known not to speak."""
-    from sovits_cli.cli.infer_inputs import read_text
+    from sovits_cli.cli.infer_inputs import read_input_text
     from sovits_cli.inference.language_support import language_support
     from sovits_cli.inference.request import synthesis_request
     from sovits_cli.text.characters import encoding_note
 
     settings, support = context.settings.inference, language_support(bundle)
-    source = read_text(inputs, settings.lang)
+    source = read_input_text(inputs, settings.lang)
     support = replace(support, is_sure=support.is_sure and not any_language)
     request = synthesis_request(source.text, bundle, settings, words=_lexicon(context), support=support)
     notes = (encoding_note("the text", source.encoding),) if source.is_guess else ()

@@ -51,7 +51,7 @@ class InferInputs:
         return examples.resolve(self.ref, examples.VOICE_SUFFIX)
 
 
-def read_text(inputs: InferInputs, lang: str) -> DecodedText:
+def read_input_text(inputs: InferInputs, lang: str) -> DecodedText:
     """Read the text to speak, which is likely in the language or mode `lang`.
 
     Raises:

@@ -1,7 +1,7 @@
 """Repairs: what is tried where the checks found something, one after the other.
 
 To add a repair: a class here, its row in `REPAIRS`, and its name in the list of a version (`versions.py`). Knows no
-networks: it asks a `Speaker` for candidates.
+networks: it asks a `CandidateSource` for candidates.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Rendition:
         return all(one.verdict.passed for one in self.candidates)
 
 
-class Speaker(Protocol):
+class CandidateSource(Protocol):
     """What speaks for a repair."""
 
     def candidates(self, utterances: Sequence[Utterance], attempt: int) -> Iterator[Candidate]:
@@ -55,7 +55,7 @@ class Speaker(Protocol):
 class Repair(Protocol):
     """One way to make a rendition better."""
 
-    def __call__(self, failed: Sequence[Rendition], speaker: Speaker) -> Iterator[Rendition]:
+    def __call__(self, failed: Sequence[Rendition], speaker: CandidateSource) -> Iterator[Rendition]:
         """Give each of the failed renditions again, mended, better than before, or as it was.
 
         They come as they are done. What failed is given in the order of the text.
@@ -65,7 +65,7 @@ class Repair(Protocol):
 class Reseed:
     """Speak again with other seeds, up to `MAX_ATTEMPTS` in all; the best candidate is kept."""
 
-    def __call__(self, failed: Sequence[Rendition], speaker: Speaker) -> Iterator[Rendition]:
+    def __call__(self, failed: Sequence[Rendition], speaker: CandidateSource) -> Iterator[Rendition]:
         """See `Repair`."""
         # each attempt speaks what still fails, all of it side by side; ties go to the earlier candidate
         best: dict[Position, Candidate] = {one.position: one.candidates[0] for one in failed}
@@ -92,7 +92,7 @@ class Reseed:
 class Split:
     """Cut an utterance in two and speak the halves; they are kept where the worst of them is better than the whole."""
 
-    def __call__(self, failed: Sequence[Rendition], speaker: Speaker) -> Iterator[Rendition]:
+    def __call__(self, failed: Sequence[Rendition], speaker: CandidateSource) -> Iterator[Rendition]:
         """See `Repair`."""
         parts = {whole.position: whole.utterance.split() for whole in failed}
         every = [part for whole in failed for part in parts[whole.position]]

@@ -24,7 +24,7 @@ from sovits_cli.checkpoints import weight_loading
 from sovits_cli.checkpoints.networks import load_gpt, load_vits
 from sovits_cli.checkpoints.safetensors_io import save_safetensors
 from tests.benchmarks.sovits_decoder import cpu_name
-from tests.checkpoints import synthetic, test_torch_files
+from tests.checkpoints import hostile, synthetic
 
 GOAL_REFUSED_S = 5.0
 REFUSED_TENSORS = 200_000
@@ -43,12 +43,12 @@ except ModelError as error:
 print(time.perf_counter() - start, (peak_kb() - before) / 1024, said)
 """
 BOMBS = (
-    test_torch_files.one_text_encoded_again_and_again,
-    test_torch_files.pairs_copied_again_and_again,
-    test_torch_files.state_copied_again_and_again,
-    test_torch_files.paths_joined_again_and_again,
-    test_torch_files.tensors_without_end,
-    test_torch_files.many_objects,
+    hostile.one_text_encoded_again_and_again,
+    hostile.pairs_copied_again_and_again,
+    hostile.state_copied_again_and_again,
+    hostile.paths_joined_again_and_again,
+    hostile.tensors_without_end,
+    hostile.many_objects,
 )
 
 

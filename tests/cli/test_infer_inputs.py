@@ -12,7 +12,7 @@ from sovits_cli.cli.infer_inputs import (
     InferInputs,
     check_outputs,
     check_prompt_lang,
-    read_text,
+    read_input_text,
     read_text_file,
     read_transcript,
 )
@@ -36,8 +36,8 @@ def say(words):
 
 
 def test_the_text_is_a_file_or_typed(typed):
-    assert read_text(typed, "en").text == "Hello there, my friend. How are you today?\n"
-    assert read_text(say("Good morning to you."), "en").text == "Good morning to you."
+    assert read_input_text(typed, "en").text == "Hello there, my friend. How are you today?\n"
+    assert read_input_text(say("Good morning to you."), "en").text == "Good morning to you."
 
 
 def test_the_transcript_is_typed_or_lies_beside_the_recording(typed, empty_folder):
@@ -97,7 +97,7 @@ def test_what_cannot_be_meant(typed, empty_folder, change, kind, said):
     (empty_folder / "empty.txt").write_text("\n\n")
     inputs = replace(typed, **change)
     with pytest.raises(kind, match=said):
-        (inputs.recording, read_text(inputs, "en"), read_transcript(inputs))
+        (inputs.recording, read_input_text(inputs, "en"), read_transcript(inputs))
 
 
 def test_no_output_overwrites_an_input(typed, empty_folder):
@@ -123,7 +123,7 @@ def test_no_output_overwrites_an_input(typed, empty_folder):
 
 def test_what_is_typed_in_another_encoding_is_read_as_a_file_would_be():
     words = "你好，世界。".encode("gb18030").decode("utf-8", "surrogateescape")
-    assert read_text(say(words), "zh") == DecodedText("你好，世界。", "gb18030", is_guess=True)
+    assert read_input_text(say(words), "zh") == DecodedText("你好，世界。", "gb18030", is_guess=True)
     assert read_transcript(replace(TYPED, prompt_text=words)) == "你好，世界。"
 
 
