@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import sovits_cli
-from sovits_cli.inference import examples
+from sovits_cli import paths
 from tests.public_surface import FROZEN, surface
 
 
@@ -38,7 +38,7 @@ def test_every_name_is_there_and_typed() -> None:
 
 def test_the_example_of_the_package_works(empty_folder: Path) -> None:
     """As it stands there, on the bundled model."""
-    shutil.copy(examples.resolve("builtin:slt", examples.VOICE_SUFFIX), empty_folder / "r.wav")
+    shutil.copy(paths.resolve_example("builtin:slt", paths.VOICE_SUFFIX), empty_folder / "r.wav")
     example = textwrap.dedent(str(sovits_cli.__doc__).split("\n\n", 1)[1].partition("\n\n`slice_recordings`")[0])
     found: dict[str, Any] = {}
     exec(example, found)

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sovits_cli.checkpoints.regular_files import MAX_MODEL_JSON_BYTES, read_text_file
 from sovits_cli.errors import ModelError
-from sovits_cli.files import parse_json, real_path
+from sovits_cli.files import MAX_MODEL_JSON_BYTES, parse_json, read_text_file, real_path
 from sovits_cli.paths import models_dir
 from sovits_cli.versions import ModelVersion
 

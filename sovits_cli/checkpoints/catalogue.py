@@ -17,12 +17,11 @@ from typing import Any
 from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE, Bundle, naming_pulled_model, read_json_object
 from sovits_cli.checkpoints.model_file import ModelKind, read_model_file
 from sovits_cli.checkpoints.official import read_gpt, read_sovits
-from sovits_cli.checkpoints.regular_files import MAX_MODEL_JSON_BYTES
 from sovits_cli.checkpoints.restricted_unpickler import printable
 from sovits_cli.checkpoints.safetensors_io import read_metadata
 from sovits_cli.checkpoints.weight_loading import config_errors
 from sovits_cli.errors import ModelError
-from sovits_cli.files import inside, real_path
+from sovits_cli.files import MAX_MODEL_JSON_BYTES, inside, real_path
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
 from sovits_cli.paths import models_dir, package_dir

@@ -21,10 +21,9 @@ from sovits_cli.checkpoints.bundle import MODEL_FILE, VOICE_FILE, BrokenModelErr
 from sovits_cli.checkpoints.download import download_file, sha256_of
 from sovits_cli.checkpoints.hub_protocol import RemoteFile
 from sovits_cli.checkpoints.registry import PublishedModel, PublishedPart, find_published, verify_published_file
-from sovits_cli.checkpoints.regular_files import MAX_MODEL_JSON_BYTES, read_text_file
 from sovits_cli.errors import ModelError
 from sovits_cli.events import Note, Progress, Reporter
-from sovits_cli.files import atomic, inside, parse_json, real_path
+from sovits_cli.files import MAX_MODEL_JSON_BYTES, atomic, inside, parse_json, read_text_file, real_path
 from sovits_cli.locks import held
 from sovits_cli.paths import models_dir
 

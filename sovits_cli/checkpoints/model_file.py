@@ -15,11 +15,11 @@ from typing import Any
 from torch import Tensor
 
 from sovits_cli.checkpoints.bundle import naming_pulled_model, read_json_object
-from sovits_cli.checkpoints.regular_files import open_regular_file
 from sovits_cli.checkpoints.restricted_unpickler import printable
 from sovits_cli.checkpoints.safetensors_io import load_safetensors, plain_config, small_int
 from sovits_cli.checkpoints.torch_files import load_torch_file, read_magic
 from sovits_cli.errors import ModelError
+from sovits_cli.files import open_regular_file
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.versions import HEAD_BYTES, VERSIONS, ModelVersion
 

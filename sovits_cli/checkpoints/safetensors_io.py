@@ -16,11 +16,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 from torch import Tensor
 
-from sovits_cli.checkpoints.regular_files import open_regular_file
 from sovits_cli.checkpoints.restricted_unpickler import GlobalName, printable
 from sovits_cli.checkpoints.zip_archive import MAX_ENTRIES
 from sovits_cli.errors import ModelError
-from sovits_cli.files import atomic, parse_json
+from sovits_cli.files import atomic, open_regular_file, parse_json
 
 #   8 bytes N | N bytes of JSON: {key: {dtype, shape, data_offsets}, ..., "__metadata__": {text: text}} | tensors
 #

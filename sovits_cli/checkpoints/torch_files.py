@@ -17,12 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sovits_cli.checkpoints.regular_files import open_regular_file
 from sovits_cli.checkpoints.restricted_unpickler import PickleBudget, RestrictedUnpickler, UnsafePickleError, printable
 from sovits_cli.checkpoints.storages import StorageId, TensorRebuilder, parse_storage_id, view_storage
 from sovits_cli.checkpoints.zip_archive import ZipEntry, map_file, read_zip_entries
 from sovits_cli.errors import ModelError
-from sovits_cli.files import atomic, write_error
+from sovits_cli.files import atomic, open_regular_file, write_error
 
 # A torch file is an uncompressed zip file with one root folder (torch/csrc/jit/serialization, PyTorchStreamWriter):
 #

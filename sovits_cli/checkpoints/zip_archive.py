@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sovits_cli.checkpoints.regular_files import open_regular_file, unreadable_file
 from sovits_cli.errors import ModelError
+from sovits_cli.files import open_regular_file, unreadable_file
 
 #   local header | name | extra | bytes of the entry     <- _LOCAL, once an entry; its sizes are ignored
 #   ...

@@ -22,9 +22,8 @@ from sovits_cli.report.tables import format_bytes, format_duration
 if TYPE_CHECKING:
     from sovits_cli.checkpoints.bundle import Bundle
     from sovits_cli.cli.infer_inputs import InferInputs
-    from sovits_cli.inference.preview import PreviewedSentence
     from sovits_cli.inference.reference import Recording, Reference
-    from sovits_cli.inference.request import SynthesisRequest
+    from sovits_cli.inference.request import PreviewedSentence, SynthesisRequest
     from sovits_cli.inference.voice import Voice
     from sovits_cli.inference.writer import DoubtfulSentence
     from sovits_cli.text.lexicon import Lexicon
@@ -259,7 +258,7 @@ def _read_files(context: CommandContext, bundle: Bundle) -> Iterator[tuple[str, 
 
 def _preview(context: CommandContext, inputs: InferInputs, bundle: Bundle) -> None:
     """Show how a text will be read."""
-    from sovits_cli.inference.preview import preview
+    from sovits_cli.inference.request import preview
 
     request = _request(context, inputs, bundle, any_language=True)
     for note in request.notes:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sovits_cli import paths
 from sovits_cli.audio.writer import check_audio_suffix
 from sovits_cli.errors import TextError, UsageError
 from sovits_cli.files import check_place, partial, real_path
-from sovits_cli.inference import examples
 from sovits_cli.text import characters, segment
 from sovits_cli.text.characters import DecodedText
 
@@ -46,9 +46,9 @@ class InferInputs:
     def recording(self) -> Path:
         """The recording. Raises UsageError: there is none."""
         if self.ref is None:
-            voices = [f"--ref {examples.PREFIX}{name}" for name in examples.names(examples.VOICE_SUFFIX)]
+            voices = [f"--ref {paths.EXAMPLE_PREFIX}{name}" for name in paths.example_names(paths.VOICE_SUFFIX)]
             raise UsageError("no voice: --ref was not given", hint=f"--ref RECORDING, or {' or '.join(voices)}")
-        return examples.resolve(self.ref, examples.VOICE_SUFFIX)
+        return paths.resolve_example(self.ref, paths.VOICE_SUFFIX)
 
 
 def read_input_text(inputs: InferInputs, lang: str) -> DecodedText:
@@ -90,7 +90,7 @@ def read_text_file(given: str, lang: str = "") -> DecodedText:
     """
     if given == STDIN:
         return characters.decode_text(sys.stdin.buffer.read(), "standard input", lang)
-    path = examples.resolve(given, examples.TEXT_SUFFIX)
+    path = paths.resolve_example(given, paths.TEXT_SUFFIX)
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -151,7 +151,7 @@ def _check_collisions(inputs: InferInputs, others: Sequence[tuple[str, Path]]) -
     if ref.name and (beside := ref.with_suffix(TRANSCRIPT_SUFFIX)).is_file():
         taken.append(("the transcript", beside))
     if inputs.text is not None and inputs.text != STDIN:
-        taken.append(("-t", examples.resolve(inputs.text, examples.TEXT_SUFFIX)))
+        taken.append(("-t", paths.resolve_example(inputs.text, paths.TEXT_SUFFIX)))
     for flag, path in (("-o", inputs.out), ("--srt", inputs.srt)):
         if path is None:
             continue

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from sovits_cli.checkpoints.bundle import MAX_JSON_BYTES, read_json_object
 from sovits_cli.checkpoints.model_file import ModelKind, read_folder_config, read_folder_weights
-from sovits_cli.checkpoints.regular_files import read_text_file
 from sovits_cli.checkpoints.weight_loading import build_network, config_errors
 from sovits_cli.errors import ModelError, TextError
+from sovits_cli.files import read_text_file
 from sovits_cli.models.bert import Bert, BertConfig
 from sovits_cli.text.reading import Piece
 

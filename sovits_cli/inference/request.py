@@ -1,4 +1,7 @@
-"""What is to be spoken and how, checked before any network is loaded. Knows no files and no recordings; no torch."""
+"""What is to be spoken and how, checked before any network is loaded, and how it will be read (`infer --dry-run`).
+
+Knows no files and no recordings; no torch.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ from sovits_cli.events import Reporter, Skipped
 from sovits_cli.inference.language_support import LanguageSupport, language_support, supported_text
 from sovits_cli.text import characters, lexicon, segment
 from sovits_cli.text.lexicon import Lexicon
-from sovits_cli.text.reading import ReadingOptions
+from sovits_cli.text.reading import Piece, ReadingOptions, guessed_words
 from sovits_cli.text.split import PAUSES_S, Boundary, Sentence
 from sovits_cli.text.utterances import Utterance, read_sentences, split_text, strip_pauses
-from sovits_cli.versions import ModelVersion
+from sovits_cli.versions import ModelVersion, SymbolTable
 
 SEEDS = 2**32
 
@@ -158,3 +161,57 @@ def transcript_lang(given: str, transcript: str, text_lang: str) -> str:
         return text_lang
     found = segment.resolve_mode(segment.AUTO, transcript)
     return segment.auto_mode_like(text_lang) if found == segment.AUTO else found
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of one language.
+
+    Args:
+        lang: its code.
+        text: as it is written.
+        norm: as it is read.
+        phones: what the model is given.
+        guessed: words whose reading is a guess, or that have none.
+    """
+
+    lang: str
+    text: str
+    norm: str
+    phones: tuple[str, ...]
+    guessed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PreviewedSentence:
+    """What is said in one go, and the pause after it, in seconds."""
+
+    text: str
+    pause_s: float
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How a text will be read: the symbol table, the mode, and its sentences in order."""
+
+    symbols: SymbolTable
+    lang: str
+    sentences: tuple[PreviewedSentence, ...]
+
+
+def preview(request: SynthesisRequest, reporter: Reporter) -> Preview:
+    """Read a text as it would be spoken; what cannot be read is reported as Skipped.
+
+    Raises:
+        SovitsError: none of it can be read.
+    """
+    sentences = tuple(
+        PreviewedSentence(one.text, one.pause_s, tuple(map(_segment, one.pieces)))
+        for one in request.utterances(reporter)
+    )
+    return Preview(request.reading.table, request.lang, sentences)
+
+
+def _segment(piece: Piece) -> Segment:
+    return Segment(piece.lang, piece.text, piece.norm, piece.phones, guessed_words(piece))

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 
+from sovits_cli import paths
 from sovits_cli.checkpoints.bundle import Bundle
 from sovits_cli.checkpoints.catalogue import bundle_from_files, find_model
 from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.devices import find_device
 from sovits_cli.errors import ModelError, UsageError
 from sovits_cli.events import Reporter, Silent, Warned
-from sovits_cli.inference import examples
 from sovits_cli.inference.networks import VoiceNetworks
 from sovits_cli.inference.reference import MAX_S, Recording, Reference, read_recording, recording_of
 from sovits_cli.inference.request import SynthesisRequest, synthesis_request
@@ -265,4 +265,4 @@ def _recording(given: str | Path | tuple[np.ndarray, int] | Recording) -> Record
         return given
     if isinstance(given, tuple):
         return recording_of(*given)
-    return read_recording(examples.resolve(str(given), examples.VOICE_SUFFIX))
+    return read_recording(paths.resolve_example(str(given), paths.VOICE_SUFFIX))

@@ -27,10 +27,9 @@ from sovits_cli.files import real_path
 from sovits_cli.locks import held
 from sovits_cli.prep.feature_models import BundleFeatureModels, FeatureModels
 from sovits_cli.prep.feature_steps import BertStep, ContentStep, SemanticStep, SpeakerStep
-from sovits_cli.prep.recording_steps import AlignmentStep, AudioStep, RecordingStep
+from sovits_cli.prep.recording_steps import AlignmentStep, AudioStep, RecordingStep, TranscriptStep
 from sovits_cli.prep.resume_log import RESUME_LOG_FILE, ResumeLog
 from sovits_cli.prep.step_runner import Clip, Pass, StepPlan, StepRunner
-from sovits_cli.prep.transcript_step import TranscriptStep
 from sovits_cli.prep.transcription import LIST_FILE, plan_transcription, transcribe_missing
 from sovits_cli.prep.whisper import Whisper
 from sovits_cli.text import lexicon

@@ -27,8 +27,7 @@ from sovits_cli.config.schema import Settings
 from sovits_cli.config.values import Section
 from sovits_cli.errors import ModelError, SettingsError
 from sovits_cli.events import Note, Reporter, Warned
-from sovits_cli.models.cfm.flow_model import FlowModel
-from sovits_cli.models.cfm.lora import add_lora
+from sovits_cli.models.cfm.flow_model import FlowModel, add_lora
 from sovits_cli.models.discriminators import Discriminators
 from sovits_cli.models.sovits.config import PHONES, SovitsConfig
 from sovits_cli.models.sovits.vits import VitsModel

@@ -338,6 +338,8 @@ class Trainer(Generic[Item]):
 
     def _resume(self) -> None:
         """Take up the newest state, if there is one."""
+        # Only the main process writes states: the others look once it is here, so that all find the same one.
+        self._distributed.all_reduce_any(False)
         state = self._in.states.newest(self._reporter, self._check_fit)
         if state is None:
             return

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import torch
 
-from sovits_cli.inference import examples
+from sovits_cli import paths
 from tests.benchmarks.infer import VOICE, cost
 
 GOAL_MB_A_MINUTE = 4.0
 
 
 def main(times: int, flags: tuple[str, ...]) -> None:
-    story = examples.resolve("builtin:story", examples.TEXT_SUFFIX).read_text(encoding="utf-8")
+    story = paths.resolve_example("builtin:story", paths.TEXT_SUFFIX).read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as place:
         text, out = Path(place) / "text.txt", Path(place) / "out.wav"
         costs = []

@@ -11,11 +11,11 @@ import pytest
 from sovits_cli.checkpoints.bundle import read_json_object
 from sovits_cli.checkpoints.inspection import verify_model
 from sovits_cli.checkpoints.model_file import read_model_file
-from sovits_cli.checkpoints.regular_files import open_regular_file, read_text_file
 from sovits_cli.checkpoints.safetensors_io import load_safetensors, read_metadata
 from sovits_cli.checkpoints.torch_files import load_torch_file, read_magic
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
+from sovits_cli.files import open_regular_file, read_text_file
 from tests.differences import differences
 
 

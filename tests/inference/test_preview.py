@@ -7,8 +7,7 @@ from sovits_cli.config.schema import InferenceSettings
 from sovits_cli.errors import TextError
 from sovits_cli.events import Skipped
 from sovits_cli.inference.language_support import ALL_LANGUAGES
-from sovits_cli.inference.preview import preview
-from sovits_cli.inference.request import SynthesisOptions, SynthesisRequest, synthesis_request
+from sovits_cli.inference.request import SynthesisOptions, SynthesisRequest, preview, synthesis_request
 from sovits_cli.text.lexicon import EMPTY_LEXICON, parse_lexicon
 from sovits_cli.text.reading import ReadingOptions
 from sovits_cli.text.split import Sentence

@@ -117,7 +117,7 @@ def test_a_transcript_is_read_in_its_own_language():
 def test_checking_a_text_loads_no_torch_and_speaking_not_its_compiler():
     """That takes as long as all the rest."""
     code = (
-        "import sys, sovits_cli.inference.preview; print('torch' in sys.modules)\n"
+        "import sys, sovits_cli.inference.request; print('torch' in sys.modules)\n"
         "import sovits_cli.inference.voice; print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sovits_cli.errors import ModelError
-from sovits_cli.models.bigvgan import AntiAliased, Bigvgan, BigvganConfig, SnakeBeta, lowpass_filter, refuse_unbuilt
+from sovits_cli.models.vocoders import AntiAliased, Bigvgan, BigvganConfig, SnakeBeta, lowpass_filter, refuse_unbuilt
 from tests.differences import every_case
 
 

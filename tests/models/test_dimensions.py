@@ -12,14 +12,13 @@ import pytest
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError
 from sovits_cli.models.bert import BertConfig
-from sovits_cli.models.bigvgan import BigvganConfig
 from sovits_cli.models.cfm.config import DitConfig, FlowConfig
 from sovits_cli.models.dimensions import DimensionError, check_fields, read_fields
 from sovits_cli.models.hubert import HubertConfig
 from sovits_cli.models.phonetic import PhoneticConfig
 from sovits_cli.models.sovits.config import SovitsConfig
 from sovits_cli.models.t2s.config import T2SConfig
-from sovits_cli.models.vocoders import PUBLISHED_HIFIGAN, config_from
+from sovits_cli.models.vocoders import PUBLISHED_HIFIGAN, BigvganConfig, config_from
 from sovits_cli.versions import VERSIONS
 from tests.differences import every_case
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sovits_cli.models.cfm.flow_matching import TrainingNoise
-from sovits_cli.models.cfm.lora import TARGETS, LoraLinear, add_lora
+from sovits_cli.models.cfm.flow_model import TARGETS, LoraLinear, add_lora
 from sovits_cli.models.layers.attention import length_mask
 from tests.parity import flow, golden
 from tests.parity.acoustic import distance, relative, tensors

@@ -9,8 +9,7 @@ import torch
 from sovits_cli.checkpoints.official import lora_rank_of, official_lora_key, our_lora_keys
 from sovits_cli.checkpoints.weight_loading import build_uninitialised
 from sovits_cli.models.cfm.config import FlowConfig
-from sovits_cli.models.cfm.flow_model import FlowModel
-from sovits_cli.models.cfm.lora import add_lora
+from sovits_cli.models.cfm.flow_model import FlowModel, add_lora
 from sovits_cli.training.export import in_lora
 from sovits_cli.versions import VERSIONS, DecoderKind
 from tests.parity import keylists

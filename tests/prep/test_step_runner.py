@@ -23,7 +23,7 @@ def spoken(tmp_path):
 
 
 def _break(monkeypatch, method, *victims, error=KeyError):
-    from sovits_cli.prep.transcript_step import TranscriptStep
+    from sovits_cli.prep.recording_steps import TranscriptStep
 
     really = getattr(TranscriptStep, method)
 

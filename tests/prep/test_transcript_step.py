@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sovits_cli.data.experiment import TextRow
 from sovits_cli.data.manifest import ManifestRow
+from sovits_cli.prep.recording_steps import TranscriptStep
 from sovits_cli.prep.step_runner import Clip
-from sovits_cli.prep.transcript_step import TranscriptStep
 from sovits_cli.text.lexicon import load_lexicon
 from sovits_cli.versions import SymbolTable
 

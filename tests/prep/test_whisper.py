@@ -7,10 +7,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from sovits_cli import paths
 from sovits_cli.audio.reader import read_audio
 from sovits_cli.cli.hints import hint_for
 from sovits_cli.errors import ModelError, UsageError
-from sovits_cli.inference import examples
 from sovits_cli.paths import models_dir
 from sovits_cli.prep import whisper
 from sovits_cli.prep.whisper import TranscribedSegment, Transcription, Whisper
@@ -104,7 +104,7 @@ def test_the_library_itself_with_random_weights(tmp_path):
 
     ctranslate2.set_random_seed(7)  # random weights doubt themselves, and whisper then draws
     model = Whisper(str(tiny_whisper.write(tmp_path / "model")), "cpu")
-    speech, _ = read_audio(examples.resolve("builtin:slt", examples.VOICE_SUFFIX), rate=whisper.RATE_HZ, mono=True)
+    speech, _ = read_audio(paths.resolve_example("builtin:slt", paths.VOICE_SUFFIX), rate=whisper.RATE_HZ, mono=True)
     found = model.transcribe(speech, "en")
     assert found.language == "en"
     assert found.segments

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from sovits_cli.models.cfm.flow_matching import FlowMatching
-from sovits_cli.models.cfm.lora import LoraLinear, add_lora
+from sovits_cli.models.cfm.flow_model import LoraLinear, add_lora
 from tests.checkpoints.synthetic_flow import TINY_DIT
 
 

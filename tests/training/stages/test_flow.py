@@ -20,8 +20,7 @@ from sovits_cli.errors import SettingsError
 from sovits_cli.events import Metrics, Note, Warned
 from sovits_cli.inference.voice import Voice
 from sovits_cli.models.cfm.flow_matching import sample_training_noise
-from sovits_cli.models.cfm.flow_model import FlowModel
-from sovits_cli.models.cfm.lora import LoraLinear, add_lora
+from sovits_cli.models.cfm.flow_model import FlowModel, LoraLinear, add_lora
 from sovits_cli.training.optim import AdamWSettings, LearningRateSchedule
 from sovits_cli.training.pipeline import train
 from sovits_cli.training.stages.flow import FlowStage
