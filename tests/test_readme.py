@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from sovits_cli import errors, paths
 from sovits_cli.cli import app
@@ -32,6 +33,18 @@ def test_the_library_example_runs_on_the_bundled_model(empty_folder: Path, capsy
     assert len(printed) == 2, "a line for each sentence"
     assert all(" 16000 " in line for line in printed)
     assert found["audio"].samples.ndim == 1  # type: ignore[attr-defined]
+
+
+def test_the_example_of_a_training_runs(empty_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    examples = paths.package_dir() / "examples"
+    Path("recordings").mkdir()
+    for name in ("awb", "kal16", "rms", "slt"):
+        for suffix in (".flac", ".txt"):
+            shutil.copy(examples / (name + suffix), "recordings")
+    samples, rate = soundfile.read(examples / "slt.flac")
+    soundfile.write("interview.wav", samples, rate)
+    exec(compile(block("library-train").replace("=400", "=1, stage='gpt'"), "README.md", "exec"), {})
+    assert capsys.readouterr().out.split() == ["1", "4", "()", str(Path("runs", empty_folder.name)), "True"]
 
 
 def test_every_old_name_stands_beside_the_new_one() -> None:

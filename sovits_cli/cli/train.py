@@ -101,12 +101,12 @@ def train_command(
     )
     if dry_run:
         budget = None if memory is None else _bytes(memory)
-        plans = plan_training(context.settings, dataset, options, budget_bytes=budget, reporter=context.reporter)
+        plans = plan_training(dataset, context.settings, options, budget_bytes=budget, reporter=context.reporter)
         context.result({"stages": plans}, text="\n\n".join(map(plan_table, plans)))
         return
     assert options.stop is not None
     with _stopped_by_signals(options.stop, context.reporter):
-        result = train(context.settings, dataset, options, reporter=RunReport(context.reporter, hint_for))
+        result = train(dataset, context.settings, options, reporter=RunReport(context.reporter, hint_for))
     if options.stop.wanted:
         raise KeyboardInterrupt
     if _is_main_process():

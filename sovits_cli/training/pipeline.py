@@ -71,23 +71,28 @@ class TrainOptions:
 
     device: str = "auto"
     restart: bool = False
-    initial_weights: Sequence[Path] = ()
+    initial_weights: Sequence[Path | str] = ()
     origins: SettingOrigins | None = None
     stop: StopRequest | None = None
 
 
-_DEFAULTS = TrainOptions()
+_SETTINGS = Settings()
+_OPTIONS = TrainOptions()
 _SILENT = Silent()
 
 
 def train(
-    settings: Settings, dataset: Path, options: TrainOptions = _DEFAULTS, *, reporter: Reporter = _SILENT
+    dataset: Path | str,
+    settings: Settings = _SETTINGS,
+    options: TrainOptions = _OPTIONS,
+    *,
+    reporter: Reporter = _SILENT,
 ) -> TrainResult:
     """Train what the settings ask for, from where the run was left.
 
     Args:
-        settings: `train.stage`, `train.out` and `train.exp_name` say what is trained and where the run is.
         dataset: folder made by `prepare_dataset`, or by GPT-SoVITS; of recordings for the content stage.
+        settings: `train.stage`, `train.out` and `train.exp_name` say what is trained and where the run is.
         options: device, restart, initial weights and the like.
         reporter: takes the events.
 
@@ -99,7 +104,7 @@ def train(
         DatasetError, ModelError, SettingsError: what it was given cannot be trained on, from or with.
     """
     results: dict[str, StageResult] = {}
-    request = _TrainRequest(settings, dataset, options, reporter)
+    request = _TrainRequest(Path(dataset), settings, options, reporter)
     with _train_context(request) as context:
         for stage in _stages(settings):
             results[stage.value] = _train_stage(context, STAGES[stage](context))
@@ -110,9 +115,9 @@ def train(
 
 
 def plan_training(
-    settings: Settings,
-    dataset: Path,
-    options: TrainOptions = _DEFAULTS,
+    dataset: Path | str,
+    settings: Settings = _SETTINGS,
+    options: TrainOptions = _OPTIONS,
     *,
     budget_bytes: int | None = None,
     reporter: Reporter = _SILENT,
@@ -120,10 +125,10 @@ def plan_training(
     """What a training would cost and what fits, without starting it: nothing is written.
 
     Args:
-        settings, dataset, options, reporter: as in `train`.
+        dataset, settings, options, reporter: as in `train`.
         budget_bytes: memory to plan for; None is what the device has free.
     """
-    request = _TrainRequest(settings, dataset, options, reporter)
+    request = _TrainRequest(Path(dataset), settings, options, reporter)
     with _train_context(request, budget_bytes=budget_bytes, is_plan=True) as context:
         return tuple(_plan_stage(context, STAGES[stage](context)) for stage in _stages(settings))
 
@@ -132,8 +137,8 @@ def plan_training(
 class _TrainRequest:
     """The arguments that `train` and `plan_training` share."""
 
-    settings: Settings
     dataset: Path
+    settings: Settings
     options: TrainOptions
     reporter: Reporter
 
@@ -170,7 +175,7 @@ def _voice_context(request: _TrainRequest, processes: DistributedContext) -> Voi
     """Choose dataset, base model and run; each choice is reported."""
     settings = request.settings
     base, base_name = _choose_base(settings, Experiment(request.dataset), request.reporter)
-    base = with_initial_weights(base, request.options.initial_weights)
+    base = with_initial_weights(base, [Path(one) for one in request.options.initial_weights])
     context = _plain_context(request, processes)
     why = "as named" if settings.train.exp_name else "named after the folder"
     request.reporter.emit(Chose("run", str(context.folder), why))

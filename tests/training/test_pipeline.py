@@ -71,7 +71,7 @@ def run(
         sets=[*QUICK, f"train.stage={stage}", f"train.out={runs}", "train.exp_name=v", *sets]
     )
     how = options(resolved, restart=restart)
-    return train(resolved.settings, dataset, how, reporter=reporter or Events())
+    return train(dataset, resolved.settings, how, reporter=reporter or Events())
 
 
 def weights(runs: Path, stage: str = "gpt") -> Tensors:
@@ -722,7 +722,7 @@ def planned(dataset: Path, runs: Path) -> str:
     events = Events()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pipeline, "plan_stage", lambda *_: None)
-        pipeline.plan_training(resolved.settings, dataset, options(resolved), reporter=events)
+        pipeline.plan_training(dataset, resolved.settings, options(resolved), reporter=events)
     return events.texts()
 
 

@@ -73,7 +73,7 @@ def run(dataset: Path, runs: Path, *init: Path, reporter: Events | None = None) 
         "train.exp_name=v",
     )
     resolved = layers.load_settings(sets=sets)
-    return train(resolved.settings, dataset, options(resolved, initial_weights=init), reporter=reporter or Events())
+    return train(dataset, resolved.settings, options(resolved, initial_weights=init), reporter=reporter or Events())
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -69,7 +69,7 @@ def resolve(runs: Path, *sets: str) -> Resolved:
 
 def run(dataset: Path, runs: Path, *sets: str, reporter: Events | None = None, **more: Any) -> TrainResult:
     resolved = resolve(runs, *sets)
-    return train(resolved.settings, dataset, options(resolved, **more), reporter=reporter or Events())
+    return train(dataset, resolved.settings, options(resolved, **more), reporter=reporter or Events())
 
 
 def weights(runs: Path) -> Tensors:
@@ -284,7 +284,7 @@ def test_settings_of_other_stages(recordings: Path, plain: Tensors, tmp_path: Pa
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("optimizer:\n  name: adamw\nmodel:\n  n_layer: 2\nsovits:\n  train:\n    c_mel: 10.0\n")
     resolved = layers.load_settings(sets=[*SMALL, *QUICK, f"train.out={tmp_path}"], config_files=[recipe])
-    train(resolved.settings, recordings, options(resolved))
+    train(recordings, resolved.settings, options(resolved))
     assert same(plain, weights(tmp_path))
 
 
@@ -451,7 +451,7 @@ def test_out_of_memory_is_not_the_end(recordings: Path, tmp_path: Path, monkeypa
 
 def test_a_plan_costs_something_and_writes_nothing(recordings: Path, tmp_path: Path) -> None:
     resolved = resolve(tmp_path / "runs", *QUICK)
-    (found,) = plan_training(resolved.settings, recordings, options(resolved), budget_bytes=10**9)
+    (found,) = plan_training(recordings, resolved.settings, options(resolved), budget_bytes=10**9)
     assert (found.stage, found.device, found.batches, found.free_bytes) == ("content", "cpu", 3, 10**9)
     assert 0 < found.peak_bytes < 10**9
     assert found.epoch_s > 0
@@ -467,6 +467,6 @@ def test_auto_takes_what_fits(recordings: Path, tmp_path: Path) -> None:
 @pytest.mark.gpu
 def test_on_a_gpu(recordings: Path, tmp_path: Path) -> None:
     resolved = resolve(tmp_path, *QUICK, "train.precision=16-mixed")
-    report = train(resolved.settings, recordings, replace(options(resolved), device="cuda:0"))
+    report = train(recordings, resolved.settings, replace(options(resolved), device="cuda:0"))
     assert report.finished
     assert torch.cuda.max_memory_allocated() > 0

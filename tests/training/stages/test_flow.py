@@ -54,7 +54,7 @@ def dataset(tmp_path: Path):
 
 def run(dataset: Path, runs: Path, *sets: str, reporter: Events | None = None):
     resolved = layers.load_settings(sets=[*QUICK, f"train.out={runs}", *sets])
-    return train(resolved.settings, dataset, options(resolved), reporter=reporter or Events())
+    return train(dataset, resolved.settings, options(resolved), reporter=reporter or Events())
 
 
 def changed(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]) -> set[str]:
