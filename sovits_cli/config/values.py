@@ -22,7 +22,8 @@ class Section(BaseModel):
     def changed(self, **values: object) -> Self:
         """The same settings with some values changed. Raises SettingsError: one of them does not fit."""
         try:
-            return type(self).model_validate({**self.model_dump(), **values})
+            # What nobody set stays unset: training asks whether a value was meant, or is a default that gives way.
+            return type(self).model_validate({**self.model_dump(exclude_unset=True), **values})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"]))

@@ -50,6 +50,7 @@ def test_settings_are_changed_by_making_others() -> None:
     speech = InferenceSettings(speed=1.5)
     assert speech.changed(seed=3) == InferenceSettings(speed=1.5, seed=3)
     assert speech.seed is None
+    assert speech.changed(seed=3).model_fields_set == {"speed", "seed"}, "what nobody set stays unset"
     with pytest.raises(SettingsError, match="seed is -1: Input should be greater than or equal to 0"):
         speech.changed(seed=-1)
     with pytest.raises(SettingsError, match="sped is 2"):
