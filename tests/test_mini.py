@@ -6,6 +6,7 @@ from pathlib import Path
 import soundfile
 from typer.testing import CliRunner
 
+from sovits_cli import Voice
 from sovits_cli.checkpoints import catalogue
 from sovits_cli.checkpoints.catalogue import find_model
 from sovits_cli.cli.app import app
@@ -33,9 +34,11 @@ def test_is_small_enough_for_the_wheel():
 
 def test_is_mostly_understood(empty_folder):
     """Sentences not in training, each voice in turn; `tests/benchmarks/mini.py` hears all."""
-    pairs = []
-    for voice, sentence in zip(VOICES * 4, SENTENCES[::3], strict=False):
-        speak("--ref", f"builtin:{voice}", "--say", sentence, "-o", "out.wav")
+    mini, pairs = Voice.load("mini"), []
+    references = {name: mini.reference(f"builtin:{name}") for name in VOICES}
+    for name, sentence in zip(VOICES * 4, SENTENCES[::3], strict=False):
+        audio = mini.speak(sentence, references[name], seed=1)
+        soundfile.write("out.wav", audio.samples, audio.rate)
         pairs.append((sentence, hear(Path("out.wav"))))
     assert len(pairs) == 16
     assert word_error_rate(pairs) <= MOST_WORD_ERRORS, pairs

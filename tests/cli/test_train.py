@@ -53,7 +53,7 @@ def test_again_says_that_it_is_done(told: Told, dataset: Path) -> None:
 
 
 def test_dry_run_tells_the_cost_and_writes_nothing(told: Told, answer: Callable[..., Any], dataset: Path) -> None:
-    assert told("train", "--dry-run", "--memory", "12GB", *QUICK)[0] == 0
+    assert told("train", "--dry-run", "--memory", "12GB", "--stage", "sovits", *QUICK)[0] == 0
     assert not Path("runs").exists()
     found = answer("train", "--dry-run", "--memory", "40MB", "--stage", "gpt", *QUICK)
     (plan,) = found["stages"]
