@@ -31,6 +31,19 @@ from sovits_cli.errors import ModelError, ResourceError, UsageError, disk_full
 _DEEPEST_JSON: Final = 64
 """Levels of lists and objects in each other; what we write has four."""
 
+_NON_BLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Some systems lack one or the other."""
+
+MAX_MODEL_JSON_BYTES = 1 << 20
+"""Of what a model folder says of itself: a few names."""
+
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 @contextmanager
 def atomic(path: Path, *, follow_links: bool = True) -> Iterator[Path]:
@@ -218,20 +231,6 @@ def _items(value: list[Any] | dict[str, Any]) -> Iterator[Any]:
     return (item for item in (value.values() if isinstance(value, dict) else value) if isinstance(item, list | dict))
 
 
-_NON_BLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Some systems lack one or the other."""
-
-MAX_MODEL_JSON_BYTES = 1 << 20
-"""Of what a model folder says of itself: a few names."""
-
-_KINDS = {
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
-
-
 def open_regular_file(path: Path, wanted: str = "a checkpoint") -> BinaryIO:
     """Open a plain file to read; one that is only there as a link counts as what it leads to.
 
@@ -262,7 +261,7 @@ def read_text_file(path: Path, wanted: str, *, max_bytes: int) -> str:
     """Read a small UTF-8 file.
 
     Raises:
-        ModelError: as `open_plain`; or it is larger, or no UTF-8.
+        ModelError: as `open_regular_file`; or it is larger, or no UTF-8.
     """
     with open_regular_file(path, wanted) as file:
         try:

@@ -36,7 +36,7 @@ A = 2.285 (TAPS / 2 - 1) pi 1.2 + 7.95 = 51.02 dB, beta = 0.1102 (A - 8.7) (Kais
 
 DIVISION_EPS = 1e-9
 
-ONLY: dict[str, object] = {"resblock": "1", "activation": "snakebeta", "snake_logscale": True}
+BIGVGAN_ONLY: dict[str, object] = {"resblock": "1", "activation": "snakebeta", "snake_logscale": True}
 """Configuration keys with one value that is built."""
 
 
@@ -203,7 +203,7 @@ def lowpass_filter() -> Tensor:
 
 def refuse_unbuilt(config: Mapping[str, Any]) -> None:
     """Raise ModelError for variants of BigVGAN that are not built."""
-    for key, only in ONLY.items():
+    for key, only in BIGVGAN_ONLY.items():
         if config.get(key, only) != only:
             raise ModelError(
                 f"vocoder configuration: `{key}` is {config[key]!r}, only {only!r} is built",

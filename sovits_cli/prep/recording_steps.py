@@ -42,6 +42,9 @@ SIDECAR_SUFFIX = ".phones"
 AUDIO_REVISION = 1
 """Raised when the same recording gives other samples."""
 
+TRANSCRIPT_REVISION = 4
+"""Raised when the same text gives other phones."""
+
 MIX_PEAK = 0.95
 MIX_SHARE = 0.5
 MAX_PEAK = 2.2
@@ -227,10 +230,6 @@ def _wav_bytes(samples: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-REVISION = 4
-"""Raised when the same text gives other phones."""
-
-
 class TranscriptStep(PrepStep[Reading]):
     """Rows of earlier runs come from the log, or from `table`, the transcripts already in the dataset.
 
@@ -265,7 +264,7 @@ class TranscriptStep(PrepStep[Reading]):
         row = clip.row
         existing = row.existing.phones if row.existing else None
         how = (row.language, self._compat, self._words.key, *_registered(row.language))
-        return digest_of_values(self.name, REVISION, self._symbols.value, *how, row.text, existing)
+        return digest_of_values(self.name, TRANSCRIPT_REVISION, self._symbols.value, *how, row.text, existing)
 
     def recall(self, clip: Clip, row: Any) -> bool:
         """Take the row of the log, or of the table."""
